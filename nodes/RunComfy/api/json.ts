@@ -1,0 +1,19 @@
+/** A JSON object whose values have not been looked at yet. */
+export type JsonObject = Record<string, unknown>;
+
+/** True for a plain JSON object: not null, not an array. */
+export function isJsonObject(value: unknown): value is JsonObject {
+	return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+/** The value under `name` when it is a string with something in it, else undefined. */
+export function textOf(object: JsonObject, name: string): string | undefined {
+	const value = object[name];
+	return typeof value === 'string' && value.trim() !== '' ? value.trim() : undefined;
+}
+
+/** The value under `name` when it is a finite number, else undefined. */
+export function numberOf(object: JsonObject, name: string): number | undefined {
+	const value = object[name];
+	return typeof value === 'number' && Number.isFinite(value) ? value : undefined;
+}

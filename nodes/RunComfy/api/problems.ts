@@ -1,0 +1,302 @@
+import type { ApiAnswer, NoAnswerError } from './transport';
+import { isJsonObject, textOf } from './json';
+
+/** Where RunComfy shows a person what they have generated, and so what they have paid for. Its address is not documented. */
+const GENERATIONS_PAGE = 'the Generations page of your RunComfy account';
+const PROFILE_PAGE = 'https://www.runcomfy.com/profile';
+
+export type ProblemKind =
+	/** The user has to change something; the same call would be refused again. */
+	| 'refused'
+	/** RunComfy could not be reached, or not understood, for too long. */
+	| 'unavailable'
+	/** A paid submit whose outcome is not known. Never sent again. */
+	| 'inDoubt'
+	/** RunComfy reports that the request failed or was cancelled. */
+	| 'ended'
+	/** The request goes on at RunComfy, but this node no longer waits for it. */
+	| 'timeout'
+	/** The run was stopped, or gave up after another item's failure. */
+	| 'stopped'
+	/** The result is there and paid for, but a file of it could not be fetched. */
+	| 'download';
+
+/** What went wrong, in the words of the person who reads it. */
+export interface Problem {
+	kind: ProblemKind;
+	/** What happened and to which request. Free of Node error codes: n8n would replace the sentence. */
+	message: string;
+	/** What to do next. */
+	advice: string;
+	requestId?: string;
+	httpStatus?: number;
+}
+
+/** A failure of one item. Turned into n8n's NodeApiError where the node meets n8n. */
+export class RunComfyError extends Error {
+	override readonly name = 'RunComfyError';
+
+	constructor(readonly problem: Problem) {
+		super(problem.message);
+	}
+}
+
+/** Codes of the Model API and of other RunComfy APIs: documented by RunComfy unless marked. */
+const BY_CODE: Record<string, readonly [what: string, advice: string]> = {
+	'400001': [
+		'RunComfy does not know this model or request id',
+		'Check the request id. If it is right, the model may have been renamed: look for an update of this node.',
+	],
+	'400002': [
+		'your RunComfy balance is empty',
+		'Nothing was bought. Top up your balance on RunComfy and run the workflow again.',
+	],
+	'400004': [
+		'RunComfy did not accept the API token',
+		`Open the RunComfy credential in n8n and paste a fresh token from ${PROFILE_PAGE}. A token stops working as soon as a new one is generated.`,
+	],
+	'403001': [
+		'this request belongs to another RunComfy account',
+		'Use the credential of the account that submitted the request.',
+	],
+	'404001': [
+		'RunComfy has no such request, or its result has expired',
+		`Check the request id, and look on ${GENERATIONS_PAGE} whether the image is still there.`,
+	],
+	// Seen in other RunComfy APIs only [assumed to mean the same here].
+	'401001': [
+		'RunComfy did not accept the API token',
+		`Open the RunComfy credential in n8n and paste a fresh token from ${PROFILE_PAGE}.`,
+	],
+	'403003': ['your RunComfy account may not do this', 'Check the account and its plan on RunComfy.'],
+	'422001': [
+		'RunComfy did not accept the values of the fields',
+		'Correct the field that RunComfy names and run again.',
+	],
+};
+
+/** By HTTP status, for answers without a known code [A: which status goes with which code is not documented]. */
+const BY_STATUS: Record<number, string> = {
+	400: '422001',
+	401: '400004',
+	402: '400002',
+	403: '403003',
+	404: '404001',
+	422: '422001',
+};
+
+/** Statuses of a POST that by HTTP's meaning was not carried out. 408, 409 and other rarities stay in doubt. */
+const NOT_ACCEPTED_STATUSES = new Set([400, 401, 402, 403, 404, 405, 411, 413, 414, 415, 422]);
+
+const MAX_REASON_LENGTH = 300;
+/** Words for which n8n would replace the whole message by a canned sentence (NodeError's list). */
+const NODE_ERROR_CODES =
+	/ECONN(REFUSED|RESET|ABORTED)|ENOTFOUND|ETIMEDOUT|ERRADDRINUSE|EADDRNOTAVAIL|EHOSTUNREACH|EAI_AGAIN|ENOENT|EISDIR|ENOTDIR|EACCES|EEXIST|EPERM|GETADDRINFO/gi;
+
+/**
+ * A sentence from upstream made fit for an error: no web page, no token, no Node error code, one line, short.
+ * @returns undefined when nothing readable is left.
+ */
+export function cleanReason(text: string | undefined): string | undefined {
+	if (text === undefined) return undefined;
+	const oneLine = text.replace(/\s+/g, ' ').trim();
+	if (oneLine === '' || /<\s*(!doctype|html|head|body|title|h\d|p|div)\b/i.test(oneLine)) return undefined;
+	const safe = oneLine
+		.replace(/\bbearer\s+\S+/gi, '[token]')
+		.replace(/\bdata:[a-z]+\/[^\s,]+,\S+/gi, '[file]')
+		.replace(/[A-Za-z0-9_-]{40,}/g, '[…]')
+		.replace(NODE_ERROR_CODES, 'a network error');
+	return safe.length > MAX_REASON_LENGTH ? `${safe.slice(0, MAX_REASON_LENGTH)}…` : safe;
+}
+
+/** The digits of an `error_code`, which comes as a number or as a string. */
+export function errorCodeOf(body: unknown): string | undefined {
+	if (!isJsonObject(body)) return undefined;
+	const code = body.error_code;
+	const text = typeof code === 'number' ? String(code) : typeof code === 'string' ? code.trim() : '';
+	return text === '' || text === '0' ? undefined : text;
+}
+
+/** The sentence of an error answer: `error_message`, `message`, `error` or `detail`, of whatever shape. */
+export function reasonOf(body: unknown): string | undefined {
+	if (typeof body === 'string') return cleanReason(body);
+	if (!isJsonObject(body)) return undefined;
+	for (const name of ['error_message', 'message', 'error', 'detail', 'msg']) {
+		const reason = cleanReason(flatten(body[name]));
+		if (reason !== undefined) return reason;
+	}
+	return undefined;
+}
+
+/** `detail` may be a list of `{loc, msg}` (FastAPI's shape, seen in other RunComfy APIs). */
+function flatten(value: unknown): string | undefined {
+	if (typeof value === 'string') return value;
+	if (Array.isArray(value)) {
+		const parts = value.map(flatten).filter((part): part is string => part !== undefined);
+		return parts.length > 0 ? parts.join('; ') : undefined;
+	}
+	if (!isJsonObject(value)) return undefined;
+	const text = textOf(value, 'msg') ?? textOf(value, 'message') ?? reasonOf(value) ?? textOf(value, 'code');
+	const field = Array.isArray(value.loc) ? value.loc.filter((part) => part !== 'body').join('.') : '';
+	return text !== undefined && field !== '' ? `${field}: ${text}` : text;
+}
+
+/** What an answer that is an error means, as far as that is known. */
+export interface ErrorMeaning {
+	what: string;
+	advice: string;
+	/** True when RunComfy itself gave a code that it documents: then a paid POST was certainly not accepted. */
+	documented: boolean;
+}
+
+/** Reads an error answer: its `error_code` first, then its HTTP status. */
+export function explainAnswer(answer: ApiAnswer): ErrorMeaning {
+	const code = errorCodeOf(answer.body);
+	const known = code === undefined ? undefined : BY_CODE[code];
+	const [what, advice] = known ??
+		BY_CODE[BY_STATUS[answer.status] ?? ''] ?? [
+			`RunComfy answered with an error (HTTP ${answer.status})`,
+			"Try again later. If it stays, ask RunComfy's support and give them the time and the request id.",
+		];
+	const reason = reasonOf(answer.body);
+	const withReason = reason === undefined ? what : `${what}: “${reason}”`;
+	return {
+		what: code === undefined || known ? withReason : `${withReason} (code ${cleanReason(code) ?? '?'})`,
+		advice,
+		documented: known !== undefined,
+	};
+}
+
+/** True when a paid POST was certainly not accepted, so that no job can exist because of it. */
+export function wasNotAccepted(answer: ApiAnswer): boolean {
+	const code = errorCodeOf(answer.body);
+	if (code !== undefined && code in BY_CODE) return true;
+	if (answer.status >= 300 && answer.status < 400) return true;
+	return NOT_ACCEPTED_STATUSES.has(answer.status);
+}
+
+/** `RunComfy request abc` or, without an id, `RunComfy`. */
+export function nameRequest(requestId: string | undefined): string {
+	return requestId === undefined ? 'RunComfy' : `RunComfy request ${requestId}`;
+}
+
+/** A call that RunComfy refused for good. */
+export function refusedProblem(answer: ApiAnswer, requestId?: string): Problem {
+	const { what, advice } = explainAnswer(answer);
+	return {
+		kind: 'refused',
+		message: `${requestId === undefined ? 'Nothing was submitted' : nameRequest(requestId)}: ${what}`,
+		advice,
+		httpStatus: answer.status,
+		...(requestId === undefined ? {} : { requestId }),
+	};
+}
+
+/** A submit whose outcome is unknown: it may exist and cost money, so it is never sent again. */
+export function inDoubtProblem(cause: string, httpStatus?: number): Problem {
+	return {
+		kind: 'inDoubt',
+		message: `It is not known whether RunComfy accepted this request: ${cause}. It was not sent again, so that you do not pay twice`,
+		advice:
+			`Look on ${GENERATIONS_PAGE} whether the image is there. If it is, fetch it with the operation “Get Result” and its request id. ` +
+			'If it is not, run this item again in a new execution.',
+		...(httpStatus === undefined ? {} : { httpStatus }),
+	};
+}
+
+/** Says in words why there was no answer. */
+export function describeNoAnswer(error: NoAnswerError): string {
+	switch (error.reason) {
+		case 'unreachable':
+			return 'RunComfy could not be reached';
+		case 'untrusted':
+			return 'the server’s certificate was not accepted';
+		case 'timeout':
+			return 'RunComfy did not answer in time';
+		case 'lost':
+			return 'the connection was lost before the answer was complete';
+		case 'stopped':
+			return 'the call was broken off';
+	}
+}
+
+/** A call that never left this machine, or a free look that was tried in vain until the deadline. */
+export function unreachableProblem(error: NoAnswerError, requestId?: string): Problem {
+	const code = error.code === undefined ? '' : ` (${error.code})`;
+	return {
+		kind: 'unavailable',
+		message: `${requestId === undefined ? 'Nothing was submitted' : nameRequest(requestId)}: ${describeNoAnswer(error)}`,
+		advice: `Check the base URL of the RunComfy credential and the internet connection of n8n${code}.`,
+		...(requestId === undefined ? {} : { requestId }),
+	};
+}
+
+/** RunComfy kept saying “too many requests” until the deadline: nothing was accepted. */
+export function neverAcceptedProblem(): Problem {
+	return {
+		kind: 'unavailable',
+		message: 'Nothing was submitted: RunComfy kept answering “too many requests” until the timeout',
+		advice:
+			'Nothing was bought for this item. Lower “Max Concurrency”, raise “Timeout (Seconds)”, or run again later.',
+		httpStatus: 429,
+	};
+}
+
+/** The job ended badly, as RunComfy reports it. */
+export function endedProblem(requestId: string, status: string, error: unknown): Problem {
+	const reason = cleanReason(flatten(error));
+	const cancelled = status === 'cancelled' || status === 'canceled';
+	return {
+		kind: 'ended',
+		message: `${nameRequest(requestId)} ${cancelled ? 'was cancelled' : 'failed'}${reason === undefined ? '' : `: “${reason}”`}`,
+		advice: cancelled
+			? 'It was cancelled before it ran. Run the item again to submit it anew.'
+			: 'Check the image and the prompt, then run the item again: it is submitted anew. Whether RunComfy charges for failed requests is not documented; see the Generations page of your RunComfy account.',
+		requestId,
+	};
+}
+
+/** Finished, but without anything to hand on. */
+export function noOutputProblem(requestId: string): Problem {
+	return {
+		kind: 'refused',
+		message: `${nameRequest(requestId)} finished, but its result holds no image URL`,
+		advice: `Look on ${GENERATIONS_PAGE} whether the image is there, and try the operation “Get Result” with this request id later. It was not submitted again.`,
+		requestId,
+	};
+}
+
+/** A state that this node does not know: waiting further could be waiting forever. */
+export function unknownStatusProblem(requestId: string, status: string): Problem {
+	return {
+		kind: 'refused',
+		message: `${nameRequest(requestId)} reports a state that this node does not know: “${cleanReason(status) ?? '?'}”`,
+		advice:
+			'The request may still be running. Use the operation “Get Status” or “Get Result” with this request id later. It was not submitted again.',
+		requestId,
+	};
+}
+
+/** The item's time is up. The job goes on, and so does what was paid for it. */
+export function timeoutProblem(
+	requestId: string,
+	timeoutMs: number,
+	lastState: string | undefined,
+	lastFault?: string,
+): Problem {
+	const state = lastState === undefined ? '' : ` Its last known state was “${lastState}”.`;
+	const fault = lastFault === undefined ? '' : ` The last look failed: ${lastFault}.`;
+	return {
+		kind: 'timeout',
+		message: `${nameRequest(requestId)} was not finished after ${timeoutMs / 1000} seconds`,
+		advice: `It was not cancelled and may still finish.${state}${fault} Fetch the image later with the operation “Get Result” and this request id, or raise “Timeout (Seconds)”.`,
+		requestId,
+	};
+}
+
+/** The body of an answer whose JSON could not be read. */
+export function describeUnreadable(answer: ApiAnswer): string {
+	return answer.status >= 200 && answer.status < 300
+		? 'its answer could not be read'
+		: `it answered with HTTP ${answer.status}`;
+}

@@ -1,0 +1,27 @@
+import type { IExecuteFunctions } from 'n8n-workflow';
+
+import { cleanBaseUrl, findBaseUrlFault, findTokenFault, isLoopbackUrl } from '../api/addresses';
+import { FieldError } from '../fieldError';
+import { CREDENTIAL_NAME } from './transport';
+
+export interface Access {
+	/** Checked, and without a slash at its end. */
+	baseUrl: string;
+	/** The base URL is on this machine: the sandbox, to which local files are as good as public ones. */
+	isLoopback: boolean;
+}
+
+/**
+ * Reads and checks the credential before anything is sent. The token itself stays with n8n.
+ * @throws FieldError.
+ */
+export async function readAccess(context: IExecuteFunctions): Promise<Access> {
+	const credential = await context.getCredentials(CREDENTIAL_NAME, 0);
+	const where = 'Correct it in the RunComfy credential in n8n.';
+	const tokenFault = findTokenFault(String(credential.apiToken ?? ''));
+	if (tokenFault !== undefined) throw new FieldError('API Token', tokenFault, where);
+	const baseUrl = String(credential.baseUrl ?? '');
+	const baseUrlFault = findBaseUrlFault(baseUrl);
+	if (baseUrlFault !== undefined) throw new FieldError('Base URL', baseUrlFault, where);
+	return { baseUrl: cleanBaseUrl(baseUrl), isLoopback: isLoopbackUrl(baseUrl) };
+}

@@ -1,0 +1,18 @@
+import type { IExecuteFunctions } from 'n8n-workflow';
+
+import type { Log } from '../jobs/run';
+
+/** n8n's log, with where it comes from: after a crash of n8n, a request id has to be found by execution or node. */
+export function createLog(context: IExecuteFunctions): Log {
+	const { logger } = context;
+	const origin = {
+		nodeName: context.getNode().name,
+		workflowId: context.getWorkflow().id,
+		executionId: context.getExecutionId(),
+	};
+	return {
+		debug: (message) => logger.debug(message, origin),
+		info: (message) => logger.info(message, origin),
+		warn: (message) => logger.warn(message, origin),
+	};
+}

@@ -1,0 +1,77 @@
+import type { IExecuteFunctions } from 'n8n-workflow';
+
+import { isJsonObject } from '../api/json';
+import { NoAnswerError, networkCodeOf, noAnswerReason, type ApiAnswer, type Send } from '../api/transport';
+import type { Clock } from '../jobs/clock';
+
+export const CREDENTIAL_NAME = 'runComfyApi';
+
+/** Our own timer decides; n8n's has to be there because its default is shorter than nothing and longer than ours. */
+const HOST_TIMEOUT_MARGIN_MS = 1_000;
+
+/**
+ * RunComfy's API by way of n8n's authenticated requests. Three habits of that helper decide how it is called:
+ * - it replaces `abortSignal` by the execution's cancel signal, with which the cancel after Stop would never leave, and
+ *   Stop would break off a paid submit: so it is called on a context whose cancel signal is the one of this call;
+ * - it turns every HTTP error into an n8n error and, on a thrown 401, sends the request a second time: so no status is
+ *   an error to it;
+ * - it follows redirects and takes the credentials along: so it may not.
+ */
+export function createSend(context: IExecuteFunctions, clock: Clock): Send {
+	return async ({ method, url, body, timeoutMs, signal }) => {
+		const breakOff = new AbortController();
+		const answered = new AbortController();
+		let timedOut = false;
+		const onAbort = () => breakOff.abort();
+		if (signal?.aborted === true) breakOff.abort();
+		signal?.addEventListener('abort', onAbort, { once: true });
+		void clock.sleep(timeoutMs, answered.signal).then(() => {
+			if (answered.signal.aborted) return;
+			timedOut = true;
+			breakOff.abort();
+		});
+		const caller = Object.create(context, {
+			getExecutionCancelSignal: { value: () => breakOff.signal },
+		}) as IExecuteFunctions;
+		try {
+			const answer: unknown = await context.helpers.httpRequestWithAuthentication.call(
+				caller,
+				CREDENTIAL_NAME,
+				{
+					method,
+					url,
+					...(body === undefined ? {} : { body }),
+					json: true,
+					timeout: timeoutMs + HOST_TIMEOUT_MARGIN_MS,
+					abortSignal: breakOff.signal,
+					disableFollowRedirect: true,
+					ignoreHttpStatusErrors: true,
+					returnFullResponse: true,
+				},
+			);
+			return readFullResponse(answer);
+		} catch (error) {
+			throw noAnswer(error, timedOut, breakOff.signal.aborted);
+		} finally {
+			signal?.removeEventListener('abort', onAbort);
+			answered.abort();
+		}
+	};
+}
+
+function noAnswer(error: unknown, timedOut: boolean, brokenOff: boolean): NoAnswerError {
+	if (error instanceof NoAnswerError) return error;
+	if (timedOut) return new NoAnswerError('timeout');
+	if (brokenOff) return new NoAnswerError('stopped');
+	const code = networkCodeOf(error);
+	return new NoAnswerError(noAnswerReason(code), code);
+}
+
+function readFullResponse(answer: unknown): ApiAnswer {
+	if (!isJsonObject(answer) || typeof answer.statusCode !== 'number') throw new NoAnswerError('lost');
+	const headers: Record<string, unknown> = {};
+	for (const [name, value] of Object.entries(isJsonObject(answer.headers) ? answer.headers : {})) {
+		headers[name.toLowerCase()] = value;
+	}
+	return { status: answer.statusCode, headers, body: answer.body };
+}

@@ -1,0 +1,42 @@
+import type { Random } from './clock';
+
+/** When to look next, and how long to hold back after a fault. Pure; all times in milliseconds. */
+
+/** The longest pause between two looks, unless the user's own interval is longer. */
+const MAX_PAUSE_MS = 5_000;
+/** Pauses grow with the time already waited, so that the last, useless wait stays a fixed share of the job. */
+const SHARE_OF_WAIT = 0.1;
+/** Only ever upwards: downwards it would cost a job one look more. */
+const LOOK_JITTER = 0.1;
+
+/**
+ * The pause before the next look.
+ * @param waitedMs since the job was submitted; 0 gives the pause before the first look.
+ * @param intervalMs the user's shortest pause.
+ */
+export function nextPauseMs(waitedMs: number, intervalMs: number, random: Random): number {
+	const longest = Math.max(intervalMs, MAX_PAUSE_MS);
+	const pause = Math.min(longest, Math.max(intervalMs, waitedMs * SHARE_OF_WAIT));
+	return pause * (1 + LOOK_JITTER * random());
+}
+
+export interface BackoffRange {
+	firstMs: number;
+	longestMs: number;
+}
+
+/** After a fault of one free call. */
+export const FAULT_BACKOFF: BackoffRange = { firstMs: 500, longestMs: 15_000 };
+/** After “too many requests” without a Retry-After, for the whole run. */
+export const RATE_BACKOFF: BackoffRange = { firstMs: 1_000, longestMs: 60_000 };
+/** A server may ask for more in Retry-After; nobody waits longer than this at a time. */
+export const MAX_RETRY_AFTER_MS = 60_000;
+
+/**
+ * Exponential backoff with jitter over the upper half, so that callers who failed together do not come back together.
+ * @param failures in a row, from 1.
+ */
+export function backoffMs(failures: number, range: BackoffRange, random: Random): number {
+	const full = Math.min(range.longestMs, range.firstMs * 2 ** Math.min(failures - 1, 30));
+	return full * (0.5 + 0.5 * random());
+}

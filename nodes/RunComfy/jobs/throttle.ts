@@ -1,0 +1,164 @@
+import type { Clock, Random } from './clock';
+import { backoffMs, MAX_RETRY_AFTER_MS, RATE_BACKOFF } from './schedule';
+
+/** What a call turned out to be for the throttle. */
+export type Verdict = 'ok' | { tooMany: true; retryAfterMs: number | undefined };
+
+interface Waiter {
+	isFree: () => boolean;
+	take: () => void;
+	wake: (admitted: boolean) => void;
+}
+
+/**
+ * One run's manners towards RunComfy, shared by all its workers. A “too many requests” met by one holds back all of
+ * them: nobody calls until the pause is over, and the limit is halved; every `limit` good answers in a row give one
+ * back (additive increase, multiplicative decrease, as in TCP). The limit counts calls in flight, and items under way
+ * when a new one wants to start.
+ */
+export class Throttle {
+	private limit: number;
+	private pausedUntil = -Infinity;
+	private tooManyInARow = 0;
+	private goodInARow = 0;
+	/** Calls that began before the last slow-down say nothing new about it. */
+	private generation = 0;
+	private calls = 0;
+	private items = 0;
+	private readonly waiters: Waiter[] = [];
+	private timer: { until: number } | undefined;
+
+	constructor(
+		private readonly maxConcurrency: number,
+		private readonly clock: Clock,
+		private readonly random: Random,
+		/** Stop: wakes everybody who waits here, and lets nobody in any more. */
+		private readonly signal: AbortSignal,
+	) {
+		this.limit = maxConcurrency;
+		signal.addEventListener('abort', () => this.dismissAll(), { once: true });
+	}
+
+	/** How many calls may be in flight just now. */
+	get currentLimit(): number {
+		return this.limit;
+	}
+
+	/** Milliseconds until calls are allowed again; 0 when they are. */
+	get pauseLeftMs(): number {
+		return Math.max(0, this.pausedUntil - this.clock.now());
+	}
+
+	/**
+	 * Waits until one more item may be under way.
+	 * @returns false when the run was stopped meanwhile; otherwise `leaveItem` has to follow.
+	 */
+	async enterItem(): Promise<boolean> {
+		return await this.enter(
+			() => this.items < this.limit,
+			() => {
+				this.items++;
+			},
+		);
+	}
+
+	leaveItem(): void {
+		this.items--;
+		this.admit();
+	}
+
+	/**
+	 * Makes one call when it is its turn.
+	 * @param judge tells the throttle what the answer was.
+	 * @returns undefined when the run was stopped before the call was made.
+	 */
+	async call<T>(make: () => Promise<T>, judge: (answer: T) => Verdict): Promise<T | undefined> {
+		const admitted = await this.enter(
+			() => this.calls < this.limit,
+			() => {
+				this.calls++;
+			},
+		);
+		if (!admitted) return undefined;
+		const generation = this.generation;
+		try {
+			// Stop may have come between being let in and this line.
+			if (this.signal.aborted) return undefined;
+			const answer = await make();
+			this.learn(judge(answer), generation);
+			return answer;
+		} finally {
+			this.calls--;
+			this.admit();
+		}
+	}
+
+	private learn(verdict: Verdict, generation: number): void {
+		if (verdict === 'ok') {
+			this.tooManyInARow = 0;
+			if (this.limit < this.maxConcurrency && ++this.goodInARow >= this.limit) {
+				this.limit++;
+				this.goodInARow = 0;
+			}
+			return;
+		}
+		this.goodInARow = 0;
+		if (generation === this.generation) {
+			this.generation++;
+			this.tooManyInARow++;
+			this.limit = Math.max(1, Math.floor(this.limit / 2));
+		}
+		const asked = verdict.retryAfterMs;
+		const pauseMs =
+			asked === undefined
+				? backoffMs(Math.max(1, this.tooManyInARow), RATE_BACKOFF, this.random)
+				: Math.min(asked, MAX_RETRY_AFTER_MS);
+		this.pausedUntil = Math.max(this.pausedUntil, this.clock.now() + pauseMs);
+	}
+
+	private async enter(isFree: () => boolean, take: () => void): Promise<boolean> {
+		if (this.signal.aborted) return false;
+		if (this.pauseLeftMs === 0 && isFree() && this.waiters.length === 0) {
+			take();
+			return true;
+		}
+		return await new Promise<boolean>((resolve) => {
+			this.waiters.push({ isFree, take, wake: resolve });
+			this.admit();
+		});
+	}
+
+	/** Lets in, in order of arrival, all who may enter now; who waits for an item does not block who waits to call. */
+	private admit(): void {
+		if (this.waiters.length === 0) return;
+		if (this.pauseLeftMs > 0) {
+			this.wakeAfterPause();
+			return;
+		}
+		for (let i = 0; i < this.waiters.length;) {
+			const waiter = this.waiters[i];
+			if (waiter?.isFree() !== true) {
+				i++;
+				continue;
+			}
+			this.waiters.splice(i, 1);
+			waiter.take();
+			waiter.wake(true);
+		}
+	}
+
+	private wakeAfterPause(): void {
+		const until = this.pausedUntil;
+		if (this.timer !== undefined && this.timer.until >= until) return;
+		const timer = { until };
+		this.timer = timer;
+		void this.clock.sleep(until - this.clock.now(), this.signal).then(() => {
+			if (this.timer === timer) this.timer = undefined;
+			this.admit();
+		});
+	}
+
+	private dismissAll(): void {
+		for (const waiter of this.waiters.splice(0)) waiter.wake(false);
+	}
+}

@@ -1,0 +1,60 @@
+import type { INodeProperties } from 'n8n-workflow';
+
+import { endedProblem, RunComfyError, unknownStatusProblem } from '../api/problems';
+import { awaitEnd, readDoneResult } from '../jobs/job';
+import { lookOnce } from './look';
+import type { Operation } from './operation';
+import { optionsField } from './optionFields';
+import { OptionsReader, readBoolean, readRequestId } from './parameters';
+import { requestIdField } from './requestIdField';
+import { downloadFields, readDownloadWish, toFinishedOutput } from './results';
+
+const waitField: INodeProperties = {
+	displayName: 'Wait for Completion',
+	name: 'waitForCompletion',
+	type: 'boolean',
+	default: true,
+	description:
+		'Whether to wait until the image is there. Without waiting, the state is handed on when it is not.',
+};
+
+/** The result of an earlier request: the way to resume after a timeout. Buys nothing and cancels nothing. */
+export const getResult: Operation = {
+	fields: [
+		requestIdField,
+		waitField,
+		...downloadFields,
+		optionsField(['fileName', 'includeCost', 'maxConcurrency', 'maxImageSize', 'pollInterval', 'timeout']),
+	],
+
+	async prepare({ context }, itemIndex) {
+		const requestId = readRequestId(context, itemIndex);
+		const options = new OptionsReader(context, itemIndex);
+		const limits = options.waitLimits();
+		const wait = readBoolean(context, itemIndex, 'waitForCompletion', 'Wait for Completion');
+		const download = wait ? readDownloadWish(context, itemIndex, options) : undefined;
+
+		return async (tools) => {
+			const { run } = tools;
+			if (wait) {
+				const end = await awaitEnd(run, { requestId, fresh: false }, limits);
+				if (end.kind === 'ended') throw new RunComfyError(end.problem);
+				return await toFinishedOutput(tools, end.result, undefined, download);
+			}
+			const { client } = run.dependencies;
+			const { status, phase, queuePosition, error, body } = await lookOnce(
+				run,
+				requestId,
+				async () => await client.getResult(requestId, limits.includeCost, { signal: run.signal }),
+			);
+			if (phase === 'done') {
+				return await toFinishedOutput(tools, readDoneResult(requestId, body), undefined, undefined);
+			}
+			if (phase === 'failed' || phase === 'cancelled') {
+				throw new RunComfyError(endedProblem(requestId, status, error));
+			}
+			if (phase === 'unknown') throw new RunComfyError(unknownStatusProblem(requestId, status));
+			return { json: { requestId, status, ...(queuePosition === undefined ? {} : { queuePosition }) } };
+		};
+	},
+};

@@ -1,0 +1,37 @@
+import type { IExecuteFunctions, INodeProperties } from 'n8n-workflow';
+
+import { FieldError } from '../fieldError';
+import { cancel } from './cancel';
+import { getResult } from './getResult';
+import { getStatus } from './getStatus';
+import type { Operation } from './operation';
+import { replaceBackground } from './replaceBackground';
+
+/** Every operation under its resource, by the names that saved workflows hold. */
+const OPERATIONS: Record<string, Record<string, Operation>> = {
+	image: { replaceBackground },
+	request: { cancel, getResult, getStatus },
+};
+
+/** The operation that the node is set to. Resource and operation are the same for all items. */
+export function findOperation(context: IExecuteFunctions): Operation {
+	const resource = String(context.getNodeParameter('resource', 0));
+	const name = String(context.getNodeParameter('operation', 0));
+	const operation = OPERATIONS[resource]?.[name];
+	if (operation === undefined) throw new FieldError('Operation', `is not known: ${resource} → ${name}`);
+	return operation;
+}
+
+/** The fields of all operations, each shown for its own. */
+export const operationFields: INodeProperties[] = Object.entries(OPERATIONS).flatMap(
+	([resource, operations]) =>
+		Object.entries(operations).flatMap(([operation, { fields }]) =>
+			fields.map((field) => ({
+				...field,
+				displayOptions: {
+					...field.displayOptions,
+					show: { resource: [resource], operation: [operation], ...field.displayOptions?.show },
+				},
+			})),
+		),
+);

@@ -1,0 +1,39 @@
+import type { IBinaryKeyData, IDataObject, IExecuteFunctions, INodeProperties } from 'n8n-workflow';
+
+import type { Downloader } from '../files/download';
+import type { Access } from '../host/credential';
+import type { Random } from '../jobs/clock';
+import type { Run } from '../jobs/run';
+
+/** What an operation may use. */
+export interface OperationTools {
+	context: IExecuteFunctions;
+	access: Access;
+	random: Random;
+}
+
+/** What an item's work may use once the run is under way. */
+export interface WorkTools {
+	run: Run;
+	downloader: Downloader;
+}
+
+/** One output row, before n8n's pairing is put on it. */
+export interface OperationOutput {
+	json: IDataObject;
+	binary?: IBinaryKeyData;
+}
+
+/** What is to be done for one item whose fields have all been read and found good. */
+export type ItemWork = (tools: WorkTools) => Promise<OperationOutput>;
+
+/** One operation of the node: its fields, and how an item becomes work and the work a row. */
+export interface Operation {
+	/** As n8n shows them; `displayOptions` for resource and operation are added where they are put together. */
+	fields: INodeProperties[];
+	/**
+	 * Reads and checks the fields of one item; sends nothing.
+	 * @throws FieldError.
+	 */
+	prepare(tools: OperationTools, itemIndex: number): Promise<ItemWork>;
+}

@@ -1,0 +1,88 @@
+import type { INodeProperties, INodePropertyCollection, INodePropertyOptions } from 'n8n-workflow';
+
+import { SEED_RANGE } from './parameters';
+
+type Option = INodePropertyOptions | INodeProperties | INodePropertyCollection;
+
+const OPTIONS = {
+	cancelOnStop: {
+		displayName: 'Cancel on Stop',
+		name: 'cancelOnStop',
+		type: 'boolean',
+		default: true,
+		description:
+			'Whether to cancel what is still queued at RunComfy when you stop the execution, or when it gives up after a failed item. What already runs cannot be cancelled.',
+	},
+	fileName: {
+		displayName: 'File Name',
+		name: 'fileName',
+		type: 'string',
+		default: '',
+		placeholder: 'e.g. product-photo',
+		description:
+			'Name of the downloaded file, without extension. Leave empty to use the name in the image URL.',
+	},
+	includeCost: {
+		displayName: 'Include Cost',
+		name: 'includeCost',
+		type: 'boolean',
+		default: true,
+		description:
+			'Whether to ask RunComfy what the request cost in USD. The cost is left out while RunComfy does not know it yet.',
+	},
+	maxConcurrency: {
+		displayName: 'Max Concurrency',
+		name: 'maxConcurrency',
+		type: 'number',
+		default: 10,
+		typeOptions: { minValue: 1, maxValue: 100, numberPrecision: 0 },
+		description: 'How many items are worked on at the same time. Taken from the first item.',
+	},
+	maxImageSize: {
+		displayName: 'Max Image Size (MB)',
+		name: 'maxImageSize',
+		type: 'number',
+		default: 50,
+		typeOptions: { minValue: 1, maxValue: 350 },
+		description: 'Larger files are refused, as input and as download',
+	},
+	pollInterval: {
+		displayName: 'Poll Interval (Seconds)',
+		name: 'pollInterval',
+		type: 'number',
+		default: 1,
+		typeOptions: { minValue: 0.2, maxValue: 60, numberPrecision: 1 },
+		description:
+			'The shortest pause between two looks at a request. Looks are free, and become rarer the longer a request takes.',
+	},
+	seed: {
+		displayName: 'Seed',
+		name: 'seed',
+		type: 'number',
+		default: 0,
+		typeOptions: { minValue: SEED_RANGE.min, maxValue: SEED_RANGE.max, numberPrecision: 0 },
+		description:
+			'The same seed and fields give a similar image again. Without this option, each item gets a random seed.',
+	},
+	timeout: {
+		displayName: 'Timeout (Seconds)',
+		name: 'timeout',
+		type: 'number',
+		default: 600,
+		typeOptions: { minValue: 1, maxValue: 86_400 },
+		description:
+			'How long to wait for each item. A timeout does not cancel: the error holds the request ID, and Get Result fetches the image later.',
+	},
+} satisfies Record<string, Option>;
+
+/** The collection “Options” with the given options, in the order of their labels. */
+export function optionsField(names: Array<keyof typeof OPTIONS>): INodeProperties {
+	return {
+		displayName: 'Options',
+		name: 'options',
+		type: 'collection',
+		placeholder: 'Add option',
+		default: {},
+		options: [...names].sort().map((name) => OPTIONS[name]),
+	};
+}
