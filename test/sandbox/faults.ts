@@ -1,0 +1,126 @@
+import { seededRandom } from './random';
+
+/** The calls that a fault can be put on. `output` is the download of a finished image. */
+export type CallKind = 'submit' | 'status' | 'result' | 'cancel' | 'model' | 'balance' | 'output';
+
+/**
+ * What can go wrong with one call.
+ * - `tooMany` 429, with `retryAfter` where the rule gives one; `serverError` 500; `badGateway` 502 with a web page
+ * - `lostBefore`, `hangBefore`: nothing was done; `lostAfter`, `hangAfter`, `truncated`: it was done, the answer is lost
+ * - `errorCode` 200 with an error code, nothing done; `notReady` 400 with 400005; `slow`: done, answered after `delayMs`
+ * - `noId`: a submit is accepted, but its answer holds no id
+ * - for outputs: `redirectPrivate`, `redirectLoop`, `redirectOnce`, `notImage`, `webPage`, `empty`, `endless`, `short`
+ */
+export type CallFault =
+	| 'tooMany'
+	| 'serverError'
+	| 'badGateway'
+	| 'lostBefore'
+	| 'lostAfter'
+	| 'hangBefore'
+	| 'hangAfter'
+	| 'truncated'
+	| 'errorCode'
+	| 'notReady'
+	| 'notFound'
+	| 'noId'
+	| 'slow'
+	| 'redirectPrivate'
+	| 'redirectLoop'
+	| 'redirectOnce'
+	| 'notImage'
+	| 'webPage'
+	| 'empty'
+	| 'endless'
+	| 'short';
+
+/** How a job ends other than with one image. */
+export type JobFault = 'failed' | 'cancelled' | 'unknownStatus' | 'noUrl' | 'manyImages';
+
+export interface CallRule {
+	on: CallKind;
+	kind: CallFault;
+	/** How often it strikes; without it, always. */
+	times?: number;
+	/** Only for jobs whose prompt contains this. */
+	promptIncludes?: string;
+	requestId?: string;
+	/** Seconds, for `tooMany`. */
+	retryAfter?: number | string;
+	/** Milliseconds, for `slow`. */
+	delayMs?: number;
+	/** For `errorCode`. */
+	errorCode?: number;
+}
+
+export interface JobRule {
+	job: JobFault;
+	times?: number;
+	promptIncludes?: string;
+}
+
+/** A share of all calls of these kinds is struck by one of these faults, drawn from the sandbox's seed. */
+export interface RateRule {
+	rate: number;
+	on: CallKind[];
+	kinds: CallFault[];
+	retryAfter?: number;
+	delayMs?: number;
+}
+
+export type FaultRule = CallRule | JobRule | RateRule;
+
+export interface CallSubject {
+	prompt?: string;
+	requestId?: string;
+}
+
+/** Decides which call is struck by what. Ordered faults come before rates. */
+export class Faults {
+	private rules: FaultRule[] = [];
+	private random: () => number;
+
+	constructor(private readonly seed: number) {
+		this.random = seededRandom(seed);
+	}
+
+	add(...rules: FaultRule[]): void {
+		this.rules.push(...rules.map((rule) => ({ ...rule })));
+	}
+
+	clear(): void {
+		this.rules = [];
+		this.random = seededRandom(this.seed);
+	}
+
+	forCall(on: CallKind, subject: CallSubject): CallRule | undefined {
+		for (const rule of this.rules) {
+			if ('rate' in rule || 'job' in rule || rule.on !== on) continue;
+			if (rule.promptIncludes !== undefined && !subject.prompt?.includes(rule.promptIncludes)) continue;
+			if (rule.requestId !== undefined && rule.requestId !== subject.requestId) continue;
+			if (this.use(rule)) return rule;
+		}
+		for (const rule of this.rules) {
+			if (!('rate' in rule) || !rule.on.includes(on) || this.random() >= rule.rate) continue;
+			const kind = rule.kinds[Math.floor(this.random() * rule.kinds.length)];
+			if (kind !== undefined) return { ...rule, on, kind };
+		}
+		return undefined;
+	}
+
+	forJob(prompt: string): JobFault | undefined {
+		for (const rule of this.rules) {
+			if (!('job' in rule)) continue;
+			if (rule.promptIncludes !== undefined && !prompt.includes(rule.promptIncludes)) continue;
+			if (this.use(rule)) return rule.job;
+		}
+		return undefined;
+	}
+
+	private use(rule: { times?: number }): boolean {
+		if (rule.times === undefined) return true;
+		if (rule.times <= 0) return false;
+		rule.times--;
+		return true;
+	}
+}

@@ -1,0 +1,116 @@
+import { randomUUID } from 'node:crypto';
+
+import type { JobFault } from './faults';
+
+export interface JobInput {
+	image: string;
+	prompt: string;
+	[field: string]: unknown;
+}
+
+export type JobState = 'in_queue' | 'in_progress' | 'completed' | 'failed' | 'cancelled' | 'reticulating';
+
+/** One job as the sandbox keeps it. Times are milliseconds since the epoch. */
+export interface SandboxJob {
+	requestId: string;
+	modelId: string;
+	input: JobInput;
+	submittedAt: number;
+	runsAt: number;
+	endsAt: number;
+	cancelledAt?: number;
+	fault?: JobFault;
+	/** The finished pictures; a promise because they are made while the job runs. */
+	pictures: Promise<Buffer[]>;
+	/** Set when the pictures are there or could not be made. */
+	made: boolean;
+	makingError?: string;
+	costUsd: number;
+	looks: number;
+	cancels: number;
+}
+
+/** What the sandbox has seen; the tests' witness. */
+export interface SandboxStats {
+	/** Submits that arrived, whatever became of them. */
+	submits: number;
+	/** Jobs that exist, and so cost money. */
+	accepted: number;
+	statusLooks: number;
+	resultLooks: number;
+	cancels: number;
+	cancelled: number;
+	downloads: number;
+	/** Downloads to which somebody sent the token: must stay 0. */
+	tokensAtOutputs: number;
+	/** Calls with a missing or wrong token. */
+	refusedTokens: number;
+	/** Most jobs that were queued or running at the same time. */
+	mostJobsAtOnce: number;
+	mostCallsAtOnce: number;
+}
+
+export class JobStore {
+	readonly jobs = new Map<string, SandboxJob>();
+	readonly stats: SandboxStats = emptyStats();
+
+	add(job: Omit<SandboxJob, 'requestId' | 'looks' | 'cancels' | 'made'>): SandboxJob {
+		const stored: SandboxJob = { ...job, requestId: randomUUID(), looks: 0, cancels: 0, made: false };
+		stored.pictures.then(
+			() => {
+				stored.made = true;
+			},
+			(error: unknown) => {
+				stored.made = true;
+				stored.makingError = error instanceof Error ? error.message : String(error);
+			},
+		);
+		this.jobs.set(stored.requestId, stored);
+		this.stats.accepted++;
+		const alive = [...this.jobs.values()].filter((other) => isAlive(stateOf(other))).length;
+		this.stats.mostJobsAtOnce = Math.max(this.stats.mostJobsAtOnce, alive);
+		return stored;
+	}
+
+	/** How many queued jobs are ahead of this one. */
+	queuePosition(job: SandboxJob): number {
+		return [...this.jobs.values()].filter(
+			(other) => other.submittedAt < job.submittedAt && stateOf(other) === 'in_queue',
+		).length;
+	}
+
+	clear(): void {
+		this.jobs.clear();
+		Object.assign(this.stats, emptyStats());
+	}
+}
+
+function emptyStats(): SandboxStats {
+	return {
+		submits: 0,
+		accepted: 0,
+		statusLooks: 0,
+		resultLooks: 0,
+		cancels: 0,
+		cancelled: 0,
+		downloads: 0,
+		tokensAtOutputs: 0,
+		refusedTokens: 0,
+		mostJobsAtOnce: 0,
+		mostCallsAtOnce: 0,
+	};
+}
+
+function isAlive(state: JobState): boolean {
+	return state === 'in_queue' || state === 'in_progress';
+}
+
+/** The state of a job at this moment: a job moves on by the clock, not by being looked at. */
+export function stateOf(job: SandboxJob, now = Date.now()): JobState {
+	if (job.cancelledAt !== undefined) return 'cancelled';
+	if (now < job.runsAt) return 'in_queue';
+	if (now < job.endsAt || !job.made) return 'in_progress';
+	if (job.fault === 'cancelled') return 'cancelled';
+	if (job.fault === 'unknownStatus') return 'reticulating';
+	return job.fault === 'failed' || job.makingError !== undefined ? 'failed' : 'completed';
+}

@@ -1,0 +1,149 @@
+import sharp from 'sharp';
+
+import { hashText, seededRandom } from './random';
+
+/**
+ * Makes a picture the way the model would, as far as a few lines can: keys out the colour that touches the border of
+ * the input and puts what is left before a scene drawn from prompt, palette and seed. Same input, same bytes.
+ */
+export interface SceneOrder {
+	image: Buffer;
+	prompt: string;
+	seed: number;
+	palette: string[];
+}
+
+/** The longest side of an output, in pixels. */
+const MAX_SIDE = 1024;
+/** How far a pixel may be from the border's colour and still count as background (Euclidean, RGB). */
+const KEY_DISTANCE = 42;
+
+/** Stand-ins for Ideogram's named palettes. */
+const NAMED_PALETTES: Record<string, string[]> = {
+	Ember: ['#2b0f0a', '#8c2f1b', '#e2711d', '#ffb454', '#ffe3ad'],
+	Fresh: ['#0b3d3a', '#1f8a70', '#7bd389', '#d6f6c3', '#fff8d6'],
+	Jungle: ['#0b2818', '#1e5631', '#4c9a2a', '#a4de02', '#f0f4c3'],
+	Magic: ['#1b0b3b', '#4b1fa6', '#9d4edd', '#f15bb5', '#fee440'],
+	Melon: ['#3b0d11', '#c9184a', '#ff758f', '#a7d129', '#fff0f3'],
+	Mosaic: ['#12263a', '#06bcc1', '#f4d35e', '#ee964b', '#f95738'],
+	Pastel: ['#6d6875', '#b5838d', '#e5989b', '#ffcdb2', '#fdf0e7'],
+	Ultramarine: ['#03045e', '#0353a4', '#0096c7', '#90e0ef', '#f1faff'],
+};
+
+const NEUTRAL_PALETTE = ['#23304a', '#4d648d', '#8fa6c7', '#d9c7a8', '#f5efe3'];
+
+/** The colours that a `color_palette` of a request asks for, darkest idea first. */
+export function paletteColors(palette: unknown): string[] {
+	if (typeof palette !== 'object' || palette === null) return NEUTRAL_PALETTE;
+	if ('name' in palette && typeof palette.name === 'string') return NAMED_PALETTES[palette.name] ?? NEUTRAL_PALETTE;
+	if ('members' in palette && Array.isArray(palette.members)) {
+		const colors = palette.members.flatMap((member: unknown) =>
+			typeof member === 'object' && member !== null && 'color_hex' in member ? [String(member.color_hex)] : [],
+		);
+		if (colors.length > 0) return Array.from({ length: 5 }, (_, i) => colors[i % colors.length] ?? '#808080');
+	}
+	return NEUTRAL_PALETTE;
+}
+
+/** The new picture as PNG. Throws when the input is not an image that sharp can read. */
+export async function renderScene(order: SceneOrder): Promise<Buffer> {
+	const { data, info } = await sharp(order.image)
+		.rotate()
+		.resize(MAX_SIDE, MAX_SIDE, { fit: 'inside', withoutEnlargement: true })
+		.ensureAlpha()
+		.raw()
+		.toBuffer({ resolveWithObject: true });
+	const { width, height } = info;
+	keyOutBorder(data, width, height);
+	const raw = { raw: { width, height, channels: 4 as const } };
+	const subject = await sharp(data, raw).png().toBuffer();
+	const alpha = await sharp(data, raw).extractChannel(3).blur(Math.max(2, width / 60)).linear(0.55, 0).toBuffer();
+	const shadow = await sharp({ create: { width, height, channels: 3, background: '#000000' } })
+		.joinChannel(alpha, { raw: { width, height, channels: 1 } })
+		.png()
+		.toBuffer();
+	const drop = Math.round(height / 60);
+	return await sharp(Buffer.from(sceneSvg(order, width, height)))
+		.composite([
+			{ input: await sharp(shadow).extract({ left: 0, top: 0, width, height: height - drop }).toBuffer(), left: 0, top: drop },
+			{ input: subject, left: 0, top: 0 },
+		])
+		.png({ compressionLevel: 6 })
+		.toBuffer();
+}
+
+/** Makes transparent every pixel that is connected with the border and close to the border's own colour. */
+function keyOutBorder(pixels: Buffer, width: number, height: number): void {
+	const key = borderColor(pixels, width, height);
+	const isKey = (pixel: number) => {
+		const at = pixel * 4;
+		const distance = Math.hypot(
+			(pixels[at] ?? 0) - key[0],
+			(pixels[at + 1] ?? 0) - key[1],
+			(pixels[at + 2] ?? 0) - key[2],
+		);
+		return (pixels[at + 3] ?? 0) < 8 || distance < KEY_DISTANCE;
+	};
+	const seen = new Uint8Array(width * height);
+	const stack: number[] = [];
+	const visit = (pixel: number) => {
+		if (seen[pixel] === 1 || !isKey(pixel)) return;
+		seen[pixel] = 1;
+		stack.push(pixel);
+	};
+	for (let x = 0; x < width; x++) [x, (height - 1) * width + x].forEach(visit);
+	for (let y = 0; y < height; y++) [y * width, y * width + width - 1].forEach(visit);
+	for (let pixel = stack.pop(); pixel !== undefined; pixel = stack.pop()) {
+		pixels[pixel * 4 + 3] = 0;
+		const x = pixel % width;
+		if (x > 0) visit(pixel - 1);
+		if (x < width - 1) visit(pixel + 1);
+		if (pixel >= width) visit(pixel - width);
+		if (pixel < (height - 1) * width) visit(pixel + width);
+	}
+}
+
+/** The median of the border's pixels, channel by channel. */
+function borderColor(pixels: Buffer, width: number, height: number): [number, number, number] {
+	const channels: [number[], number[], number[]] = [[], [], []];
+	const take = (pixel: number) => channels.forEach((values, c) => values.push(pixels[pixel * 4 + c] ?? 0));
+	for (let x = 0; x < width; x++) [x, (height - 1) * width + x].forEach(take);
+	for (let y = 0; y < height; y++) [y * width, y * width + width - 1].forEach(take);
+	const median = (values: number[]) => values.sort((a, b) => a - b)[values.length >> 1] ?? 0;
+	return [median(channels[0]), median(channels[1]), median(channels[2])];
+}
+
+function sceneSvg({ prompt, seed, palette }: SceneOrder, width: number, height: number): string {
+	const random = seededRandom(hashText(prompt) ^ seed);
+	const [deep = '#222', dark = '#444', middle = '#777', light = '#aaa', pale = '#eee'] = palette;
+	const between = (from: number, to: number) => from + (to - from) * random();
+	const horizon = height * between(0.56, 0.68);
+	const sun = { x: width * between(0.12, 0.88), y: horizon * between(0.2, 0.6), r: width * between(0.06, 0.12) };
+	const ridge = (base: number, height_: number) => {
+		const points = Array.from({ length: 13 }, (_, i) => `${(i * width) / 12},${base - height_ * between(0.1, 1)}`);
+		return `M0,${height} L0,${base} L${points.join(' L')} L${width},${base} L${width},${height} Z`;
+	};
+	const lights = Array.from({ length: 26 }, () => {
+		const r = width * between(0.004, 0.022);
+		const color = [pale, light, middle][Math.floor(between(0, 3))] ?? pale;
+		return `<circle cx="${width * random()}" cy="${horizon * random()}" r="${r}" fill="${color}" opacity="${between(0.15, 0.5)}"/>`;
+	});
+	const boards = Array.from({ length: 7 }, (_, i) => {
+		const y = horizon + ((height - horizon) * i * i) / 49;
+		return `<path d="M0,${y} H${width}" stroke="${deep}" stroke-width="${1 + i * 0.8}" opacity="0.35"/>`;
+	});
+	return `<svg xmlns="http://www.w3.org/2000/svg" width="${width}" height="${height}">
+<defs>
+<linearGradient id="sky" x1="0" y1="0" x2="0" y2="1"><stop offset="0" stop-color="${dark}"/><stop offset="0.6" stop-color="${light}"/><stop offset="1" stop-color="${pale}"/></linearGradient>
+<linearGradient id="floor" x1="0" y1="0" x2="0" y2="1"><stop offset="0" stop-color="${middle}"/><stop offset="1" stop-color="${deep}"/></linearGradient>
+<radialGradient id="sun"><stop offset="0" stop-color="#fff" stop-opacity="0.95"/><stop offset="0.35" stop-color="${pale}" stop-opacity="0.8"/><stop offset="1" stop-color="${pale}" stop-opacity="0"/></radialGradient>
+</defs>
+<rect width="${width}" height="${height}" fill="url(#sky)"/>
+<circle cx="${sun.x}" cy="${sun.y}" r="${sun.r * 3}" fill="url(#sun)"/>
+${lights.join('\n')}
+<path d="${ridge(horizon, height * 0.26)}" fill="${middle}" opacity="0.55"/>
+<path d="${ridge(horizon, height * 0.14)}" fill="${dark}" opacity="0.7"/>
+<rect y="${horizon}" width="${width}" height="${height - horizon}" fill="url(#floor)"/>
+${boards.join('\n')}
+</svg>`;
+}
