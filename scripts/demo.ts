@@ -7,8 +7,7 @@ import { parseArgs } from 'node:util';
 import type { INode, INodeExecutionData } from 'n8n-workflow';
 import { request } from 'undici';
 
-import { RunComfyApi } from '../dist/credentials/RunComfyApi.credentials.js';
-import { RunComfy } from '../dist/nodes/RunComfy/RunComfy.node.js';
+import { loadCompiled } from '../test/engine/compiled';
 import { Engine, RUNCOMFY_TYPE, type EngineWorkflow } from '../test/engine/engine';
 import { passThrough, source } from '../test/engine/standIns';
 import { Sandbox, SANDBOX_TOKEN } from '../test/sandbox/sandbox';
@@ -70,7 +69,9 @@ async function openTarget(exampleUrl: string): Promise<Target> {
 		return { baseUrl, apiToken, defaultImage: exampleUrl, close: async () => {} };
 	}
 	const sandbox = await Sandbox.start({ queueMs: 1_200, runMs: 2_500 });
-	console.log(`Sandbox    ${sandbox.url} (calls no RunComfy server, costs nothing; set RUNCOMFY_API_TOKEN for the real one)`);
+	console.log(
+		`Sandbox    ${sandbox.url} (calls no RunComfy server, costs nothing; set RUNCOMFY_API_TOKEN for the real one)`,
+	);
 	return {
 		baseUrl: sandbox.url,
 		apiToken: SANDBOX_TOKEN,
@@ -95,22 +96,35 @@ async function openImage(image: string): Promise<OpenedImage> {
 		const mimeType = `image/${path.extname(image).slice(1).replace('jpg', 'jpeg')}`;
 		return {
 			parameters: { imageSource: 'binary', binaryPropertyName: 'data' },
-			item: { json: {}, binary: { data: { mimeType, data: bytes.toString('base64'), fileName: path.basename(image) } } },
+			item: {
+				json: {},
+				binary: { data: { mimeType, data: bytes.toString('base64'), fileName: path.basename(image) } },
+			},
 			close: async () => {},
 		};
 	}
 	const server = createServer((_request, response) => response.end(bytes));
 	await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
 	const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}/${encodeURIComponent(path.basename(image))}`;
-	return { parameters: { imageSource: 'url', imageUrl: url }, item: { json: {} }, close: async () => await end(server) };
+	return {
+		parameters: { imageSource: 'url', imageUrl: url },
+		item: { json: {} },
+		close: async () => await end(server),
+	};
 }
 
 async function end(server: Server): Promise<void> {
 	await new Promise((resolve) => server.close(resolve));
 }
 
-async function runWorkflow(workflow: EngineWorkflow, node: INode, target: Target, item: INodeExecutionData): Promise<void> {
+async function runWorkflow(
+	workflow: EngineWorkflow,
+	node: INode,
+	target: Target,
+	item: INodeExecutionData,
+): Promise<void> {
 	const watching = new AbortController();
+	const { RunComfy, RunComfyApi } = await loadCompiled();
 	const engine = await Engine.create({
 		nodes: {
 			[RUNCOMFY_TYPE]: new RunComfy(),
@@ -133,7 +147,7 @@ async function runWorkflow(workflow: EngineWorkflow, node: INode, target: Target
 		process.exitCode = 1;
 		return;
 	}
-	const output = run.data.resultData.runData[node.name]?.[0]?.data?.main[0]?.[0];
+	const output = run.data.resultData.runData[node.name]?.[0]?.data?.main?.[0]?.[0];
 	if (output === undefined) throw new Error('The node gave no output item');
 	console.log('Finished   the output item is');
 	console.log(JSON.stringify(output.json, null, 2));
@@ -151,7 +165,10 @@ async function watch({ baseUrl, apiToken }: Target, requestId: string, signal: A
 		const { body } = await request(`${baseUrl}/v1/requests/${requestId}/status`, {
 			headers: { authorization: `Bearer ${apiToken}` },
 		});
-		const { status, queue_position: position } = (await body.json()) as { status?: string; queue_position?: number };
+		const { status, queue_position: position } = (await body.json()) as {
+			status?: string;
+			queue_position?: number;
+		};
 		const line =
 			status === 'in_queue'
 				? `Queued     ${position === undefined || position === 0 ? 'next in line' : `${position} ahead`}`

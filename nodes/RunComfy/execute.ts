@@ -61,7 +61,6 @@ async function executeItems(
 		context,
 		clock,
 		random,
-		signal: run.signal,
 		allowLoopback: access.isLoopback,
 		idleMs: downloadIdleMs,
 	});

@@ -3,7 +3,13 @@ import './environment';
 
 import { Logger } from '@n8n/backend-common';
 import { Container } from '@n8n/di';
-import { BinaryDataConfig, BinaryDataService, ExecutionLifecycleHooks, ExternalSecretsProxy, WorkflowExecute } from 'n8n-core';
+import {
+	BinaryDataConfig,
+	BinaryDataService,
+	ExecutionLifecycleHooks,
+	ExternalSecretsProxy,
+	WorkflowExecute,
+} from 'n8n-core';
 import {
 	createRunExecutionData,
 	ICredentialsHelper,
@@ -106,7 +112,13 @@ class EngineCredentials extends ICredentialsHelper {
 /** n8n's own log, as lines to look at. */
 function captureLog(log: EngineOptions['log']): Logger {
 	const at = (level: string) => (message: string, meta?: unknown) => log?.(level, message, meta);
-	const logger = { debug: at('debug'), info: at('info'), warn: at('warn'), error: at('error'), scoped: () => logger };
+	const logger = {
+		debug: at('debug'),
+		info: at('info'),
+		warn: at('warn'),
+		error: at('error'),
+		scoped: () => logger,
+	};
 	return logger as unknown as Logger;
 }
 
@@ -132,7 +144,11 @@ export class Engine {
 	}
 
 	/** Runs a workflow from its first node. */
-	start(definition: EngineWorkflow, mode: 'manual' | 'trigger' = 'trigger', earlier?: IRunExecutionData): EngineExecution {
+	start(
+		definition: EngineWorkflow,
+		mode: 'manual' | 'trigger' = 'trigger',
+		earlier?: IRunExecutionData,
+	): EngineExecution {
 		const executionId = String(++this.executions);
 		const workflow = new Workflow({
 			id: 'engine-test',

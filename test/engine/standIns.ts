@@ -36,10 +36,14 @@ export const passThrough: INodeType = standIn('passThrough', async function () {
 
 /** Starts a workflow with the given items. */
 export function source(items: INodeExecutionData[]): INodeType {
-	return standIn('source', async () => [items.map((item, index) => ({ ...item, pairedItem: { item: index } }))], {
-		group: ['trigger'],
-		inputs: [],
-	});
+	return standIn(
+		'source',
+		async () => [items.map((item, index) => ({ ...item, pairedItem: { item: index } }))],
+		{
+			group: ['trigger'],
+			inputs: [],
+		},
+	);
 }
 
 /** Sends its input round the loop (output 1) so many times, and then on (output 0). */

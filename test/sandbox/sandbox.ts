@@ -69,12 +69,18 @@ export class Sandbox {
 			forceCloseConnections: true,
 			ajv: { customOptions: { coerceTypes: false, removeAdditional: false, useDefaults: false } },
 		});
-		this.app.setErrorHandler((problem: { statusCode?: number; message: string; validation?: unknown }, _request, reply) => {
-			const answer = problem.validation
-				? error(422, 422001, problem.message, problem.validation)
-				: error(problem.statusCode ?? 500, problem.statusCode === undefined ? 500001 : 422001, problem.message);
-			void reply.code(answer.status).send(answer.body);
-		});
+		this.app.setErrorHandler(
+			(problem: { statusCode?: number; message: string; validation?: unknown }, _request, reply) => {
+				const answer = problem.validation
+					? error(422, 422001, problem.message, problem.validation)
+					: error(
+							problem.statusCode ?? 500,
+							problem.statusCode === undefined ? 500001 : 422001,
+							problem.message,
+						);
+				void reply.code(answer.status).send(answer.body);
+			},
+		);
 		this.addRoutes();
 	}
 
@@ -117,11 +123,27 @@ export class Sandbox {
 	private addRoutes(): void {
 		const { app } = this;
 		const api = '/v1/requests/:requestId';
-		app.post(`/v1/models/${MODEL_ID}`, { schema: { body: inputSchema } }, this.on('submit', (r) => this.submit(r)));
-		app.get(`${api}/status`, this.on('status', (r) => this.status(r)));
-		app.get(`${api}/result`, this.on('result', (r) => this.result(r)));
-		app.post(`${api}/cancel`, this.on('cancel', (r) => this.cancel(r)));
-		app.get(`/v1/models/${MODEL_ID}`, this.on('model', () => ({ status: 200, body: catalogueEntry() })));
+		app.post(
+			`/v1/models/${MODEL_ID}`,
+			{ schema: { body: inputSchema } },
+			this.on('submit', (r) => this.submit(r)),
+		);
+		app.get(
+			`${api}/status`,
+			this.on('status', (r) => this.status(r)),
+		);
+		app.get(
+			`${api}/result`,
+			this.on('result', (r) => this.result(r)),
+		);
+		app.post(
+			`${api}/cancel`,
+			this.on('cancel', (r) => this.cancel(r)),
+		);
+		app.get(
+			`/v1/models/${MODEL_ID}`,
+			this.on('model', () => ({ status: 200, body: catalogueEntry() })),
+		);
 		app.get(
 			'/prod/v2/balance',
 			this.on('balance', () => ({ status: 200, body: { balance_usd: this.balanceUsd, currency: 'USD' } })),
@@ -143,7 +165,15 @@ export class Sandbox {
 
 	private describe(job: SandboxJob) {
 		const { requestId, input, submittedAt, looks, cancels } = job;
-		return { requestId, prompt: input.prompt, seed: input.seed, state: stateOf(job), submittedAt, looks, cancels };
+		return {
+			requestId,
+			prompt: input.prompt,
+			seed: input.seed,
+			state: stateOf(job),
+			submittedAt,
+			looks,
+			cancels,
+		};
 	}
 
 	/** Puts token check, faults and counting around a handler. */
@@ -172,7 +202,11 @@ export class Sandbox {
 		return { ...(requestId === undefined ? {} : { requestId }), ...(prompt === undefined ? {} : { prompt }) };
 	}
 
-	private async answer(reply: FastifyReply, fault: CallRule | undefined, act: () => Answer | Promise<Answer>) {
+	private async answer(
+		reply: FastifyReply,
+		fault: CallRule | undefined,
+		act: () => Answer | Promise<Answer>,
+	) {
 		switch (fault?.kind) {
 			case 'tooMany':
 				return await send(reply, {
@@ -185,9 +219,14 @@ export class Sandbox {
 				return await reply
 					.code(502)
 					.type('text/html')
-					.send('<html><head><title>502 Bad Gateway</title></head><body><h1>502 Bad Gateway</h1></body></html>');
+					.send(
+						'<html><head><title>502 Bad Gateway</title></head><body><h1>502 Bad Gateway</h1></body></html>',
+					);
 			case 'errorCode':
-				return await send(reply, { ...error(200, fault.errorCode ?? 400001, 'Refused, but politely.'), status: 200 });
+				return await send(reply, {
+					...error(200, fault.errorCode ?? 400001, 'Refused, but politely.'),
+					status: 200,
+				});
 			case 'notReady':
 				return await send(reply, error(400, 400005, 'The request is not ready yet.'));
 			case 'notFound':
@@ -207,7 +246,10 @@ export class Sandbox {
 				return await send(reply, { status: 200, body: { message: 'Thank you.' } });
 			case 'truncated': {
 				const text = JSON.stringify((await act()).body);
-				return await reply.code(200).type('application/json').send(text.slice(0, Math.ceil(text.length / 2)));
+				return await reply
+					.code(200)
+					.type('application/json')
+					.send(text.slice(0, Math.ceil(text.length / 2)));
 			}
 			case 'slow': {
 				const answer = await act();
@@ -270,7 +312,12 @@ export class Sandbox {
 		const image = await fetchInput(input.image);
 		const seed = typeof input.seed === 'number' ? input.seed : 70159819;
 		const palette = paletteColors(input.color_palette);
-		const orders = Array.from({ length: count }, (_, i) => ({ image, prompt: input.prompt, seed: seed + i, palette }));
+		const orders = Array.from({ length: count }, (_, i) => ({
+			image,
+			prompt: input.prompt,
+			seed: seed + i,
+			palette,
+		}));
 		return await Promise.all(orders.map(renderScene));
 	}
 
@@ -308,7 +355,10 @@ export class Sandbox {
 		const cost =
 			(request.query as { include_cost?: string }).include_cost === 'true' ? { cost: costUsd } : {};
 		if (state === 'completed') {
-			return { status: 200, body: { ...base, status: 'succeeded', output: this.outputOf(job), ...finished, ...cost } };
+			return {
+				status: 200,
+				body: { ...base, status: 'succeeded', output: this.outputOf(job), ...finished, ...cost },
+			};
 		}
 		if (state === 'failed') {
 			const message = job.makingError ?? 'The model could not find a subject in the image.';
@@ -360,13 +410,17 @@ export class Sandbox {
 			case 'redirectOnce':
 				return await reply.redirect(`${self}?redirected=1`);
 			case 'notImage':
-				return await reply.type('image/png').send(Buffer.from([0x7f, 0x45, 0x4c, 0x46, 2, 1, 1, 0, 0, 0, 0, 0]));
+				return await reply
+					.type('image/png')
+					.send(Buffer.from([0x7f, 0x45, 0x4c, 0x46, 2, 1, 1, 0, 0, 0, 0, 0]));
 			case 'webPage':
 				return await reply.type('image/png').send('<!doctype html><html><body>Please log in</body></html>');
 			case 'empty':
 				return await reply.type('image/png').send(Buffer.alloc(0));
 			case 'endless':
-				return await reply.type('image/png').send(Readable.from(pictureChunks(await this.plainPicture, Infinity)));
+				return await reply
+					.type('image/png')
+					.send(Readable.from(pictureChunks(await this.plainPicture, Infinity)));
 			case 'short': {
 				reply.hijack();
 				const picture = await this.plainPicture;
@@ -403,7 +457,9 @@ async function send(reply: FastifyReply, { status, body, headers }: Answer): Pro
 async function plainPng(seed: number): Promise<Buffer> {
 	const random = seededRandom(seed);
 	const background = { r: 255 * random(), g: 255 * random(), b: 255 * random() };
-	return await sharp({ create: { width: 64, height: 64, channels: 3, background } }).png().toBuffer();
+	return await sharp({ create: { width: 64, height: 64, channels: 3, background } })
+		.png()
+		.toBuffer();
 }
 
 const CHUNK_BYTES = 64 * 1024;

@@ -35,10 +35,13 @@ const NEUTRAL_PALETTE = ['#23304a', '#4d648d', '#8fa6c7', '#d9c7a8', '#f5efe3'];
 /** The colours that a `color_palette` of a request asks for, darkest idea first. */
 export function paletteColors(palette: unknown): string[] {
 	if (typeof palette !== 'object' || palette === null) return NEUTRAL_PALETTE;
-	if ('name' in palette && typeof palette.name === 'string') return NAMED_PALETTES[palette.name] ?? NEUTRAL_PALETTE;
+	if ('name' in palette && typeof palette.name === 'string')
+		return NAMED_PALETTES[palette.name] ?? NEUTRAL_PALETTE;
 	if ('members' in palette && Array.isArray(palette.members)) {
 		const colors = palette.members.flatMap((member: unknown) =>
-			typeof member === 'object' && member !== null && 'color_hex' in member ? [String(member.color_hex)] : [],
+			typeof member === 'object' && member !== null && 'color_hex' in member
+				? [String(member.color_hex)]
+				: [],
 		);
 		if (colors.length > 0) return Array.from({ length: 5 }, (_, i) => colors[i % colors.length] ?? '#808080');
 	}
@@ -57,7 +60,11 @@ export async function renderScene(order: SceneOrder): Promise<Buffer> {
 	keyOutBorder(data, width, height);
 	const raw = { raw: { width, height, channels: 4 as const } };
 	const subject = await sharp(data, raw).png().toBuffer();
-	const alpha = await sharp(data, raw).extractChannel(3).blur(Math.max(2, width / 60)).linear(0.55, 0).toBuffer();
+	const alpha = await sharp(data, raw)
+		.extractChannel(3)
+		.blur(Math.max(2, width / 60))
+		.linear(0.55, 0)
+		.toBuffer();
 	const shadow = await sharp({ create: { width, height, channels: 3, background: '#000000' } })
 		.joinChannel(alpha, { raw: { width, height, channels: 1 } })
 		.png()
@@ -65,7 +72,13 @@ export async function renderScene(order: SceneOrder): Promise<Buffer> {
 	const drop = Math.round(height / 60);
 	return await sharp(Buffer.from(sceneSvg(order, width, height)))
 		.composite([
-			{ input: await sharp(shadow).extract({ left: 0, top: 0, width, height: height - drop }).toBuffer(), left: 0, top: drop },
+			{
+				input: await sharp(shadow)
+					.extract({ left: 0, top: 0, width, height: height - drop })
+					.toBuffer(),
+				left: 0,
+				top: drop,
+			},
 			{ input: subject, left: 0, top: 0 },
 		])
 		.png({ compressionLevel: 6 })
@@ -118,9 +131,16 @@ function sceneSvg({ prompt, seed, palette }: SceneOrder, width: number, height: 
 	const [deep = '#222', dark = '#444', middle = '#777', light = '#aaa', pale = '#eee'] = palette;
 	const between = (from: number, to: number) => from + (to - from) * random();
 	const horizon = height * between(0.56, 0.68);
-	const sun = { x: width * between(0.12, 0.88), y: horizon * between(0.2, 0.6), r: width * between(0.06, 0.12) };
+	const sun = {
+		x: width * between(0.12, 0.88),
+		y: horizon * between(0.2, 0.6),
+		r: width * between(0.06, 0.12),
+	};
 	const ridge = (base: number, height_: number) => {
-		const points = Array.from({ length: 13 }, (_, i) => `${(i * width) / 12},${base - height_ * between(0.1, 1)}`);
+		const points = Array.from(
+			{ length: 13 },
+			(_, i) => `${(i * width) / 12},${base - height_ * between(0.1, 1)}`,
+		);
 		return `M0,${height} L0,${base} L${points.join(' L')} L${width},${base} L${width},${height} Z`;
 	};
 	const lights = Array.from({ length: 26 }, () => {

@@ -26,8 +26,6 @@ export interface DownloadDependencies {
 	context: IExecuteFunctions;
 	clock: Clock;
 	random: Random;
-	/** Ends every download at once. */
-	signal: AbortSignal;
 	/** Only while the credential's base URL is on loopback. */
 	allowLoopback: boolean;
 	idleMs: number;
@@ -55,18 +53,19 @@ export class Downloader {
 	}
 
 	/**
+	 * @param signal ends the download at once.
 	 * @returns the stored image, with the MIME type and the extension of what was really received.
 	 * @throws RunComfyError naming request and URL: the result is paid for and can be fetched again.
 	 */
-	async download(order: DownloadOrder): Promise<IBinaryData> {
-		return await this.slots.use(async () => await this.downloadWithRetries(order));
+	async download(order: DownloadOrder, signal: AbortSignal): Promise<IBinaryData> {
+		return await this.slots.use(async () => await this.downloadWithRetries(order, signal));
 	}
 
-	private async downloadWithRetries(order: DownloadOrder): Promise<IBinaryData> {
-		const { clock, random, signal } = this.dependencies;
+	private async downloadWithRetries(order: DownloadOrder, signal: AbortSignal): Promise<IBinaryData> {
+		const { clock, random } = this.dependencies;
 		for (let tries = 1; ; tries++) {
 			try {
-				return await this.downloadOnce(order);
+				return await this.downloadOnce(order, signal);
 			} catch (error) {
 				const canRetry = error instanceof PassingFault && tries < MAX_TRIES && !signal.aborted;
 				const why =
@@ -77,10 +76,10 @@ export class Downloader {
 		}
 	}
 
-	private async downloadOnce(order: DownloadOrder): Promise<IBinaryData> {
+	private async downloadOnce(order: DownloadOrder, signal: AbortSignal): Promise<IBinaryData> {
 		const { context } = this.dependencies;
 		const maxBytes = order.maxMegabytes * BYTES_PER_MB;
-		const file = await this.open(order.url);
+		const file = await this.open(order.url, signal);
 		let exceeded = false;
 		const onExceeded = () => {
 			exceeded = true;
@@ -109,11 +108,11 @@ export class Downloader {
 	}
 
 	/** Follows at most three redirects, each of which has to be a safe address itself. */
-	private async open(firstUrl: string): Promise<FetchedFile> {
+	private async open(firstUrl: string, signal: AbortSignal): Promise<FetchedFile> {
 		let url = firstUrl;
 		for (let redirects = 0; ; redirects++) {
 			await this.assertSafe(url, redirects);
-			const file = await openUrl(url, this.dependencies).catch((error: unknown) => {
+			const file = await openUrl(url, { ...this.dependencies, signal }).catch((error: unknown) => {
 				throw new PassingFault(error instanceof Error ? error.message : 'the connection was lost');
 			});
 			if (file.status >= 200 && file.status < 300) return file;

@@ -167,9 +167,9 @@ export async function awaitEnd(
 		if (run.throttle.pauseLeftMs > 0 && clock.now() >= deadline) break;
 		const look = await run.call(
 			async () =>
-				await client.getResult(requestId, limits.includeCost, {
-					timeoutMs: Math.max(MIN_LOOK_MS, deadline - clock.now()),
-					signal: run.signal,
+				await run.untilEnd(async (signal) => {
+					const timeoutMs = Math.max(MIN_LOOK_MS, deadline - clock.now());
+					return await client.getResult(requestId, limits.includeCost, { timeoutMs, signal });
 				}),
 			judgeLook,
 		);

@@ -4,6 +4,8 @@ import type { Phase } from '../api/responses';
 interface Purchase {
 	itemIndex: number;
 	phase: Phase;
+	/** Its item has ended with an error that names it: a timeout, for example, never cancels. */
+	released?: true;
 }
 
 /** What became of one request when the run ended early. */
@@ -39,18 +41,25 @@ export class Purchases {
 		this.alive.delete(requestId);
 	}
 
+	/** The item has ended with an error that names this request: from now on it is the user's to cancel. */
+	release(requestId: string): void {
+		const purchase = this.alive.get(requestId);
+		if (purchase) purchase.released = true;
+	}
+
 	inDoubt(itemIndex: number): void {
 		this.doubtful.push(itemIndex);
 	}
 
 	/**
-	 * Sends one cancel for every request that is not known to be running; each request is asked about once, however
+	 * Sends one cancel for every request that is not known to be running and still has its item waiting for it; each request is asked about once, however
 	 * often this is called, so that it can run at once on Stop and again for an id that came in late.
 	 * @param onCancelled for each that RunComfy really cancelled.
 	 */
 	async cancelQueued(client: RunComfyClient, onCancelled: (itemIndex: number) => void): Promise<void> {
 		for (const [requestId, purchase] of this.alive) {
-			if (purchase.phase !== 'queued' || this.endings.has(requestId)) continue;
+			const { phase, released } = purchase;
+			if (phase !== 'queued' || released === true || this.endings.has(requestId)) continue;
 			this.endings.set(requestId, this.cancelOne(client, requestId, purchase, onCancelled));
 		}
 		await Promise.all(this.endings.values());
@@ -67,7 +76,8 @@ export class Purchases {
 		for (const [requestId, ending] of this.endings) {
 			if (requestId !== except) byEnding[await ending].push(requestId);
 		}
-		for (const [requestId, { phase, itemIndex }] of this.alive) {
+		const alive = [...this.alive].sort(([, a], [, b]) => a.itemIndex - b.itemIndex);
+		for (const [requestId, { phase, itemIndex }] of alive) {
 			if (this.endings.has(requestId) || requestId === except) continue;
 			byEnding.left.push(`${requestId} (item ${itemIndex}${phase === 'running' ? ', running' : ''})`);
 		}

@@ -74,16 +74,13 @@ export class Run {
 	readonly purchases = new Purchases();
 	readonly throttle: Throttle;
 	private readonly ending = new AbortController();
+	private readonly waits = new Set<AbortController>();
+	private readonly graces = new Set<() => void>();
 	private endedBy: 'stop' | { itemIndex: number; reason: unknown } | undefined;
 
 	constructor(readonly dependencies: RunDependencies) {
 		const { maxConcurrency, clock, random } = dependencies;
 		this.throttle = new Throttle(maxConcurrency, clock, random, this.ending.signal);
-	}
-
-	/** Trips when the run ends early, for whatever reason: everything that only waits ends with it. */
-	get signal(): AbortSignal {
-		return this.ending.signal;
 	}
 
 	/** Throws when the run has ended early. To be asked before anything that costs money or time. */
@@ -94,8 +91,23 @@ export class Run {
 	/** Waits; throws as soon as the run ends early. */
 	async pause(ms: number): Promise<void> {
 		this.throwIfEnded();
-		if (ms > 0) await this.dependencies.clock.sleep(ms, this.ending.signal);
+		if (ms > 0) await this.untilEnd(async (signal) => await this.dependencies.clock.sleep(ms, signal));
 		this.throwIfEnded();
+	}
+
+	/**
+	 * Does something that ends with the run, whatever ends it. Each gets a signal of its own: Node takes many listeners
+	 * on one signal for a leak and warns.
+	 */
+	async untilEnd<T>(make: (signal: AbortSignal) => Promise<T>): Promise<T> {
+		const wait = new AbortController();
+		if (this.ending.signal.aborted) wait.abort();
+		this.waits.add(wait);
+		try {
+			return await make(wait.signal);
+		} finally {
+			this.waits.delete(wait);
+		}
 	}
 
 	/** One call through the throttle; throws when the run ended before it could be made. */
@@ -111,17 +123,17 @@ export class Run {
 	 * @param make gets the signal; when it settles, nothing of this is left.
 	 */
 	async shielded<T>(make: (signal: AbortSignal) => Promise<T>): Promise<T> {
-		const { clock, stopSignal, stopGraceMs } = this.dependencies;
+		const { clock, stopGraceMs } = this.dependencies;
 		const breakOff = new AbortController();
 		const answered = new AbortController();
 		const onStop = () => {
 			void clock.sleep(stopGraceMs, answered.signal).then(() => breakOff.abort());
 		};
-		stopSignal?.addEventListener('abort', onStop, { once: true });
+		this.graces.add(onStop);
 		try {
 			return await make(breakOff.signal);
 		} finally {
-			stopSignal?.removeEventListener('abort', onStop);
+			this.graces.delete(onStop);
 			answered.abort();
 		}
 	}
@@ -146,6 +158,9 @@ export class Run {
 				} catch (error) {
 					if (error instanceof RunEndedError || itemIndex === undefined) continue;
 					outcomes[itemIndex] = { ok: false, error };
+					if (error instanceof RunComfyError && error.problem.requestId !== undefined) {
+						this.purchases.release(error.problem.requestId);
+					}
 					if (!continueOnFail) this.end({ itemIndex, reason: error });
 				} finally {
 					this.throttle.leaveItem();
@@ -153,8 +168,11 @@ export class Run {
 			}
 		};
 
-		const onStop = () => this.end('stop');
-		if (stopSignal?.aborted === true) this.end('stop');
+		const onStop = () => {
+			for (const grace of this.graces) grace();
+			this.end('stop');
+		};
+		if (stopSignal?.aborted === true) onStop();
 		stopSignal?.addEventListener('abort', onStop, { once: true });
 		try {
 			await Promise.all(Array.from({ length: Math.min(count, maxConcurrency) }, worker));
@@ -169,6 +187,7 @@ export class Run {
 		if (this.endedBy !== undefined) return;
 		this.endedBy = by;
 		this.ending.abort();
+		for (const wait of this.waits) wait.abort();
 		// At once, and not only when all workers are back: one of them may still await the answer of its submit.
 		void this.cancelQueued();
 	}

@@ -26,7 +26,7 @@ export class Throttle {
 	private calls = 0;
 	private items = 0;
 	private readonly waiters: Waiter[] = [];
-	private timer: { until: number } | undefined;
+	private waking = false;
 
 	constructor(
 		private readonly maxConcurrency: number,
@@ -148,12 +148,11 @@ export class Throttle {
 	}
 
 	private wakeAfterPause(): void {
-		const until = this.pausedUntil;
-		if (this.timer !== undefined && this.timer.until >= until) return;
-		const timer = { until };
-		this.timer = timer;
-		void this.clock.sleep(until - this.clock.now(), this.signal).then(() => {
-			if (this.timer === timer) this.timer = undefined;
+		// One alarm is enough: when it rings too early, because the pause has grown, it is set again.
+		if (this.waking) return;
+		this.waking = true;
+		void this.clock.sleep(this.pauseLeftMs, this.signal).then(() => {
+			this.waking = false;
 			this.admit();
 		});
 	}

@@ -24,7 +24,7 @@ export const cancel: Operation = {
 			for (let tries = 1; ; tries++) {
 				run.throwIfEnded();
 				const answer = await run.call(
-					async () => await client.cancel(requestId, run.signal),
+					async () => await client.cancel(requestId),
 					() => 'ok',
 				);
 				if (answer.kind === 'refused') throw new RunComfyError(answer.problem);
@@ -35,7 +35,7 @@ export const cancel: Operation = {
 				const { phase } = await lookOnce(
 					run,
 					requestId,
-					async () => await client.getStatus(requestId, { signal: run.signal }),
+					async (look) => await client.getStatus(requestId, look),
 				);
 				if (phase === phaseOf(CANCELLED)) return toOutput(CANCELLED);
 				if (phase !== 'queued' || answer.kind === 'outcome') return toOutput(NOT_CANCELLABLE);

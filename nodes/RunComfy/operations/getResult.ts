@@ -45,7 +45,7 @@ export const getResult: Operation = {
 			const { status, phase, queuePosition, error, body } = await lookOnce(
 				run,
 				requestId,
-				async () => await client.getResult(requestId, limits.includeCost, { signal: run.signal }),
+				async (look) => await client.getResult(requestId, limits.includeCost, look),
 			);
 			if (phase === 'done') {
 				return await toFinishedOutput(tools, readDoneResult(requestId, body), undefined, undefined);

@@ -14,7 +14,7 @@ export const getStatus: Operation = {
 			const { status, queuePosition } = await lookOnce(
 				run,
 				requestId,
-				async () => await client.getStatus(requestId, { signal: run.signal }),
+				async (look) => await client.getStatus(requestId, look),
 			);
 			return { json: { requestId, status, ...(queuePosition === undefined ? {} : { queuePosition }) } };
 		};

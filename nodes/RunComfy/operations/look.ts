@@ -1,3 +1,4 @@
+import type { LookOptions } from '../api/client';
 import { RunComfyError } from '../api/problems';
 import type { LookAnswer } from '../api/responses';
 import { judgeLook } from '../jobs/job';
@@ -14,11 +15,15 @@ const MAX_TRIES = 4;
 export async function lookOnce(
 	run: Run,
 	requestId: string,
-	look: () => Promise<LookAnswer>,
+	look: (options: LookOptions) => Promise<LookAnswer>,
 ): Promise<Extract<LookAnswer, { kind: 'state' }>> {
 	const { random } = run.dependencies;
 	for (let tries = 1; ; tries++) {
-		const answer = await run.call(look, judgeLook);
+		const answer = await run.call(
+			async () => await run.untilEnd(async (signal) => await look({ signal })),
+			judgeLook,
+		);
+		run.throwIfEnded();
 		if (answer.kind === 'state') return answer;
 		if (answer.kind !== 'again') throw new RunComfyError(answer.problem);
 		if (tries >= MAX_TRIES) {

@@ -51,7 +51,7 @@ export function readDownloadWish(
 
 /** The row of a finished job; keys that RunComfy gave nothing for are left out. */
 export async function toFinishedOutput(
-	{ downloader }: WorkTools,
+	{ run, downloader }: WorkTools,
 	result: JobResult,
 	seed: number | undefined,
 	wish: DownloadWish | undefined,
@@ -72,10 +72,12 @@ export async function toFinishedOutput(
 	if (wish === undefined || images.length === 0) return { json };
 	const { fieldName, fileName, maxMegabytes } = wish;
 	const files = await Promise.all(
-		images.map(
-			async (url, index) => await downloader.download({ url, requestId, index, fileName, maxMegabytes }),
-		),
+		images.map(async (url, index) => {
+			const order = { url, requestId, index, fileName, maxMegabytes };
+			return await run.untilEnd(async (signal) => await downloader.download(order, signal));
+		}),
 	);
+	run.throwIfEnded();
 	const binary: IBinaryKeyData = {};
 	for (const [index, file] of files.entries()) binary[outputFieldName(fieldName, index)] = file;
 	return { json, binary };

@@ -1,0 +1,13 @@
+/** Unit, wire and engine tests: everything that needs nothing but `npm ci`. */
+module.exports = {
+	rootDir: __dirname,
+	testEnvironment: 'node',
+	testMatch: ['<rootDir>/test/{unit,wire,engine}/**/*.test.ts'],
+	// TypeScript before JSON: beside RunComfy.node.ts lies RunComfy.node.json.
+	moduleFileExtensions: ['ts', 'js', 'mjs', 'json', 'node'],
+	transform: {
+		'^.+\\.ts$': ['ts-jest', { tsconfig: 'test/tsconfig.json', diagnostics: false }],
+	},
+	testTimeout: 20_000,
+	maxWorkers: 2,
+};

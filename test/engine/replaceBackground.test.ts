@@ -1,0 +1,166 @@
+import { failure, items, rows, Workbench } from './workbench';
+
+describe('Replace Background on n8n’s engine', () => {
+	let bench: Workbench;
+
+	afterEach(async () => await bench.close());
+
+	it('turns each item into a finished row, in the order of the items, with its expressions', async () => {
+		bench = await Workbench.open({
+			items: items(3),
+			// The first item takes longest, so that order is not an accident.
+			sandbox: { runMs: (n) => 600 - n * 250 },
+		});
+		const run = await bench.run({ prompt: '=Scene {{ $json.n }}', options: { seed: '={{ $json.n + 7 }}' } });
+		expect(run.status).toBe('success');
+		const output = rows(run);
+		expect(output.map(({ json }) => json.seed)).toEqual([7, 8, 9]);
+		expect(output.map(({ pairedItem }) => pairedItem)).toEqual([{ item: 0 }, { item: 1 }, { item: 2 }]);
+		for (const { json } of output) {
+			const job = bench.sandbox.jobs.find(({ requestId }) => requestId === json.requestId);
+			expect(job?.input.prompt).toBe(`Scene ${Number(json.seed) - 7}`);
+			expect(job?.input.seed).toBe(json.seed);
+			expect(Object.keys(json).sort()).toEqual(
+				['cost', 'createdAt', 'finishedAt', 'image', 'images', 'requestId', 'seed', 'status'].sort(),
+			);
+			expect(json).toMatchObject({ status: 'succeeded', cost: 0.06 });
+		}
+	});
+
+	it('sends the fields by the names of the API page, and only what the user has chosen', async () => {
+		bench = await Workbench.open();
+		await bench.run({
+			renderingSpeed: 'TURBO',
+			magicPrompt: 'OFF',
+			colorPalette: 'custom',
+			paletteColors: {
+				color: [
+					{ hex: '#FF8800', weight: 0.3 },
+					{ hex: '00ff00', weight: 1 },
+				],
+			},
+			style: 'Design',
+			options: { seed: 5, includeCost: false },
+		});
+		expect(bench.sandbox.jobs[0]?.input).toEqual({
+			image: 'https://example.com/product.png',
+			prompt: 'A beach',
+			rendering_speed: 'TURBO',
+			magic_prompt: 'OFF',
+			color_palette: {
+				members: [
+					{ color_hex: '#ff8800', color_weight: 0.3 },
+					{ color_hex: '#00ff00', color_weight: 1 },
+				],
+			},
+			style: { style_type: 'Design' },
+			seed: 5,
+		});
+	});
+
+	it('leaves palette and style out by default, draws a seed for each item, and passes JSON on as it is', async () => {
+		bench = await Workbench.open({ items: items(2) });
+		await bench.run({});
+		const [first, second] = bench.sandbox.jobs.map(({ input }) => input);
+		expect(Object.keys(first ?? {}).sort()).toEqual([
+			'image',
+			'magic_prompt',
+			'prompt',
+			'rendering_speed',
+			'seed',
+		]);
+		expect(first?.seed).not.toBe(second?.seed);
+		await bench.run({
+			colorPalette: 'json',
+			paletteJson: '{"name":"Neon"}',
+			style: 'json',
+			styleJson: { style_type: 'X' },
+		});
+		expect(bench.sandbox.jobs[2]?.input).toMatchObject({
+			color_palette: { name: 'Neon' },
+			style: { style_type: 'X' },
+		});
+	});
+
+	it('hands on the request at once when it is not to wait', async () => {
+		bench = await Workbench.open({ sandbox: { queueMs: 60_000 } });
+		const output = rows(await bench.run({ waitForCompletion: false, options: { seed: 3 } }));
+		expect(output[0]?.json).toEqual({
+			requestId: bench.sandbox.jobs[0]?.requestId,
+			status: 'in_queue',
+			seed: 3,
+		});
+		expect(bench.sandbox.stats.resultLooks).toBe(0);
+	});
+
+	it('gives up at the timeout without cancelling, and says how to fetch the image later', async () => {
+		bench = await Workbench.open({ sandbox: { queueMs: 60_000 } });
+		const requestIdOf = () => bench.sandbox.jobs[0]?.requestId ?? '';
+		const { message, description, itemIndex } = failure(await bench.run({ options: { timeout: 1 } }));
+		expect(message).toBe(`RunComfy request ${requestIdOf()} was not finished after 1 seconds`);
+		expect(description).toContain('“Get Result”');
+		expect(description).toContain('“in_queue”');
+		expect(itemIndex).toBe(0);
+		expect(bench.sandbox.stats.cancels).toBe(0);
+	});
+
+	it.each([
+		['failed', 'failed: “The model could not find a subject in the image.”'],
+		['cancelled', 'was cancelled'],
+		['unknownStatus', 'reports a state that this node does not know: “reticulating”'],
+		['noUrl', 'finished, but its result holds no image URL'],
+	] as const)('names the request when the job ends as %s, and submits nothing else', async (job, words) => {
+		bench = await Workbench.open();
+		bench.sandbox.faults.add({ job });
+		const { message } = failure(await bench.run());
+		expect(message).toBe(`RunComfy request ${bench.sandbox.jobs[0]?.requestId} ${words}`);
+		expect(bench.sandbox.stats.submits).toBe(1);
+	});
+
+	it('survives every passing fault of a look', async () => {
+		const kinds = [
+			'serverError',
+			'badGateway',
+			'lostBefore',
+			'lostAfter',
+			'truncated',
+			'notReady',
+			'hangBefore',
+			'tooMany',
+			'errorCode',
+		] as const;
+		bench = await Workbench.open({
+			items: kinds.map((kind) => ({ json: { kind } })),
+			runtime: { callTimeouts: { submitMs: 5_000, lookMs: 300, cancelMs: 300 } },
+		});
+		for (const kind of kinds) {
+			bench.sandbox.faults.add({
+				on: 'result',
+				kind,
+				times: 2,
+				promptIncludes: kind,
+				errorCode: 500001,
+				retryAfter: 0,
+			});
+		}
+		const run = await bench.run({ prompt: '={{ $json.kind }}' });
+		expect(run.status).toBe('success');
+		expect(rows(run)).toHaveLength(kinds.length);
+		expect(bench.sandbox.stats.submits).toBe(kinds.length);
+	});
+
+	it('says what is wrong with the token, and sends nothing else', async () => {
+		bench = await Workbench.open({ credential: { apiToken: 'another-token' } });
+		const { message, description } = failure(await bench.run());
+		expect(message).toContain('RunComfy did not accept the API token');
+		expect(description).toContain('https://www.runcomfy.com/profile');
+		expect(bench.sandbox.stats).toMatchObject({ refusedTokens: 1, submits: 0 });
+	});
+
+	it('says that the balance is empty', async () => {
+		bench = await Workbench.open({ sandbox: { balanceUsd: 0 } });
+		expect(failure(await bench.run()).message).toBe(
+			'Nothing was submitted: your RunComfy balance is empty: “Insufficient balance.”',
+		);
+	});
+});

@@ -1,0 +1,179 @@
+import type { INode, INodeExecutionData, IRun } from 'n8n-workflow';
+
+import { RunComfyApi } from '../../credentials/RunComfyApi.credentials';
+import { executeRunComfy } from '../../nodes/RunComfy/execute';
+import { systemRuntime, type Runtime } from '../../nodes/RunComfy/host/runtime';
+import { RunComfy } from '../../nodes/RunComfy/RunComfy.node';
+import { Sandbox, SANDBOX_TOKEN, type SandboxOptions } from '../sandbox/sandbox';
+import {
+	Engine,
+	RUNCOMFY_TYPE,
+	type EngineExecution,
+	type EngineOptions,
+	type EngineWorkflow,
+} from './engine';
+import { loop, passThrough, source } from './standIns';
+
+/** The node on n8n's engine against a sandbox, set up in one line. */
+export interface WorkbenchOptions {
+	sandbox?: SandboxOptions;
+	items?: INodeExecutionData[];
+	credential?: Record<string, string>;
+	binaryMode?: EngineOptions['binaryMode'];
+	/** Shorter timeouts than the real ones. */
+	runtime?: Partial<Runtime>;
+	/** Node settings such as retryOnFail or onError. */
+	settings?: Partial<INode>;
+	loops?: number;
+}
+
+/** The shortest interval that the node allows. */
+export const FAST = { pollInterval: 0.2 };
+export const IMAGE_URL = 'https://example.com/product.png';
+
+export function items(count: number): INodeExecutionData[] {
+	return Array.from({ length: count }, (_, n) => ({ json: { n } }));
+}
+
+export interface LogLine {
+	level: string;
+	message: string;
+}
+
+export class Workbench {
+	private constructor(
+		readonly sandbox: Sandbox,
+		readonly engine: Engine,
+		/** What n8n has logged so far. */
+		readonly log: LogLine[],
+		/** Every run of the node, retries among them; after Stop, n8n itself no longer waits for them. */
+		readonly tries: Array<Promise<unknown>>,
+		private readonly options: WorkbenchOptions,
+	) {}
+
+	static async open(options: WorkbenchOptions = {}): Promise<Workbench> {
+		const sandbox = await Sandbox.start({ pictures: 'plain', queueMs: 100, runMs: 200, ...options.sandbox });
+		const log: LogLine[] = [];
+		const tries: Array<Promise<unknown>> = [];
+		const engine = await Engine.create({
+			nodes: {
+				source: source(options.items ?? items(1)),
+				passThrough,
+				loop: loop(options.loops ?? 0),
+				[RUNCOMFY_TYPE]: nodeWith(options.runtime, tries),
+			},
+			credentialType: new RunComfyApi(),
+			credential: { apiToken: SANDBOX_TOKEN, baseUrl: sandbox.url, ...options.credential },
+			log: (level, message) => log.push({ level, message }),
+			...(options.binaryMode === undefined ? {} : { binaryMode: options.binaryMode }),
+		});
+		return new Workbench(sandbox, engine, log, tries, options);
+	}
+
+	/** Waits until something is so. */
+	async until(what: string, isSo: () => boolean, patienceMs = 5_000): Promise<void> {
+		for (const end = Date.now() + patienceMs; !isSo(); await new Promise((resolve) => setTimeout(resolve, 5))) {
+			if (Date.now() > end) throw new Error(`Waited in vain until ${what}`);
+		}
+	}
+
+	/** Presses Stop and waits for the node itself. @returns how long that took, in milliseconds. */
+	async stop(execution: EngineExecution): Promise<number> {
+		const from = performance.now();
+		execution.stop();
+		await Promise.allSettled(this.tries);
+		return performance.now() - from;
+	}
+
+	/** The one line that tells what Stop has done. */
+	get stopReports(): string[] {
+		return this.log.filter(({ message }) => message.startsWith('RunComfy: stopped')).map(({ message }) => message);
+	}
+
+	async close(): Promise<void> {
+		await this.sandbox.close();
+	}
+
+	/** Start → RunComfy → (success) After, (error) Failed. */
+	workflow(parameters: Record<string, unknown>, settings: Partial<INode> = {}): EngineWorkflow {
+		const node = (name: string, type: string, more: Partial<INode> = {}): INode => ({
+			id: name,
+			name,
+			type,
+			typeVersion: 1,
+			position: [0, 0],
+			parameters: {},
+			...more,
+		});
+		const to = (name: string) => [{ node: name, type: 'main' as const, index: 0 }];
+		const imageFields = {
+			resource: 'image',
+			operation: 'replaceBackground',
+			imageUrl: IMAGE_URL,
+			prompt: 'A beach',
+		};
+		const isRequest = parameters.resource === 'request';
+		const runComfy = node('RunComfy', RUNCOMFY_TYPE, {
+			parameters: {
+				...(isRequest ? {} : imageFields),
+				...parameters,
+				options: { ...(isRequest ? {} : FAST), ...(parameters.options as object | undefined) },
+			} as INode['parameters'],
+			credentials: { runComfyApi: { id: '1', name: 'RunComfy' } },
+			...this.options.settings,
+			...settings,
+		});
+		const after = [node('After', 'passThrough'), node('Failed', 'passThrough')];
+		if (this.options.loops === undefined) {
+			return {
+				nodes: [node('Start', 'source'), runComfy, ...after],
+				connections: { Start: { main: [to('RunComfy')] }, RunComfy: { main: [to('After'), to('Failed')] } },
+			};
+		}
+		return {
+			nodes: [node('Start', 'source'), node('Loop', 'loop'), runComfy, ...after],
+			connections: {
+				Start: { main: [to('Loop')] },
+				Loop: { main: [to('After'), to('RunComfy')] },
+				RunComfy: { main: [to('Loop')] },
+			},
+		};
+	}
+
+	start(parameters: Record<string, unknown> = {}, settings: Partial<INode> = {}): EngineExecution {
+		return this.engine.start(this.workflow(parameters, settings));
+	}
+
+	async run(parameters: Record<string, unknown> = {}, settings: Partial<INode> = {}): Promise<IRun> {
+		return await this.start(parameters, settings).done;
+	}
+}
+
+/** The node with other timings than the system's, and with its runs in view; otherwise the very same. */
+function nodeWith(runtime: Partial<Runtime> = {}, tries: Array<Promise<unknown>>): RunComfy {
+	const node = new RunComfy();
+	node.execute = async function () {
+		const running = executeRunComfy(this, { ...systemRuntime, ...runtime });
+		tries.push(running);
+		return await running;
+	};
+	return node;
+}
+
+/** The rows of a node's output in its last, or n-th, run. */
+export function rows(run: IRun, node = 'RunComfy', output = 0, turn?: number): INodeExecutionData[] {
+	const turns = run.data.resultData.runData[node] ?? [];
+	return turns[turn ?? turns.length - 1]?.data?.main?.[output] ?? [];
+}
+
+/** The error that ended the workflow. */
+export function failure(run: IRun): { message: string; description: string; itemIndex?: number } {
+	const error = run.data.resultData.error;
+	if (error === undefined) throw new Error(`The workflow ended without an error (${run.status})`);
+	const itemIndex = 'context' in error ? error.context.itemIndex : undefined;
+	return {
+		message: error.message,
+		description: String(error.description ?? ''),
+		...(typeof itemIndex === 'number' ? { itemIndex } : {}),
+	};
+}

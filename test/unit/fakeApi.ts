@@ -1,0 +1,124 @@
+import { RunComfyClient } from '../../nodes/RunComfy/api/client';
+import { NoAnswerError, type ApiAnswer, type ApiRequest } from '../../nodes/RunComfy/api/transport';
+import type { JobOrder, WaitLimits } from '../../nodes/RunComfy/jobs/job';
+import { Ledger } from '../../nodes/RunComfy/jobs/ledger';
+import { Run, type RunDependencies } from '../../nodes/RunComfy/jobs/run';
+import type { VirtualClock } from './virtualClock';
+
+interface FakeJob {
+	runsAt: number;
+	endsAt: number;
+	looks: number[];
+	cancels: number;
+	cancelled: boolean;
+}
+
+/** How a fake job fares: milliseconds in the queue, and then running. */
+export type Fate = { queueMs: number; runMs: number };
+
+export const ok = (body: unknown): ApiAnswer => ({ status: 200, headers: {}, body });
+
+/** RunComfy's queue in memory and on a virtual clock: exact, and without a wire. */
+export class FakeApi {
+	readonly jobs: FakeJob[] = [];
+	/** Every call, with the moment at which it was made. */
+	readonly calls: Array<{ at: number; method: string; path: string }> = [];
+	latencyMs = 0;
+	inFlight = 0;
+	mostInFlight = 0;
+	aliveMost = 0;
+	/** Answers instead of the queue, when it gives something. */
+	intercept: (request: ApiRequest, path: string) => ApiAnswer | 'hang' | NoAnswerError | undefined = () => undefined;
+
+	constructor(
+		readonly clock: VirtualClock,
+		private readonly fate: (jobNumber: number) => Fate,
+	) {}
+
+	send = async (request: ApiRequest): Promise<ApiAnswer> => {
+		const path = request.url.replace('https://api.test', '');
+		this.calls.push({ at: this.clock.now(), method: request.method, path });
+		this.inFlight++;
+		this.mostInFlight = Math.max(this.mostInFlight, this.inFlight);
+		try {
+			const instead = this.intercept(request, path);
+			if (instead === 'hang') {
+				await this.clock.sleep(request.timeoutMs, request.signal);
+				throw new NoAnswerError(request.signal?.aborted === true ? 'stopped' : 'timeout');
+			}
+			await this.clock.sleep(this.latencyMs, request.signal);
+			if (request.signal?.aborted === true) throw new NoAnswerError('stopped');
+			if (instead instanceof NoAnswerError) throw instead;
+			return instead ?? this.answer(request, path);
+		} finally {
+			this.inFlight--;
+		}
+	};
+
+	countCalls(pattern: RegExp): number {
+		return this.calls.filter(({ method, path }) => pattern.test(`${method} ${path}`)).length;
+	}
+
+	private answer(request: ApiRequest, path: string): ApiAnswer {
+		const now = this.clock.now();
+		if (request.method === 'POST' && path.startsWith('/v1/models/')) {
+			const { queueMs, runMs } = this.fate(this.jobs.length);
+			const job = { runsAt: now + queueMs, endsAt: now + queueMs + runMs, looks: [], cancels: 0, cancelled: false };
+			this.jobs.push(job);
+			const alive = this.jobs.filter((other) => !other.cancelled && other.endsAt > now).length;
+			this.aliveMost = Math.max(this.aliveMost, alive);
+			return ok({ request_id: `job-${this.jobs.length - 1}` });
+		}
+		const [, id = '', call = ''] = /^\/v1\/requests\/job-(\d+)\/(\w+)/.exec(path) ?? [];
+		const job = this.jobs[Number(id)];
+		if (job === undefined) return { status: 404, headers: {}, body: { error_code: 404001 } };
+		if (call === 'cancel') {
+			job.cancels++;
+			const outcome = now < job.runsAt && !job.cancelled ? 'cancelled' : 'not_cancellable';
+			if (outcome === 'cancelled') job.cancelled = true;
+			return ok({ outcome });
+		}
+		job.looks.push(now);
+		const status = job.cancelled ? 'cancelled' : now < job.runsAt ? 'in_queue' : now < job.endsAt ? 'in_progress' : 'succeeded';
+		return ok({ status, ...(status === 'succeeded' ? { output: { image: `https://cdn.test/${id}.png` } } : {}) });
+	}
+}
+
+export const LIMITS: WaitLimits = { timeoutMs: 600_000, pollIntervalMs: 1_000, includeCost: false };
+
+export function order(itemIndex: number, limits: Partial<WaitLimits> = {}): JobOrder {
+	return {
+		modelId: 'a/b',
+		input: { prompt: `item ${itemIndex}` },
+		fingerprint: `item ${itemIndex}`,
+		limits: { ...LIMITS, ...limits },
+	};
+}
+
+export interface FakeRun {
+	run: Run;
+	stop: () => void;
+	log: string[];
+	context: Record<string, unknown>;
+}
+
+export function makeRun(api: FakeApi, more: Partial<RunDependencies> = {}, context: Record<string, unknown> = {}): FakeRun {
+	const stopButton = new AbortController();
+	const log: string[] = [];
+	const line = (message: string) => void log.push(message);
+	const { clock } = api;
+	const run = new Run({
+		client: new RunComfyClient('https://api.test', api.send, clock.now),
+		clock,
+		random: () => 0.5,
+		ledger: new Ledger(context, 0),
+		log: { debug: () => {}, info: line, warn: line },
+		stopSignal: stopButton.signal,
+		maxConcurrency: 10,
+		cancelOnStop: true,
+		continueOnFail: false,
+		stopGraceMs: 5_000,
+		...more,
+	});
+	return { run, stop: () => stopButton.abort(), log, context };
+}
