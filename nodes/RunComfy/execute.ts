@@ -8,7 +8,7 @@ import { errorRow, toNodeError } from './host/nodeErrors';
 import { systemRuntime, type Runtime } from './host/runtime';
 import { createSend } from './host/transport';
 import { Ledger } from './jobs/ledger';
-import { Run, type ItemOutcome } from './jobs/run';
+import { Run, StoppedError, type ItemOutcome } from './jobs/run';
 import { findOperation } from './operations';
 import type { ItemWork, Operation, OperationOutput, OperationTools } from './operations/operation';
 import { OptionsReader } from './operations/parameters';
@@ -27,7 +27,10 @@ export async function executeRunComfy(
 		const outcomes = await executeItems(context, runtime, items.length);
 		return [outcomes.map((outcome, itemIndex) => toRow(context, outcome, itemIndex, items[itemIndex]))];
 	} catch (error) {
-		throw toNodeError(context.getNode(), error);
+		// Under “continue on fail” n8n would take a thrown error for success and hand on the input as the output.
+		if (!context.continueOnFail() || error instanceof StoppedError)
+			throw toNodeError(context.getNode(), error);
+		return [items.map(({ json }, itemIndex) => errorRow(context.getNode(), error, itemIndex, json))];
 	}
 }
 
@@ -41,9 +44,9 @@ async function executeItems(
 	const continueOnFail = context.continueOnFail();
 	const access = await readAccess(context);
 	const operation = findOperation(context);
+	const runOptions = readRunOptions(context);
 	const works = await prepareAll(operation, { context, access, random }, count, continueOnFail);
 
-	const runOptions = new OptionsReader(context, 0);
 	const ledger = new Ledger(context.getContext('node'), context.getWorkflowDataProxy(0).$runIndex as number);
 	const run = new Run({
 		client: new RunComfyClient(access.baseUrl, createSend(context, clock), clock.now, callTimeouts),
@@ -52,8 +55,7 @@ async function executeItems(
 		ledger,
 		log: createLog(context),
 		stopSignal: context.getExecutionCancelSignal(),
-		maxConcurrency: runOptions.number('maxConcurrency'),
-		cancelOnStop: runOptions.boolean('cancelOnStop', 'Cancel on Stop'),
+		...runOptions,
 		continueOnFail,
 		stopGraceMs,
 	});
@@ -75,6 +77,17 @@ async function executeItems(
 		return outcomes;
 	} finally {
 		ledger.close(ended);
+	}
+}
+
+/** The options that hold for the whole run are taken from the first item. */
+function readRunOptions(context: IExecuteFunctions): { maxConcurrency: number; cancelOnStop: boolean } {
+	try {
+		const options = new OptionsReader(context, 0);
+		const { maxConcurrency } = options.numbers;
+		return { maxConcurrency, cancelOnStop: options.boolean('cancelOnStop', 'Cancel on Stop') };
+	} catch (error) {
+		throw toNodeError(context.getNode(), error, 0);
 	}
 }
 

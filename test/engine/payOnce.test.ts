@@ -19,7 +19,10 @@ describe('Retry On Fail', () => {
 	it('resumes what was bought, and does not look again at what is finished', async () => {
 		// Item 1 is slower than its timeout in the first two tries; item 0 is finished in the first one.
 		await open({ items: items(2), sandbox: { queueMs: 0, runMs: (n) => (n === 0 ? 100 : 2_500) } });
-		const run = await bench.run({ prompt: '={{ "scene " + $json.n }}', options: { timeout: 1, maxConcurrency: 1 } });
+		const run = await bench.run({
+			prompt: '={{ "scene " + $json.n }}',
+			options: { timeout: 1, maxConcurrency: 1 },
+		});
 		expect(run.status).toBe('success');
 		expect(bench.tries).toHaveLength(3);
 		expect(bench.sandbox.stats.submits).toBe(2);
@@ -30,7 +33,16 @@ describe('Retry On Fail', () => {
 		expect(looksAtFirst).toBeLessThanOrEqual(2);
 	});
 
-	it.each(['lostAfter', 'hangAfter', 'truncated', 'noId', 'serverError', 'badGateway', 'lostBefore', 'hangBefore'] as const)(
+	it.each([
+		'lostAfter',
+		'hangAfter',
+		'truncated',
+		'noId',
+		'serverError',
+		'badGateway',
+		'lostBefore',
+		'hangBefore',
+	] as const)(
 		'never sends a submit again whose outcome is unknown (%s), not even in a retry',
 		async (kind) => {
 			await open({ runtime: SHORT_CALLS });
@@ -55,14 +67,17 @@ describe('Retry On Fail', () => {
 		expect(bench.tries).toHaveLength(kind === 'tooMany' ? 1 : 3);
 	});
 
-	it.each(['failed', 'cancelled'] as const)('submits anew after RunComfy has reported the job %s', async (job) => {
-		await open();
-		bench.sandbox.faults.add({ job, times: 1 });
-		const run = await bench.run();
-		expect(run.status).toBe('success');
-		expect(bench.sandbox.stats.accepted).toBe(2);
-		expect(rows(run)[0]?.json.requestId).toBe(bench.sandbox.jobs[1]?.requestId);
-	});
+	it.each(['failed', 'cancelled'] as const)(
+		'submits anew after RunComfy has reported the job %s',
+		async (job) => {
+			await open();
+			bench.sandbox.faults.add({ job, times: 1 });
+			const run = await bench.run();
+			expect(run.status).toBe('success');
+			expect(bench.sandbox.stats.accepted).toBe(2);
+			expect(rows(run)[0]?.json.requestId).toBe(bench.sandbox.jobs[1]?.requestId);
+		},
+	);
 
 	it('cancels what is queued when an item fails, and buys in the retry only what was cancelled or failed', async () => {
 		await open({
@@ -131,7 +146,8 @@ describe('Retry On Fail', () => {
 		const data = structuredClone(JSON.parse(JSON.stringify(failed.data))) as IRun['data'];
 		delete data.resultData.error;
 		data.resultData.runData.RunComfy?.pop();
-		const retried = await bench.engine.start(bench.workflow({ options: { timeout: 3 } }), 'trigger', data).done;
+		const retried = await bench.engine.start(bench.workflow({ options: { timeout: 3 } }), 'trigger', data)
+			.done;
 		expect(retried.status).toBe('success');
 		expect(bench.sandbox.stats.submits).toBe(1);
 	});
@@ -177,9 +193,13 @@ describe('A failure', () => {
 		});
 		bench.sandbox.faults.add({ job: 'failed', promptIncludes: 'scene 0' });
 		const { message, description, itemIndex } = failure(
-			await bench.run({ prompt: '={{ "scene " + $json.n }}', options: { maxConcurrency: 4, pollInterval: 0.2 } }),
+			await bench.run({
+				prompt: '={{ "scene " + $json.n }}',
+				options: { maxConcurrency: 4, pollInterval: 0.2 },
+			}),
 		);
-		const idOf = (n: number) => bench.sandbox.jobs.find(({ input }) => input.prompt === `scene ${n}`)?.requestId;
+		const idOf = (n: number) =>
+			bench.sandbox.jobs.find(({ input }) => input.prompt === `scene ${n}`)?.requestId;
 		expect(message).toContain(`RunComfy request ${idOf(0)} failed`);
 		expect(itemIndex).toBe(0);
 		expect(description).toContain('Item 0 failed.');

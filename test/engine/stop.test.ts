@@ -58,13 +58,18 @@ describe('Stop', () => {
 		await new Promise((resolve) => setTimeout(resolve, 50));
 		await bench.stop(execution);
 		expect(bench.sandbox.stats.cancels).toBe(0);
-		expect(bench.stopReports[0]).toContain(`Still alive at RunComfy: ${bench.sandbox.jobs[0]?.requestId} (item 0, running)`);
+		expect(bench.stopReports[0]).toContain(
+			`Still alive at RunComfy: ${bench.sandbox.jobs[0]?.requestId} (item 0, running)`,
+		);
 	});
 
 	it('tells truthfully when a job could not be cancelled any more', async () => {
 		bench = await Workbench.open({ sandbox: { queueMs: 100, runMs: 60_000 } });
 		const execution = bench.start({ options: { pollInterval: 30 } });
-		await bench.until('it runs', () => bench.sandbox.stateOf(bench.sandbox.jobs[0]?.requestId ?? '') === 'in_progress');
+		await bench.until(
+			'it runs',
+			() => bench.sandbox.stateOf(bench.sandbox.jobs[0]?.requestId ?? '') === 'in_progress',
+		);
 		await bench.stop(execution);
 		expect(bench.sandbox.stats).toMatchObject({ cancels: 1, cancelled: 0 });
 		expect(bench.stopReports[0]).toContain('Could not be cancelled because already running or finished');
@@ -76,7 +81,9 @@ describe('Stop', () => {
 		await bench.until('all are submitted', () => bench.sandbox.stats.accepted === 3);
 		await bench.stop(execution);
 		expect(bench.sandbox.stats.cancels).toBe(0);
-		expect(bench.stopReports[0]).toMatch(/Still alive at RunComfy: \S+ \(item 0\), \S+ \(item 1\), \S+ \(item 2\)\.$/);
+		expect(bench.stopReports[0]).toMatch(
+			/Still alive at RunComfy: \S+ \(item 0\), \S+ \(item 1\), \S+ \(item 2\)\.$/,
+		);
 		for (const { requestId } of bench.sandbox.jobs) expect(bench.stopReports[0]).toContain(requestId);
 	});
 
@@ -117,7 +124,10 @@ describe('Stop', () => {
 		bench = await Workbench.open({ sandbox: { queueMs: 60_000 } });
 		bench.sandbox.faults.add({ on: 'result', kind: 'serverError' });
 		const execution = bench.start();
-		await bench.until('looks have failed', () => bench.log.filter(({ message }) => message.includes('HTTP 500')).length >= 2);
+		await bench.until(
+			'looks have failed',
+			() => bench.log.filter(({ message }) => message.includes('HTTP 500')).length >= 2,
+		);
 		expect(await bench.stop(execution)).toBeLessThan(300);
 		expect(bench.sandbox.stats.cancelled).toBe(1);
 	});

@@ -52,7 +52,7 @@ export class Workbench {
 	) {}
 
 	static async open(options: WorkbenchOptions = {}): Promise<Workbench> {
-		const sandbox = await Sandbox.start({ pictures: 'plain', queueMs: 100, runMs: 200, ...options.sandbox });
+		const sandbox = await Sandbox.start({ pictures: 'plain', queueMs: 0, runMs: 100, ...options.sandbox });
 		const log: LogLine[] = [];
 		const tries: Array<Promise<unknown>> = [];
 		const engine = await Engine.create({
@@ -72,7 +72,11 @@ export class Workbench {
 
 	/** Waits until something is so. */
 	async until(what: string, isSo: () => boolean, patienceMs = 5_000): Promise<void> {
-		for (const end = Date.now() + patienceMs; !isSo(); await new Promise((resolve) => setTimeout(resolve, 5))) {
+		for (
+			const end = Date.now() + patienceMs;
+			!isSo();
+			await new Promise((resolve) => setTimeout(resolve, 5))
+		) {
 			if (Date.now() > end) throw new Error(`Waited in vain until ${what}`);
 		}
 	}
@@ -87,7 +91,9 @@ export class Workbench {
 
 	/** The one line that tells what Stop has done. */
 	get stopReports(): string[] {
-		return this.log.filter(({ message }) => message.startsWith('RunComfy: stopped')).map(({ message }) => message);
+		return this.log
+			.filter(({ message }) => message.startsWith('RunComfy: stopped'))
+			.map(({ message }) => message);
 	}
 
 	async close(): Promise<void> {

@@ -28,7 +28,8 @@ export class FakeApi {
 	mostInFlight = 0;
 	aliveMost = 0;
 	/** Answers instead of the queue, when it gives something. */
-	intercept: (request: ApiRequest, path: string) => ApiAnswer | 'hang' | NoAnswerError | undefined = () => undefined;
+	intercept: (request: ApiRequest, path: string) => ApiAnswer | 'hang' | NoAnswerError | undefined = () =>
+		undefined;
 
 	constructor(
 		readonly clock: VirtualClock,
@@ -63,7 +64,13 @@ export class FakeApi {
 		const now = this.clock.now();
 		if (request.method === 'POST' && path.startsWith('/v1/models/')) {
 			const { queueMs, runMs } = this.fate(this.jobs.length);
-			const job = { runsAt: now + queueMs, endsAt: now + queueMs + runMs, looks: [], cancels: 0, cancelled: false };
+			const job = {
+				runsAt: now + queueMs,
+				endsAt: now + queueMs + runMs,
+				looks: [],
+				cancels: 0,
+				cancelled: false,
+			};
 			this.jobs.push(job);
 			const alive = this.jobs.filter((other) => !other.cancelled && other.endsAt > now).length;
 			this.aliveMost = Math.max(this.aliveMost, alive);
@@ -79,8 +86,17 @@ export class FakeApi {
 			return ok({ outcome });
 		}
 		job.looks.push(now);
-		const status = job.cancelled ? 'cancelled' : now < job.runsAt ? 'in_queue' : now < job.endsAt ? 'in_progress' : 'succeeded';
-		return ok({ status, ...(status === 'succeeded' ? { output: { image: `https://cdn.test/${id}.png` } } : {}) });
+		const status = job.cancelled
+			? 'cancelled'
+			: now < job.runsAt
+				? 'in_queue'
+				: now < job.endsAt
+					? 'in_progress'
+					: 'succeeded';
+		return ok({
+			status,
+			...(status === 'succeeded' ? { output: { image: `https://cdn.test/${id}.png` } } : {}),
+		});
 	}
 }
 
@@ -102,7 +118,11 @@ export interface FakeRun {
 	context: Record<string, unknown>;
 }
 
-export function makeRun(api: FakeApi, more: Partial<RunDependencies> = {}, context: Record<string, unknown> = {}): FakeRun {
+export function makeRun(
+	api: FakeApi,
+	more: Partial<RunDependencies> = {},
+	context: Record<string, unknown> = {},
+): FakeRun {
 	const stopButton = new AbortController();
 	const log: string[] = [];
 	const line = (message: string) => void log.push(message);

@@ -123,10 +123,15 @@ describe('“Too many requests”', () => {
 		const { clock, api } = setUp(() => ({ queueMs: 0, runMs: 0 }));
 		api.intercept = () => tooMany(10);
 		const { run } = makeRun(api);
-		const running = run.forEachItem(1, async (i) => await buyAndWait(run, i, order(i, { timeoutMs: 60_000 })));
+		const running = run.forEachItem(
+			1,
+			async (i) => await buyAndWait(run, i, order(i, { timeoutMs: 60_000 })),
+		);
 		const error: unknown = await clock.run(running).catch((reason: unknown) => reason);
 		expect(error).toBeInstanceOf(ItemFailedError);
-		expect((error as ItemFailedError).reason).toMatchObject({ problem: { kind: 'unavailable', httpStatus: 429 } });
+		expect((error as ItemFailedError).reason).toMatchObject({
+			problem: { kind: 'unavailable', httpStatus: 429 },
+		});
 		expect(clock.now()).toBeLessThanOrEqual(60_000);
 	});
 });
@@ -134,7 +139,8 @@ describe('“Too many requests”', () => {
 describe('Faults and deadlines', () => {
 	it('tries again what never left this machine, but not for ever', async () => {
 		const { clock, api } = setUp(() => ({ queueMs: 0, runMs: 1 * SECOND }));
-		api.intercept = () => (api.calls.length <= 2 ? new NoAnswerError('unreachable', 'ECONNREFUSED') : undefined);
+		api.intercept = () =>
+			api.calls.length <= 2 ? new NoAnswerError('unreachable', 'ECONNREFUSED') : undefined;
 		const first = makeRun(api);
 		await clock.run(first.run.forEachItem(1, async (i) => await buyAndWait(first.run, i, order(i))));
 		expect(api.countCalls(/^POST \/v1\/models/)).toBe(3);
@@ -151,9 +157,14 @@ describe('Faults and deadlines', () => {
 	it('keeps the deadline to the second, with a last look at its end, and does not cancel', async () => {
 		const { clock, api } = setUp(() => ({ queueMs: 3_600 * SECOND, runMs: 0 }));
 		const { run } = makeRun(api);
-		const running = run.forEachItem(1, async (i) => await buyAndWait(run, i, order(i, { timeoutMs: 47_300 })));
+		const running = run.forEachItem(
+			1,
+			async (i) => await buyAndWait(run, i, order(i, { timeoutMs: 47_300 })),
+		);
 		const error: unknown = await clock.run(running).catch((reason: unknown) => reason);
-		expect((error as ItemFailedError).reason).toMatchObject({ problem: { kind: 'timeout', requestId: 'job-0' } });
+		expect((error as ItemFailedError).reason).toMatchObject({
+			problem: { kind: 'timeout', requestId: 'job-0' },
+		});
 		expect(clock.now()).toBe(47_300);
 		expect(api.jobs[0]?.looks.at(-1)).toBe(47_300);
 		expect(api.jobs[0]?.cancels).toBe(0);
@@ -173,14 +184,18 @@ describe('Faults and deadlines', () => {
 		const notFound = { status: 404, headers: {}, body: { error_code: 404001 } };
 		api.intercept = ({ method }) => (method === 'GET' && clock.now() < 5 * SECOND ? notFound : undefined);
 		const early = makeRun(api);
-		const [outcome] = await clock.run(early.run.forEachItem(1, async (i) => await buyAndWait(early.run, i, order(i))));
+		const [outcome] = await clock.run(
+			early.run.forEachItem(1, async (i) => await buyAndWait(early.run, i, order(i))),
+		);
 		expect(outcome?.ok).toBe(true);
 		api.intercept = ({ method }) => (method === 'GET' ? notFound : undefined);
 		const late = makeRun(api);
 		const error: unknown = await clock
 			.run(late.run.forEachItem(1, async (i) => await buyAndWait(late.run, i, order(i))))
 			.catch((reason: unknown) => reason);
-		expect((error as ItemFailedError).reason).toMatchObject({ problem: { kind: 'refused', requestId: 'job-1' } });
+		expect((error as ItemFailedError).reason).toMatchObject({
+			problem: { kind: 'refused', requestId: 'job-1' },
+		});
 	});
 });
 
@@ -205,9 +220,9 @@ describe('Stop, on a virtual clock', () => {
 		const { clock, api } = setUp(() => ({ queueMs: 0, runMs: 0 }));
 		const { run, stop } = makeRun(api);
 		stop();
-		await expect(clock.run(run.forEachItem(3, async (i) => await buyAndWait(run, i, order(i))))).rejects.toBeInstanceOf(
-			StoppedError,
-		);
+		await expect(
+			clock.run(run.forEachItem(3, async (i) => await buyAndWait(run, i, order(i)))),
+		).rejects.toBeInstanceOf(StoppedError);
 		expect(api.calls).toEqual([]);
 	});
 

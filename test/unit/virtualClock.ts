@@ -50,7 +50,10 @@ export class VirtualClock implements Clock {
 		for (;;) {
 			await new Promise((resolve) => setImmediate(resolve));
 			if (settled) return await promise;
-			const next = this.alarms.reduce<Alarm | undefined>((a, b) => (a === undefined || b.at < a.at ? b : a), undefined);
+			const next = this.alarms.reduce<Alarm | undefined>(
+				(a, b) => (a === undefined || b.at < a.at ? b : a),
+				undefined,
+			);
 			if (next === undefined) throw new Error(`Nothing left to wait for at ${this.time} ms`);
 			this.alarms = this.alarms.filter((alarm) => alarm !== next);
 			this.time = Math.max(this.time, next.at);

@@ -30,6 +30,8 @@ export interface Problem {
 	advice: string;
 	requestId?: string;
 	httpStatus?: number;
+	/** The fault may lie in what was sent: the image or another field. */
+	mayBeInput?: true;
 }
 
 /** A failure of one item. Turned into n8n's NodeApiError where the node meets n8n. */
@@ -75,14 +77,22 @@ const BY_CODE: Record<string, readonly [what: string, advice: string]> = {
 	],
 };
 
+/** Codes come from outside: `constructor` is none of them. */
+function isKnownCode(code: string): boolean {
+	return Object.hasOwn(BY_CODE, code);
+}
+
+/** The code for values that were not accepted. */
+const INPUT_CODE = '422001';
+
 /** By HTTP status, for answers without a known code [A: which status goes with which code is not documented]. */
 const BY_STATUS: Record<number, string> = {
-	400: '422001',
+	400: INPUT_CODE,
 	401: '400004',
 	402: '400002',
 	403: '403003',
 	404: '404001',
-	422: '422001',
+	422: INPUT_CODE,
 };
 
 /** Statuses of a POST that by HTTP's meaning was not carried out. 408, 409 and other rarities stay in doubt. */
@@ -145,32 +155,32 @@ function flatten(value: unknown): string | undefined {
 export interface ErrorMeaning {
 	what: string;
 	advice: string;
-	/** True when RunComfy itself gave a code that it documents: then a paid POST was certainly not accepted. */
-	documented: boolean;
+	/** True when it is about what was sent, and not about account, token or address. */
+	isAboutInput: boolean;
 }
 
 /** Reads an error answer: its `error_code` first, then its HTTP status. */
 export function explainAnswer(answer: ApiAnswer): ErrorMeaning {
 	const code = errorCodeOf(answer.body);
-	const known = code === undefined ? undefined : BY_CODE[code];
-	const [what, advice] = known ??
-		BY_CODE[BY_STATUS[answer.status] ?? ''] ?? [
-			`RunComfy answered with an error (HTTP ${answer.status})`,
-			"Try again later. If it stays, ask RunComfy's support and give them the time and the request id.",
-		];
+	const known = code !== undefined && isKnownCode(code) ? BY_CODE[code] : undefined;
+	const meaning = known ?? BY_CODE[BY_STATUS[answer.status] ?? ''];
+	const [what, advice] = meaning ?? [
+		`RunComfy answered with an error (HTTP ${answer.status})`,
+		"Try again later. If it stays, ask RunComfy's support and give them the time and the request id.",
+	];
 	const reason = reasonOf(answer.body);
 	const withReason = reason === undefined ? what : `${what}: “${reason}”`;
 	return {
 		what: code === undefined || known ? withReason : `${withReason} (code ${cleanReason(code) ?? '?'})`,
 		advice,
-		documented: known !== undefined,
+		isAboutInput: meaning === BY_CODE[INPUT_CODE] || answer.status === 413,
 	};
 }
 
 /** True when a paid POST was certainly not accepted, so that no job can exist because of it. */
 export function wasNotAccepted(answer: ApiAnswer): boolean {
 	const code = errorCodeOf(answer.body);
-	if (code !== undefined && code in BY_CODE) return true;
+	if (code !== undefined && isKnownCode(code)) return true;
 	if (answer.status >= 300 && answer.status < 400) return true;
 	return NOT_ACCEPTED_STATUSES.has(answer.status);
 }
@@ -182,13 +192,14 @@ export function nameRequest(requestId: string | undefined): string {
 
 /** A call that RunComfy refused for good. */
 export function refusedProblem(answer: ApiAnswer, requestId?: string): Problem {
-	const { what, advice } = explainAnswer(answer);
+	const { what, advice, isAboutInput } = explainAnswer(answer);
 	return {
 		kind: 'refused',
 		message: `${requestId === undefined ? 'Nothing was submitted' : nameRequest(requestId)}: ${what}`,
 		advice,
 		httpStatus: answer.status,
 		...(requestId === undefined ? {} : { requestId }),
+		...(isAboutInput ? { mayBeInput: true } : {}),
 	};
 }
 
@@ -253,6 +264,7 @@ export function endedProblem(requestId: string, status: string, error: unknown):
 			? 'It was cancelled before it ran. Run the item again to submit it anew.'
 			: 'Check the image and the prompt, then run the item again: it is submitted anew. Whether RunComfy charges for failed requests is not documented; see the Generations page of your RunComfy account.',
 		requestId,
+		...(cancelled ? {} : { mayBeInput: true }),
 	};
 }
 

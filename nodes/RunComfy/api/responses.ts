@@ -25,25 +25,25 @@ export function isRequestId(value: unknown): value is string {
 export type Phase = 'queued' | 'running' | 'done' | 'failed' | 'cancelled' | 'unknown';
 
 /** Status words, lower case. Documented: in_queue, in_progress, completed, succeeded, failed, cancelled. */
-const PHASES: Record<string, Phase> = {
-	in_queue: 'queued',
-	queued: 'queued',
-	pending: 'queued',
-	waiting: 'queued',
-	in_progress: 'running',
-	starting: 'running',
-	processing: 'running',
-	completed: 'done',
-	succeeded: 'done',
-	failed: 'failed',
-	error: 'failed',
-	cancelled: 'cancelled',
-	canceled: 'cancelled',
-};
+const PHASES = new Map<string, Phase>([
+	['in_queue', 'queued'],
+	['queued', 'queued'],
+	['pending', 'queued'],
+	['waiting', 'queued'],
+	['in_progress', 'running'],
+	['starting', 'running'],
+	['processing', 'running'],
+	['completed', 'done'],
+	['succeeded', 'done'],
+	['failed', 'failed'],
+	['error', 'failed'],
+	['cancelled', 'cancelled'],
+	['canceled', 'cancelled'],
+]);
 
 /** What a status word means; a word that nobody has documented or seen is `unknown`. */
 export function phaseOf(status: string): Phase {
-	return PHASES[status.toLowerCase()] ?? 'unknown';
+	return PHASES.get(status.toLowerCase()) ?? 'unknown';
 }
 
 /** What came out of a job. `images` and `videos` hold every URL; the first image is also `image`. */

@@ -14,36 +14,40 @@ export interface Runtime {
 	downloadIdleMs: number;
 }
 
+/** The `sleep` of n8n-workflow: up to 2.33 it ignores the signal, from 2.34 on it rejects when the signal trips. */
+type HostSleep = (ms: number, signal?: AbortSignal) => Promise<void>;
+
 /**
- * Up to n8n-workflow 2.33 `sleep` cannot be aborted, and a node may not clear timers itself. Sleeping in slices, no
- * timer outlives a Stop by more than this.
+ * A node may not clear timers itself. Sleeping in slices, on an n8n whose `sleep` cannot be aborted no timer outlives a
+ * Stop by more than this.
  */
 const SLICE_MS = 1_000;
 
-async function sleepAbortable(ms: number, signal?: AbortSignal): Promise<void> {
-	const end = Date.now() + ms;
-	for (let left = ms; left > 0 && signal?.aborted !== true; left = end - Date.now()) {
-		await sleepSlice(Math.min(left, SLICE_MS), signal);
-	}
-}
-
-async function sleepSlice(ms: number, signal: AbortSignal | undefined): Promise<void> {
-	if (signal === undefined) return await sleep(ms);
-	let onAbort = () => {};
-	const aborted = new Promise<void>((resolve) => {
-		onAbort = resolve;
-		signal.addEventListener('abort', onAbort, { once: true });
-	});
-	try {
-		// From 2.34 on, `sleep` rejects on abort; to this caller both ways of ending are the same.
-		await Promise.race([sleep(ms, signal).catch(() => {}), aborted]);
-	} finally {
-		signal.removeEventListener('abort', onAbort);
-	}
+/** n8n's `sleep`, of whatever version, made to end at once when the signal trips; it never rejects. */
+export function abortableSleep(hostSleep: HostSleep): Clock['sleep'] {
+	const sleepSlice = async (ms: number, signal: AbortSignal | undefined): Promise<void> => {
+		if (signal === undefined) return await hostSleep(ms);
+		let onAbort = () => {};
+		const aborted = new Promise<void>((resolve) => {
+			onAbort = resolve;
+			signal.addEventListener('abort', onAbort, { once: true });
+		});
+		try {
+			await Promise.race([hostSleep(ms, signal).catch(() => {}), aborted]);
+		} finally {
+			signal.removeEventListener('abort', onAbort);
+		}
+	};
+	return async (ms, signal) => {
+		const end = Date.now() + ms;
+		for (let left = ms; left > 0 && signal?.aborted !== true; left = end - Date.now()) {
+			await sleepSlice(Math.min(left, SLICE_MS), signal);
+		}
+	};
 }
 
 export const systemRuntime: Runtime = {
-	clock: { now: () => Date.now(), sleep: sleepAbortable },
+	clock: { now: () => Date.now(), sleep: abortableSleep(sleep) },
 	random: Math.random,
 	callTimeouts: DEFAULT_CALL_TIMEOUTS,
 	stopGraceMs: STOP_GRACE_MS,

@@ -73,7 +73,7 @@ export function readJsonObject(
 	label: string,
 ): JsonObject {
 	const raw: unknown = context.getNodeParameter(name, itemIndex);
-	const value: unknown = typeof raw === 'string' ? jsonParse(raw, { fallbackValue: undefined }) : raw;
+	const value: unknown = typeof raw === 'string' ? jsonParse(raw, { fallbackValue: null }) : raw;
 	if (!isJsonObject(value))
 		throw new FieldError(label, 'must be a JSON object, for example {"name": "Ember"}');
 	return value;
@@ -128,16 +128,27 @@ function booleanOf(value: unknown, label: string): boolean {
 	throw new FieldError(label, 'must be true or false');
 }
 
+type NumberOptions = Record<keyof typeof NUMBER_OPTIONS, number>;
+
 /** The collection “Options” of one item. */
 export class OptionsReader {
 	private readonly values: JsonObject;
+	/** All of them checked, needed or not: a wrong number is a mistake that the user wants to hear of. */
+	readonly numbers: NumberOptions;
 
+	/** @throws FieldError. */
 	constructor(context: IExecuteFunctions, itemIndex: number) {
 		const values: unknown = context.getNodeParameter('options', itemIndex, {});
 		this.values = isJsonObject(values) ? values : {};
+		this.numbers = {
+			maxConcurrency: this.number('maxConcurrency'),
+			maxImageSize: this.number('maxImageSize'),
+			pollInterval: this.number('pollInterval'),
+			timeout: this.number('timeout'),
+		};
 	}
 
-	number(name: keyof typeof NUMBER_OPTIONS): number {
+	private number(name: keyof NumberOptions): number {
 		const option: NumberOption = NUMBER_OPTIONS[name];
 		const value = this.values[name];
 		return value === undefined ? option.default : numberIn(value, option.label, option);
@@ -162,8 +173,8 @@ export class OptionsReader {
 
 	waitLimits(): WaitLimits {
 		return {
-			timeoutMs: this.number('timeout') * 1000,
-			pollIntervalMs: this.number('pollInterval') * 1000,
+			timeoutMs: this.numbers.timeout * 1000,
+			pollIntervalMs: this.numbers.pollInterval * 1000,
 			includeCost: this.boolean('includeCost', 'Include Cost'),
 		};
 	}

@@ -2,11 +2,12 @@ import type { IExecuteFunctions, INodeProperties } from 'n8n-workflow';
 
 import type { JsonObject } from '../api/json';
 import { isJsonObject } from '../api/json';
+import { RunComfyError } from '../api/problems';
 import { FieldError } from '../fieldError';
 import { openInputImage } from '../files/inputImage';
 import type { Random } from '../jobs/clock';
 import { buy, buyAndWait, type JobOrder } from '../jobs/job';
-import type { Operation, OperationTools } from './operation';
+import type { ItemWork, Operation, OperationTools } from './operation';
 import { optionsField } from './optionFields';
 import {
 	numberIn,
@@ -196,15 +197,31 @@ const fields: INodeProperties[] = [
 ];
 
 /** The image as the model takes it, read only when it is the item's turn: files may be large. */
-async function readImage({ context, access }: OperationTools, itemIndex: number, options: OptionsReader) {
-	const source = readChoice(context, itemIndex, 'imageSource', 'Image Source', ['url', 'binary']);
+async function readImage(
+	{ context, access }: OperationTools,
+	itemIndex: number,
+	source: 'url' | 'binary',
+	options: OptionsReader,
+): Promise<() => Promise<string>> {
 	if (source === 'url') {
 		const url = readFileUrl(context, itemIndex, 'imageUrl', 'Image URL', access.isLoopback);
 		return async () => url;
 	}
 	const fieldName = readText(context, itemIndex, 'binaryPropertyName', 'Input Data Field Name');
-	const image = await openInputImage(context, itemIndex, fieldName, options.number('maxImageSize'));
+	const image = await openInputImage(context, itemIndex, fieldName, options.numbers.maxImageSize);
 	return async () => await image.toDataUri();
+}
+
+/** [unconfirmed] Whether RunComfy takes a data URI for this model: when it refuses one, that may be the whole reason. */
+function explainFileInput(error: unknown): never {
+	if (!(error instanceof RunComfyError) || error.problem.mayBeInput !== true) throw error;
+	const { problem } = error;
+	throw new RunComfyError({
+		...problem,
+		advice:
+			'The image was sent as a file. Whether RunComfy takes files for this model is not confirmed, and this may be the reason: ' +
+			`upload the image to a storage that the internet can reach and pass its URL. Otherwise: ${problem.advice}`,
+	});
 }
 
 /** The model's `color_palette`; undefined when the field is to be left out. */
@@ -265,7 +282,8 @@ export const replaceBackground: Operation = {
 	async prepare(tools, itemIndex) {
 		const { context, random } = tools;
 		const options = new OptionsReader(context, itemIndex);
-		const readImageNow = await readImage(tools, itemIndex, options);
+		const source = readChoice(context, itemIndex, 'imageSource', 'Image Source', ['url', 'binary']);
+		const readImageNow = await readImage(tools, itemIndex, source, options);
 		const palette = readPalette(context, itemIndex);
 		const style = readStyle(context, itemIndex);
 		const wish: JsonObject = {
@@ -292,7 +310,7 @@ export const replaceBackground: Operation = {
 			};
 		};
 
-		return async (workTools) => {
+		const work: ItemWork = async (workTools) => {
 			const order = await placeOrder();
 			if (!wait) {
 				const { requestId, seed } = await buy(workTools.run, itemIndex, order);
@@ -302,5 +320,6 @@ export const replaceBackground: Operation = {
 			const { result, seed } = await buyAndWait(workTools.run, itemIndex, order);
 			return await toFinishedOutput(workTools, result, seed, download);
 		};
+		return source === 'url' ? work : async (workTools) => await work(workTools).catch(explainFileInput);
 	},
 };

@@ -45,7 +45,7 @@ export function readDownloadWish(
 	return {
 		fieldName: readFilledText(context, itemIndex, 'binaryPropertyOutput', 'Put Output File in Field'),
 		fileName: options.fileName(),
-		maxMegabytes: options.number('maxImageSize'),
+		maxMegabytes: options.numbers.maxImageSize,
 	};
 }
 

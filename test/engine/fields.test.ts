@@ -1,0 +1,225 @@
+import { items, failure, IMAGE_URL, rows, Workbench } from './workbench';
+
+/** Bad input is refused before anything is sent, in the words of the field. */
+describe('Bad input', () => {
+	let bench: Workbench;
+
+	beforeAll(async () => {
+		bench = await Workbench.open({ items: items(2) });
+	});
+	afterAll(async () => await bench.close());
+
+	const colors = (count: number) => ({
+		color: Array.from({ length: count }, () => ({ hex: '#112233', weight: 0.5 })),
+	});
+
+	it.each<[string, Record<string, unknown>, string]>([
+		['an empty prompt', { prompt: '  ' }, '“Prompt” must not be empty'],
+		[
+			'a prompt that an expression leaves undefined',
+			{ prompt: '={{ $json.nothing }}' },
+			'“Prompt” must not be empty',
+		],
+		['a prompt that is an object', { prompt: '={{ $json }}' }, '“Prompt” must be a text'],
+		['no image URL', { imageUrl: '={{ "" }}' }, '“Image URL” must not be empty'],
+		['no URL at all', { imageUrl: 'product.png' }, '“Image URL” is not a complete web address'],
+		[
+			'a private address',
+			{ imageUrl: 'https://192.168.0.1/a.png' },
+			'“Image URL” points to this computer or a private network',
+		],
+		[
+			'a user name',
+			{ imageUrl: 'https://me:pw@example.com/a.png' },
+			'“Image URL” must not contain a user name',
+		],
+		['a negative seed', { options: { seed: -1 } }, '“Seed” must be a whole number from 0 to 2147483647'],
+		['a fraction as seed', { options: { seed: 1.5 } }, '“Seed” must be a whole number'],
+		['a huge seed', { options: { seed: 2 ** 31 } }, '“Seed” must be a whole number'],
+		['a text as seed', { options: { seed: 'lucky' } }, '“Seed” must be a whole number'],
+		[
+			'a palette without colors',
+			{ colorPalette: 'custom', paletteColors: {} },
+			'“Palette Colors” must hold at least one color',
+		],
+		[
+			'nine colors',
+			{ colorPalette: 'custom', paletteColors: colors(9) },
+			'“Palette Colors” may hold at most 8 colors, but there are 9',
+		],
+		[
+			'a bad hex',
+			{ colorPalette: 'custom', paletteColors: { color: [{ hex: '#12g456', weight: 0.5 }] } },
+			'“Palette Colors → Color 1” must be a color like #ff8800',
+		],
+		[
+			'a short hex',
+			{ colorPalette: 'custom', paletteColors: { color: [{ hex: '#123', weight: 0.5 }] } },
+			'“Palette Colors → Color 1” must be a color',
+		],
+		[
+			'too light a weight',
+			{ colorPalette: 'custom', paletteColors: { color: [{ hex: '#123456', weight: 0.04 }] } },
+			'“Palette Colors → Color 1 → Weight” must be a number from 0.05 to 1',
+		],
+		[
+			'too heavy a weight',
+			{
+				colorPalette: 'custom',
+				paletteColors: {
+					color: [
+						{ hex: '#123456', weight: 1 },
+						{ hex: '#123456', weight: 1.1 },
+					],
+				},
+			},
+			'“Palette Colors → Color 2 → Weight” must be a number',
+		],
+		[
+			'a palette that is a list',
+			{ colorPalette: 'json', paletteJson: '[1]' },
+			'“Palette (JSON)” must be a JSON object',
+		],
+		[
+			'a palette that is no JSON',
+			{ colorPalette: 'json', paletteJson: '{name}' },
+			'“Palette (JSON)” must be a JSON object',
+		],
+		[
+			'a style that is a text',
+			{ style: 'json', styleJson: '"Auto"' },
+			'“Style (JSON)” must be a JSON object',
+		],
+		['an unknown palette', { colorPalette: '={{ "Neon" }}' }, '“Color Palette” must be one of'],
+		[
+			'an unknown speed',
+			{ renderingSpeed: '={{ "FAST" }}' },
+			'“Rendering Speed” must be one of: BALANCED, QUALITY, TURBO',
+		],
+		['a timeout of 0', { options: { timeout: 0 } }, '“Timeout (Seconds)” must be a number from 1 to 86400'],
+		[
+			'an interval that is too short',
+			{ options: { pollInterval: 0.1 } },
+			'“Poll Interval (Seconds)” must be a number from 0.2 to 60',
+		],
+		[
+			'too many at once',
+			{ options: { maxConcurrency: 101 } },
+			'“Max Concurrency” must be a whole number from 1 to 100',
+		],
+		[
+			'half an item at once',
+			{ options: { maxConcurrency: 1.5 } },
+			'“Max Concurrency” must be a whole number',
+		],
+		['no size', { options: { maxImageSize: 0 } }, '“Max Image Size (MB)” must be a number from 1 to 350'],
+		[
+			'no name for the output field',
+			{ downloadImages: true, binaryPropertyOutput: '={{ "" }}' },
+			'“Put Output File in Field” must not be empty',
+		],
+		[
+			'a request id with a path in it',
+			{ resource: 'request', operation: 'getStatus', requestId: '../models' },
+			'“Request ID” may only hold',
+		],
+		[
+			'no request id',
+			{ resource: 'request', operation: 'cancel', requestId: '={{ "" }}' },
+			'“Request ID” must not be empty',
+		],
+		[
+			'a request id with a query',
+			{ resource: 'request', operation: 'getResult', requestId: 'a?b=c' },
+			'“Request ID” may only hold',
+		],
+	])('%s', async (_name, parameters, message) => {
+		bench.sandbox.reset();
+		const found = failure(await bench.run(parameters));
+		expect(found.message).toContain(message);
+		expect(found.itemIndex).toBe(0);
+		const { submits, statusLooks, resultLooks, cancels } = bench.sandbox.stats;
+		expect({ submits, statusLooks, resultLooks, cancels }).toEqual({
+			submits: 0,
+			statusLooks: 0,
+			resultLooks: 0,
+			cancels: 0,
+		});
+	});
+
+	it('in one item keeps the others from being paid for when the workflow is to stop at an error', async () => {
+		bench.sandbox.reset();
+		const found = failure(await bench.run({ prompt: '={{ $json.n === 1 ? "" : "A beach" }}' }));
+		expect(found).toMatchObject({ itemIndex: 1, message: '“Prompt” must not be empty' });
+		expect(bench.sandbox.stats.submits).toBe(0);
+	});
+
+	it('in one item costs the others nothing under “continue on fail”', async () => {
+		bench.sandbox.reset();
+		const run = await bench.run(
+			{ prompt: '={{ $json.n === 0 ? "" : "A beach" }}' },
+			{ onError: 'continueErrorOutput' },
+		);
+		expect(rows(run)).toHaveLength(1);
+		expect(rows(run)[0]?.pairedItem).toEqual({ item: 1 });
+		expect(rows(run, 'RunComfy', 1)[0]?.json.error).toBe('“Prompt” must not be empty');
+		expect(bench.sandbox.stats.submits).toBe(1);
+	});
+});
+
+describe('What is wrong for all items', () => {
+	it('becomes an error row for each under “continue on fail”, and nothing goes on as if it were done', async () => {
+		const bench = await Workbench.open({ items: items(2), credential: { apiToken: 'Bearer x' } });
+		const run = await bench.run({}, { onError: 'continueErrorOutput' });
+		expect(rows(run)).toEqual([]);
+		expect(rows(run, 'RunComfy', 1).map(({ json }) => json.error)).toEqual(
+			Array(2).fill(expect.stringContaining('API Token')),
+		);
+		await bench.close();
+	});
+});
+
+describe('The credential', () => {
+	it.each([
+		[{ apiToken: '' }, '“API Token” is empty'],
+		[{ apiToken: 'Bearer abc' }, '“API Token” must be pasted without the word "Bearer"'],
+		[{ apiToken: 'abc def' }, '“API Token” must not contain spaces'],
+		[{ baseUrl: 'http://example.com' }, '“Base URL” must begin with https://'],
+		[{ baseUrl: 'model-api.runcomfy.net' }, '“Base URL” is not a complete web address'],
+	])('%j is refused before anything is sent', async (credential, message) => {
+		const bench = await Workbench.open({ credential });
+		expect(failure(await bench.run()).message).toContain(message);
+		expect(bench.sandbox.stats).toMatchObject({ submits: 0, refusedTokens: 0 });
+		await bench.close();
+	});
+
+	it('asks for https images when the base URL is RunComfy’s own', async () => {
+		const bench = await Workbench.open({ credential: { baseUrl: 'https://model-api.runcomfy.net' } });
+		for (const imageUrl of [
+			'http://example.com/a.png',
+			'http://127.0.0.1/a.png',
+			'https://localhost/a.png',
+		]) {
+			expect(failure(await bench.run({ imageUrl })).message).toContain('“Image URL”');
+		}
+		await bench.close();
+	});
+
+	it('puts the token on requests to its base URL, and refuses to put it on others', async () => {
+		const { RunComfyApi } = await import('../../credentials/RunComfyApi.credentials');
+		const credential = new RunComfyApi();
+		const data = { apiToken: 'secret', baseUrl: 'https://model-api.runcomfy.net/' };
+		const signed = await credential.authenticate(data, {
+			url: 'https://model-api.runcomfy.net/v1/x',
+			headers: { a: 'b' },
+		});
+		expect(signed.headers).toEqual({ a: 'b', Authorization: 'Bearer secret' });
+		await expect(credential.authenticate(data, { url: IMAGE_URL })).rejects.toThrow('may only be sent to');
+		await expect(
+			credential.authenticate({ ...data, baseUrl: 'http://x.y' }, { url: 'http://x.y' }),
+		).rejects.toThrow('https');
+		await expect(
+			credential.authenticate({ ...data, apiToken: 'Bearer x' }, { url: data.baseUrl }),
+		).rejects.toThrow('Bearer');
+	});
+});

@@ -1,0 +1,210 @@
+import { readdirSync } from 'node:fs';
+
+import type { INodeExecutionData } from 'n8n-workflow';
+import sharp from 'sharp';
+
+import { failure, rows, Workbench, type WorkbenchOptions } from './workbench';
+
+const BINARY = { imageSource: 'binary' };
+
+async function picture(format: 'png' | 'jpeg' | 'webp' | 'gif', size = 32): Promise<Buffer> {
+	return await sharp({ create: { width: size, height: size, channels: 3, background: '#cc3300' } })
+		.toFormat(format)
+		.toBuffer();
+}
+
+/** An item with a file in n8n's memory, which is how other nodes may hand it on in every mode. */
+function withFile(bytes: Buffer, mimeType = 'image/png', field = 'data'): INodeExecutionData {
+	return { json: {}, binary: { [field]: { data: bytes.toString('base64'), mimeType, fileName: 'in.png' } } };
+}
+
+describe.each(['default', 'filesystem'] as const)(
+	'Files, with n8n’s binary data in mode “%s”',
+	(binaryMode) => {
+		let bench: Workbench;
+
+		afterEach(async () => await bench.close());
+
+		const open = async (options: WorkbenchOptions = {}) => {
+			bench = await Workbench.open({
+				binaryMode,
+				...options,
+				runtime: { random: () => 0, ...options.runtime },
+			});
+			return bench;
+		};
+		/** Nothing but whole files may lie in n8n's store. */
+		const storedFiles = () => {
+			try {
+				return readdirSync(bench.engine.storagePath, { recursive: true, withFileTypes: true })
+					.filter((entry) => entry.isFile() && entry.parentPath.includes('binary_data'))
+					.map((entry) => entry.name);
+			} catch {
+				return [];
+			}
+		};
+
+		it.each(['png', 'jpeg', 'webp'] as const)(
+			'sends a %s as a data URI, by its bytes and not by its claimed type',
+			async (format) => {
+				const bytes = await picture(format);
+				await open({ items: [withFile(bytes, 'application/octet-stream')] });
+				const run = await bench.run(BINARY);
+				expect(run.status).toBe('success');
+				expect(bench.sandbox.jobs[0]?.input.image).toBe(
+					`data:image/${format};base64,${bytes.toString('base64')}`,
+				);
+			},
+		);
+
+		it('takes a file that an earlier node has stored', async () => {
+			// The first RunComfy run downloads, so that the file lies where n8n keeps files; the loop brings it back in.
+			await open();
+			const downloaded = rows(await bench.run({ downloadImages: true }))[0];
+			const stored = await bench.engine.readBinary(downloaded ?? { json: {} }, 'data');
+			if (binaryMode === 'filesystem') expect(downloaded?.binary?.data?.id).toContain('filesystem');
+			const { sandbox } = bench;
+			await bench.close();
+			await open({ items: [downloaded ?? { json: {} }] });
+			await bench.run(BINARY);
+			expect(bench.sandbox.jobs[0]?.input.image).toBe(`data:image/png;base64,${stored.toString('base64')}`);
+			expect(sandbox.stats.tokensAtOutputs).toBe(0);
+		});
+
+		it('refuses, before anything is sent, what is no JPEG, PNG or WebP', async () => {
+			for (const bytes of [await picture('gif'), Buffer.from('%PDF-1.7 …'), Buffer.from('<html></html>')]) {
+				await open({ items: [withFile(bytes)] });
+				const { message } = failure(await bench.run(BINARY));
+				expect(message).toBe(
+					'“Input Data Field Name” points to a file that is not a JPEG, PNG or WebP image (“data”)',
+				);
+				expect(bench.sandbox.stats.submits).toBe(0);
+				await bench.close();
+			}
+		});
+
+		it('refuses an empty file and one that is too large', async () => {
+			await open({ items: [withFile(Buffer.alloc(0))] });
+			expect(failure(await bench.run(BINARY)).message).toContain('points to an empty file');
+			await bench.close();
+			await open({ items: [withFile(Buffer.concat([await picture('png'), Buffer.alloc(1_200_000)]))] });
+			expect(failure(await bench.run({ ...BINARY, options: { maxImageSize: 1 } })).message).toContain(
+				'points to a file of 1.2 MB (“data”), more than the 1 MB of the option “Max Image Size (MB)”',
+			);
+			expect(bench.sandbox.stats.submits).toBe(0);
+		});
+
+		it('lists the files that the item has when the named one is missing', async () => {
+			const photo = withFile(await picture('png'), 'image/png', 'photo');
+			await open({ items: [photo] });
+			const { message, description } = failure(await bench.run(BINARY));
+			expect(message).toBe('“Input Data Field Name” names no file of this item (“data”)');
+			expect(description).toBe('This item has: “photo”.');
+			await bench.close();
+			await open();
+			expect(failure(await bench.run(BINARY)).description).toBe('This item has no files.');
+		});
+
+		it('says what to do when RunComfy refuses a file', async () => {
+			await open({ items: [withFile(await picture('png'))] });
+			bench.sandbox.faults.add({ on: 'submit', kind: 'errorCode', errorCode: 422001 });
+			const { message, description } = failure(await bench.run(BINARY));
+			expect(message).toContain('Nothing was submitted');
+			expect(description).toContain('Whether RunComfy takes files for this model is not confirmed');
+			expect(description).toContain('pass its URL');
+		});
+
+		it('downloads every image, named by what was really received', async () => {
+			await open();
+			bench.sandbox.faults.add({ job: 'manyImages' });
+			const run = await bench.run({
+				downloadImages: true,
+				binaryPropertyOutput: 'photo',
+				options: { fileName: 'summer' },
+			});
+			const row = rows(run)[0];
+			expect(Object.keys(row?.binary ?? {})).toEqual(['photo', 'photo_1', 'photo_2']);
+			expect(row?.binary?.photo).toMatchObject({
+				fileName: 'summer.png',
+				mimeType: 'image/png',
+				fileExtension: 'png',
+			});
+			expect(row?.binary?.photo_2?.fileName).toBe('summer_2.png');
+			expect(row?.json.images).toHaveLength(3);
+			const bytes = await bench.engine.readBinary(row ?? { json: {} }, 'photo_1');
+			expect((await sharp(bytes).metadata()).format).toBe('png');
+			expect(bench.sandbox.stats.tokensAtOutputs).toBe(0);
+		});
+
+		it.each([
+			[
+				'redirectPrivate',
+				'the address it was redirected to points to this computer or a private network (10.0.0.1)',
+			],
+			['redirectLoop', 'it was redirected more than 3 times'],
+			['notImage', 'the file is not an image'],
+			['webPage', 'a web page or text came instead of an image'],
+			['empty', 'the file is empty'],
+			['endless', 'the file is larger than the 1 MB of the option “Max Image Size (MB)”'],
+			['notFound', 'the file server answered with HTTP 404'],
+		] as const)(
+			'refuses a hostile output (%s), keeps nothing of it, and loses nothing that is paid for',
+			async (kind, words) => {
+				await open();
+				const before = storedFiles();
+				bench.sandbox.faults.add({ on: 'output', kind });
+				const { message, description } = failure(
+					await bench.run({ downloadImages: true, options: { maxImageSize: 1 } }),
+				);
+				const job = bench.sandbox.jobs[0];
+				expect(message).toContain(words);
+				expect(message).toContain(`RunComfy request ${job?.requestId} finished`);
+				expect(message).toContain(`${bench.sandbox.url}/outputs/${job?.requestId}/`);
+				expect(description).toContain('“Get Result”');
+				expect(bench.sandbox.stats.tokensAtOutputs).toBe(0);
+				expect(storedFiles()).toEqual(before);
+			},
+		);
+
+		it.each(['serverError', 'badGateway', 'lostBefore', 'short', 'tooMany', 'redirectOnce'] as const)(
+			'gets over a passing fault of a download (%s), and keeps nothing partial',
+			async (kind) => {
+				await open();
+				const before = storedFiles().length;
+				bench.sandbox.faults.add({ on: 'output', kind, times: 1 });
+				const run = await bench.run({ downloadImages: true });
+				expect(run.status).toBe('success');
+				// A file and its metadata.
+				expect(storedFiles().length - before).toBe(binaryMode === 'filesystem' ? 2 : 0);
+			},
+		);
+
+		it('refuses a file that stays shorter than announced, and a server that falls silent', async () => {
+			await open({ runtime: { downloadIdleMs: 200 } });
+			bench.sandbox.faults.add({ on: 'output', kind: 'short' });
+			const before = storedFiles();
+			expect(failure(await bench.run({ downloadImages: true })).message).toContain(
+				'the connection was lost before the file was complete',
+			);
+			bench.sandbox.faults.clear();
+			bench.sandbox.faults.add({ on: 'output', kind: 'hangBefore' });
+			expect(failure(await bench.run({ downloadImages: true })).message).toContain(
+				'the file server went silent',
+			);
+			expect(storedFiles()).toEqual(before);
+		});
+
+		it('streams a large file', async () => {
+			await open({ sandbox: { pictureBytes: 12_000_000 } });
+			const row = rows(await bench.run({ downloadImages: true }))[0];
+			expect((await bench.engine.readBinary(row ?? { json: {} }, 'data')).length).toBe(12_000_000);
+		});
+
+		it('refuses at once a file that is announced as too large', async () => {
+			await open({ sandbox: { pictureBytes: 3_000_000 } });
+			expect(
+				failure(await bench.run({ downloadImages: true, options: { maxImageSize: 2 } })).message,
+			).toContain('larger than the 2 MB');
+		});
+	},
+);

@@ -1,0 +1,81 @@
+import { execFileSync } from 'node:child_process';
+import { cpSync, mkdirSync, mkdtempSync, rmSync, symlinkSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+
+import { sleep as newSleep } from 'n8n-workflow';
+import { sleep as oldSleep } from 'n8n-workflow-1-120';
+
+import { abortableSleep, systemRuntime } from '../../nodes/RunComfy/host/runtime';
+import { items, Workbench } from './workbench';
+
+const ROOT = path.resolve(__dirname, '..', '..');
+
+describe.each([
+	['2.41', newSleep],
+	['1.120, whose sleep cannot be aborted', oldSleep],
+])('With the sleep of n8n-workflow %s', (_version, hostSleep) => {
+	const sleep = abortableSleep(hostSleep);
+
+	it('Stop ends the wait at once, and the cancel arrives', async () => {
+		const bench = await Workbench.open({
+			items: items(3),
+			sandbox: { queueMs: 60_000 },
+			runtime: { clock: { ...systemRuntime.clock, sleep } },
+		});
+		const execution = bench.start({ options: { pollInterval: 20 } });
+		await bench.until('all are submitted', () => bench.sandbox.stats.accepted === 3);
+		await new Promise((resolve) => setTimeout(resolve, 50));
+		expect(await bench.stop(execution)).toBeLessThan(300);
+		expect(bench.sandbox.stats.cancelled).toBe(3);
+		await bench.close();
+	});
+
+	it('a sleep lasts as long as it should, or until the signal trips', async () => {
+		const from = performance.now();
+		await sleep(1_150, new AbortController().signal);
+		expect(performance.now() - from).toBeGreaterThanOrEqual(1_145);
+		const controller = new AbortController();
+		setTimeout(() => controller.abort(), 20);
+		const again = performance.now();
+		await sleep(60_000, controller.signal);
+		await sleep(60_000, controller.signal);
+		expect(performance.now() - again).toBeLessThan(500);
+	});
+});
+
+it('The compiled node loads beside n8n-workflow 1.120', () => {
+	const folder = mkdtempSync(path.join(tmpdir(), 'runcomfy-old-'));
+	try {
+		// tsc alone: the test has to hold on a checkout that has not been built.
+		execFileSync(process.execPath, [
+			require.resolve('typescript/bin/tsc'),
+			'-p',
+			ROOT,
+			'--outDir',
+			path.join(folder, 'dist'),
+		]);
+		mkdirSync(path.join(folder, 'node_modules'));
+		symlinkSync(
+			path.join(ROOT, 'node_modules', 'n8n-workflow-1-120'),
+			path.join(folder, 'node_modules', 'n8n-workflow'),
+		);
+		cpSync(path.join(ROOT, 'package.json'), path.join(folder, 'package.json'));
+		const script = `
+			const { RunComfy } = require('./dist/nodes/RunComfy/RunComfy.node.js');
+			const { RunComfyApi } = require('./dist/credentials/RunComfyApi.credentials.js');
+			const workflow = require('n8n-workflow/package.json').version;
+			const { inputs, properties } = new RunComfy().description;
+			console.log(JSON.stringify({ workflow, inputs, fields: properties.length > 10, credential: new RunComfyApi().name }));
+		`;
+		const output = execFileSync(process.execPath, ['-e', script], { cwd: folder, encoding: 'utf8' });
+		expect(JSON.parse(output)).toEqual({
+			workflow: '1.120.0',
+			inputs: ['main'],
+			fields: true,
+			credential: 'runComfyApi',
+		});
+	} finally {
+		rmSync(folder, { recursive: true, force: true });
+	}
+});

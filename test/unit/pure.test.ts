@@ -1,0 +1,160 @@
+import { outputFieldName, outputFileName } from '../../nodes/RunComfy/files/fileNames';
+import { imageTypeOf, inputImageTypeOf, looksLikeText } from '../../nodes/RunComfy/files/imageTypes';
+import { Ledger } from '../../nodes/RunComfy/jobs/ledger';
+import { backoffMs, FAULT_BACKOFF, nextPauseMs, RATE_BACKOFF } from '../../nodes/RunComfy/jobs/schedule';
+import { fingerprintOf } from '../../nodes/RunComfy/operations/fingerprint';
+
+describe('nextPauseMs', () => {
+	it.each([
+		[0, 1_000, 1_000],
+		[5_000, 1_000, 1_000],
+		[20_000, 1_000, 2_000],
+		[60_000, 1_000, 5_000],
+		[600_000, 1_000, 5_000],
+		[0, 200, 200],
+		[4_000, 200, 400],
+		[0, 30_000, 30_000],
+		[3_600_000, 30_000, 30_000],
+	])('after %i ms with an interval of %i ms: %i ms', (waited, interval, pause) => {
+		expect(nextPauseMs(waited, interval, () => 0)).toBe(pause);
+		expect(nextPauseMs(waited, interval, () => 1)).toBeCloseTo(pause * 1.1);
+	});
+});
+
+describe('backoffMs', () => {
+	it.each([
+		[1, 500],
+		[2, 1_000],
+		[5, 8_000],
+		[6, 15_000],
+		[99, 15_000],
+	])('after %i faults: up to %i ms, and at least half of it', (failures, full) => {
+		expect(backoffMs(failures, FAULT_BACKOFF, () => 0)).toBe(full / 2);
+		expect(backoffMs(failures, FAULT_BACKOFF, () => 1)).toBe(full);
+	});
+
+	it('stays within a minute for the whole run', () =>
+		expect(backoffMs(50, RATE_BACKOFF, () => 1)).toBe(60_000));
+});
+
+describe('File names', () => {
+	it.each([
+		['', 'https://cdn/x/pic-1.png?sig=1', 0, 'webp', 'pic-1.webp'],
+		['', 'https://cdn/', 0, 'png', 'image.png'],
+		['', 'https://cdn/', 2, 'png', 'image_2.png'],
+		['', 'https://cdn/a%20b.jpeg', 0, 'jpg', 'a b.jpg'],
+		['', 'https://cdn/%E0%A4%A', 0, 'jpg', 'image.jpg'],
+		['summer', 'https://cdn/x.png', 0, 'png', 'summer.png'],
+		['summer', 'https://cdn/x.png', 1, 'png', 'summer_1.png'],
+		['../../etc/passwd', 'https://cdn/x.png', 0, 'png', '_.._etc_passwd.png'],
+		['a\nb"c', 'https://cdn/x.png', 0, 'png', 'a_b_c.png'],
+		['...', 'https://cdn/x.png', 0, 'png', 'x.png'],
+		['Grüße 東京', 'https://cdn/x.png', 0, 'png', 'Grüße 東京.png'],
+	])('%j from %s (%i, %s) is %s', (wanted, url, index, extension, name) =>
+		expect(outputFileName(wanted, url, index, extension)).toBe(name),
+	);
+
+	it('has a field for each image', () =>
+		expect([0, 1, 2].map((i) => outputFieldName('data', i))).toEqual(['data', 'data_1', 'data_2']));
+});
+
+describe('imageTypeOf', () => {
+	const bytes = (text: string) => Buffer.from(text, 'latin1');
+	it.each([
+		['\x89PNG\r\n\x1a\nrest', 'image/png', true],
+		['\xff\xd8\xff\xe0rest', 'image/jpeg', true],
+		['RIFF\x10\x00\x00\x00WEBPVP8 ', 'image/webp', true],
+		['GIF89a......', 'image/gif', false],
+		['\x00\x00\x00\x20ftypavif', 'image/avif', false],
+		['RIFF\x10\x00\x00\x00WAVE', undefined, false],
+		['%PDF-1.7', undefined, false],
+		['', undefined, false],
+	])('%j', (text, mimeType, asInput) => {
+		expect(imageTypeOf(bytes(text))?.mimeType).toBe(mimeType);
+		expect(inputImageTypeOf(bytes(text)) !== undefined).toBe(asInput);
+	});
+
+	it('tells a web page or another text from binary rubbish', () => {
+		expect(looksLikeText(bytes('\n <!doctype html>'))).toBe(true);
+		expect(looksLikeText(bytes('{"error":1}'))).toBe(true);
+		expect(looksLikeText(bytes('\x7fELF\x02'))).toBe(false);
+	});
+});
+
+describe('fingerprintOf', () => {
+	it('is the same for the same wish and different for another', async () => {
+		const wish = ['model', 'https://a/b.png', { prompt: 'x' }, undefined];
+		expect(await fingerprintOf(wish)).toBe(await fingerprintOf([...wish]));
+		expect(await fingerprintOf(wish)).not.toBe(
+			await fingerprintOf(['model', 'https://a/b.png', { prompt: 'y' }, undefined]),
+		);
+		expect(await fingerprintOf(wish)).toMatch(/^[0-9a-f]{64}$/);
+	});
+});
+
+describe('Ledger', () => {
+	const submitted = (requestId: string) => ({ state: 'submitted', fingerprint: 'f', requestId }) as const;
+
+	it('tells items apart by index and by wish', () => {
+		const ledger = new Ledger({}, 0);
+		ledger.write(0, submitted('a'));
+		expect(ledger.find(0, 'f')).toMatchObject({ requestId: 'a' });
+		expect(ledger.find(1, 'f')).toBeUndefined();
+		expect(ledger.find(0, 'other')).toBeUndefined();
+		expect(ledger.leftBehind(0, 'other')).toBe('a');
+		expect(ledger.leftBehind(0, 'f')).toBeUndefined();
+	});
+
+	it('remembers within the same run index, however the earlier try ended', () => {
+		for (const ended of ['thrown', 'returned'] as const) {
+			const context = {};
+			const first = new Ledger(context, 3);
+			first.write(0, submitted('a'));
+			first.close(ended);
+			expect(new Ledger(context, 3).find(0, 'f')).toMatchObject({ requestId: 'a' });
+		}
+	});
+
+	it('passes on to another run index only what a thrown error has left', () => {
+		const context = {};
+		const returned = new Ledger(context, 0);
+		returned.write(0, submitted('a'));
+		returned.close('returned');
+		const thrown = new Ledger(context, 1);
+		expect(thrown.find(0, 'f')).toBeUndefined();
+		thrown.write(0, submitted('b'));
+		thrown.close('thrown');
+		const next = new Ledger(context, 2);
+		expect(next.find(0, 'f')).toMatchObject({ requestId: 'b' });
+		next.close('returned');
+		expect(new Ledger(context, 3).find(0, 'f')).toBeUndefined();
+	});
+
+	it('leaves alone a run that is still under way (tools of an agent run side by side)', () => {
+		const context = {};
+		const one = new Ledger(context, 0);
+		one.write(0, submitted('a'));
+		const other = new Ledger(context, 1);
+		expect(other.find(0, 'f')).toBeUndefined();
+		one.close('thrown');
+		expect(new Ledger(context, 0).find(0, 'f')).toMatchObject({ requestId: 'a' });
+	});
+
+	it('forgets, keeps no more than the last run, and survives the way through n8n’s database', () => {
+		const context: Record<string, unknown> = {};
+		const first = new Ledger(context, 0);
+		first.write(0, submitted('a'));
+		first.forget(0);
+		expect(first.find(0, 'f')).toBeUndefined();
+		first.close('returned');
+		for (let run = 1; run < 50; run++) {
+			const ledger = new Ledger(context, run);
+			ledger.write(0, submitted(`r${run}`));
+			ledger.close('returned');
+		}
+		expect(JSON.stringify(context)).not.toContain('r48');
+		const restored = JSON.parse(JSON.stringify(context)) as Record<string, unknown>;
+		expect(new Ledger(restored, 49).find(0, 'f')).toMatchObject({ requestId: 'r49' });
+		expect(() => new Ledger({ runComfyPaid: 'nonsense' }, 0)).not.toThrow();
+	});
+});

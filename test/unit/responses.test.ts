@@ -1,0 +1,275 @@
+import { cleanReason, explainAnswer, reasonOf, wasNotAccepted } from '../../nodes/RunComfy/api/problems';
+import {
+	isRequestId,
+	phaseOf,
+	readCancel,
+	readLook,
+	readOutput,
+	readResult,
+	readRetryAfterMs,
+	readSubmit,
+} from '../../nodes/RunComfy/api/responses';
+import { networkCodeOf, noAnswerReason, type ApiAnswer } from '../../nodes/RunComfy/api/transport';
+
+const answer = (status: number, body: unknown, headers: Record<string, unknown> = {}): ApiAnswer => ({
+	status,
+	body,
+	headers,
+});
+const HTML = '<!DOCTYPE html><html><body><h1>502 Bad Gateway</h1></body></html>';
+
+describe('phaseOf', () => {
+	it.each([
+		['in_queue', 'queued'],
+		['IN_QUEUE', 'queued'],
+		['queued', 'queued'],
+		['pending', 'queued'],
+		['waiting', 'queued'],
+		['in_progress', 'running'],
+		['starting', 'running'],
+		['processing', 'running'],
+		['completed', 'done'],
+		['Succeeded', 'done'],
+		['failed', 'failed'],
+		['error', 'failed'],
+		['cancelled', 'cancelled'],
+		['canceled', 'cancelled'],
+		['reticulating', 'unknown'],
+		['', 'unknown'],
+		['toString', 'unknown'],
+		['constructor', 'unknown'],
+	])('%j means %s', (status, phase) => expect(phaseOf(status)).toBe(phase));
+});
+
+describe('isRequestId', () => {
+	it.each(['a', 'b7f0-1234_X', 'x'.repeat(128)])('takes %s', (id) => expect(isRequestId(id)).toBe(true));
+	it.each(['', 'a/b', '../x', 'a b', 'a?b', 'ü', 'x'.repeat(129), 7, null, undefined])('refuses %j', (id) =>
+		expect(isRequestId(id)).toBe(false),
+	);
+});
+
+describe('readSubmit', () => {
+	it.each([
+		['the documented answer', answer(200, { request_id: 'r1', status_url: 'https://x' }), 'accepted'],
+		['202', answer(202, { request_id: 'r1' }), 'accepted'],
+		[
+			'an id beside an error code: the id wins, so that it is not lost',
+			answer(200, { request_id: 'r1', error_code: 1 }),
+			'accepted',
+		],
+		['429', answer(429, 'slow down'), 'busy'],
+		['400001', answer(400, { error_code: 400001 }), 'refused'],
+		['400002 as text', answer(400, { error_code: '400002' }), 'refused'],
+		['402', answer(402, {}), 'refused'],
+		['401', answer(401, 'Unauthorized'), 'refused'],
+		['403', answer(403, HTML), 'refused'],
+		['422 with detail', answer(422, { detail: [{ loc: ['body', 'prompt'], msg: 'too long' }] }), 'refused'],
+		['a documented code in a 200', answer(200, { error_code: 400002 }), 'refused'],
+		['a documented code in a 500', answer(500, { error_code: 400004 }), 'refused'],
+		['a redirect', answer(302, ''), 'refused'],
+		['408', answer(408, ''), 'inDoubt'],
+		['409', answer(409, ''), 'inDoubt'],
+		['500', answer(500, { error_code: 500001 }), 'inDoubt'],
+		['502 with a web page', answer(502, HTML), 'inDoubt'],
+		['503', answer(503, ''), 'inDoubt'],
+		['504', answer(504, ''), 'inDoubt'],
+		['an unknown code in a 200', answer(200, { error_code: 123456 }), 'inDoubt'],
+		['truncated JSON', answer(200, '{"request_id":"r'), 'inDoubt'],
+		['no id', answer(200, { ok: true }), 'inDoubt'],
+		['an id that does not fit into a path', answer(200, { request_id: '../x' }), 'inDoubt'],
+		['an empty body', answer(204, ''), 'inDoubt'],
+		['null', answer(200, null), 'inDoubt'],
+		['a list', answer(200, []), 'inDoubt'],
+	] as const)('%s', (_name, given, kind) => expect(readSubmit(given, 0).kind).toBe(kind));
+
+	it('does not pass on a web page', () => {
+		const read = readSubmit(answer(502, HTML), 0);
+		expect(JSON.stringify(read)).not.toContain('<h1>');
+	});
+});
+
+describe('readLook', () => {
+	it.each([
+		[
+			'queued',
+			answer(200, { status: 'in_queue', queue_position: 3 }),
+			{ kind: 'state', phase: 'queued', queuePosition: 3 },
+		],
+		[
+			'running',
+			answer(200, { status: 'IN_PROGRESS' }),
+			{ kind: 'state', phase: 'running', status: 'in_progress' },
+		],
+		['done', answer(200, { status: 'succeeded', output: {} }), { kind: 'state', phase: 'done' }],
+		['unknown', answer(200, { status: 'reticulating' }), { kind: 'state', phase: 'unknown' }],
+		['not ready', answer(400, { error_code: 400005 }), { kind: 'again', tooMany: false }],
+		['408', answer(408, ''), { kind: 'again', tooMany: false }],
+		['429', answer(429, '', { 'retry-after': '7' }), { kind: 'again', tooMany: true, retryAfterMs: 7_000 }],
+		['500', answer(500, {}), { kind: 'again' }],
+		['502 with a web page', answer(502, HTML), { kind: 'again' }],
+		['a web page with 200', answer(200, HTML), { kind: 'again' }],
+		['truncated JSON', answer(200, '{"status":'), { kind: 'again' }],
+		['no status', answer(200, {}), { kind: 'again' }],
+		['500001 in a 200', answer(200, { error_code: 500001 }), { kind: 'again' }],
+		['404001', answer(404, { error_code: 404001 }), { kind: 'notFound' }],
+		['404', answer(404, HTML), { kind: 'notFound' }],
+		['404001 in a 200', answer(200, { error_code: 404001, status: 'succeeded' }), { kind: 'notFound' }],
+		['400004', answer(400, { error_code: 400004 }), { kind: 'refused' }],
+		['403', answer(403, {}), { kind: 'refused' }],
+		['a redirect', answer(301, ''), { kind: 'refused' }],
+	] as const)('%s', (_name, given, expected) => expect(readLook(given, 'r1', 0)).toMatchObject(expected));
+});
+
+describe('readOutput and readResult', () => {
+	it.each([
+		['one image', { image: 'https://a/1' }, ['https://a/1'], []],
+		['several', { images: ['https://a/1', 'https://a/2'] }, ['https://a/1', 'https://a/2'], []],
+		[
+			'the same twice',
+			{ image: 'https://a/1', images: ['https://a/1', 'https://a/2'] },
+			['https://a/1', 'https://a/2'],
+			[],
+		],
+		['a list that is not one', { images: 'https://a/1' }, ['https://a/1'], []],
+		['video', { video: 'https://a/v', videos: ['https://a/w'] }, [], ['https://a/v', 'https://a/w']],
+		['nothing', {}, [], []],
+		['null', null, [], []],
+		['no URLs', { image: '', images: [null, 7, 'file:///etc/passwd', { url: 'https://a/1' }] }, [], []],
+	])('%s', (_name, output, images, videos) => {
+		const read = readOutput(output);
+		expect(read).toEqual({
+			images,
+			videos,
+			...(images[0] === undefined ? {} : { image: images[0] }),
+			...(videos[0] === undefined ? {} : { video: videos[0] }),
+		});
+	});
+
+	it('takes no URL from anywhere but the output', () => {
+		expect(
+			readResult('r1', { image: 'https://echo/input.png', input: { image: 'https://echo' } }).images,
+		).toEqual([]);
+	});
+
+	it('keeps cost and dates only where they are what they should be', () => {
+		expect(readResult('r1', { cost: 0.06, created_at: 'a', finished_at: 'b' })).toMatchObject({
+			cost: 0.06,
+			createdAt: 'a',
+			finishedAt: 'b',
+		});
+		expect(Object.keys(readResult('r1', { cost: '0.06', created_at: 7 })).sort()).toEqual([
+			'images',
+			'requestId',
+			'videos',
+		]);
+	});
+});
+
+describe('readCancel', () => {
+	it.each([
+		[
+			'cancelled',
+			answer(202, { outcome: 'cancelled', status: 'completed' }),
+			{ kind: 'outcome', outcome: 'cancelled' },
+		],
+		[
+			'not any more',
+			answer(202, { outcome: 'NOT_CANCELLABLE' }),
+			{ kind: 'outcome', outcome: 'not_cancellable' },
+		],
+		[
+			'requested',
+			answer(200, { outcome: 'cancellation_requested' }),
+			{ kind: 'outcome', outcome: 'cancellation_requested' },
+		],
+		['a status alone means nothing', answer(202, { status: 'cancelled' }), { kind: 'again' }],
+		['500', answer(500, ''), { kind: 'again' }],
+		['404', answer(404, { error_code: 404001 }), { kind: 'refused' }],
+	] as const)('%s', (_name, given, expected) => expect(readCancel(given, 'r1')).toMatchObject(expected));
+});
+
+describe('readRetryAfterMs', () => {
+	const now = Date.parse('2026-01-01T00:00:00Z');
+	it.each([
+		['7', 7_000],
+		['0', 0],
+		['1.5', 1_500],
+		[['3'], 3_000],
+		['Thu, 01 Jan 2026 00:00:30 GMT', 30_000],
+		['Wed, 31 Dec 2025 00:00:00 GMT', 0],
+		['soon', undefined],
+		['-5', undefined],
+		['', undefined],
+		[undefined, undefined],
+	])('%j', (header, ms) => expect(readRetryAfterMs({ 'retry-after': header }, now)).toBe(ms));
+});
+
+describe('What an error means', () => {
+	it.each([
+		[
+			answer(400, { error_code: 400002, error_message: 'no funds' }),
+			'your RunComfy balance is empty: “no funds”',
+		],
+		[answer(402, {}), 'your RunComfy balance is empty'],
+		[answer(401, HTML), 'RunComfy did not accept the API token'],
+		[answer(422, { detail: [{ loc: ['body', 'seed'], msg: 'too big' }] }), 'the fields: “seed: too big”'],
+		[answer(418, { message: 'teapot' }), 'RunComfy answered with an error (HTTP 418): “teapot”'],
+		[answer(500, { error_code: 999999, error: { message: 'odd' } }), '“odd” (code 999999)'],
+	])('%j', (given, words) => expect(explainAnswer(given).what).toContain(words));
+
+	it.each([
+		[{ error: 'plain' }, 'plain'],
+		[{ error: { code: 'E_X', message: 'in an object' } }, 'in an object'],
+		[{ detail: 'a detail' }, 'a detail'],
+		[{ error: { error: { message: 'deep' } } }, 'deep'],
+		['a text', 'a text'],
+		[HTML, undefined],
+		[{}, undefined],
+		[null, undefined],
+	])('finds the reason in %j', (body, reason) => expect(reasonOf(body)).toBe(reason));
+
+	it('cleans a reason of tokens, files, pages, line breaks, length and Node error codes', () => {
+		expect(cleanReason('Authorization: Bearer abc.def failed')).toBe('Authorization: [token] failed');
+		expect(cleanReason(`bad ${'k'.repeat(64)} key`)).toBe('bad […] key');
+		expect(cleanReason('image data:image/png;base64,AAAA is bad')).toBe('image [file] is bad');
+		expect(cleanReason('connect ECONNREFUSED 1.2.3.4')).toBe('connect a network error 1.2.3.4');
+		expect(cleanReason('two\n lines')).toBe('two lines');
+		expect(cleanReason('x '.repeat(400))?.length).toBeLessThanOrEqual(301);
+		expect(cleanReason(HTML)).toBeUndefined();
+		expect(cleanReason('  ')).toBeUndefined();
+	});
+
+	it('knows when a submit was certainly not accepted', () => {
+		expect(wasNotAccepted(answer(400, {}))).toBe(true);
+		expect(wasNotAccepted(answer(503, { error_code: 400002 }))).toBe(true);
+		expect(wasNotAccepted(answer(503, {}))).toBe(false);
+		expect(wasNotAccepted(answer(409, {}))).toBe(false);
+	});
+});
+
+describe('Network errors', () => {
+	it.each([
+		['ECONNREFUSED', 'unreachable'],
+		['ENOTFOUND', 'unreachable'],
+		['EAI_AGAIN', 'unreachable'],
+		['CERT_HAS_EXPIRED', 'untrusted'],
+		['DEPTH_ZERO_SELF_SIGNED_CERT', 'untrusted'],
+		['ETIMEDOUT', 'timeout'],
+		['ECONNABORTED', 'timeout'],
+		['ECONNRESET', 'lost'],
+		['EHOSTUNREACH', 'lost'],
+		['ERR_CANCELED', 'stopped'],
+		['SOMETHING_NEW', 'lost'],
+		[undefined, 'lost'],
+	])('%s is taken for %s', (code, reason) => expect(noAnswerReason(code)).toBe(reason));
+
+	it('finds the code wherever it is wrapped', () => {
+		const inner = Object.assign(new Error('x'), { code: 'ECONNRESET' });
+		expect(networkCodeOf(inner)).toBe('ECONNRESET');
+		expect(networkCodeOf(new Error('outer', { cause: new Error('middle', { cause: inner }) }))).toBe(
+			'ECONNRESET',
+		);
+		expect(networkCodeOf({ errorResponse: inner })).toBe('ECONNRESET');
+		expect(networkCodeOf('text')).toBeUndefined();
+	});
+});

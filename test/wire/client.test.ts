@@ -1,0 +1,122 @@
+import { request } from 'undici';
+
+import { RunComfyClient } from '../../nodes/RunComfy/api/client';
+import { NoAnswerError, noAnswerReason, type Send } from '../../nodes/RunComfy/api/transport';
+import { MODEL_ID, Sandbox, SANDBOX_TOKEN } from '../sandbox/sandbox';
+
+/** The client over a real connection, without n8n in between. */
+const send: Send = async ({ method, url, body, timeoutMs, signal }) => {
+	const timeout = AbortSignal.timeout(timeoutMs);
+	try {
+		const answer = await request(url, {
+			method,
+			headers: {
+				authorization: `Bearer ${SANDBOX_TOKEN}`,
+				...(body === undefined ? {} : { 'content-type': 'application/json' }),
+			},
+			...(body === undefined ? {} : { body: JSON.stringify(body) }),
+			signal: signal === undefined ? timeout : AbortSignal.any([timeout, signal]),
+		});
+		const text = await answer.body.text();
+		return { status: answer.statusCode, headers: answer.headers, body: parse(text) };
+	} catch (error) {
+		if (timeout.aborted) throw new NoAnswerError('timeout');
+		const code = (error as { code?: string }).code;
+		throw new NoAnswerError(noAnswerReason(code), code);
+	}
+};
+
+function parse(text: string): unknown {
+	try {
+		return JSON.parse(text);
+	} catch {
+		return text;
+	}
+}
+
+const INPUT = { image: 'https://example.com/a.png', prompt: 'A beach', seed: 1 };
+
+describe('The client over a real local HTTP server', () => {
+	let sandbox: Sandbox;
+	let client: RunComfyClient;
+
+	beforeAll(async () => {
+		sandbox = await Sandbox.start({ pictures: 'plain', queueMs: 150, runMs: 150 });
+	});
+	beforeEach(() => {
+		sandbox.reset();
+		client = new RunComfyClient(sandbox.url, send, Date.now, { submitMs: 500, lookMs: 300, cancelMs: 300 });
+	});
+	afterAll(async () => await sandbox.close());
+
+	const submit = async () => {
+		const answer = await client.submit(MODEL_ID, INPUT);
+		if (answer.kind !== 'accepted') throw new Error(`Not accepted: ${JSON.stringify(answer)}`);
+		return answer.requestId;
+	};
+
+	it('follows a job from the queue to its result', async () => {
+		const requestId = await submit();
+		expect(sandbox.jobs[0]?.input).toEqual(INPUT);
+		expect(await client.getStatus(requestId)).toMatchObject({ phase: 'queued', queuePosition: 0 });
+		await new Promise((resolve) => setTimeout(resolve, 200));
+		expect(await client.getResult(requestId, false)).toMatchObject({ phase: 'running' });
+		await new Promise((resolve) => setTimeout(resolve, 150));
+		expect(await client.getStatus(requestId)).toMatchObject({ status: 'completed', phase: 'done' });
+		const done = await client.getResult(requestId, true);
+		expect(done).toMatchObject({
+			phase: 'done',
+			body: { cost: 0.06, output: { image: expect.stringContaining('http') } },
+		});
+		expect(await client.getResult(requestId, false)).not.toMatchObject({ body: { cost: 0.06 } });
+	});
+
+	it('cancels only what is queued', async () => {
+		const requestId = await submit();
+		expect(await client.cancel(requestId)).toEqual({ kind: 'outcome', outcome: 'cancelled' });
+		expect(await client.cancel(requestId)).toEqual({ kind: 'outcome', outcome: 'not_cancellable' });
+		expect(await client.getResult(requestId, false)).toMatchObject({ phase: 'cancelled' });
+		expect(await client.cancel('nobody')).toMatchObject({ kind: 'refused' });
+	});
+
+	it.each([
+		['lostBefore', 0],
+		['lostAfter', 1],
+		['hangBefore', 0],
+		['hangAfter', 1],
+		['truncated', 1],
+		['noId', 1],
+		['serverError', 0],
+		['badGateway', 0],
+	] as const)('holds a submit for doubtful after %s, whether a job exists or not', async (kind, jobs) => {
+		sandbox.faults.add({ on: 'submit', kind });
+		expect(await client.submit(MODEL_ID, INPUT)).toMatchObject({ kind: 'inDoubt' });
+		expect(sandbox.stats).toMatchObject({ submits: 1, accepted: jobs });
+	});
+
+	it('knows that a submit without a server was not sent', async () => {
+		const nowhere = new RunComfyClient('http://127.0.0.1:1', send, Date.now);
+		expect(await nowhere.submit(MODEL_ID, INPUT)).toMatchObject({ kind: 'unreachable' });
+		expect(await nowhere.getStatus('x')).toMatchObject({ kind: 'again' });
+	});
+
+	it('is refused, and told why, for an input that the API page does not allow', async () => {
+		const answer = await client.submit(MODEL_ID, { ...INPUT, seed: -1 });
+		expect(answer).toMatchObject({
+			kind: 'refused',
+			problem: { message: expect.stringContaining('must be >= 0') },
+		});
+		expect(sandbox.stats.accepted).toBe(0);
+	});
+
+	it('breaks a look off when it is told to', async () => {
+		const requestId = await submit();
+		sandbox.faults.add({ on: 'result', kind: 'hangBefore' });
+		const controller = new AbortController();
+		const look = client.getResult(requestId, false, { signal: controller.signal, timeoutMs: 10_000 });
+		setTimeout(() => controller.abort(), 20);
+		const from = Date.now();
+		expect(await look).toMatchObject({ kind: 'again' });
+		expect(Date.now() - from).toBeLessThan(250);
+	});
+});
