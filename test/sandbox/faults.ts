@@ -1,4 +1,4 @@
-import { seededRandom } from './random';
+import { hashText, seededRandom } from './random';
 
 /** The calls that a fault can be put on. `output` is the download of a finished image. */
 export type CallKind = 'submit' | 'status' | 'result' | 'cancel' | 'model' | 'balance' | 'output';
@@ -59,7 +59,10 @@ export interface JobRule {
 	promptIncludes?: string;
 }
 
-/** A share of all calls of these kinds is struck by one of these faults, drawn from the sandbox's seed. */
+/**
+ * A share of all calls of these kinds is struck by one of these faults. Drawn from the sandbox's seed, the job's prompt
+ * and the how-manieth such call it is for that prompt: so who is struck does not depend on the order of arrival.
+ */
 export interface RateRule {
 	rate: number;
 	on: CallKind[];
@@ -78,11 +81,9 @@ export interface CallSubject {
 /** Decides which call is struck by what. Ordered faults come before rates. */
 export class Faults {
 	private rules: FaultRule[] = [];
-	private random: () => number;
+	private readonly counts = new Map<string, number>();
 
-	constructor(private readonly seed: number) {
-		this.random = seededRandom(seed);
-	}
+	constructor(private readonly seed: number) {}
 
 	add(...rules: FaultRule[]): void {
 		this.rules.push(...rules.map((rule) => ({ ...rule })));
@@ -90,7 +91,7 @@ export class Faults {
 
 	clear(): void {
 		this.rules = [];
-		this.random = seededRandom(this.seed);
+		this.counts.clear();
 	}
 
 	forCall(on: CallKind, subject: CallSubject): CallRule | undefined {
@@ -100,9 +101,14 @@ export class Faults {
 			if (rule.requestId !== undefined && rule.requestId !== subject.requestId) continue;
 			if (this.use(rule)) return rule;
 		}
-		for (const rule of this.rules) {
-			if (!('rate' in rule) || !rule.on.includes(on) || this.random() >= rule.rate) continue;
-			const kind = rule.kinds[Math.floor(this.random() * rule.kinds.length)];
+		const of = `${on} ${subject.prompt ?? ''}`;
+		const count = (this.counts.get(of) ?? 0) + 1;
+		this.counts.set(of, count);
+		for (const [index, rule] of this.rules.entries()) {
+			if (!('rate' in rule) || !rule.on.includes(on)) continue;
+			const random = seededRandom(hashText(`${this.seed} ${index} ${of} ${count}`));
+			if (random() >= rule.rate) continue;
+			const kind = rule.kinds[Math.floor(random() * rule.kinds.length)];
 			if (kind !== undefined) return { ...rule, on, kind };
 		}
 		return undefined;

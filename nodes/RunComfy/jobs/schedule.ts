@@ -26,7 +26,7 @@ export interface BackoffRange {
 }
 
 /** After a fault of one free call. */
-export const FAULT_BACKOFF: BackoffRange = { firstMs: 500, longestMs: 15_000 };
+export const FAULT_BACKOFF: BackoffRange = { firstMs: 500, longestMs: 8_000 };
 /** After “too many requests” without a Retry-After, for the whole run. */
 export const RATE_BACKOFF: BackoffRange = { firstMs: 1_000, longestMs: 60_000 };
 /** A server may ask for more in Retry-After; nobody waits longer than this at a time. */
