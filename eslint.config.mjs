@@ -22,7 +22,7 @@ export default tseslint.config(
 		},
 	},
 	{
-		files: ['**/*.js', 'scripts/**', 'test/**'],
+		files: ['**/*.js', 'bench/**', 'scripts/**', 'test/**'],
 		languageOptions: {
 			globals: {
 				Buffer: 'readonly',

@@ -82,8 +82,11 @@ describe('Retry On Fail', () => {
 	it('cancels what is queued when an item fails, and buys in the retry only what was cancelled or failed', async () => {
 		await open({
 			items: items(4),
-			// 0 fails soon; 1 runs; 2 and 3 are queued.
-			sandbox: { queueMs: (n) => (n % 4 < 2 || n >= 4 ? 0 : 60_000), runMs: (n) => (n === 1 ? 1_500 : 400) },
+			// In the first try 0 fails soon, 1 runs, 2 and 3 are queued; in the second all are quick.
+			sandbox: {
+				queueMs: (n, prompt) => (n < 4 && /[23]/.test(prompt) ? 60_000 : 0),
+				runMs: (n, prompt) => (n < 4 && prompt.endsWith('1') ? 1_500 : 400),
+			},
 		});
 		bench.sandbox.faults.add({ job: 'failed', times: 1, promptIncludes: 'scene 0' });
 		const execution = bench.start({ prompt: '={{ "scene " + $json.n }}', options: { maxConcurrency: 4 } });
@@ -189,7 +192,10 @@ describe('A failure', () => {
 	it('lists everything else that is paid for, by item and request, and starts no further item', async () => {
 		bench = await Workbench.open({
 			items: items(6),
-			sandbox: { queueMs: (n) => (n === 3 ? 60_000 : 0), runMs: (n) => [600, 100][n] ?? 60_000 },
+			sandbox: {
+				queueMs: (_n, prompt) => (prompt === 'scene 3' ? 60_000 : 0),
+				runMs: (_n, prompt) => ({ 'scene 0': 600, 'scene 1': 100 })[prompt] ?? 60_000,
+			},
 		});
 		bench.sandbox.faults.add({ job: 'failed', promptIncludes: 'scene 0' });
 		const { message, description, itemIndex } = failure(

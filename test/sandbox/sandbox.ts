@@ -19,9 +19,9 @@ export interface SandboxOptions {
 	/** 0, the default, takes a free one. */
 	port?: number;
 	token?: string;
-	/** How long a job is queued, and how long it then runs, in milliseconds: fixed, or by the number of the job. */
-	queueMs?: number | ((jobNumber: number) => number);
-	runMs?: number | ((jobNumber: number) => number);
+	/** How long a job is queued, and how long it then runs, in milliseconds: fixed, or by its number (in order of arrival) and prompt. */
+	queueMs?: Duration;
+	runMs?: Duration;
 	/** `scene` fetches the input and really makes a picture; `plain` serves a ready one, for many jobs at once. */
 	pictures?: 'scene' | 'plain';
 	/** Size of a plain picture; large ones are made up while they are sent. */
@@ -31,6 +31,8 @@ export interface SandboxOptions {
 	/** Decides fault rates. */
 	seed?: number;
 }
+
+type Duration = number | ((jobNumber: number, prompt: string) => number);
 
 export const SANDBOX_TOKEN = 'sandbox-token';
 export const MODEL_ID = 'ideogram/ideogram-v3/replace-background';
@@ -281,8 +283,8 @@ export class Sandbox {
 		this.balanceUsd -= costUsd;
 		const number = this.jobCount++;
 		const now = Date.now();
-		const duration = (ms: SandboxOptions['queueMs'], otherwise: number) =>
-			typeof ms === 'function' ? ms(number) : (ms ?? otherwise);
+		const duration = (ms: Duration | undefined, otherwise: number) =>
+			typeof ms === 'function' ? ms(number, input.prompt) : (ms ?? otherwise);
 		const runsAt = now + duration(this.options.queueMs, 400);
 		const fault = this.faults.forJob(input.prompt);
 		const job = this.store.add({

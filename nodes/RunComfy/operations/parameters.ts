@@ -62,7 +62,8 @@ export function readFileUrl(
 	const url = readFilledText(context, itemIndex, name, label);
 	const fault = findFileUrlFault(url, { allowLoopback });
 	if (fault !== undefined) throw new FieldError(label, fault);
-	return url;
+	// Spaces and the like come out percent-encoded, as a server expects them.
+	return new URL(url).href;
 }
 
 /** A JSON object, typed as text or given by an expression. */
