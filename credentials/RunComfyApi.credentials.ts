@@ -9,6 +9,9 @@ import type {
 
 import { cleanBaseUrl, findBaseUrlFault, findTokenFault } from '../nodes/RunComfy/api/addresses';
 
+const TOKEN_NOT_ACCEPTED =
+	'RunComfy did not accept the API token. Paste a fresh one from your RunComfy profile.';
+
 export class RunComfyApi implements ICredentialType {
 	name = 'runComfyApi';
 
@@ -70,15 +73,10 @@ export class RunComfyApi implements ICredentialType {
 			disableFollowRedirect: true,
 			timeout: 15_000,
 		},
-		rules: [
-			{
-				type: 'responseSuccessBody',
-				properties: {
-					key: 'error_code',
-					value: 400004,
-					message: 'RunComfy did not accept the API token. Paste a fresh one from your RunComfy profile.',
-				},
-			},
-		],
+		// Which of these RunComfy sends for a bad token is not documented.
+		rules: [400, 401, 403].map((value) => ({
+			type: 'responseCode',
+			properties: { value, message: TOKEN_NOT_ACCEPTED },
+		})),
 	};
 }

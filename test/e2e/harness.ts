@@ -1,0 +1,107 @@
+import { readFileSync } from 'node:fs';
+import path from 'node:path';
+
+import type { INode } from 'n8n-workflow';
+
+import { installN8n } from '../n8n/installation';
+import { N8nInstance, type WorkflowDefinition } from '../n8n/instance';
+import { Sandbox, SANDBOX_TOKEN, type SandboxOptions } from '../sandbox/sandbox';
+
+/** Whole n8n and a sandbox, with a credential that joins them. */
+export const ROOT = path.resolve(__dirname, '..', '..');
+/** A cold installation of n8n takes minutes. */
+export const INSTALL_PATIENCE_MS = 15 * 60_000;
+export const RUNCOMFY = 'RunComfy';
+
+export interface Stage {
+	n8n: N8nInstance;
+	sandbox: Sandbox;
+	credential: { id: string; name: string };
+}
+
+export async function openStage(version: string, sandboxOptions: SandboxOptions = {}): Promise<Stage> {
+	const installation = await installN8n(version, (line) => console.log(line));
+	const sandbox = await Sandbox.start({ pictures: 'plain', queueMs: 0, runMs: 300, ...sandboxOptions });
+	const n8n = await N8nInstance.start({ installation, root: ROOT });
+	const credential = await n8n.createCredential(SANDBOX_TOKEN, sandbox.url);
+	return { n8n, sandbox, credential };
+}
+
+export async function closeStage(stage: Stage | undefined): Promise<void> {
+	await stage?.n8n.close();
+	await stage?.sandbox.close();
+}
+
+/** Items → RunComfy → (After, Failed). */
+export function workflow(
+	{ credential }: Stage,
+	items: number,
+	parameters: Record<string, unknown>,
+	settings: Partial<INode> = {},
+): WorkflowDefinition {
+	const node = (name: string, type: string, typeVersion: number, more: Partial<INode> = {}): INode => ({
+		id: name,
+		name,
+		type,
+		typeVersion,
+		position: [0, 0],
+		parameters: {},
+		...more,
+	});
+	const to = (name: string) => [{ node: name, type: 'main' as const, index: 0 }];
+	const list = JSON.stringify(Array.from({ length: items }, (_, n) => ({ n })));
+	return {
+		name: `Test ${Math.random().toString(36).slice(2)}`,
+		nodes: [
+			node('Start', 'n8n-nodes-base.manualTrigger', 1),
+			node('List', 'n8n-nodes-base.set', 3.4, {
+				parameters: { mode: 'raw', jsonOutput: `{"list": ${list}}` },
+			}),
+			node('Items', 'n8n-nodes-base.splitOut', 1, { parameters: { fieldToSplitOut: 'list', options: {} } }),
+			node(RUNCOMFY, 'n8n-nodes-runcomfy.runComfy', 1, {
+				parameters: {
+					imageUrl: 'https://example.com/product.png',
+					prompt: '=scene {{ $json.n }}.',
+					...parameters,
+					options: { pollInterval: 0.2, ...(parameters.options as object | undefined) },
+				} as INode['parameters'],
+				credentials: { runComfyApi: credential },
+				...settings,
+			}),
+			node('After', 'n8n-nodes-base.noOp', 1),
+			node('Failed', 'n8n-nodes-base.noOp', 1),
+		],
+		connections: {
+			Start: { main: [to('List')] },
+			List: { main: [to('Items')] },
+			Items: { main: [to(RUNCOMFY)] },
+			[RUNCOMFY]: { main: [to('After'), to('Failed')] },
+		},
+	};
+}
+
+/** An example with its credentials put in. */
+export function example({ credential }: Stage, file: string): WorkflowDefinition {
+	const definition = JSON.parse(
+		readFileSync(path.join(ROOT, 'examples', file), 'utf8'),
+	) as WorkflowDefinition;
+	for (const { credentials } of definition.nodes) {
+		if (credentials?.runComfyApi !== undefined) credentials.runComfyApi = credential;
+	}
+	return definition;
+}
+
+/** Waits until something is so. */
+export async function until(
+	what: string,
+	isSo: () => boolean | Promise<boolean>,
+	patienceMs = 20_000,
+): Promise<void> {
+	for (
+		const end = Date.now() + patienceMs;
+		!(await isSo());
+		await new Promise((resolve) => setTimeout(resolve, 50))
+	) {
+		if (Date.now() > end) throw new Error(`Waited in vain until ${what}`);
+	}
+}

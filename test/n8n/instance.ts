@@ -1,0 +1,251 @@
+import { spawn, type ChildProcess } from 'node:child_process';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { createServer, type AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+
+import type {
+	IConnections,
+	INode,
+	INodeExecutionData,
+	IRunExecutionData,
+	IWorkflowSettings,
+} from 'n8n-workflow';
+import { request } from 'undici';
+
+import { installPackage, type Installation } from './installation';
+
+/** A running n8n with its own database, its owner signed in, and this package installed as users have it. */
+export const OWNER = {
+	email: 'owner@example.com',
+	password: 'Sandbox-2026',
+	firstName: 'Ada',
+	lastName: 'Owner',
+};
+
+export interface StartOptions {
+	installation: Installation;
+	/** The root of this project, built. */
+	root: string;
+	/** An existing user folder, to start again after a crash. */
+	userFolder?: string;
+	port?: number;
+	environment?: NodeJS.ProcessEnv;
+	/** Sees every line of n8n's log. */
+	onLog?: (line: string) => void;
+}
+
+export interface WorkflowDefinition {
+	name: string;
+	nodes: INode[];
+	connections: IConnections;
+	settings?: IWorkflowSettings;
+}
+
+export interface StoredExecution {
+	id: string;
+	status: string;
+	data: IRunExecutionData;
+}
+
+const READY_LINE = /Editor is now accessible/;
+const START_PATIENCE_MS = 90_000;
+
+export async function freePort(): Promise<number> {
+	const server = createServer();
+	await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+	const { port } = server.address() as AddressInfo;
+	await new Promise((resolve) => server.close(resolve));
+	return port;
+}
+
+export class N8nInstance {
+	readonly log: string[] = [];
+	private cookie = '';
+	private readonly browserId = 'runcomfy-tests';
+
+	private constructor(
+		readonly url: string,
+		readonly userFolder: string,
+		private readonly child: ChildProcess,
+	) {}
+
+	static async start(options: StartOptions): Promise<N8nInstance> {
+		const { installation, root, onLog } = options;
+		const userFolder = options.userFolder ?? mkdtempSync(path.join(tmpdir(), 'runcomfy-n8n-'));
+		if (options.userFolder === undefined) await installPackage(root, userFolder);
+		const port = options.port ?? (await freePort());
+		const broker = await freePort();
+		const child = spawn(installation.command, ['start'], {
+			// A process group of its own, so that its task runner ends with it.
+			detached: true,
+			stdio: ['ignore', 'pipe', 'pipe'],
+			env: {
+				...withoutTestRunner(installation.environment),
+				N8N_USER_FOLDER: userFolder,
+				N8N_PORT: String(port),
+				N8N_LISTEN_ADDRESS: '127.0.0.1',
+				N8N_RUNNERS_BROKER_PORT: String(broker),
+				N8N_DIAGNOSTICS_ENABLED: 'false',
+				N8N_VERSION_NOTIFICATIONS_ENABLED: 'false',
+				N8N_PERSONALIZATION_ENABLED: 'false',
+				N8N_TEMPLATES_ENABLED: 'false',
+				N8N_HIRING_BANNER_ENABLED: 'false',
+				N8N_ENCRYPTION_KEY: 'only-for-tests',
+				N8N_SECURE_COOKIE: 'false',
+				N8N_LOG_LEVEL: 'info',
+				...options.environment,
+			},
+		});
+		const instance = new N8nInstance(`http://127.0.0.1:${port}`, userFolder, child);
+		await instance.waitForLine(READY_LINE, START_PATIENCE_MS, onLog);
+		await instance.signIn();
+		return instance;
+	}
+
+	/** Ends n8n and forgets its data. */
+	async close(): Promise<void> {
+		await this.kill('SIGTERM');
+		rmSync(this.userFolder, { recursive: true, force: true });
+	}
+
+	/** Ends the process; its data stays. SIGKILL is a crash. */
+	async kill(signal: 'SIGTERM' | 'SIGKILL'): Promise<void> {
+		if (this.child.exitCode !== null || this.child.signalCode !== null) return;
+		const ended = new Promise((resolve) => this.child.once('close', resolve));
+		if (this.child.pid !== undefined) process.kill(-this.child.pid, signal);
+		await ended;
+	}
+
+	private async waitForLine(
+		pattern: RegExp,
+		patienceMs: number,
+		onLog?: (line: string) => void,
+	): Promise<void> {
+		await new Promise<void>((resolve, reject) => {
+			const give = (why: string) =>
+				reject(new Error(`n8n did not start (${why}):\n${this.log.slice(-30).join('\n')}`));
+			const timer = setTimeout(() => give(`${patienceMs / 1000} s are over`), patienceMs);
+			this.child.once('close', (code) => give(`it ended with ${code}`));
+			const read = (chunk: Buffer) => {
+				for (const line of chunk.toString().split('\n').filter(Boolean)) {
+					this.log.push(line);
+					onLog?.(line);
+					if (pattern.test(line)) {
+						clearTimeout(timer);
+						resolve();
+					}
+				}
+			};
+			this.child.stdout?.on('data', read);
+			this.child.stderr?.on('data', read);
+		});
+	}
+
+	private async signIn(): Promise<void> {
+		const setUp = await this.rest('POST', '/owner/setup', OWNER, true);
+		if (setUp.status >= 400) {
+			await this.rest('POST', '/login', {
+				emailOrLdapLoginId: OWNER.email,
+				email: OWNER.email,
+				password: OWNER.password,
+			});
+		}
+	}
+
+	/** One call of n8n's internal REST API. Throws on an error unless `lenient`. */
+	async rest(method: 'GET' | 'POST' | 'PATCH', pathname: string, body?: unknown, lenient = false) {
+		const answer = await request(`${this.url}/rest${pathname}`, {
+			method,
+			headers: {
+				'browser-id': this.browserId,
+				...(this.cookie === '' ? {} : { cookie: this.cookie }),
+				...(body === undefined ? {} : { 'content-type': 'application/json' }),
+			},
+			...(body === undefined ? {} : { body: JSON.stringify(body) }),
+		});
+		const cookies = [answer.headers['set-cookie'] ?? []].flat();
+		if (cookies.length > 0) this.cookie = cookies.map((cookie) => cookie.split(';')[0]).join('; ');
+		const text = await answer.body.text();
+		if (answer.statusCode >= 400 && !lenient)
+			throw new Error(`${method} ${pathname}: ${answer.statusCode} ${text.slice(0, 500)}`);
+		const parsed: unknown = text === '' ? {} : JSON.parse(text);
+		const data = typeof parsed === 'object' && parsed !== null && 'data' in parsed ? parsed.data : parsed;
+		return { status: answer.statusCode, data: data as Record<string, unknown> };
+	}
+
+	async createCredential(apiToken: string, baseUrl: string): Promise<{ id: string; name: string }> {
+		const credential = { name: 'RunComfy', type: 'runComfyApi', data: { apiToken, baseUrl } };
+		const { data } = await this.rest('POST', '/credentials', credential);
+		return { id: String(data.id), name: 'RunComfy' };
+	}
+
+	/** Runs the credential's own test. */
+	async testCredential(apiToken: string, baseUrl: string): Promise<{ status: string; message: string }> {
+		// Older versions test only what has been saved.
+		const { id } = await this.createCredential(apiToken, baseUrl);
+		const credentials = { id, name: 'RunComfy', type: 'runComfyApi', data: { apiToken, baseUrl } };
+		const { data } = await this.rest('POST', '/credentials/test', { credentials });
+		return { status: String(data.status), message: String(data.message) };
+	}
+
+	async createWorkflow(workflow: WorkflowDefinition): Promise<string> {
+		const { data } = await this.rest('POST', '/workflows', {
+			settings: { executionOrder: 'v1' },
+			...workflow,
+			active: false,
+		});
+		return String(data.id);
+	}
+
+	/** Starts a workflow from its trigger, as the editor's button does. @returns the execution's id. */
+	async execute(workflowId: string): Promise<string> {
+		const { data: workflow } = await this.rest('GET', `/workflows/${workflowId}`);
+		const nodes = workflow.nodes as INode[];
+		const trigger = nodes.find(({ type }) => /trigger/i.test(type));
+		const { data } = await this.rest('POST', `/workflows/${workflowId}/run`, {
+			workflowData: workflow,
+			triggerToStartFrom: { name: trigger?.name },
+		});
+		return String(data.executionId);
+	}
+
+	async stop(executionId: string): Promise<void> {
+		await this.rest('POST', `/executions/${executionId}/stop`);
+	}
+
+	async execution(executionId: string): Promise<StoredExecution> {
+		const { data } = await this.rest('GET', `/executions/${executionId}`);
+		const { parse } = await import('flatted');
+		return {
+			id: executionId,
+			status: String(data.status),
+			data: parse(String(data.data)) as IRunExecutionData,
+		};
+	}
+
+	/** Waits until an execution has come to an end. */
+	async finished(executionId: string, patienceMs = 60_000): Promise<StoredExecution> {
+		for (const end = Date.now() + patienceMs; ; await new Promise((resolve) => setTimeout(resolve, 200))) {
+			const execution = await this.execution(executionId);
+			if (!['new', 'running', 'waiting'].includes(execution.status)) return execution;
+			if (Date.now() > end) throw new Error(`Execution ${executionId} is still ${execution.status}`);
+		}
+	}
+
+	async run(workflow: WorkflowDefinition): Promise<StoredExecution> {
+		return await this.finished(await this.execute(await this.createWorkflow(workflow)));
+	}
+}
+
+/** n8n behaves differently when it believes to be under test itself. */
+function withoutTestRunner(environment: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
+	return Object.fromEntries(
+		Object.entries(environment).filter(([name]) => !/^(NODE_ENV|JEST_|NODE_OPTIONS)/.test(name)),
+	);
+}
+
+/** The rows of a node's output in a stored execution. */
+export function storedRows({ data }: StoredExecution, node: string, output = 0): INodeExecutionData[] {
+	return data.resultData.runData[node]?.at(-1)?.data?.main?.[output] ?? [];
+}
