@@ -1,0 +1,193 @@
+import { createServer, type Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
+
+import { NEWEST, installN8n } from '../n8n/installation';
+import { N8nInstance, storedRows } from '../n8n/instance';
+import {
+	closeStage,
+	example,
+	INSTALL_PATIENCE_MS,
+	openStage,
+	ROOT,
+	RUNCOMFY,
+	until,
+	workflow,
+	type Stage,
+} from './harness';
+
+/** What an agent's chat model would answer, scripted: first a call of the tool, then words. */
+class ScriptedChatModel {
+	readonly requests: Array<{ messages: Array<{ role: string; content: unknown }>; tools?: unknown[] }> = [];
+	private server?: Server;
+
+	constructor(private readonly toolArguments: Record<string, string>) {}
+
+	async start(): Promise<string> {
+		this.server = createServer((request, response) => {
+			const chunks: Buffer[] = [];
+			request.on('data', (chunk: Buffer) => chunks.push(chunk));
+			request.on('end', () => {
+				response.setHeader('content-type', 'application/json');
+				response.end(JSON.stringify(this.answer(Buffer.concat(chunks).toString())));
+			});
+		});
+		await new Promise<void>((resolve) => this.server?.listen(0, '127.0.0.1', resolve));
+		return `http://127.0.0.1:${(this.server.address() as AddressInfo).port}/v1`;
+	}
+
+	stop(): void {
+		this.server?.close();
+	}
+
+	private answer(body: string): unknown {
+		const request = JSON.parse(body) as (typeof this.requests)[number] & {
+			tools?: Array<{ function: { name: string } }>;
+		};
+		this.requests.push(request);
+		const toolAnswer = request.messages.find(({ role }) => role === 'tool');
+		const message =
+			toolAnswer === undefined
+				? {
+						role: 'assistant',
+						content: null,
+						tool_calls: [
+							{
+								id: 'call_1',
+								type: 'function',
+								function: {
+									name: request.tools?.[0]?.function.name,
+									arguments: JSON.stringify(this.toolArguments),
+								},
+							},
+						],
+					}
+				: { role: 'assistant', content: `Here it is: ${String(toolAnswer.content)}` };
+		return {
+			id: 'chat',
+			object: 'chat.completion',
+			created: 1,
+			model: 'scripted',
+			choices: [{ index: 0, finish_reason: toolAnswer === undefined ? 'tool_calls' : 'stop', message }],
+			usage: { prompt_tokens: 1, completion_tokens: 1, total_tokens: 2 },
+		};
+	}
+}
+
+describe(`In n8n ${NEWEST}`, () => {
+	let stage: Stage;
+
+	beforeAll(async () => {
+		stage = await openStage(NEWEST, { queueMs: (_n, prompt) => (prompt.includes('slow') ? 4_000 : 0) });
+	}, INSTALL_PATIENCE_MS);
+	beforeEach(() => stage.sandbox.reset());
+	afterAll(async () => await closeStage(stage));
+
+	it.each(['replace-background.json', 'long-running.json'])('the example %s runs as it is', async (file) => {
+		const definition = example(stage, file);
+		for (const node of definition.nodes.filter(({ name }) => name === 'Wait')) {
+			Object.assign(node.parameters, { amount: 1, unit: 'seconds' });
+		}
+		const execution = await stage.n8n.run(definition);
+		expect(execution.status).toBe('success');
+		const last = definition.nodes.some(({ name }) => name === 'Fetch the result')
+			? 'Fetch the result'
+			: 'Replace Background';
+		expect(storedRows(execution, last)[0]?.binary?.data?.mimeType).toBe('image/png');
+		expect(stage.sandbox.stats.submits).toBe(1);
+	});
+
+	it.each(['storage-schedule.json', 'form-upload.json', 'email-results.json', 'ai-agent-tool.json'])(
+		'the example %s is imported, with all its nodes known',
+		async (file) => {
+			const definition = example(stage, file);
+			const id = await stage.n8n.createWorkflow(definition);
+			const { data } = await stage.n8n.rest('GET', `/workflows/${id}`);
+			expect((data.nodes as unknown[]).length).toBe(definition.nodes.length);
+			// The tool variant of a node is made by n8n itself and is not in its list; the agent's test runs it.
+			const listed = definition.nodes.filter(({ type }) => !type.endsWith('Tool'));
+			const { data: types } = await stage.n8n.rest('POST', '/node-types', {
+				nodeInfos: listed.map(({ type, typeVersion }) => ({ name: type, version: typeVersion })),
+			});
+			const found = Object.values(types).map((type) => (type as { name?: string }).name);
+			expect(found).toEqual(listed.map(({ type }) => type.split('.').pop()));
+		},
+	);
+
+	it('an AI agent uses the node as its tool', async () => {
+		const model = new ScriptedChatModel({ Image_URL: 'https://example.com/shoe.png', Prompt: 'on a beach' });
+		const url = await model.start();
+		const { data: openAi } = await stage.n8n.rest('POST', '/credentials', {
+			name: 'OpenAI',
+			type: 'openAiApi',
+			data: { apiKey: 'none', url },
+		});
+		const definition = example(stage, 'ai-agent-tool.json');
+		for (const node of definition.nodes) {
+			if (node.name === 'Chat') {
+				Object.assign(node, { type: 'n8n-nodes-base.manualTrigger', typeVersion: 1, parameters: {} });
+			}
+			if (node.name === 'AI Agent')
+				Object.assign(node.parameters, { promptType: 'define', text: 'Put my shoe on a beach' });
+			if (node.name === 'Chat model')
+				node.credentials = { openAiApi: { id: String(openAi.id), name: 'OpenAI' } };
+		}
+		const execution = await stage.n8n.run(definition);
+		model.stop();
+		expect(execution.data.resultData.error).toBeUndefined();
+		expect(stage.sandbox.jobs.map(({ input }) => [input.image, input.prompt])).toEqual([
+			['https://example.com/shoe.png', 'on a beach'],
+		]);
+		// The tool's answer has reached the model, and with it the URL.
+		const answer = String(storedRows(execution, 'AI Agent')[0]?.json.output);
+		expect(answer).toContain(stage.sandbox.jobs[0]?.requestId);
+		expect(answer).toContain('/outputs/');
+	});
+
+	it('“Retry execution” takes up what the failed execution has bought', async () => {
+		const { n8n, sandbox } = stage;
+		const failed = await n8n.run(
+			workflow(stage, 1, { prompt: '=slow scene {{ $json.n }}', options: { timeout: 3 } }),
+		);
+		expect(failed.status).toBe('error');
+		expect(failed.data.resultData.error?.message).toContain(sandbox.jobs[0]?.requestId);
+		const { data } = await n8n.rest('POST', `/executions/${failed.id}/retry`, { loadWorkflow: false });
+		const retried = await n8n.finished(String(data.id ?? Number(failed.id) + 1));
+		expect(retried.status).toBe('success');
+		expect(storedRows(retried, RUNCOMFY)[0]?.json.requestId).toBe(sandbox.jobs[0]?.requestId);
+		expect(sandbox.stats.submits).toBe(1);
+	});
+
+	it('after a crash (kill -9) the log has the request ids, and Get Result fetches the images', async () => {
+		const { sandbox } = stage;
+		const log = stage.n8n.log;
+		await stage.n8n.execute(
+			await stage.n8n.createWorkflow(workflow(stage, 3, { prompt: '=slow scene {{ $json.n }}' })),
+		);
+		await until('all are submitted', () => sandbox.stats.accepted === 3);
+		await until(
+			'the log has them',
+			() => log.filter((line) => line.includes('submitted for item')).length >= 3,
+		);
+		const { userFolder } = stage.n8n;
+		await stage.n8n.kill('SIGKILL');
+
+		const ids = log
+			.flatMap((line) => /RunComfy request (\S+) submitted for item \d/.exec(line)?.[1] ?? [])
+			.slice(-3);
+		expect([...ids].sort()).toEqual(sandbox.jobs.map(({ requestId }) => requestId).sort());
+
+		const installation = await installN8n(NEWEST, () => {});
+		stage.n8n = await N8nInstance.start({ installation, root: ROOT, userFolder });
+		const execution = await stage.n8n.run(
+			workflow(stage, 3, {
+				resource: 'request',
+				operation: 'getResult',
+				requestId: `={{ ${JSON.stringify(ids)}[$json.n] }}`,
+				downloadImages: true,
+			}),
+		);
+		expect(execution.status).toBe('success');
+		expect(storedRows(execution, RUNCOMFY).map(({ json }) => json.requestId)).toEqual(ids);
+		expect(sandbox.stats.submits).toBe(3);
+	});
+});
