@@ -1,0 +1,195 @@
+import { mkdirSync, mkdtempSync, readFileSync } from 'node:fs';
+import { createServer, type Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+
+import { chromium, type Browser, type Page } from 'playwright-core';
+
+import { NEWEST } from '../n8n/installation';
+import { OWNER } from '../n8n/instance';
+import { SANDBOX_TOKEN } from '../sandbox/sandbox';
+import { closeStage, example, INSTALL_PATIENCE_MS, openStage, ROOT, until, type Stage } from './harness';
+
+/** Debian's Chromium; without it these tests are reported as skipped. */
+const CHROMIUM = process.env.CHROMIUM_PATH ?? '/usr/bin/chromium';
+const FLAGS = [
+	'--no-sandbox',
+	'--disable-quic',
+	'--no-first-run',
+	'--disable-background-networking',
+	'--disable-component-update',
+	'--disable-sync',
+];
+const NODE = 'Replace Background';
+/** The README's pictures are taken by this test: UPDATE_SCREENSHOTS=1 npm run test:e2e */
+const SCREENSHOTS =
+	process.env.UPDATE_SCREENSHOTS === '1'
+		? path.join(ROOT, 'docs')
+		: mkdtempSync(path.join(tmpdir(), 'runcomfy-shots-'));
+
+describe('In the editor', () => {
+	let stage: Stage;
+	let images: Server;
+	let browser: Browser;
+	let page: Page;
+
+	beforeAll(async () => {
+		stage = await openStage(NEWEST, {
+			pictures: 'scene',
+			queueMs: (_n, prompt) => (prompt.includes('queued for long') ? 60_000 : 300),
+			runMs: 1_200,
+		});
+		const product = readFileSync(path.join(ROOT, 'examples', 'product.png'));
+		images = createServer((_request, response) => response.end(product));
+		await new Promise<void>((resolve) => images.listen(0, '127.0.0.1', resolve));
+		mkdirSync(SCREENSHOTS, { recursive: true });
+		browser = await chromium.launch({ executablePath: CHROMIUM, args: FLAGS });
+		page = await browser.newPage({ viewport: { width: 1440, height: 900 } });
+		page.setDefaultTimeout(15_000);
+		await page.goto(`${stage.n8n.url}/signin`);
+		await page.fill('input[type="email"]', OWNER.email);
+		await page.fill('input[type="password"]', OWNER.password);
+		await page.keyboard.press('Enter');
+		await page.waitForURL(/\/(home|projects|workflow)/);
+	}, INSTALL_PATIENCE_MS);
+	beforeEach(() => stage.sandbox.reset());
+	afterAll(async () => {
+		await browser?.close();
+		images?.close();
+		await closeStage(stage);
+	});
+
+	const byTestId = (id: string) => page.locator(`[data-test-id="${id}"]`);
+	const shoot = async (name: string) =>
+		await page.screenshot({ path: path.join(SCREENSHOTS, `${name}.png`) });
+
+	const openWorkflow = async (parameters: Record<string, unknown> = {}) => {
+		const definition = example(stage, 'replace-background.json');
+		const node = definition.nodes.find(({ name }) => name === NODE);
+		const { port } = images.address() as AddressInfo;
+		Object.assign(node?.parameters ?? {}, {
+			imageUrl: `http://127.0.0.1:${port}/product.png`,
+			...parameters,
+		});
+		await page.goto(`${stage.n8n.url}/workflow/${await stage.n8n.createWorkflow(definition)}`);
+		await byTestId('execute-workflow-button').first().waitFor();
+	};
+	const openPanel = async () => {
+		await page.locator(`[data-test-id="canvas-node"][data-node-name="${NODE}"]`).dblclick();
+		await byTestId('node-parameters').waitFor();
+	};
+	const closePanel = async () => await byTestId('ndv-close-button').first().click();
+	const field = (name: string) => byTestId(`parameter-input-${name}`);
+	const choose = async (name: string, option: string) => {
+		await field(name).click();
+		// An option's name and its description are one text to the browser.
+		await page.getByRole('option').filter({ hasText: option }).first().click();
+	};
+
+	it('finds the node by search, with its actions', async () => {
+		await openWorkflow();
+		await byTestId('node-creator-plus-button').first().click();
+		for (const words of ['runcomfy', 'replace background']) {
+			await byTestId('node-creator-search-bar').fill(words);
+			await page
+				.locator('[data-test-id="node-creator"]')
+				.getByText('RunComfy', { exact: true })
+				.first()
+				.waitFor();
+		}
+		await byTestId('node-creator').getByText('RunComfy', { exact: true }).first().click();
+		for (const action of [
+			'Replace image background',
+			'Cancel request',
+			'Get result of request',
+			'Get status of request',
+		]) {
+			await byTestId('node-creator').getByText(action, { exact: true }).waitFor();
+		}
+	});
+
+	it('shows the fields that belong together, and hides the others', async () => {
+		await openWorkflow();
+		await shoot('workflow');
+		await openPanel();
+		await field('imageUrl').waitFor();
+		expect(await field('binaryPropertyName').count()).toBe(0);
+		await choose('imageSource', 'Input File');
+		await field('binaryPropertyName').waitFor();
+		expect(await field('imageUrl').count()).toBe(0);
+		await page.getByText('Whether RunComfy takes files for this model is not confirmed').waitFor();
+
+		await choose('colorPalette', 'Custom Colors');
+		await page.getByText('Palette Colors', { exact: true }).waitFor();
+		await choose('colorPalette', 'JSON');
+		await page.getByText('Palette (JSON)', { exact: true }).waitFor();
+		expect(await page.getByText('Palette Colors', { exact: true }).count()).toBe(0);
+
+		await field('binaryPropertyOutput').waitFor();
+		await field('downloadImages').locator('.el-switch, [role="switch"]').first().click();
+		await until('the output field has gone', async () => (await field('binaryPropertyOutput').count()) === 0);
+		await closePanel();
+	});
+
+	it('executes and shows the image in the output panel', async () => {
+		await openWorkflow();
+		await byTestId('execute-workflow-button').first().click();
+		await until('it has run', () => stage.sandbox.stats.downloads === 1);
+		await page.getByText('1 item', { exact: true }).nth(1).waitFor();
+		await openPanel();
+		await byTestId('ndv-view-binary-data').first().waitFor();
+		await shoot('panel');
+		await byTestId('ndv-view-binary-data').first().click();
+		const image = page.locator('.binary-data img, [class*="binary"] img').first();
+		await image.waitFor();
+		await until(
+			'the image has loaded',
+			async () => await image.evaluate((el) => 'naturalWidth' in el && Number(el.naturalWidth) > 100),
+		);
+		await shoot('image');
+	});
+
+	it('Stop cancels the queued request', async () => {
+		await openWorkflow({ prompt: 'queued for long' });
+		await byTestId('execute-workflow-button').first().click();
+		await until('it is submitted', () => stage.sandbox.stats.accepted === 1);
+		await byTestId('stop-execution-button').first().click();
+		await until('it is cancelled', () => stage.sandbox.stats.cancelled === 1, 6_000);
+	});
+
+	it('shows a failure with its request and what to do next', async () => {
+		stage.sandbox.faults.add({ job: 'failed' });
+		await openWorkflow();
+		await openPanel();
+		await choose('colorPalette', 'Default');
+		await byTestId('node-execute-button').click();
+		await page
+			.getByText('The model could not find a subject in the image.')
+			.first()
+			.waitFor({ timeout: 30_000 });
+		await shoot('failure');
+		const shown = await byTestId('ndv').innerText();
+		expect(shown).toContain(`RunComfy request ${stage.sandbox.jobs.at(-1)?.requestId} failed`);
+	});
+
+	// Last, because it changes the credential that the others use.
+	it('tests the credential: red with a wrong token, in words a person understands, and green with the right one', async () => {
+		await openWorkflow();
+		await openPanel();
+		await byTestId('credential-edit-button').first().click();
+		const token = byTestId('parameter-input-apiToken').locator('input');
+		const save = byTestId('credential-save-button')
+			.locator('button')
+			.or(page.locator('button[data-test-id="credential-save-button"]'));
+		await token.fill('wrong-token');
+		await save.first().click();
+		await page.getByText('More details', { exact: true }).click();
+		await page.getByText('RunComfy did not accept the API token').first().waitFor();
+		await shoot('credential-refused');
+		await token.fill(SANDBOX_TOKEN);
+		await save.first().click();
+		await byTestId('credentials-config-container-test-success').waitFor();
+		expect(stage.sandbox.stats).toMatchObject({ submits: 0 });
+	});
+});
