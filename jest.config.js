@@ -2,6 +2,8 @@
 module.exports = {
 	rootDir: __dirname,
 	testEnvironment: 'node',
+	globalSetup: '<rootDir>/test/globalSetup.ts',
+	globalTeardown: '<rootDir>/test/globalTeardown.ts',
 	testMatch: ['<rootDir>/test/{unit,wire,engine}/**/*.test.ts'],
 	// TypeScript before JSON: beside RunComfy.node.ts lies RunComfy.node.json.
 	moduleFileExtensions: ['ts', 'js', 'mjs', 'json', 'node'],

@@ -4,4 +4,6 @@ module.exports = {
 	testMatch: ['<rootDir>/test/e2e/**/*.test.ts'],
 	testTimeout: 120_000,
 	maxWorkers: 1,
+	// undici keeps connections to an n8n that was killed on purpose.
+	forceExit: true,
 };

@@ -1,4 +1,4 @@
-import { mkdirSync, mkdtempSync, readFileSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readFileSync } from 'node:fs';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -28,7 +28,7 @@ const SCREENSHOTS =
 		? path.join(ROOT, 'docs')
 		: mkdtempSync(path.join(tmpdir(), 'runcomfy-shots-'));
 
-describe('In the editor', () => {
+(existsSync(CHROMIUM) ? describe : describe.skip)('In the editor', () => {
 	let stage: Stage;
 	let images: Server;
 	let browser: Browser;

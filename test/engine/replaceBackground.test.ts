@@ -1,3 +1,6 @@
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+
 import { failure, items, rows, Workbench } from './workbench';
 
 describe('Replace Background on n8n’s engine', () => {
@@ -155,6 +158,25 @@ describe('Replace Background on n8n’s engine', () => {
 		expect(message).toContain('RunComfy did not accept the API token');
 		expect(description).toContain('https://www.runcomfy.com/profile');
 		expect(bench.sandbox.stats).toMatchObject({ refusedTokens: 1, submits: 0 });
+	});
+
+	it('follows no redirect with the token', async () => {
+		const visits: unknown[] = [];
+		const elsewhere = createServer((request, response) => {
+			visits.push(request.headers.authorization);
+			response.end(
+				'{"request_id":"stolen","status":"succeeded","output":{"image":"https://evil.example/a.png"}}',
+			);
+		});
+		await new Promise<void>((resolve) => elsewhere.listen(0, '127.0.0.1', resolve));
+		const location = `http://127.0.0.1:${(elsewhere.address() as AddressInfo).port}/`;
+		bench = await Workbench.open({ sandbox: { queueMs: 60_000 } });
+		bench.sandbox.faults.add({ on: 'submit', kind: 'redirectAway', location, times: 1 });
+		expect(failure(await bench.run()).message).toContain('HTTP 307');
+		bench.sandbox.faults.add({ on: 'result', kind: 'redirectAway', location });
+		expect(failure(await bench.run()).message).toContain('HTTP 307');
+		elsewhere.close();
+		expect(visits).toEqual([]);
 	});
 
 	it('says that the balance is empty', async () => {

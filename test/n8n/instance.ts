@@ -31,6 +31,8 @@ export interface StartOptions {
 	userFolder?: string;
 	port?: number;
 	environment?: NodeJS.ProcessEnv;
+	/** `worker` starts a worker of queue mode beside a main that is given by `userFolder`. */
+	role?: 'main' | 'worker';
 	/** Sees every line of n8n's log. */
 	onLog?: (line: string) => void;
 }
@@ -48,7 +50,10 @@ export interface StoredExecution {
 	data: IRunExecutionData;
 }
 
-const READY_LINE = /Editor is now accessible/;
+const READY_LINE = {
+	main: /Editor is now accessible/,
+	worker: /Worker is now ready|n8n worker is now ready/i,
+};
 const START_PATIENCE_MS = 90_000;
 
 export async function freePort(): Promise<number> {
@@ -71,12 +76,12 @@ export class N8nInstance {
 	) {}
 
 	static async start(options: StartOptions): Promise<N8nInstance> {
-		const { installation, root, onLog } = options;
+		const { installation, root, onLog, role = 'main' } = options;
 		const userFolder = options.userFolder ?? mkdtempSync(path.join(tmpdir(), 'runcomfy-n8n-'));
 		if (options.userFolder === undefined) await installPackage(root, userFolder);
 		const port = options.port ?? (await freePort());
 		const broker = await freePort();
-		const child = spawn(installation.command, ['start'], {
+		const child = spawn(installation.command, role === 'main' ? ['start'] : ['worker', '--concurrency=5'], {
 			// A process group of its own, so that its task runner ends with it.
 			detached: true,
 			stdio: ['ignore', 'pipe', 'pipe'],
@@ -98,8 +103,8 @@ export class N8nInstance {
 			},
 		});
 		const instance = new N8nInstance(`http://127.0.0.1:${port}`, userFolder, child);
-		await instance.waitForLine(READY_LINE, START_PATIENCE_MS, onLog);
-		await instance.signIn();
+		await instance.waitForLine(READY_LINE[role], START_PATIENCE_MS, onLog);
+		if (role === 'main') await instance.signIn();
 		return instance;
 	}
 

@@ -8,6 +8,7 @@ export type CallKind = 'submit' | 'status' | 'result' | 'cancel' | 'model' | 'ba
  * - `tooMany` 429, with `retryAfter` where the rule gives one; `serverError` 500; `badGateway` 502 with a web page
  * - `lostBefore`, `hangBefore`: nothing was done; `lostAfter`, `hangAfter`, `truncated`: it was done, the answer is lost
  * - `errorCode` 200 with an error code, nothing done; `notReady` 400 with 400005; `slow`: done, answered after `delayMs`
+ * - `redirectAway`: 307 to `location`, with which a careless client would take the token and the body along
  * - `noId`: a submit is accepted, but its answer holds no id
  * - for outputs: `redirectPrivate`, `redirectLoop`, `redirectOnce`, `notImage`, `webPage`, `empty`, `endless`, `short`
  */
@@ -25,6 +26,7 @@ export type CallFault =
 	| 'notFound'
 	| 'noId'
 	| 'slow'
+	| 'redirectAway'
 	| 'redirectPrivate'
 	| 'redirectLoop'
 	| 'redirectOnce'
@@ -47,6 +49,8 @@ export interface CallRule {
 	requestId?: string;
 	/** Seconds, for `tooMany`. */
 	retryAfter?: number | string;
+	/** For `redirectAway`. */
+	location?: string;
 	/** Milliseconds, for `slow`. */
 	delayMs?: number;
 	/** For `errorCode`. */

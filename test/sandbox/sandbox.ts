@@ -229,6 +229,8 @@ export class Sandbox {
 					...error(200, fault.errorCode ?? 400001, 'Refused, but politely.'),
 					status: 200,
 				});
+			case 'redirectAway':
+				return await reply.redirect(fault.location ?? 'http://127.0.0.1:1/', 307);
 			case 'notReady':
 				return await send(reply, error(400, 400005, 'The request is not ready yet.'));
 			case 'notFound':
