@@ -5,6 +5,8 @@ module.exports = {
 	globalSetup: '<rootDir>/test/globalSetup.ts',
 	globalTeardown: '<rootDir>/test/globalTeardown.ts',
 	testMatch: ['<rootDir>/test/{unit,wire,engine}/**/*.test.ts'],
+	// tsx, which runs some of these files too, takes RunComfy.node for the JSON beside it unless the ending is given.
+	moduleNameMapper: { '^(.*/RunComfy\\.node)\\.js$': '$1' },
 	// TypeScript before JSON: beside RunComfy.node.ts lies RunComfy.node.json.
 	moduleFileExtensions: ['ts', 'js', 'mjs', 'json', 'node'],
 	transform: {

@@ -3,7 +3,7 @@ import type { INode, INodeExecutionData, IRun } from 'n8n-workflow';
 import { RunComfyApi } from '../../credentials/RunComfyApi.credentials';
 import { executeRunComfy } from '../../nodes/RunComfy/execute';
 import { systemRuntime, type Runtime } from '../../nodes/RunComfy/host/runtime';
-import { RunComfy } from '../../nodes/RunComfy/RunComfy.node';
+import { RunComfy } from '../../nodes/RunComfy/RunComfy.node.js';
 import { Sandbox, SANDBOX_TOKEN, type SandboxOptions } from '../sandbox/sandbox';
 import {
 	Engine,
