@@ -158,6 +158,28 @@ const SCREENSHOTS =
 		await until('it is cancelled', () => stage.sandbox.stats.cancelled === 1, 6_000);
 	});
 
+	it('runs the form example: a photo and a scene go in, the new image comes back', async () => {
+		const definition = example(stage, 'form-upload.json');
+		const id = await stage.n8n.createWorkflow(definition);
+		const trigger = definition.nodes.find(({ name }) => name === 'Upload form');
+		const { data: saved } = await stage.n8n.rest('GET', `/workflows/${id}`);
+		await stage.n8n.rest('POST', `/workflows/${id}/run`, {
+			workflowData: saved,
+			triggerToStartFrom: { name: 'Upload form' },
+		});
+		await page.goto(`${stage.n8n.url}/form-test/${trigger?.webhookId}`);
+		await page.setInputFiles('input[type="file"]', path.join(ROOT, 'examples', 'product.png'));
+		await page.fill('textarea', 'On a beach at dawn');
+		const download = page.waitForEvent('download', { timeout: 30_000 });
+		await page.getByRole('button', { name: 'Submit' }).click();
+		await page.getByText('Here is your new image').waitFor({ timeout: 30_000 });
+		expect((await download).suggestedFilename()).toBe('replaced-background.png');
+		expect(stage.sandbox.jobs[0]?.input).toMatchObject({
+			prompt: 'On a beach at dawn',
+			image: expect.stringMatching(/^data:image\/png;base64,/),
+		});
+	});
+
 	it('shows a failure with its request and what to do next', async () => {
 		stage.sandbox.faults.add({ job: 'failed' });
 		await openWorkflow();

@@ -3,6 +3,7 @@ import type { AddressInfo } from 'node:net';
 
 import { NEWEST, installN8n } from '../n8n/installation';
 import { N8nInstance, storedRows } from '../n8n/instance';
+import { MailBox, ObjectStorage } from './neighbours';
 import {
 	closeStage,
 	example,
@@ -112,6 +113,64 @@ describe(`In n8n ${NEWEST}`, () => {
 			expect(found).toEqual(listed.map(({ type }) => type.split('.').pop()));
 		},
 	);
+
+	it('the example storage-schedule.json takes photos from a storage and puts the results back', async () => {
+		const storage = new ObjectStorage();
+		const endpoint = await storage.start();
+		const keys = ['incoming/red shoe.jpg', 'incoming/hat.png', 'incoming/notes.txt'];
+		for (const key of keys) storage.objects.set(`/my-bucket/${key}`, Buffer.from(`original of ${key}`));
+		const { data: s3 } = await stage.n8n.rest('POST', '/credentials', {
+			name: 'S3',
+			type: 's3',
+			data: {
+				endpoint,
+				region: 'us-east-1',
+				accessKeyId: 'a',
+				secretAccessKey: 'b',
+				forcePathStyle: true,
+				ignoreSSLIssues: false,
+			},
+		});
+		const definition = example(stage, 'storage-schedule.json');
+		for (const { credentials } of definition.nodes) {
+			if (credentials?.s3 !== undefined) credentials.s3 = { id: String(s3.id), name: 'S3' };
+		}
+		const execution = await stage.n8n.run(definition);
+		storage.stop();
+		expect(execution.data.resultData.error).toBeUndefined();
+		expect([...storage.objects.keys()].sort()).toEqual([
+			'/my-bucket/done/hat.png',
+			'/my-bucket/done/red shoe.jpg',
+			'/my-bucket/incoming/notes.txt',
+			'/my-bucket/results/hat.png',
+			'/my-bucket/results/red shoe.png',
+		]);
+		expect(storage.objects.get('/my-bucket/done/hat.png')?.toString()).toBe('original of incoming/hat.png');
+		expect(storage.objects.get('/my-bucket/results/hat.png')?.toString('latin1', 1, 4)).toBe('PNG');
+		expect(stage.sandbox.stats.accepted).toBe(2);
+	});
+
+	it('the example email-results.json sends the image as an attachment', async () => {
+		const mailBox = new MailBox();
+		const port = await mailBox.start();
+		const { data: smtp } = await stage.n8n.rest('POST', '/credentials', {
+			name: 'SMTP',
+			type: 'smtp',
+			data: { user: '', password: '', host: '127.0.0.1', port, secure: false, disableStartTls: true },
+		});
+		const definition = example(stage, 'email-results.json');
+		for (const { credentials } of definition.nodes) {
+			if (credentials?.smtp !== undefined) credentials.smtp = { id: String(smtp.id), name: 'SMTP' };
+		}
+		const execution = await stage.n8n.run(definition);
+		mailBox.stop();
+		expect(execution.data.resultData.error).toBeUndefined();
+		expect(mailBox.messages).toHaveLength(1);
+		expect(mailBox.messages[0]).toContain('filename=new-scene.png');
+		// The Base64 of a PNG's first bytes.
+		expect(mailBox.messages[0]).toContain('iVBORw0KGgo');
+		expect(mailBox.messages[0]).toContain('To: you@example.com');
+	});
 
 	it('an AI agent uses the node as its tool', async () => {
 		const model = new ScriptedChatModel({ Image_URL: 'https://example.com/shoe.png', Prompt: 'on a beach' });

@@ -1,0 +1,91 @@
+import { createServer, type Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
+
+import { SMTPServer } from 'smtp-server';
+
+/** Stand-ins on loopback for the services that the examples work with. */
+
+const DAY = '2026-01-01T00:00:00.000Z';
+
+/** As much of S3 as n8n's S3 node uses: list, put, copy, delete. Signatures are not checked. */
+export class ObjectStorage {
+	/** `/bucket/key` → bytes. */
+	readonly objects = new Map<string, Buffer>();
+	private readonly server: Server;
+
+	constructor() {
+		this.server = createServer((request, response) => {
+			const chunks: Buffer[] = [];
+			request.on('data', (chunk: Buffer) => chunks.push(chunk));
+			request.on('end', () => {
+				const url = new URL(request.url ?? '/', 'http://storage');
+				const source = request.headers['x-amz-copy-source'];
+				const answer = this.answer(request.method ?? 'GET', url, Buffer.concat(chunks), source);
+				response.writeHead(200, { 'content-type': 'application/xml' });
+				response.end(answer);
+			});
+		});
+	}
+
+	async start(): Promise<string> {
+		await new Promise<void>((resolve) => this.server.listen(0, '127.0.0.1', resolve));
+		return `http://127.0.0.1:${(this.server.address() as AddressInfo).port}`;
+	}
+
+	stop(): void {
+		this.server.close();
+		this.server.closeAllConnections();
+	}
+
+	private answer(method: string, url: URL, body: Buffer, copySource: string | string[] | undefined): string {
+		const name = decodeURIComponent(url.pathname);
+		if (url.searchParams.has('location')) return '<LocationConstraint>us-east-1</LocationConstraint>';
+		if (method === 'GET') return this.list(name, url.searchParams.get('prefix') ?? '');
+		if (method === 'DELETE') this.objects.delete(name);
+		if (method === 'PUT' && copySource !== undefined) {
+			this.objects.set(name, this.objects.get(decodeURIComponent(String(copySource))) ?? Buffer.alloc(0));
+			return '<CopyObjectResult><ETag>"copy"</ETag></CopyObjectResult>';
+		}
+		if (method === 'PUT') this.objects.set(name, body);
+		return '';
+	}
+
+	private list(bucket: string, prefix: string): string {
+		const folder = bucket.endsWith('/') ? bucket : `${bucket}/`;
+		const keys = [...this.objects.keys()]
+			.filter((name) => name.startsWith(folder))
+			.map((name) => name.slice(folder.length))
+			.filter((key) => key.startsWith(prefix));
+		const contents = keys.map(
+			(key) =>
+				`<Contents><Key>${key}</Key><LastModified>${DAY}</LastModified><Size>1</Size><StorageClass>STANDARD</StorageClass></Contents>`,
+		);
+		return `<ListBucketResult><IsTruncated>false</IsTruncated>${contents.join('')}</ListBucketResult>`;
+	}
+}
+
+/** A mail server that keeps what it is given. */
+export class MailBox {
+	readonly messages: string[] = [];
+	private readonly server = new SMTPServer({
+		authOptional: true,
+		disabledCommands: ['STARTTLS'],
+		onData: (stream, _session, done) => {
+			const chunks: Buffer[] = [];
+			stream.on('data', (chunk: Buffer) => chunks.push(chunk));
+			stream.on('end', () => {
+				this.messages.push(Buffer.concat(chunks).toString());
+				done();
+			});
+		},
+	});
+
+	async start(): Promise<number> {
+		await new Promise<void>((resolve) => this.server.listen(0, '127.0.0.1', resolve));
+		return (this.server.server.address() as AddressInfo).port;
+	}
+
+	stop(): void {
+		this.server.close();
+	}
+}
