@@ -137,7 +137,7 @@ describe(`In n8n ${NEWEST}`, () => {
 		}
 		const execution = await stage.n8n.run(definition);
 		storage.stop();
-		expect(execution.data.resultData.error).toBeUndefined();
+		expect(execution.data?.resultData.error).toBeUndefined();
 		expect([...storage.objects.keys()].sort()).toEqual([
 			'/my-bucket/done/hat.png',
 			'/my-bucket/done/red shoe.jpg',
@@ -164,7 +164,7 @@ describe(`In n8n ${NEWEST}`, () => {
 		}
 		const execution = await stage.n8n.run(definition);
 		mailBox.stop();
-		expect(execution.data.resultData.error).toBeUndefined();
+		expect(execution.data?.resultData.error).toBeUndefined();
 		expect(mailBox.messages).toHaveLength(1);
 		expect(mailBox.messages[0]).toContain('filename=new-scene.png');
 		// The Base64 of a PNG's first bytes.
@@ -192,7 +192,7 @@ describe(`In n8n ${NEWEST}`, () => {
 		}
 		const execution = await stage.n8n.run(definition);
 		model.stop();
-		expect(execution.data.resultData.error).toBeUndefined();
+		expect(execution.data?.resultData.error).toBeUndefined();
 		expect(stage.sandbox.jobs.map(({ input }) => [input.image, input.prompt])).toEqual([
 			['https://example.com/shoe.png', 'on a beach'],
 		]);
@@ -208,7 +208,7 @@ describe(`In n8n ${NEWEST}`, () => {
 			workflow(stage, 1, { prompt: '=slow scene {{ $json.n }}', options: { timeout: 3 } }),
 		);
 		expect(failed.status).toBe('error');
-		expect(failed.data.resultData.error?.message).toContain(sandbox.jobs[0]?.requestId);
+		expect(failed.data?.resultData.error?.message).toContain(sandbox.jobs[0]?.requestId);
 		const { data } = await n8n.rest('POST', `/executions/${failed.id}/retry`, { loadWorkflow: false });
 		const retried = await n8n.finished(String(data.id ?? Number(failed.id) + 1));
 		expect(retried.status).toBe('success');

@@ -47,7 +47,8 @@ export interface WorkflowDefinition {
 export interface StoredExecution {
 	id: string;
 	status: string;
-	data: IRunExecutionData;
+	/** Missing while it is being written, and after a crash. */
+	data?: IRunExecutionData;
 }
 
 const READY_LINE = {
@@ -233,7 +234,10 @@ export class N8nInstance {
 	async finished(executionId: string, patienceMs = 60_000): Promise<StoredExecution> {
 		for (const end = Date.now() + patienceMs; ; await new Promise((resolve) => setTimeout(resolve, 200))) {
 			const execution = await this.execution(executionId);
-			if (!['new', 'running', 'waiting'].includes(execution.status)) return execution;
+			const { status, data } = execution;
+			// Older versions write the status first and the data a moment later.
+			const isWritten = data?.resultData !== undefined || !['success', 'error'].includes(status);
+			if (!['new', 'running', 'waiting'].includes(status) && isWritten) return execution;
 			if (Date.now() > end) throw new Error(`Execution ${executionId} is still ${execution.status}`);
 		}
 	}
@@ -252,5 +256,5 @@ function withoutTestRunner(environment: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
 
 /** The rows of a node's output in a stored execution. */
 export function storedRows({ data }: StoredExecution, node: string, output = 0): INodeExecutionData[] {
-	return data.resultData.runData[node]?.at(-1)?.data?.main?.[output] ?? [];
+	return data?.resultData.runData[node]?.at(-1)?.data?.main?.[output] ?? [];
 }
