@@ -78,7 +78,9 @@ describe(`In n8n ${NEWEST}`, () => {
 	let stage: Stage;
 
 	beforeAll(async () => {
-		stage = await openStage(NEWEST, { queueMs: (_n, prompt) => (prompt.includes('slow') ? 4_000 : 0) });
+		stage = await openStage(NEWEST, {
+			queueMs: (_n, prompt) => (prompt.includes('for long') ? 60_000 : prompt.includes('slow') ? 4_000 : 0),
+		});
 	}, INSTALL_PATIENCE_MS);
 	beforeEach(() => stage.sandbox.reset());
 	afterAll(async () => await closeStage(stage));
@@ -200,6 +202,18 @@ describe(`In n8n ${NEWEST}`, () => {
 		const answer = String(storedRows(execution, 'AI Agent')[0]?.json.output);
 		expect(answer).toContain(stage.sandbox.jobs[0]?.requestId);
 		expect(answer).toContain('/outputs/');
+	});
+
+	it('n8n’s own timeout works like Stop: what is queued is cancelled', async () => {
+		const { n8n, sandbox } = stage;
+		const definition = workflow(stage, 2, { prompt: '=queued for long {{ $json.n }}' });
+		const execution = await n8n.run({
+			...definition,
+			settings: { executionOrder: 'v1', executionTimeout: 2 },
+		});
+		expect(execution.status).toBe('canceled');
+		await until('both are cancelled', () => sandbox.stats.cancelled === 2, 6_000);
+		expect(sandbox.stats.submits).toBe(2);
 	});
 
 	it('“Retry execution” takes up what the failed execution has bought', async () => {

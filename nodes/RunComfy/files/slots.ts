@@ -4,6 +4,7 @@ export class Slots {
 
 	constructor(private free: number) {}
 
+	/** Does the work as soon as there is room. */
 	async use<T>(work: () => Promise<T>): Promise<T> {
 		if (this.free > 0) this.free--;
 		else await new Promise<void>((resolve) => this.waiting.push(resolve));

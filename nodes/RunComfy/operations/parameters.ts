@@ -28,6 +28,7 @@ export function readFilledText(
 	return text;
 }
 
+/** A switch; an expression may give the words `true` and `false`. */
 export function readBoolean(
 	context: IExecuteFunctions,
 	itemIndex: number,
@@ -80,6 +81,7 @@ export function readJsonObject(
 	return value;
 }
 
+/** An id that can stand in a path as it is. */
 export function readRequestId(context: IExecuteFunctions, itemIndex: number): string {
 	const label = 'Request ID';
 	const requestId = readFilledText(context, itemIndex, 'requestId', label);
@@ -107,6 +109,7 @@ const NUMBER_OPTIONS = {
 	timeout: { label: 'Timeout (Seconds)', default: 600, min: 1, max: 86_400 },
 } satisfies Record<string, NumberOption>;
 
+/** The API page's bounds of `seed`. */
 export const SEED_RANGE: NumberRange = { min: 0, max: 2_147_483_647, integer: true };
 
 /** A number within its range; a text that is a number counts, because expressions often give one. */
