@@ -77,7 +77,8 @@ export async function installN8n(version: string, tell: (line: string) => void):
 			'--legacy-peer-deps',
 			'--ignore-scripts',
 		]);
-		await npm(folder, environment, tell, ['rebuild', ...recipe.rebuild]);
+		// Said explicitly: started by `npm run`, this process has inherited this project's ignore-scripts=true.
+		await npm(folder, environment, tell, ['rebuild', '--ignore-scripts=false', ...recipe.rebuild]);
 		writeFileSync(path.join(folder, FINISHED), '');
 	}
 	const modules = path.join(folder, 'node_modules');
