@@ -98,11 +98,11 @@ const ITEMS = 5;
 			await main.createWorkflow(workflow(stage, 3, { prompt: '=slow {{ $json.n }}' })),
 		);
 		await until('all are submitted', () => sandbox.stats.accepted === 3);
-		const [requestId = ''] = sandbox.jobs.map((job) => job.requestId);
-		await until('the log has it', () =>
-			workers.some(({ log }) => log.some((line) => line.includes(requestId))),
-		);
-		const victim = workers.findIndex(({ log }) => log.some((line) => line.includes(requestId)));
+		// Accepted at the sandbox is not yet known to the worker: the answers may still be on their way.
+		const knowsAll = ({ log }: N8nInstance) =>
+			sandbox.jobs.every(({ requestId }) => log.some((line) => line.includes(requestId)));
+		await until('a worker’s log has them', () => workers.some(knowsAll));
+		const victim = workers.findIndex(knowsAll);
 		const [killed] = workers.splice(victim, 1);
 		await killed?.kill('SIGKILL');
 		const written = killed?.log.join('\n') ?? '';
