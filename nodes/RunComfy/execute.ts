@@ -49,7 +49,12 @@ async function executeItems(
 
 	const ledger = new Ledger(context.getContext('node'), context.getWorkflowDataProxy(0).$runIndex as number);
 	const run = new Run({
-		client: new RunComfyClient(access.baseUrl, createSend(context, clock), clock.now, callTimeouts),
+		client: new RunComfyClient(
+			access.baseUrl,
+			createSend(context, clock, access.conceal),
+			clock.now,
+			callTimeouts,
+		),
 		clock,
 		random,
 		ledger,

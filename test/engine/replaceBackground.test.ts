@@ -160,6 +160,14 @@ describe('Replace Background on n8n’s engine', () => {
 		expect(bench.sandbox.stats).toMatchObject({ refusedTokens: 1, submits: 0 });
 	});
 
+	it('repeats the token nowhere, even when the server does', async () => {
+		bench = await Workbench.open();
+		bench.sandbox.faults.add({ on: 'submit', kind: 'echoToken' });
+		const run = await bench.run();
+		expect(failure(run).message).toContain('Token [token] may not do this.');
+		expect(JSON.stringify([run.data, bench.log])).not.toContain('sandbox-token');
+	});
+
 	it('follows no redirect with the token', async () => {
 		const visits: unknown[] = [];
 		const elsewhere = createServer((request, response) => {

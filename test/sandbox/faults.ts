@@ -9,6 +9,7 @@ export type CallKind = 'submit' | 'status' | 'result' | 'cancel' | 'model' | 'ba
  * - `lostBefore`, `hangBefore`: nothing was done; `lostAfter`, `hangAfter`, `truncated`: it was done, the answer is lost
  * - `errorCode` 200 with an error code, nothing done; `notReady` 400 with 400005; `slow`: done, answered after `delayMs`
  * - `redirectAway`: 307 to `location`, with which a careless client would take the token and the body along
+ * - `echoToken`: 400 whose message holds the caller's token
  * - `noId`: a submit is accepted, but its answer holds no id
  * - for outputs: `redirectPrivate`, `redirectLoop`, `redirectOnce`, `notImage`, `webPage`, `empty`, `endless`, `short`
  */
@@ -27,6 +28,7 @@ export type CallFault =
 	| 'noId'
 	| 'slow'
 	| 'redirectAway'
+	| 'echoToken'
 	| 'redirectPrivate'
 	| 'redirectLoop'
 	| 'redirectOnce'

@@ -231,6 +231,8 @@ export class Sandbox {
 				});
 			case 'redirectAway':
 				return await reply.redirect(fault.location ?? 'http://127.0.0.1:1/', 307);
+			case 'echoToken':
+				return await send(reply, error(400, 422001, `Token ${SANDBOX_TOKEN} may not do this.`));
 			case 'notReady':
 				return await send(reply, error(400, 400005, 'The request is not ready yet.'));
 			case 'notFound':

@@ -7,15 +7,15 @@ import { backoffMs, FAULT_BACKOFF } from '../jobs/schedule';
 import { outputFileName } from './fileNames';
 import { imageTypeOf, looksLikeText, SNIFF_BYTES } from './imageTypes';
 import { openUrl, type ByteStream, type FetchedFile } from './fetchFile';
+import { BYTES_PER_MB } from './sizes';
 import { Slots } from './slots';
 
 /** Downloads at once per run: outputs are large, and more would only share the same line. */
-export const MAX_DOWNLOADS = 4;
+const MAX_DOWNLOADS = 4;
 const MAX_REDIRECTS = 3;
 const MAX_TRIES = 4;
 /** A server that says nothing for so long has hung up without telling. */
 export const DOWNLOAD_IDLE_MS = 30_000;
-const BYTES_PER_MB = 1_000_000;
 
 /** A download that may succeed when tried again. */
 class PassingFault extends Error {}

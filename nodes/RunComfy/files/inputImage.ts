@@ -2,10 +2,10 @@ import type { IBinaryData, IBinaryKeyData, IExecuteFunctions } from 'n8n-workflo
 
 import { FieldError } from '../fieldError';
 import { inputImageTypeOf, SNIFF_BYTES } from './imageTypes';
+import { BYTES_PER_MB } from './sizes';
 
 /** The label of the field, as errors name it. */
 const FIELD = 'Input Data Field Name';
-const BYTES_PER_MB = 1_000_000;
 
 /** An image of the item that has been checked and not yet been read. */
 export interface InputImage {

@@ -16,8 +16,13 @@ const HOST_TIMEOUT_MARGIN_MS = 1_000;
  * - it turns every HTTP error into an n8n error and, on a thrown 401, sends the request a second time: so no status is
  *   an error to it;
  * - it follows redirects and takes the credentials along: so it may not.
+ * @param conceal takes the token out of what comes back, so that no error, log or row can hold it.
  */
-export function createSend(context: IExecuteFunctions, clock: Clock): Send {
+export function createSend(
+	context: IExecuteFunctions,
+	clock: Clock,
+	conceal: (text: string) => string,
+): Send {
 	return async ({ method, url, body, timeoutMs, signal }) => {
 		const breakOff = new AbortController();
 		const answered = new AbortController();
@@ -49,7 +54,7 @@ export function createSend(context: IExecuteFunctions, clock: Clock): Send {
 					returnFullResponse: true,
 				},
 			);
-			return readFullResponse(answer);
+			return readFullResponse(answer, conceal);
 		} catch (error) {
 			throw noAnswer(error, timedOut, breakOff.signal.aborted);
 		} finally {
@@ -67,11 +72,12 @@ function noAnswer(error: unknown, timedOut: boolean, brokenOff: boolean): NoAnsw
 	return new NoAnswerError(noAnswerReason(code), code);
 }
 
-function readFullResponse(answer: unknown): ApiAnswer {
+function readFullResponse(answer: unknown, conceal: (text: string) => string): ApiAnswer {
 	if (!isJsonObject(answer) || typeof answer.statusCode !== 'number') throw new NoAnswerError('lost');
 	const headers: Record<string, unknown> = {};
 	for (const [name, value] of Object.entries(isJsonObject(answer.headers) ? answer.headers : {})) {
 		headers[name.toLowerCase()] = value;
 	}
-	return { status: answer.statusCode, headers, body: answer.body };
+	const body: unknown = JSON.parse(conceal(JSON.stringify(answer.body ?? null)));
+	return { status: answer.statusCode, headers, body };
 }

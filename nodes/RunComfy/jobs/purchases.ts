@@ -52,8 +52,8 @@ export class Purchases {
 	}
 
 	/**
-	 * Sends one cancel for every request that is not known to be running and still has its item waiting for it; each request is asked about once, however
-	 * often this is called, so that it can run at once on Stop and again for an id that came in late.
+	 * Sends one cancel for every request that is not known to be running and still has its item waiting for it. Each
+	 * gets one only, however often this is called: at once on Stop, and again for an id that came in late.
 	 * @param onCancelled for each that RunComfy really cancelled.
 	 */
 	async cancelQueued(client: RunComfyClient, onCancelled: (itemIndex: number) => void): Promise<void> {
