@@ -1,23 +1,98 @@
 import { outputFieldName, outputFileName } from '../../nodes/RunComfy/files/fileNames';
 import { imageTypeOf, inputImageTypeOf, looksLikeText } from '../../nodes/RunComfy/files/imageTypes';
+import { JobTimes } from '../../nodes/RunComfy/jobs/jobTimes';
 import { Ledger } from '../../nodes/RunComfy/jobs/ledger';
 import { backoffMs, FAULT_BACKOFF, nextPauseMs, RATE_BACKOFF } from '../../nodes/RunComfy/jobs/schedule';
 import { fingerprintOf } from '../../nodes/RunComfy/operations/fingerprint';
 
 describe('nextPauseMs', () => {
 	it.each([
-		[0, 1_000, 1_000],
-		[5_000, 1_000, 1_000],
-		[20_000, 1_000, 2_000],
-		[60_000, 1_000, 5_000],
+		[1, 1_000, 1_000],
+		[14_000, 1_000, 1_000],
+		[20_000, 1_000, 1_400],
+		[60_000, 1_000, 4_200],
 		[600_000, 1_000, 5_000],
-		[0, 200, 200],
-		[4_000, 200, 400],
-		[0, 30_000, 30_000],
+		[5_000, 200, 350],
 		[3_600_000, 30_000, 30_000],
 	])('after %i ms with an interval of %i ms: %i ms', (waited, interval, pause) => {
-		expect(nextPauseMs(waited, interval, () => 0)).toBe(pause);
-		expect(nextPauseMs(waited, interval, () => 1)).toBeCloseTo(pause * 1.1);
+		for (const random of [0, 0.999]) {
+			expect(nextPauseMs(waited, interval, () => random)).toBeCloseTo(pause);
+		}
+	});
+
+	it.each([
+		[1_000, 0, 1_000],
+		[1_000, 0.5, 1_500],
+		[200, 0.5, 300],
+		[30_000, 0.5, 30_500],
+	])('spreads the first looks with an interval of %i ms (random %d): %i ms', (interval, random, pause) =>
+		expect(nextPauseMs(0, interval, () => random)).toBe(pause),
+	);
+
+	it.each([
+		['waits for the quiet time to be over', 0, 1_000, 4_000, 4_000],
+		['never longer than the longest pause', 0, 1_000, 60_000, 5_000],
+		['but as long as the user wants', 0, 30_000, 60_000, 30_000],
+		['with what is left of it', 5_000, 1_000, 8_500, 3_500],
+		['never shorter than the interval', 5_000, 1_000, 5_200, 1_000],
+		['and no more when it is over', 12_000, 1_000, 8_000, 1_000],
+	])('%s', (_, waited, interval, quietUntil, pause) =>
+		expect(nextPauseMs(waited, interval, () => 0, quietUntil)).toBe(pause),
+	);
+});
+
+describe('JobTimes', () => {
+	const times = (...jobs: Array<[number, number]>) => {
+		const known = new JobTimes();
+		for (const job of jobs) known.add(...job);
+		return known.quietUntilMs;
+	};
+	it.each<[string, Array<[number, number]>, number]>([
+		[
+			'nothing from too few',
+			[
+				[9, 11],
+				[9, 11],
+			],
+			0,
+		],
+		[
+			'the middle between two looks, when all took the same',
+			[
+				[9, 11],
+				[9, 11],
+				[9, 11],
+			],
+			10,
+		],
+		[
+			'less than the shortest, by the spread over the number',
+			[
+				[9, 11],
+				[12, 14],
+				[15, 17],
+			],
+			8,
+		],
+		[
+			'less margin the more it has seen',
+			[
+				[9, 11],
+				[9, 11],
+				[9, 11],
+				[9, 11],
+				[9, 11],
+				[15, 17],
+			],
+			9,
+		],
+	])('makes %s', (_, jobs, quietUntil) => expect(times(...jobs)).toBe(quietUntil));
+
+	it('forgets what was long ago', () => {
+		const slow = Array.from({ length: 20 }, (): [number, number] => [60, 60]);
+		const fast = Array.from({ length: 20 }, (): [number, number] => [4, 4]);
+		expect(times(...fast, ...slow)).toBe(60);
+		expect(times(...slow, ...fast)).toBe(4);
 	});
 });
 

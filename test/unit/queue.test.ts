@@ -67,6 +67,39 @@ describe('Many items at once, on a virtual clock', () => {
 			expect(api.jobs[0]?.looks[0]).toBeGreaterThanOrEqual(1 * SECOND);
 		}
 	});
+
+	it('looks less at later jobs, whose time it knows from earlier ones, and finds them no later', async () => {
+		const { clock, api } = setUp((n) => ({ queueMs: 1 * SECOND, runMs: (11 + (n % 3) * 0.3) * SECOND }));
+		const { run } = makeRun(api);
+		await clock.run(run.forEachItem(100, async (i) => await buyAndWait(run, i, order(i))));
+		const later = api.jobs.slice(10);
+		expect(api.jobs.slice(0, 10).every(({ looks }) => looks.length >= 11)).toBe(true);
+		expect(later.every(({ looks }) => looks.length <= 6)).toBe(true);
+		for (const { looks, endsAt } of api.jobs) {
+			expect((looks.at(-1) ?? Infinity) - endsAt).toBeLessThanOrEqual(1 * SECOND);
+			const pauses = looks.slice(1).map((at, i) => at - (looks[i] ?? 0));
+			expect(Math.min(...pauses)).toBeGreaterThanOrEqual(1 * SECOND);
+		}
+	});
+
+	it('finds a job that is faster than all before it after the longest pause at the latest', async () => {
+		const { clock, api } = setUp((n) => ({ queueMs: 0, runMs: (n < 40 ? 60 : 3) * SECOND }));
+		const { run } = makeRun(api);
+		await clock.run(run.forEachItem(50, async (i) => await buyAndWait(run, i, order(i))));
+		expect(api.jobs[39]?.looks.length).toBeLessThan(20);
+		for (const { looks, endsAt } of api.jobs)
+			expect((looks.at(-1) ?? Infinity) - endsAt).toBeLessThanOrEqual(5 * SECOND);
+	});
+
+	it('learns from no job of another model', async () => {
+		const { clock, api } = setUp((n) => ({ queueMs: 0, runMs: (n % 2 === 0 ? 30 : 2) * SECOND }));
+		const { run } = makeRun(api, { maxConcurrency: 1 });
+		const orderOf = (i: number) => ({ ...order(i), modelId: i % 2 === 0 ? 'slow/one' : 'fast/one' });
+		await clock.run(run.forEachItem(20, async (i) => await buyAndWait(run, i, orderOf(i))));
+		const fast = api.jobs.filter((_, n) => n % 2 === 1);
+		for (const { looks, endsAt } of fast)
+			expect((looks.at(-1) ?? Infinity) - endsAt).toBeLessThanOrEqual(1 * SECOND);
+	});
 });
 
 describe('“Too many requests”', () => {

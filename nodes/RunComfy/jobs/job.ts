@@ -12,6 +12,7 @@ import {
 	type Problem,
 } from '../api/problems';
 import { readResult, type JobResult, type LookAnswer, type SubmitAnswer } from '../api/responses';
+import type { JobTimes } from './jobTimes';
 import type { Run } from './run';
 import { backoffMs, FAULT_BACKOFF, nextPauseMs } from './schedule';
 import type { Verdict } from './throttle';
@@ -146,19 +147,25 @@ export type JobEnd = { kind: 'done'; result: JobResult } | { kind: 'ended'; prob
 /**
  * Waits until a request is done and reads its result. Looks are free and survive every passing fault until the
  * deadline; the deadline never cancels.
+ * @param times of earlier jobs of the same model; a job that was submitted just now is looked at, and learned from, by them.
  * @throws RunComfyError with the request id when it is not to be had or time is up; RunEndedError.
  */
 export async function awaitEnd(
 	run: Run,
 	request: Omit<BoughtRequest, 'seed'>,
 	limits: WaitLimits,
+	times?: JobTimes,
 ): Promise<JobEnd> {
 	const { clock, random, client, log } = run.dependencies;
 	const { requestId } = request;
 	const startedAt = clock.now();
 	const deadline = startedAt + limits.timeoutMs;
-	let pauseMs = request.fresh ? nextPauseMs(0, limits.pollIntervalMs, random) : 0;
+	const known = request.fresh ? times : undefined;
+	const pauseAfter = (waitedMs: number) =>
+		nextPauseMs(waitedMs, limits.pollIntervalMs, random, known?.quietUntilMs);
+	let pauseMs = request.fresh ? pauseAfter(0) : 0;
 	let faults = 0;
+	let lastUndoneMs = 0;
 	let lastStatus: string | undefined;
 	let lastFault: string | undefined;
 
@@ -177,12 +184,15 @@ export async function awaitEnd(
 
 		if (look.kind === 'state') {
 			const end = endOf(run, requestId, look);
+			const waitedMs = clock.now() - startedAt;
+			if (end?.kind === 'done') known?.add(lastUndoneMs, waitedMs);
 			if (end !== undefined) return end;
+			lastUndoneMs = waitedMs;
 			if (look.status !== lastStatus) log.debug(`RunComfy request ${requestId}: ${look.status}`);
 			lastStatus = look.status;
 			lastFault = undefined;
 			faults = 0;
-			pauseMs = nextPauseMs(clock.now() - startedAt, limits.pollIntervalMs, random);
+			pauseMs = pauseAfter(waitedMs);
 		} else {
 			const isNew = request.fresh && clock.now() - startedAt < NEW_REQUEST_GRACE_MS;
 			if (look.kind === 'refused' || (look.kind === 'notFound' && !isNew))
@@ -242,7 +252,7 @@ export async function buyAndWait(run: Run, itemIndex: number, order: JobOrder): 
 		const seed = request.seed === undefined ? {} : { seed: request.seed };
 		if (known?.state === 'finished') return { result: known.result, ...seed };
 		const { requestId, fresh } = request;
-		const end = await awaitEnd(run, request, order.limits);
+		const end = await awaitEnd(run, request, order.limits, run.timesOf(order.modelId));
 		if (end.kind === 'done') {
 			const { result } = end;
 			ledger.write(itemIndex, {

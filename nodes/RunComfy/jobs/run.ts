@@ -1,6 +1,7 @@
 import type { RunComfyClient } from '../api/client';
 import { RunComfyError } from '../api/problems';
 import type { Clock, Random } from './clock';
+import { JobTimes } from './jobTimes';
 import type { Ledger } from './ledger';
 import { Purchases } from './purchases';
 import { Throttle, type Verdict } from './throttle';
@@ -74,6 +75,7 @@ export class Run {
 	readonly purchases = new Purchases();
 	readonly throttle: Throttle;
 	private readonly ending = new AbortController();
+	private readonly times = new Map<string, JobTimes>();
 	private readonly waits = new Set<AbortController>();
 	private readonly graces = new Set<() => void>();
 	private endedBy: 'stop' | { itemIndex: number; reason: unknown } | undefined;
@@ -81,6 +83,13 @@ export class Run {
 	constructor(readonly dependencies: RunDependencies) {
 		const { maxConcurrency, clock, random } = dependencies;
 		this.throttle = new Throttle(maxConcurrency, clock, random, this.ending.signal);
+	}
+
+	/** How long the jobs of this run took so far, one model by one. */
+	timesOf(modelId: string): JobTimes {
+		const known = this.times.get(modelId) ?? new JobTimes();
+		this.times.set(modelId, known);
+		return known;
 	}
 
 	/** Throws when the run has ended early. To be asked before anything that costs money or time. */
