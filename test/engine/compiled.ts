@@ -1,4 +1,6 @@
 import type { RunComfyApi } from '../../credentials/RunComfyApi.credentials';
+import type { executeRunComfy } from '../../nodes/RunComfy/execute';
+import type { systemRuntime } from '../../nodes/RunComfy/host/runtime';
 import type { RunComfy } from '../../nodes/RunComfy/RunComfy.node';
 
 /** Node and credential as `npm run build` has compiled them, that is, as they are published. */
@@ -11,5 +13,18 @@ export async function loadCompiled(): Promise<{
 	return {
 		...(node as { RunComfy: typeof RunComfy }),
 		...(credential as { RunComfyApi: typeof RunComfyApi }),
+	};
+}
+
+/** The compiled node's way of working, to run it on another clock. */
+export async function loadCompiledExecution(): Promise<{
+	executeRunComfy: typeof executeRunComfy;
+	systemRuntime: typeof systemRuntime;
+}> {
+	const execution: unknown = await import('../../dist/nodes/RunComfy/execute.js');
+	const runtime: unknown = await import('../../dist/nodes/RunComfy/host/runtime.js');
+	return {
+		...(execution as { executeRunComfy: typeof executeRunComfy }),
+		...(runtime as { systemRuntime: typeof systemRuntime }),
 	};
 }

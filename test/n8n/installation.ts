@@ -57,6 +57,11 @@ export interface Installation {
 	modules: string;
 }
 
+/** True when `installN8n` has nothing to do. */
+export function isInstalled(version: string): boolean {
+	return existsSync(path.join(CACHE, `n8n-${version}`, FINISHED));
+}
+
 /** Installs n8n unless it is there already. @param tell gets lines about the progress. */
 export async function installN8n(version: string, tell: (line: string) => void): Promise<Installation> {
 	const recipe = RECIPES[version];

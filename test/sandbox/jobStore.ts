@@ -27,6 +27,9 @@ export interface SandboxJob {
 	makingError?: string;
 	costUsd: number;
 	looks: number;
+	statusLooks: number;
+	/** When a look was first answered with the result. */
+	deliveredAt?: number;
 	cancels: number;
 }
 
@@ -54,8 +57,15 @@ export class JobStore {
 	readonly jobs = new Map<string, SandboxJob>();
 	readonly stats: SandboxStats = emptyStats();
 
-	add(job: Omit<SandboxJob, 'requestId' | 'looks' | 'cancels' | 'made'>): SandboxJob {
-		const stored: SandboxJob = { ...job, requestId: randomUUID(), looks: 0, cancels: 0, made: false };
+	add(job: Omit<SandboxJob, 'requestId' | 'looks' | 'statusLooks' | 'cancels' | 'made'>): SandboxJob {
+		const stored: SandboxJob = {
+			...job,
+			requestId: randomUUID(),
+			looks: 0,
+			statusLooks: 0,
+			cancels: 0,
+			made: false,
+		};
 		stored.pictures.then(
 			() => {
 				stored.made = true;

@@ -166,14 +166,17 @@ export class Sandbox {
 	}
 
 	private describe(job: SandboxJob) {
-		const { requestId, input, submittedAt, looks, cancels } = job;
+		const { requestId, input, submittedAt, endsAt, deliveredAt, looks, statusLooks, cancels } = job;
 		return {
 			requestId,
 			prompt: input.prompt,
 			seed: input.seed,
 			state: stateOf(job),
 			submittedAt,
+			endsAt,
+			deliveredAt,
 			looks,
+			statusLooks,
 			cancels,
 		};
 	}
@@ -335,6 +338,7 @@ export class Sandbox {
 		this.stats.statusLooks++;
 		const job = this.find(request);
 		if (!job) return error(404, 404001, 'No such request.');
+		job.statusLooks++;
 		const state = stateOf(job);
 		const { requestId } = job;
 		return {
@@ -361,6 +365,7 @@ export class Sandbox {
 		const cost =
 			(request.query as { include_cost?: string }).include_cost === 'true' ? { cost: costUsd } : {};
 		if (state === 'completed') {
+			job.deliveredAt ??= Date.now();
 			return {
 				status: 200,
 				body: { ...base, status: 'succeeded', output: this.outputOf(job), ...finished, ...cost },

@@ -6,6 +6,8 @@ import type { Clock } from '../jobs/clock';
 
 export const CREDENTIAL_NAME = 'runComfyApi';
 
+/** A reason of our own spares an exception with its stack for every call. */
+const ANSWERED = 'answered';
 /** Our own timer decides; n8n's has to be there because its default is shorter than nothing and longer than ours. */
 const HOST_TIMEOUT_MARGIN_MS = 1_000;
 
@@ -59,7 +61,7 @@ export function createSend(
 			throw noAnswer(error, timedOut, breakOff.signal.aborted);
 		} finally {
 			signal?.removeEventListener('abort', onAbort);
-			answered.abort();
+			answered.abort(ANSWERED);
 		}
 	};
 }
