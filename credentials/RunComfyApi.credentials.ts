@@ -7,7 +7,13 @@ import type {
 	Icon,
 } from 'n8n-workflow';
 
-import { cleanBaseUrl, findBaseUrlFault, findTokenFault } from '../nodes/RunComfy/api/addresses';
+import {
+	cleanBaseUrl,
+	DEFAULT_ACCOUNT_BASE_URL,
+	DEFAULT_BASE_URL,
+	findBaseUrlFault,
+	findTokenFault,
+} from '../nodes/RunComfy/api/addresses';
 
 const TOKEN_NOT_ACCEPTED =
 	'RunComfy did not accept the API token. Paste a fresh one from your RunComfy profile.';
@@ -37,14 +43,23 @@ export class RunComfyApi implements ICredentialType {
 			name: 'baseUrl',
 			type: 'string',
 			required: true,
-			default: 'https://model-api.runcomfy.net',
+			default: DEFAULT_BASE_URL,
 			placeholder: 'e.g. https://model-api.runcomfy.net',
 			description:
-				'Where RunComfy’s Model API is. Change it only for tests with a sandbox. The token is sent nowhere else.',
+				'Where RunComfy’s Model API is. Change it only for tests with a sandbox. The token is sent nowhere but here and to the account’s address.',
+		},
+		{
+			displayName: 'Account Base URL',
+			name: 'accountBaseUrl',
+			type: 'string',
+			default: DEFAULT_ACCOUNT_BASE_URL,
+			placeholder: 'e.g. https://api.runcomfy.net',
+			description:
+				'Where RunComfy answers questions about your balance. Only the operation Get Balance uses it. Change it only for tests with a sandbox.',
 		},
 	];
 
-	/** Puts the token on a request, but only on one to the base URL: whoever uses this credential, it goes nowhere else. */
+	/** Puts the token on a request, but only on one to the two base URLs: whoever uses this credential, it goes nowhere else. */
 	async authenticate(
 		credentials: ICredentialDataDecryptedObject,
 		requestOptions: IHttpRequestOptions,
@@ -55,9 +70,12 @@ export class RunComfyApi implements ICredentialType {
 		const baseUrl = cleanBaseUrl(String(credentials.baseUrl ?? ''));
 		const baseUrlFault = findBaseUrlFault(baseUrl);
 		if (baseUrlFault !== undefined) throw new Error(`The base URL ${baseUrlFault}`);
+		const accountBaseUrl = cleanBaseUrl(String(credentials.accountBaseUrl || DEFAULT_ACCOUNT_BASE_URL));
+		const accountFault = findBaseUrlFault(accountBaseUrl);
+		if (accountFault !== undefined) throw new Error(`The account base URL ${accountFault}`);
 		const target = new URL(requestOptions.url, requestOptions.baseURL ?? baseUrl);
-		if (target.origin !== new URL(baseUrl).origin) {
-			throw new Error(`The RunComfy token may only be sent to ${baseUrl}`);
+		if (![baseUrl, accountBaseUrl].some((allowed) => new URL(allowed).origin === target.origin)) {
+			throw new Error(`The RunComfy token may only be sent to ${baseUrl} and ${accountBaseUrl}`);
 		}
 		return {
 			...requestOptions,

@@ -11,8 +11,15 @@ export const runComfyNode: Contestant = async (task) => {
 	const node = new RunComfy();
 	if (task.timeScale !== 1) {
 		const clock = faster(systemRuntime.clock, task.timeScale);
+		// The wire is no faster than it is.
+		const { submitMs, lookMs, cancelMs } = systemRuntime.callTimeouts;
+		const callTimeouts = {
+			submitMs: submitMs * task.timeScale,
+			lookMs: lookMs * task.timeScale,
+			cancelMs: cancelMs * task.timeScale,
+		};
 		node.execute = async function () {
-			return await executeRunComfy(this, { ...systemRuntime, clock });
+			return await executeRunComfy(this, { ...systemRuntime, clock, callTimeouts });
 		};
 	}
 	const run = await prepareEngine(task.baseUrl, {

@@ -38,8 +38,8 @@ export async function measureCost(
 	const counted: number[] = [];
 	for (let repeat = 0; repeat < repeats; repeat++) {
 		timed.push(await once(false, repeat));
-		if (countAllocations) counted.push((await once(true, repeat)).allocatedBytes ?? NaN);
 	}
+	if (countAllocations) counted.push((await once(true, 0)).allocatedBytes ?? NaN);
 	return {
 		contestant,
 		items,

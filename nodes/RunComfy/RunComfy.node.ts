@@ -6,6 +6,7 @@ import {
 	type INodeTypeDescription,
 } from 'n8n-workflow';
 
+import { editorLists } from './editorLists';
 import { executeRunComfy } from './execute';
 import { operationFields } from './operations';
 
@@ -17,7 +18,7 @@ export class RunComfy implements INodeType {
 		group: ['transform'],
 		version: 1,
 		subtitle: '={{ $parameter["operation"] + ": " + $parameter["resource"] }}',
-		description: 'Replace the background of images with RunComfy: all items at once, never paid twice',
+		description: 'Replace image backgrounds and run any RunComfy model: all items at once, never paid twice',
 		defaults: { name: 'RunComfy' },
 		usableAsTool: true,
 		inputs: [NodeConnectionTypes.Main],
@@ -30,10 +31,28 @@ export class RunComfy implements INodeType {
 				type: 'options',
 				noDataExpression: true,
 				options: [
+					{ name: 'Account', value: 'account' },
 					{ name: 'Image', value: 'image' },
+					{ name: 'Model', value: 'model' },
 					{ name: 'Request', value: 'request' },
 				],
 				default: 'image',
+			},
+			{
+				displayName: 'Operation',
+				name: 'operation',
+				type: 'options',
+				noDataExpression: true,
+				displayOptions: { show: { resource: ['account'] } },
+				options: [
+					{
+						name: 'Get Balance',
+						value: 'getBalance',
+						action: 'Get account balance',
+						description: 'Read what is left on your RunComfy account; free',
+					},
+				],
+				default: 'getBalance',
 			},
 			{
 				displayName: 'Operation',
@@ -56,6 +75,34 @@ export class RunComfy implements INodeType {
 				name: 'operation',
 				type: 'options',
 				noDataExpression: true,
+				displayOptions: { show: { resource: ['model'] } },
+				options: [
+					{
+						name: 'Get',
+						value: 'get',
+						action: 'Get model',
+						description: 'Read what a model takes and what it costs; free',
+					},
+					{
+						name: 'Get Many',
+						value: 'getMany',
+						action: 'Get many models',
+						description: 'List the models that RunComfy hosts; free',
+					},
+					{
+						name: 'Run',
+						value: 'run',
+						action: 'Run model',
+						description: 'Make images, videos or audio with any model that RunComfy hosts',
+					},
+				],
+				default: 'run',
+			},
+			{
+				displayName: 'Operation',
+				name: 'operation',
+				type: 'options',
+				noDataExpression: true,
 				displayOptions: { show: { resource: ['request'] } },
 				options: [
 					{
@@ -68,7 +115,7 @@ export class RunComfy implements INodeType {
 						name: 'Get Result',
 						value: 'getResult',
 						action: 'Get result of request',
-						description: 'Fetch the image of an earlier request, for example after a timeout; free',
+						description: 'Fetch the result of an earlier request, for example after a timeout; free',
 					},
 					{
 						name: 'Get Status',
@@ -82,6 +129,8 @@ export class RunComfy implements INodeType {
 			...operationFields,
 		],
 	};
+
+	methods = editorLists;
 
 	async execute(this: IExecuteFunctions): Promise<INodeExecutionData[][]> {
 		return await executeRunComfy(this);

@@ -1,21 +1,25 @@
 import type { IExecuteFunctions, INodeExecutionData } from 'n8n-workflow';
 
 import { RunComfyClient } from './api/client';
+import type { ModelPrice } from './api/models';
+import { RunComfyError } from './api/problems';
 import { Downloader } from './files/download';
 import { readAccess } from './host/credential';
-import { createLog } from './host/log';
+import { createLog, showHint } from './host/log';
 import { errorRow, toNodeError } from './host/nodeErrors';
 import { systemRuntime, type Runtime } from './host/runtime';
 import { createSend } from './host/transport';
 import { Ledger } from './jobs/ledger';
+import { Purse } from './jobs/purse';
 import { Run, StoppedError, type ItemOutcome } from './jobs/run';
+import { Catalogue } from './models/catalogue';
 import { findOperation } from './operations';
 import type { ItemWork, Operation, OperationOutput, OperationTools } from './operations/operation';
 import { OptionsReader } from './operations/parameters';
 
 /**
  * One run of the node: reads and checks all items, and only then lets anything be sent.
- * @returns one row for each item, in their order.
+ * @returns the rows of the items, in their order: one for each, unless an operation lists something.
  * @throws NodeApiError.
  */
 export async function executeRunComfy(
@@ -25,7 +29,7 @@ export async function executeRunComfy(
 	const items = context.getInputData();
 	try {
 		const outcomes = await executeItems(context, runtime, items.length);
-		return [outcomes.map((outcome, itemIndex) => toRow(context, outcome, itemIndex, items[itemIndex]))];
+		return [outcomes.flatMap((outcome, itemIndex) => toRows(context, outcome, itemIndex, items[itemIndex]))];
 	} catch (error) {
 		// Under “continue on fail” n8n would take a thrown error for success and hand on the input as the output.
 		if (!context.continueOnFail() || error instanceof StoppedError)
@@ -34,32 +38,45 @@ export async function executeRunComfy(
 	}
 }
 
-async function executeItems(
-	context: IExecuteFunctions,
-	runtime: Runtime,
-	count: number,
-): Promise<Array<ItemOutcome<OperationOutput>>> {
+type Outcome = ItemOutcome<OperationOutput | OperationOutput[]>;
+
+async function executeItems(context: IExecuteFunctions, runtime: Runtime, count: number): Promise<Outcome[]> {
 	if (count === 0) return [];
 	const { clock, random, callTimeouts, stopGraceMs, downloadIdleMs } = runtime;
 	const continueOnFail = context.continueOnFail();
 	const access = await readAccess(context);
 	const operation = findOperation(context);
-	const runOptions = readRunOptions(context);
-	const works = await prepareAll(operation, { context, access, random }, count, continueOnFail);
+	const { spendingLimit, ...runOptions } = readRunOptions(context);
+	const stopSignal = context.getExecutionCancelSignal();
+	const log = createLog(context);
+	const client = new RunComfyClient(
+		access,
+		createSend(context, clock, access.conceal),
+		clock.now,
+		callTimeouts,
+	);
+	const catalogue = new Catalogue({ client, clock, random, stopSignal });
+	const tools = { context, access, random, catalogue };
+	const works = await prepareAll(operation, tools, count, continueOnFail);
+	const purse =
+		spendingLimit === undefined
+			? undefined
+			: await openPurse(spendingLimit, works, catalogue, continueOnFail);
+	for (const warning of purse?.warnings ?? []) {
+		log.warn(warning);
+		showHint(context, warning, 'warning');
+	}
+	if (stopSignal?.aborted === true) throw new StoppedError('');
 
 	const ledger = new Ledger(context.getContext('node'), context.getWorkflowDataProxy(0).$runIndex as number);
 	const run = new Run({
-		client: new RunComfyClient(
-			access.baseUrl,
-			createSend(context, clock, access.conceal),
-			clock.now,
-			callTimeouts,
-		),
+		client,
 		clock,
 		random,
 		ledger,
-		log: createLog(context),
-		stopSignal: context.getExecutionCancelSignal(),
+		log,
+		...(purse === undefined ? {} : { purse }),
+		stopSignal,
 		...runOptions,
 		continueOnFail,
 		stopGraceMs,
@@ -75,22 +92,50 @@ async function executeItems(
 	try {
 		const outcomes = await run.forEachItem(count, async (itemIndex) => {
 			const work = works[itemIndex];
-			if (typeof work !== 'function') throw work;
-			return await work({ run, downloader });
+			if (work === undefined || work instanceof Error) throw work;
+			return await work.run({ run, downloader });
 		});
 		ended = 'returned';
 		return outcomes;
 	} finally {
 		ledger.close(ended);
+		if (purse !== undefined) {
+			log.info(`RunComfy: ${purse.report()}`);
+			showHint(context, purse.report(), 'info');
+		}
 	}
 }
 
+/**
+ * The guard for the purse, with today's prices.
+ * @throws RunComfyError when the limit does not pay for all items and none may fail by itself.
+ */
+async function openPurse(
+	limitUsd: number,
+	works: Array<ItemWork | Error>,
+	catalogue: Catalogue,
+	continueOnFail: boolean,
+): Promise<Purse> {
+	const modelIds = works.flatMap((work) => (work instanceof Error ? [] : (work.buysFrom ?? [])));
+	const prices = new Map<string, ModelPrice>();
+	for (const modelId of new Set(modelIds)) prices.set(modelId, (await catalogue.getModel(modelId)).price);
+	const purse = new Purse(limitUsd, prices);
+	const fault = continueOnFail ? undefined : purse.findFault(modelIds);
+	if (fault !== undefined) throw new RunComfyError(fault);
+	return purse;
+}
+
 /** The options that hold for the whole run are taken from the first item. */
-function readRunOptions(context: IExecuteFunctions): { maxConcurrency: number; cancelOnStop: boolean } {
+function readRunOptions(context: IExecuteFunctions): {
+	maxConcurrency: number;
+	cancelOnStop: boolean;
+	spendingLimit: number | undefined;
+} {
 	try {
 		const options = new OptionsReader(context, 0);
 		const { maxConcurrency } = options.numbers;
-		return { maxConcurrency, cancelOnStop: options.boolean('cancelOnStop', 'Cancel on Stop') };
+		const cancelOnStop = options.boolean('cancelOnStop', 'Cancel on Stop');
+		return { maxConcurrency, cancelOnStop, spendingLimit: options.spendingLimit() };
 	} catch (error) {
 		throw toNodeError(context.getNode(), error, 0);
 	}
@@ -116,12 +161,12 @@ async function prepareAll(
 	return works;
 }
 
-function toRow(
+function toRows(
 	context: IExecuteFunctions,
-	outcome: ItemOutcome<OperationOutput>,
+	outcome: Outcome,
 	itemIndex: number,
 	item: INodeExecutionData | undefined,
-): INodeExecutionData {
-	if (outcome.ok) return { ...outcome.value, pairedItem: { item: itemIndex } };
-	return errorRow(context.getNode(), outcome.error, itemIndex, item?.json ?? {});
+): INodeExecutionData[] {
+	if (!outcome.ok) return [errorRow(context.getNode(), outcome.error, itemIndex, item?.json ?? {})];
+	return [outcome.value].flat().map((row) => ({ ...row, pairedItem: { item: itemIndex } }));
 }

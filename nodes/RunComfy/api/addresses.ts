@@ -3,6 +3,11 @@
  * written, because a node has no way to look them up (shipped code may import nothing but n8n-workflow).
  */
 
+/** RunComfy's Model API (documented). */
+export const DEFAULT_BASE_URL = 'https://model-api.runcomfy.net';
+/** The API with the balance [seen in RunComfy's own clients]. */
+export const DEFAULT_ACCOUNT_BASE_URL = 'https://api.runcomfy.net';
+
 export type HostKind = 'public' | 'loopback' | 'private';
 
 /** What is wrong with an address, worded to follow the name of a field: "Image URL must …". */

@@ -1,4 +1,15 @@
 import type { JsonObject } from './json';
+import {
+	readBalance,
+	readCatalogue,
+	readCategories,
+	readModelEntry,
+	readModelPage,
+	type Balance,
+	type CatalogueAnswer,
+	type ModelEntry,
+	type ModelPage,
+} from './models';
 import { describeNoAnswer, unreachableProblem } from './problems';
 import {
 	readCancel,
@@ -25,17 +36,30 @@ export interface LookOptions {
 	signal?: AbortSignal;
 }
 
+/** Where RunComfy's APIs are: checked, and without a slash at the end. Nothing is ever sent elsewhere. */
+export interface ApiAddresses {
+	baseUrl: string;
+	/** Of the account, which lives on another host of RunComfy's. */
+	accountBaseUrl: string;
+}
+
+/** Which part of the catalogue. */
+export interface ModelQuery {
+	search?: string;
+	category?: string;
+	/** 1 to 500. [assumed] */
+	limit: number;
+	offset: number;
+}
+
 /**
  * RunComfy's Model API over HTTP: one method a call, one attempt each. It knows nothing of n8n and of no particular
  * model, and it decides nothing: every method resolves to what the answer, or its absence, means.
  */
 export class RunComfyClient {
-	/**
-	 * @param baseUrl checked and without a slash at its end; nothing is ever sent elsewhere.
-	 * @param now milliseconds, for dates in Retry-After.
-	 */
+	/** @param now milliseconds, for dates in Retry-After. */
 	constructor(
-		private readonly baseUrl: string,
+		private readonly addresses: ApiAddresses,
 		private readonly send: Send,
 		private readonly now: () => number,
 		private readonly timeouts: CallTimeouts = DEFAULT_CALL_TIMEOUTS,
@@ -47,8 +71,7 @@ export class RunComfyClient {
 	 * @param signal breaks the call off; the outcome is then in doubt.
 	 */
 	async submit(modelId: string, input: JsonObject, signal?: AbortSignal): Promise<SubmitAnswer> {
-		const path = modelId.split('/').map(encodeURIComponent).join('/');
-		const answer = await this.call('POST', `/v1/models/${path}`, this.timeouts.submitMs, signal, input);
+		const answer = await this.call('POST', modelPath(modelId), this.timeouts.submitMs, signal, input);
 		if (!(answer instanceof NoAnswerError)) return readSubmit(answer, this.now());
 		if (answer.reason === 'unreachable') return { kind: 'unreachable', error: answer };
 		if (answer.reason === 'untrusted') return { kind: 'refused', problem: unreachableProblem(answer) };
@@ -73,6 +96,64 @@ export class RunComfyClient {
 		return readCancel(answer, requestId);
 	}
 
+	/** One model of the catalogue, with its input schema and price. */
+	async getModel(modelId: string, signal?: AbortSignal): Promise<CatalogueAnswer<ModelEntry>> {
+		const what = `The model “${modelId}” could not be read`;
+		const answer = await this.ask(modelPath(modelId), what, readModelEntry, signal);
+		if (answer.kind !== 'refused' || answer.problem.isNotFound !== true) return answer;
+		const message = `RunComfy has no model “${modelId}”`;
+		const advice = 'Choose the model from the list, or copy its ID or address from its page on RunComfy.';
+		return { ...answer, problem: { ...answer.problem, message, advice } };
+	}
+
+	/** A page of the catalogue. */
+	async listModels(
+		{ search = '', category = '', limit, offset }: ModelQuery,
+		signal?: AbortSignal,
+	): Promise<CatalogueAnswer<ModelPage & { received: number }>> {
+		const query = Object.entries({ search, category, limit: String(limit), offset: String(offset) })
+			.filter(([, value]) => value !== '')
+			.map(([name, value]) => `${name}=${encodeURIComponent(value)}`)
+			.join('&');
+		return await this.ask(
+			`/v1/models?${query}`,
+			'The list of models could not be read',
+			readModelPage,
+			signal,
+		);
+	}
+
+	/** The names of the catalogue's categories. */
+	async listCategories(signal?: AbortSignal): Promise<CatalogueAnswer<string[]>> {
+		const what = 'The list of categories could not be read';
+		return await this.ask('/v1/models/categories', what, readCategories, signal);
+	}
+
+	/** What is left on the account. */
+	async getBalance(signal?: AbortSignal): Promise<CatalogueAnswer<Balance>> {
+		const { accountBaseUrl } = this.addresses;
+		const what = 'The balance could not be read';
+		return await this.ask('/prod/v2/balance', what, readBalance, signal, accountBaseUrl);
+	}
+
+	/** A free question about catalogue or account. */
+	private async ask<T>(
+		path: string,
+		what: string,
+		read: (body: unknown) => T | undefined,
+		signal: AbortSignal | undefined,
+		baseUrl = this.addresses.baseUrl,
+	): Promise<CatalogueAnswer<T>> {
+		const answer = await this.call('GET', path, this.timeouts.lookMs, signal, undefined, baseUrl);
+		if (!(answer instanceof NoAnswerError)) return readCatalogue(answer, this.now(), what, read);
+		if (answer.reason === 'untrusted') {
+			const { advice } = unreachableProblem(answer);
+			const message = `${what}: ${describeNoAnswer(answer)}`;
+			return { kind: 'refused', problem: { kind: 'unavailable', message, advice } };
+		}
+		return { kind: 'again', why: describeNoAnswer(answer), retryAfterMs: undefined };
+	}
+
 	private async look(requestId: string, path: string, options: LookOptions): Promise<LookAnswer> {
 		const timeoutMs = Math.min(options.timeoutMs ?? Infinity, this.timeouts.lookMs);
 		const answer = await this.call(
@@ -94,11 +175,12 @@ export class RunComfyClient {
 		timeoutMs: number,
 		signal?: AbortSignal,
 		body?: JsonObject,
+		baseUrl = this.addresses.baseUrl,
 	): Promise<ApiAnswer | NoAnswerError> {
 		try {
 			return await this.send({
 				method,
-				url: `${this.baseUrl}${path}`,
+				url: `${baseUrl}${path}`,
 				timeoutMs,
 				...(body === undefined ? {} : { body }),
 				...(signal === undefined ? {} : { signal }),
@@ -108,4 +190,9 @@ export class RunComfyClient {
 			return error instanceof NoAnswerError ? error : new NoAnswerError('lost');
 		}
 	}
+}
+
+/** The slashes of an id are segments of the path (documented). */
+function modelPath(modelId: string): string {
+	return `/v1/models/${modelId.split('/').map(encodeURIComponent).join('/')}`;
 }

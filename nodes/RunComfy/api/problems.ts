@@ -32,6 +32,8 @@ export interface Problem {
 	httpStatus?: number;
 	/** The fault may lie in what was sent: the image or another field. */
 	mayBeInput?: true;
+	/** RunComfy does not know what was asked for. */
+	isNotFound?: true;
 }
 
 /** A failure of one item. Turned into n8n's NodeApiError where the node meets n8n. */
@@ -149,6 +151,13 @@ function flatten(value: unknown): string | undefined {
 	const text = textOf(value, 'msg') ?? textOf(value, 'message') ?? reasonOf(value) ?? textOf(value, 'code');
 	const field = Array.isArray(value.loc) ? value.loc.filter((part) => part !== 'body').join('.') : '';
 	return text !== undefined && field !== '' ? `${field}: ${text}` : text;
+}
+
+const PASSING_STATUSES = new Set([408, 425, 429]);
+
+/** True for a fault that may be gone when the same free question is asked again. */
+export function isPassing({ status, body }: ApiAnswer): boolean {
+	return status >= 500 || PASSING_STATUSES.has(status) || errorCodeOf(body)?.startsWith('500') === true;
 }
 
 /** What an answer that is an error means, as far as that is known. */
@@ -272,8 +281,8 @@ export function endedProblem(requestId: string, status: string, error: unknown):
 export function noOutputProblem(requestId: string): Problem {
 	return {
 		kind: 'refused',
-		message: `${nameRequest(requestId)} finished, but its result holds no image URL`,
-		advice: `Look on ${GENERATIONS_PAGE} whether the image is there, and try the operation “Get Result” with this request id later. It was not submitted again.`,
+		message: `${nameRequest(requestId)} finished, but its result holds no URL of a file`,
+		advice: `Look on ${GENERATIONS_PAGE} whether the file is there, and try the operation “Get Result” with this request id later. It was not submitted again.`,
 		requestId,
 	};
 }

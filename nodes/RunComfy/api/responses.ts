@@ -3,6 +3,7 @@ import {
 	describeUnreadable,
 	errorCodeOf,
 	explainAnswer,
+	isPassing,
 	refusedProblem,
 	wasNotAccepted,
 	type Problem,
@@ -46,12 +47,16 @@ export function phaseOf(status: string): Phase {
 	return PHASES.get(status.toLowerCase()) ?? 'unknown';
 }
 
-/** What came out of a job. `images` and `videos` hold every URL; the first image is also `image`. */
+/** What came out of a job: every URL by its kind, the first of each also by itself, and all that RunComfy reported. */
 export interface JobOutput {
 	image?: string;
 	images: string[];
 	video?: string;
 	videos: string[];
+	audio?: string;
+	audios: string[];
+	/** As RunComfy wrote it; undefined when there was none. */
+	output?: JsonObject;
 }
 
 /** A finished job as the workflow gets it. */
@@ -114,7 +119,6 @@ export function readSubmit(answer: ApiAnswer, now: number): SubmitAnswer {
 
 /** [B] 400005 on a result: not ready yet. */
 const NOT_READY_CODE = '400005';
-const PASSING_STATUSES = new Set([408, 425, 429]);
 
 /** The answer to a free look, at `/status` or at `/result`. */
 export function readLook(answer: ApiAnswer, requestId: string, now: number): LookAnswer {
@@ -127,7 +131,9 @@ export function readLook(answer: ApiAnswer, requestId: string, now: number): Loo
 	});
 	const code = errorCodeOf(body);
 	if (code === NOT_READY_CODE) return again('it is not ready yet');
-	if (status >= 500 || PASSING_STATUSES.has(status)) return again(`it answered with HTTP ${status}`);
+	if (isPassing(answer)) {
+		return again(status < 300 ? 'it reported an internal error' : `it answered with HTTP ${status}`);
+	}
 	if (isSuccess(answer) && code === undefined) {
 		const word = isJsonObject(body) ? textOf(body, 'status') : undefined;
 		if (!isJsonObject(body) || word === undefined) return again(describeUnreadable(answer));
@@ -141,7 +147,6 @@ export function readLook(answer: ApiAnswer, requestId: string, now: number): Loo
 			body,
 		};
 	}
-	if (code?.startsWith('500') === true) return again('it reported an internal error');
 	const problem = refusedProblem(answer, requestId);
 	return {
 		kind: code === '404001' || (code === undefined && status === 404) ? 'notFound' : 'refused',
@@ -154,11 +159,15 @@ export function readOutput(output: unknown): JobOutput {
 	const fields = isJsonObject(output) ? output : {};
 	const images = urlsOf(fields.image, fields.images);
 	const videos = urlsOf(fields.video, fields.videos);
+	const audios = urlsOf(fields.audio, fields.audios);
 	return {
 		...(images[0] === undefined ? {} : { image: images[0] }),
 		images,
 		...(videos[0] === undefined ? {} : { video: videos[0] }),
 		videos,
+		...(audios[0] === undefined ? {} : { audio: audios[0] }),
+		audios,
+		...(isJsonObject(output) ? { output } : {}),
 	};
 }
 
@@ -199,8 +208,6 @@ export function readCancel(answer: ApiAnswer, requestId: string): CancelAnswer {
 			? { kind: 'again', why: describeUnreadable(answer) }
 			: { kind: 'outcome', outcome: outcome.toLowerCase() };
 	}
-	if (answer.status >= 500 || PASSING_STATUSES.has(answer.status) || code?.startsWith('500') === true) {
-		return { kind: 'again', why: describeUnreadable(answer) };
-	}
+	if (isPassing(answer)) return { kind: 'again', why: describeUnreadable(answer) };
 	return { kind: 'refused', problem: refusedProblem(answer, requestId) };
 }

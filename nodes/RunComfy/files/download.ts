@@ -5,7 +5,7 @@ import { RunComfyError } from '../api/problems';
 import type { Clock, Random } from '../jobs/clock';
 import { backoffMs, FAULT_BACKOFF } from '../jobs/schedule';
 import { outputFileName } from './fileNames';
-import { imageTypeOf, looksLikeText, SNIFF_BYTES } from './imageTypes';
+import { fileTypeOf, looksLikeText, nameKind, SNIFF_BYTES, type FileKind } from './fileTypes';
 import { openUrl, type ByteStream, type FetchedFile } from './fetchFile';
 import { BYTES_PER_MB } from './sizes';
 import { Slots } from './slots';
@@ -33,6 +33,8 @@ export interface DownloadDependencies {
 
 export interface DownloadOrder {
 	url: string;
+	/** What RunComfy says it is; which type of it is for the bytes to tell. */
+	kind: FileKind;
 	requestId: string;
 	/** Position in the result, for its name. */
 	index: number;
@@ -42,7 +44,7 @@ export interface DownloadOrder {
 }
 
 /**
- * Streams output images into n8n's binary data. Never with the token, never from an address that is not public, and
+ * Streams output files into n8n's binary data. Never with the token, never from an address that is not public, and
  * never believing a server about what it sends. A GET costs nothing, so faults are retried.
  */
 export class Downloader {
@@ -54,7 +56,7 @@ export class Downloader {
 
 	/**
 	 * @param signal ends the download at once.
-	 * @returns the stored image, with the MIME type and the extension of what was really received.
+	 * @returns the stored file, with the MIME type and the extension of what was really received.
 	 * @throws RunComfyError naming request and URL: the result is paid for and can be fetched again.
 	 */
 	async download(order: DownloadOrder, signal: AbortSignal): Promise<IBinaryData> {
@@ -91,13 +93,16 @@ export class Downloader {
 			}
 			const head = await peek(file, SNIFF_BYTES);
 			if (head.length === 0) throw new FinalFault('the file is empty');
-			const type = imageTypeOf(head);
+			const type = fileTypeOf(head);
 			if (type === undefined) {
+				const expected = nameKind(order.kind);
 				throw new FinalFault(
-					looksLikeText(head) ? 'a web page or text came instead of an image' : 'the file is not an image',
+					looksLikeText(head)
+						? `a web page or text came instead of ${expected}`
+						: `the file is not ${expected}`,
 				);
 			}
-			const name = outputFileName(order.fileName, order.url, order.index, type.extension);
+			const name = outputFileName(order, type.extension);
 			const body = await guard(file, maxBytes, onExceeded);
 			return await context.helpers.prepareBinaryData(body, name, type.mimeType);
 		} catch (error) {
@@ -207,7 +212,7 @@ async function moreOrEnd(stream: ByteStream): Promise<'more' | 'end'> {
 
 /**
  * The stream, ending in an error as soon as it exceeds its limit, so that n8n throws away what it has stored of it.
- * `map` is a method of Node's streams since version 16 (experimental by its documentation); without it the image is
+ * `map` is a method of Node's streams since version 16 (experimental by its documentation); without it the file is
  * held in memory, under the same limit.
  */
 async function guard(
@@ -228,12 +233,13 @@ async function guard(
 	return Buffer.concat(chunks);
 }
 
-function downloadError({ requestId, url }: DownloadOrder, why: string): RunComfyError {
+function downloadError({ requestId, url, kind }: DownloadOrder, why: string): RunComfyError {
+	const what = kind === 'audio' ? 'audio file' : kind;
+	const label = `${what.charAt(0).toUpperCase()}${what.slice(1)} URL`;
 	return new RunComfyError({
 		kind: 'download',
-		message: `RunComfy request ${requestId} finished, but its image could not be downloaded: ${why}. Image URL: ${url}`,
-		advice:
-			'The image is paid for and was not generated again. Fetch it with the operation “Get Result” and this request id, or open the URL; outputs may expire, so do it soon.',
+		message: `RunComfy request ${requestId} finished, but its ${what} could not be downloaded: ${why}. ${label}: ${url}`,
+		advice: `The ${what} is paid for and was not generated again.  Fetch it with the operation “Get Result” and this request id, or open the URL; outputs may expire, so do it soon.`,
 		requestId,
 	});
 }

@@ -1,6 +1,5 @@
 /** Names for files and for the binary fields that hold them. Pure. */
 
-const FALLBACK_NAME = 'image';
 const MAX_NAME_LENGTH = 120;
 
 /** Without what a path, a header or a mail attachment could trip over. */
@@ -21,19 +20,30 @@ function nameInUrl(url: string): string {
 	}
 }
 
-/**
- * The file name of the n-th image of a result.
- * @param wanted the user's name without extension; empty: the name in the URL.
- * @param extension of what was really received.
- */
-export function outputFileName(wanted: string, url: string, index: number, extension: string): string {
-	const chosen = safeName(wanted);
-	if (chosen !== '') return `${chosen}${index === 0 ? '' : `_${index}`}.${extension}`;
-	const inUrl = safeName(nameInUrl(url));
-	return `${inUrl === '' ? `${FALLBACK_NAME}${index === 0 ? '' : `_${index}`}` : inUrl}.${extension}`;
+/** Which file of a result is to be named. */
+export interface NamedFile {
+	/** The user's name without extension; empty: the name in the URL. */
+	fileName: string;
+	url: string;
+	/** Stands in for a name where there is none. */
+	kind: string;
+	/** Position in the result. */
+	index: number;
 }
 
-/** The binary field of the n-th image: `data`, `data_1`, … */
+/**
+ * The name of a result's file.
+ * @param extension of what was really received.
+ */
+export function outputFileName({ fileName, url, kind, index }: NamedFile, extension: string): string {
+	const number = index === 0 ? '' : `_${index}`;
+	const chosen = safeName(fileName);
+	if (chosen !== '') return `${chosen}${number}.${extension}`;
+	const inUrl = safeName(nameInUrl(url));
+	return `${inUrl === '' ? `${kind}${number}` : inUrl}.${extension}`;
+}
+
+/** The binary field of the n-th file: `data`, `data_1`, … */
 export function outputFieldName(field: string, index: number): string {
 	return index === 0 ? field : `${field}_${index}`;
 }

@@ -16,3 +16,9 @@ export function createLog(context: IExecuteFunctions): Log {
 		warn: (message) => logger.warn(message, origin),
 	};
 }
+
+/** A line above the node's output in the editor; older versions of n8n have no place for one. */
+export function showHint(context: IExecuteFunctions, message: string, type: 'info' | 'warning'): void {
+	const { addExecutionHints }: Partial<Pick<IExecuteFunctions, 'addExecutionHints'>> = context;
+	addExecutionHints?.call(context, { message, type, location: 'outputPane' });
+}

@@ -1,10 +1,13 @@
-import type { IExecuteFunctions } from 'n8n-workflow';
+import type { IExecuteFunctions, ILoadOptionsFunctions } from 'n8n-workflow';
 
 import { isJsonObject } from '../api/json';
 import { NoAnswerError, networkCodeOf, noAnswerReason, type ApiAnswer, type Send } from '../api/transport';
 import type { Clock } from '../jobs/clock';
 
 export const CREDENTIAL_NAME = 'runComfyApi';
+
+/** What n8n hands to a run of the node, and to its lists in the editor. */
+export type CallingContext = IExecuteFunctions | ILoadOptionsFunctions;
 
 /** A reason of our own spares an exception with its stack for every call. */
 const ANSWERED = 'answered';
@@ -20,11 +23,7 @@ const HOST_TIMEOUT_MARGIN_MS = 1_000;
  * - it follows redirects and takes the credentials along: so it may not.
  * @param conceal takes the token out of what comes back, so that no error, log or row can hold it.
  */
-export function createSend(
-	context: IExecuteFunctions,
-	clock: Clock,
-	conceal: (text: string) => string,
-): Send {
+export function createSend(context: CallingContext, clock: Clock, conceal: (text: string) => string): Send {
 	return async ({ method, url, body, timeoutMs, signal }) => {
 		const breakOff = new AbortController();
 		const answered = new AbortController();
@@ -39,7 +38,7 @@ export function createSend(
 		});
 		const caller = Object.create(context, {
 			getExecutionCancelSignal: { value: () => breakOff.signal },
-		}) as IExecuteFunctions;
+		}) as CallingContext;
 		try {
 			const answer: unknown = await context.helpers.httpRequestWithAuthentication.call(
 				caller,

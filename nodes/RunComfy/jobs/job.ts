@@ -23,6 +23,8 @@ export interface WaitLimits {
 	/** The shortest pause between two looks. */
 	pollIntervalMs: number;
 	includeCost: boolean;
+	/** Whether a result must hold the URL of a file. Models that make something else put it into the output. */
+	needsFile: boolean;
 }
 
 /** What is to be bought for one item, of whatever model. */
@@ -54,6 +56,7 @@ export interface FinishedJob {
 const NEW_REQUEST_GRACE_MS = 15_000;
 /** A call that cannot even be sent usually means a wrong address: not worth the whole deadline. */
 const MAX_UNREACHABLE_TRIES = 4;
+const LATE_COST_LOOKS = 3;
 /** The least that a look is given, even at the end of the deadline. */
 const MIN_LOOK_MS = 1_000;
 
@@ -67,6 +70,8 @@ export async function buy(run: Run, itemIndex: number, order: JobOrder): Promise
 	const entry = ledger.find(itemIndex, order.fingerprint);
 	if (entry?.state === 'submitting' || entry?.state === 'inDoubt') {
 		run.purchases.inDoubt(itemIndex);
+		run.purse?.adopt(itemIndex, order.modelId);
+		run.purse?.settle(itemIndex, undefined);
 		const why = entry.state === 'inDoubt' ? entry.why : 'an earlier try did not learn the outcome';
 		throw new RunComfyError(inDoubtProblem(why));
 	}
@@ -74,6 +79,7 @@ export async function buy(run: Run, itemIndex: number, order: JobOrder): Promise
 		const { requestId, seed } = entry;
 		if (entry.state === 'submitted') run.purchases.bought(requestId, itemIndex);
 		else run.purchases.done(requestId, itemIndex);
+		run.purse?.adopt(itemIndex, order.modelId);
 		log.info(
 			`RunComfy request ${requestId} taken up again for item ${itemIndex}; nothing was submitted anew`,
 		);
@@ -85,7 +91,16 @@ export async function buy(run: Run, itemIndex: number, order: JobOrder): Promise
 			`RunComfy request ${left} is left: the input of item ${itemIndex} has changed since it was submitted`,
 		);
 	}
-	return await submit(run, itemIndex, order);
+	await run.untilEnd(async (signal) => await run.purse?.reserve(itemIndex, order.modelId, signal));
+	try {
+		run.throwIfEnded();
+		return await submit(run, itemIndex, order);
+	} finally {
+		// What the ledger knows nothing of was certainly not bought.
+		const state = ledger.find(itemIndex, order.fingerprint)?.state;
+		if (state === undefined) run.purse?.release(itemIndex);
+		else if (state !== 'submitted') run.purse?.settle(itemIndex, undefined);
+	}
 }
 
 async function submit(run: Run, itemIndex: number, order: JobOrder): Promise<BoughtRequest> {
@@ -183,7 +198,7 @@ export async function awaitEnd(
 		run.throwIfEnded();
 
 		if (look.kind === 'state') {
-			const end = endOf(run, requestId, look);
+			const end = endOf(run, requestId, look, limits);
 			const waitedMs = clock.now() - startedAt;
 			if (end?.kind === 'done') known?.add(lastUndoneMs, waitedMs);
 			if (end !== undefined) return end;
@@ -211,6 +226,7 @@ function endOf(
 	run: Run,
 	requestId: string,
 	look: Extract<LookAnswer, { kind: 'state' }>,
+	limits: WaitLimits,
 ): JobEnd | undefined {
 	switch (look.phase) {
 		case 'queued':
@@ -218,7 +234,7 @@ function endOf(
 			run.purchases.saw(requestId, look.phase);
 			return undefined;
 		case 'done':
-			return { kind: 'done', result: readDoneResult(requestId, look.body) };
+			return { kind: 'done', result: readDoneResult(requestId, look.body, limits.needsFile) };
 		case 'failed':
 		case 'cancelled':
 			run.purchases.gone(requestId);
@@ -230,13 +246,13 @@ function endOf(
 
 /**
  * The result in the answer of a request that is done.
- * @throws RunComfyError when it holds no URL to hand on.
+ * @throws RunComfyError when it holds nothing to hand on.
  */
-export function readDoneResult(requestId: string, body: JsonObject): JobResult {
+export function readDoneResult(requestId: string, body: JsonObject, needsFile: boolean): JobResult {
 	const result = readResult(requestId, body);
-	if (result.images.length === 0 && result.videos.length === 0) {
-		throw new RunComfyError(noOutputProblem(requestId));
-	}
+	const hasFile = result.images.length + result.videos.length + result.audios.length > 0;
+	const hasOutput = Object.values(result.output ?? {}).some((value) => value !== null && value !== '');
+	if (!hasFile && (needsFile || !hasOutput)) throw new RunComfyError(noOutputProblem(requestId));
 	return result;
 }
 
@@ -245,28 +261,61 @@ export function readDoneResult(requestId: string, body: JsonObject): JobResult {
  * @throws as `buy` and `awaitEnd`, and RunComfyError when RunComfy reports that the request failed or was cancelled.
  */
 export async function buyAndWait(run: Run, itemIndex: number, order: JobOrder): Promise<FinishedJob> {
-	const { ledger } = run.dependencies;
-	for (;;) {
-		const known = ledger.find(itemIndex, order.fingerprint);
-		const request = await buy(run, itemIndex, order);
-		const seed = request.seed === undefined ? {} : { seed: request.seed };
-		if (known?.state === 'finished') return { result: known.result, ...seed };
-		const { requestId, fresh } = request;
-		const end = await awaitEnd(run, request, order.limits, run.timesOf(order.modelId));
-		if (end.kind === 'done') {
-			const { result } = end;
-			ledger.write(itemIndex, {
-				state: 'finished',
-				fingerprint: order.fingerprint,
-				requestId,
-				result,
-				...seed,
-			});
-			run.purchases.done(requestId, itemIndex);
-			return { result, ...seed };
+	try {
+		for (;;) {
+			const known = run.dependencies.ledger.find(itemIndex, order.fingerprint);
+			const request = await buy(run, itemIndex, order);
+			const result =
+				known?.state === 'finished' ? known.result : await finish(run, itemIndex, order, request);
+			if (result === undefined) continue;
+			run.purse?.settle(itemIndex, result.cost);
+			return { result, ...(request.seed === undefined ? {} : { seed: request.seed }) };
 		}
-		ledger.forget(itemIndex);
-		// One that an earlier try bought and that has ended badly since: this is the retry that may submit anew.
-		if (fresh) throw new RunComfyError(end.problem);
+	} finally {
+		// However it ended: what was put aside for it is no longer open.
+		run.purse?.settle(itemIndex, undefined);
 	}
+}
+
+/** The result of a request; undefined when it has ended badly and may be submitted anew. */
+async function finish(
+	run: Run,
+	itemIndex: number,
+	{ fingerprint, limits, modelId }: JobOrder,
+	request: BoughtRequest,
+): Promise<JobResult | undefined> {
+	const { ledger } = run.dependencies;
+	const { requestId, fresh, seed } = request;
+	const end = await awaitEnd(run, request, limits, run.timesOf(modelId));
+	if (end.kind === 'done') {
+		const keep = (result: JobResult) => {
+			const kept = { fingerprint, requestId, result, ...(seed === undefined ? {} : { seed }) };
+			ledger.write(itemIndex, { state: 'finished', ...kept });
+			return result;
+		};
+		keep(end.result);
+		run.purchases.done(requestId, itemIndex);
+		return run.purse === undefined ? end.result : keep(await withLateCost(run, end.result, limits));
+	}
+	ledger.forget(itemIndex);
+	// One that an earlier try bought and that has ended badly since: this is the retry that may submit anew.
+	if (fresh) throw new RunComfyError(end.problem);
+	run.purse?.settle(itemIndex, undefined);
+	return undefined;
+}
+
+/** The cost may come somewhat after the result [assumed]: who has to count it looks again, a few times. */
+async function withLateCost(run: Run, result: JobResult, limits: WaitLimits): Promise<JobResult> {
+	const { client } = run.dependencies;
+	let cost = result.cost;
+	for (let tries = 0; cost === undefined && tries < LATE_COST_LOOKS; tries++) {
+		await run.pause(limits.pollIntervalMs);
+		const look = await run.call(
+			async () =>
+				await run.untilEnd(async (signal) => await client.getResult(result.requestId, true, { signal })),
+			judgeLook,
+		);
+		cost = look.kind === 'state' ? readResult(result.requestId, look.body).cost : undefined;
+	}
+	return cost === undefined ? result : { ...result, cost };
 }

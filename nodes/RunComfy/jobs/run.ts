@@ -4,6 +4,7 @@ import type { Clock, Random } from './clock';
 import { JobTimes } from './jobTimes';
 import type { Ledger } from './ledger';
 import { Purchases } from './purchases';
+import type { Purse } from './purse';
 import { Throttle, type Verdict } from './throttle';
 
 export interface Log {
@@ -18,6 +19,8 @@ export interface RunDependencies {
 	random: Random;
 	ledger: Ledger;
 	log: Log;
+	/** The guard for the purse; undefined when the user has set no limit. */
+	purse?: Purse;
 	/** n8n's Stop; undefined where the host has none. */
 	stopSignal: AbortSignal | undefined;
 	/** How many items are under way, and calls in flight, at most. */
@@ -83,6 +86,10 @@ export class Run {
 	constructor(readonly dependencies: RunDependencies) {
 		const { maxConcurrency, clock, random } = dependencies;
 		this.throttle = new Throttle(maxConcurrency, clock, random, this.ending.signal);
+	}
+
+	get purse(): Purse | undefined {
+		return this.dependencies.purse;
 	}
 
 	/** How long the jobs of this run took so far, one model by one. */
@@ -211,7 +218,7 @@ export class Run {
 		await this.cancelQueued();
 		const { log } = this.dependencies;
 		if (this.endedBy === 'stop' || this.endedBy === undefined) {
-			const report = await this.purchases.report();
+			const report = await this.report();
 			log.warn(
 				report === '' ? 'RunComfy: stopped; nothing had been submitted.' : `RunComfy: stopped. ${report}`,
 			);
@@ -219,8 +226,15 @@ export class Run {
 		}
 		const { itemIndex, reason } = this.endedBy;
 		const failedRequest = reason instanceof RunComfyError ? reason.problem.requestId : undefined;
-		const others = await this.purchases.report(failedRequest);
+		const others = await this.report(failedRequest);
 		if (others !== '') log.warn(`RunComfy: gave up after item ${itemIndex} failed. ${others}`);
 		throw new ItemFailedError(itemIndex, reason, others);
+	}
+
+	/** Sentences about everything that was bought, and what was spent on it when somebody counts. */
+	private async report(except?: string): Promise<string> {
+		const bought = await this.purchases.report(except);
+		const { purse } = this;
+		return purse === undefined || bought === '' ? bought : `${bought} ${purse.report()}`;
 	}
 }

@@ -2,7 +2,7 @@ import { RunComfyError } from '../api/problems';
 import { phaseOf } from '../api/responses';
 import { backoffMs, FAULT_BACKOFF } from '../jobs/schedule';
 import { lookOnce } from './look';
-import type { Operation } from './operation';
+import type { ItemWork, Operation } from './operation';
 import { readRequestId } from './parameters';
 import { requestIdField } from './requestIdField';
 
@@ -16,7 +16,7 @@ export const cancel: Operation = {
 
 	async prepare({ context }, itemIndex) {
 		const requestId = readRequestId(context, itemIndex);
-		return async ({ run }) => {
+		const work: ItemWork['run'] = async ({ run }) => {
 			const { client, random } = run.dependencies;
 			const toOutput = (outcome: string) => ({
 				json: { requestId, cancelled: outcome === CANCELLED, outcome },
@@ -50,5 +50,6 @@ export const cancel: Operation = {
 				await run.pause(backoffMs(tries, FAULT_BACKOFF, random));
 			}
 		};
+		return { run: work };
 	},
 };

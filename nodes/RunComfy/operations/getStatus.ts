@@ -9,14 +9,16 @@ export const getStatus: Operation = {
 
 	async prepare({ context }, itemIndex) {
 		const requestId = readRequestId(context, itemIndex);
-		return async ({ run }) => {
-			const { client } = run.dependencies;
-			const { status, queuePosition } = await lookOnce(
-				run,
-				requestId,
-				async (look) => await client.getStatus(requestId, look),
-			);
-			return { json: { requestId, status, ...(queuePosition === undefined ? {} : { queuePosition }) } };
+		return {
+			run: async ({ run }) => {
+				const { client } = run.dependencies;
+				const { status, queuePosition } = await lookOnce(
+					run,
+					requestId,
+					async (look) => await client.getStatus(requestId, look),
+				);
+				return { json: { requestId, status, ...(queuePosition === undefined ? {} : { queuePosition }) } };
+			},
 		};
 	},
 };

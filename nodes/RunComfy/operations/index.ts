@@ -2,14 +2,20 @@ import type { IExecuteFunctions, INodeProperties } from 'n8n-workflow';
 
 import { FieldError } from '../fieldError';
 import { cancel } from './cancel';
+import { getBalance } from './getBalance';
+import { getManyModels } from './getManyModels';
+import { getModel } from './getModel';
 import { getResult } from './getResult';
 import { getStatus } from './getStatus';
 import type { Operation } from './operation';
 import { replaceBackground } from './replaceBackground';
+import { runModel } from './runModel';
 
 /** Every operation under its resource, by the names that saved workflows hold. */
 const OPERATIONS: Record<string, Record<string, Operation>> = {
+	account: { getBalance },
 	image: { replaceBackground },
+	model: { get: getModel, getMany: getManyModels, run: runModel },
 	request: { cancel, getResult, getStatus },
 };
 

@@ -4,12 +4,15 @@ import type { Downloader } from '../files/download';
 import type { Access } from '../host/credential';
 import type { Random } from '../jobs/clock';
 import type { Run } from '../jobs/run';
+import type { Catalogue } from '../models/catalogue';
 
 /** What an operation may use. */
 export interface OperationTools {
 	context: IExecuteFunctions;
 	access: Access;
 	random: Random;
+	/** Free questions about models and account. */
+	catalogue: Catalogue;
 }
 
 /** What an item's work may use once the run is under way. */
@@ -25,15 +28,20 @@ export interface OperationOutput {
 }
 
 /** What is to be done for one item whose fields have all been read and found good. */
-export type ItemWork = (tools: WorkTools) => Promise<OperationOutput>;
+export interface ItemWork {
+	/** The model that the item's request is bought from; undefined when nothing is bought. */
+	buysFrom?: string;
+	/** @returns the item's row; several only when that is what was asked for. */
+	run(tools: WorkTools): Promise<OperationOutput | OperationOutput[]>;
+}
 
 /** One operation of the node: its fields, and how an item becomes work and the work a row. */
 export interface Operation {
 	/** As n8n shows them; `displayOptions` for resource and operation are added where they are put together. */
 	fields: INodeProperties[];
 	/**
-	 * Reads and checks the fields of one item; sends nothing.
-	 * @throws FieldError.
+	 * Reads and checks the fields of one item; asks at most free questions about its model.
+	 * @throws FieldError, RunComfyError.
 	 */
 	prepare(tools: OperationTools, itemIndex: number): Promise<ItemWork>;
 }

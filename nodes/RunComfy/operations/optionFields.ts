@@ -19,8 +19,7 @@ const OPTIONS = {
 		type: 'string',
 		default: '',
 		placeholder: 'e.g. product-photo',
-		description:
-			'Name of the downloaded file, without extension. Leave empty to use the name in the image URL.',
+		description: 'Name of the downloaded file, without extension. Leave empty to use the name in its URL.',
 	},
 	includeCost: {
 		displayName: 'Include Cost',
@@ -64,6 +63,15 @@ const OPTIONS = {
 		description:
 			'The same seed and fields give a similar image again. Without this option, each item gets a random seed.',
 	},
+	spendingLimit: {
+		displayName: 'Spending Limit (USD)',
+		name: 'spendingLimit',
+		type: 'number',
+		default: 1,
+		typeOptions: { minValue: 0.01, maxValue: 100_000, numberPrecision: 2 },
+		description:
+			'How much the items of one run may cost together. The price is read before anything is submitted; when the limit does not pay for all items, nothing is, or, with “On Error” set to continue, only as many as it pays for. Taken from the first item.',
+	},
 	timeout: {
 		displayName: 'Timeout (Seconds)',
 		name: 'timeout',
@@ -71,7 +79,7 @@ const OPTIONS = {
 		default: 600,
 		typeOptions: { minValue: 1, maxValue: 86_400 },
 		description:
-			'How long to wait for each item. A timeout does not cancel: the error holds the request ID, and Get Result fetches the image later.',
+			'How long to wait for each item. A timeout does not cancel: the error holds the request ID, and Get Result fetches the result later.',
 	},
 } satisfies Record<string, Option>;
 

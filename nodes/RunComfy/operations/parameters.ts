@@ -67,17 +67,20 @@ export function readFileUrl(
 	return new URL(url).href;
 }
 
-/** A JSON object, typed as text or given by an expression. */
+/**
+ * A JSON object, typed as text or given by an expression.
+ * @param example of such an object, for the error.
+ */
 export function readJsonObject(
 	context: IExecuteFunctions,
 	itemIndex: number,
 	name: string,
 	label: string,
+	example = '{"name": "Ember"}',
 ): JsonObject {
 	const raw: unknown = context.getNodeParameter(name, itemIndex);
 	const value: unknown = typeof raw === 'string' ? jsonParse(raw, { fallbackValue: null }) : raw;
-	if (!isJsonObject(value))
-		throw new FieldError(label, 'must be a JSON object, for example {"name": "Ember"}');
+	if (!isJsonObject(value)) throw new FieldError(label, `must be a JSON object, for example ${example}`);
 	return value;
 }
 
@@ -111,6 +114,8 @@ const NUMBER_OPTIONS = {
 
 /** The API page's bounds of `seed`. */
 export const SEED_RANGE: NumberRange = { min: 0, max: 2_147_483_647, integer: true };
+
+const SPENDING_LIMIT_RANGE: NumberRange = { min: 0.01, max: 100_000 };
 
 /** A number within its range; a text that is a number counts, because expressions often give one. */
 export function numberIn(value: unknown, label: string, range: NumberRange): number {
@@ -175,11 +180,22 @@ export class OptionsReader {
 		return typeof value === 'string' ? value.trim() : '';
 	}
 
-	waitLimits(): WaitLimits {
+	/** In USD; undefined when the user has not added the option or has left it empty. */
+	spendingLimit(): number | undefined {
+		const value = this.values.spendingLimit;
+		return value === undefined || value === ''
+			? undefined
+			: numberIn(value, 'Spending Limit (USD)', SPENDING_LIMIT_RANGE);
+	}
+
+	/** @param needsFile whether a result without the URL of a file is an error. */
+	waitLimits(needsFile: boolean): WaitLimits {
 		return {
 			timeoutMs: this.numbers.timeout * 1000,
 			pollIntervalMs: this.numbers.pollInterval * 1000,
-			includeCost: this.boolean('includeCost', 'Include Cost'),
+			// Whoever limits the spending has to know the cost.
+			includeCost: this.boolean('includeCost', 'Include Cost') || this.spendingLimit() !== undefined,
+			needsFile,
 		};
 	}
 }

@@ -2,12 +2,10 @@ import type { IExecuteFunctions, INodeProperties } from 'n8n-workflow';
 
 import type { JsonObject } from '../api/json';
 import { isJsonObject } from '../api/json';
-import { RunComfyError } from '../api/problems';
 import { FieldError } from '../fieldError';
-import { openInputImage } from '../files/inputImage';
-import type { Random } from '../jobs/clock';
-import { buy, buyAndWait, type JobOrder } from '../jobs/job';
-import type { ItemWork, Operation, OperationTools } from './operation';
+import { openInputFile } from '../files/inputFile';
+import type { JobOrder } from '../jobs/job';
+import type { Operation, OperationTools } from './operation';
 import { optionsField } from './optionFields';
 import {
 	numberIn,
@@ -20,8 +18,10 @@ import {
 	readText,
 	SEED_RANGE,
 } from './parameters';
-import { downloadFields, readDownloadWish, toFinishedOutput } from './results';
+import { purchaseWork } from './purchase';
+import { DOWNLOAD_IMAGES, downloadFields, readDownloadWish } from './results';
 import { fingerprintOf } from './fingerprint';
+import { drawSeed, explainFileInput } from './modelInputs';
 
 /** Ideogram 3.0 Replace Background: one typed model on top of the queue. Source of the schema: its API page. */
 const MODEL_ID = 'ideogram/ideogram-v3/replace-background';
@@ -183,7 +183,7 @@ const fields: INodeProperties[] = [
 		description:
 			'Whether to wait until the image is there. Without waiting, the request ID is handed on at once, and Get Result fetches the image later.',
 	},
-	...downloadFields,
+	...downloadFields(DOWNLOAD_IMAGES),
 	optionsField([
 		'cancelOnStop',
 		'fileName',
@@ -192,6 +192,7 @@ const fields: INodeProperties[] = [
 		'maxImageSize',
 		'pollInterval',
 		'seed',
+		'spendingLimit',
 		'timeout',
 	]),
 ];
@@ -208,20 +209,13 @@ async function readImage(
 		return async () => url;
 	}
 	const fieldName = readText(context, itemIndex, 'binaryPropertyName', 'Input Data Field Name');
-	const image = await openInputImage(context, itemIndex, fieldName, options.numbers.maxImageSize);
-	return async () => await image.toDataUri();
-}
-
-/** [unconfirmed] Whether RunComfy takes a data URI for this model: when it refuses one, that may be the whole reason. */
-function explainFileInput(error: unknown): never {
-	if (!(error instanceof RunComfyError) || error.problem.mayBeInput !== true) throw error;
-	const { problem } = error;
-	throw new RunComfyError({
-		...problem,
-		advice:
-			'The image was sent as a file. Whether RunComfy takes files for this model is not confirmed, and this may be the reason: ' +
-			`upload the image to a storage that the internet can reach and pass its URL. Otherwise: ${problem.advice}`,
+	const image = await openInputFile(context, itemIndex, {
+		label: 'Input Data Field Name',
+		fieldName,
+		kind: 'image',
+		maxMegabytes: options.numbers.maxImageSize,
 	});
+	return async () => await image.toDataUri();
 }
 
 /** The model's `color_palette`; undefined when the field is to be left out. */
@@ -271,11 +265,6 @@ function readStyle(context: IExecuteFunctions, itemIndex: number): JsonObject | 
 		: { style_type: choice };
 }
 
-/** Whether the server fills in its default seed is unknown; then every image would have the same: so always send one. */
-function drawSeed(random: Random): number {
-	return Math.floor(random() * (SEED_RANGE.max + 1));
-}
-
 export const replaceBackground: Operation = {
 	fields,
 
@@ -294,13 +283,13 @@ export const replaceBackground: Operation = {
 			...(style === undefined ? {} : { style }),
 		};
 		const chosenSeed = options.seed();
-		const limits = options.waitLimits();
+		const limits = options.waitLimits(true);
 		const wait = readBoolean(context, itemIndex, 'waitForCompletion', 'Wait for Completion');
-		const download = wait ? readDownloadWish(context, itemIndex, options) : undefined;
+		const download = wait ? readDownloadWish(context, itemIndex, DOWNLOAD_IMAGES, options) : undefined;
 
 		const placeOrder = async (): Promise<JobOrder> => {
 			const image = await readImageNow();
-			const seed = chosenSeed ?? drawSeed(random);
+			const seed = chosenSeed ?? drawSeed(random, SEED_RANGE);
 			return {
 				modelId: MODEL_ID,
 				input: { image, ...wish, seed },
@@ -310,16 +299,7 @@ export const replaceBackground: Operation = {
 			};
 		};
 
-		const work: ItemWork = async (workTools) => {
-			const order = await placeOrder();
-			if (!wait) {
-				const { requestId, seed } = await buy(workTools.run, itemIndex, order);
-				// The answer to a submit holds no state; a new request begins in the queue (documented).
-				return { json: { requestId, status: 'in_queue', ...(seed === undefined ? {} : { seed }) } };
-			}
-			const { result, seed } = await buyAndWait(workTools.run, itemIndex, order);
-			return await toFinishedOutput(workTools, result, seed, download);
-		};
-		return source === 'url' ? work : async (workTools) => await work(workTools).catch(explainFileInput);
+		const work = purchaseWork(itemIndex, { modelId: MODEL_ID, wait, download, placeOrder });
+		return source === 'url' ? work : explainFileInput(work);
 	},
 };

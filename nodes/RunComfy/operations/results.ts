@@ -1,33 +1,45 @@
-import type { IBinaryKeyData, IExecuteFunctions, INodeProperties } from 'n8n-workflow';
+import type { IBinaryKeyData, IDataObject, IExecuteFunctions, INodeProperties } from 'n8n-workflow';
 
 import type { JobResult } from '../api/responses';
 import { outputFieldName } from '../files/fileNames';
+import type { FileKind } from '../files/fileTypes';
 import { readBoolean, readFilledText, type OptionsReader } from './parameters';
 import type { OperationOutput, WorkTools } from './operation';
 
-/** A finished job as a row, and the fields that decide whether its images come along as files. */
+/** A finished job as a row, and the fields that decide whether its files come along. */
 
-export const downloadFields: INodeProperties[] = [
-	{
-		displayName: 'Download Images',
-		name: 'downloadImages',
-		type: 'boolean',
-		default: false,
-		description:
-			'Whether to hand on the finished images as files, for a storage or e-mail node, in addition to their URLs. Outputs may expire, so download what you want to keep.',
-		displayOptions: { show: { waitForCompletion: [true] } },
-	},
-	{
-		displayName: 'Put Output File in Field',
-		name: 'binaryPropertyOutput',
-		type: 'string',
-		required: true,
-		default: 'data',
-		placeholder: 'e.g. data',
-		hint: 'The name of the output field to put the file in. Further images go to data_1, data_2 and so on.',
-		displayOptions: { show: { waitForCompletion: [true], downloadImages: [true] } },
-	},
-];
+/** The switch that asks for the files; its name is part of saved workflows. */
+interface DownloadSwitch {
+	name: string;
+	label: string;
+}
+
+export const DOWNLOAD_IMAGES: DownloadSwitch = { name: 'downloadImages', label: 'Download Images' };
+export const DOWNLOAD_FILES: DownloadSwitch = { name: 'downloadFiles', label: 'Download Files' };
+
+export function downloadFields({ name, label }: DownloadSwitch): INodeProperties[] {
+	const what = name === DOWNLOAD_IMAGES.name ? 'images' : 'images, videos and audio';
+	return [
+		{
+			displayName: label,
+			name,
+			type: 'boolean',
+			default: false,
+			description: `Whether to hand on the finished ${what} as files, for a storage or e-mail node, in addition to their URLs. Outputs may expire, so download what you want to keep.`,
+			displayOptions: { show: { waitForCompletion: [true] } },
+		},
+		{
+			displayName: 'Put Output File in Field',
+			name: 'binaryPropertyOutput',
+			type: 'string',
+			required: true,
+			default: 'data',
+			placeholder: 'e.g. data',
+			hint: 'The name of the output field to put the file in. Further files go to data_1, data_2 and so on.',
+			displayOptions: { show: { waitForCompletion: [true], [name]: [true] } },
+		},
+	];
+}
 
 export interface DownloadWish {
 	fieldName: string;
@@ -39,9 +51,10 @@ export interface DownloadWish {
 export function readDownloadWish(
 	context: IExecuteFunctions,
 	itemIndex: number,
+	{ name, label }: DownloadSwitch,
 	options: OptionsReader,
 ): DownloadWish | undefined {
-	if (!readBoolean(context, itemIndex, 'downloadImages', 'Download Images')) return undefined;
+	if (!readBoolean(context, itemIndex, name, label)) return undefined;
 	return {
 		fieldName: readFilledText(context, itemIndex, 'binaryPropertyOutput', 'Put Output File in Field'),
 		fileName: options.fileName(),
@@ -49,36 +62,74 @@ export function readDownloadWish(
 	};
 }
 
+/** What a row is to hold besides the result itself. */
+export interface OutputWish {
+	seed?: number;
+	download?: DownloadWish | undefined;
+	/** Of any model: the first URL of whatever kind, and everything that RunComfy reported. */
+	isAnyModel?: boolean;
+}
+
 /** The row of a finished job; keys that RunComfy gave nothing for are left out. */
 export async function toFinishedOutput(
-	{ run, downloader }: WorkTools,
+	tools: WorkTools,
 	result: JobResult,
-	seed: number | undefined,
-	wish: DownloadWish | undefined,
+	wish: OutputWish,
 ): Promise<OperationOutput> {
-	const { requestId, image, images, video, videos, cost, createdAt, finishedAt } = result;
-	const json = {
+	const json = toJson(result, wish);
+	const { download } = wish;
+	const files = filesOf(result);
+	return download === undefined || files.length === 0
+		? { json }
+		: { json, binary: await downloadAll(tools, result.requestId, files, download) };
+}
+
+interface ResultFile {
+	url: string;
+	kind: FileKind;
+}
+
+function filesOf({ images, videos, audios }: JobResult): ResultFile[] {
+	const all = (kind: FileKind, urls: string[]) => urls.map((url) => ({ url, kind }));
+	return [...all('image', images), ...all('video', videos), ...all('audio', audios)];
+}
+
+function toJson(result: JobResult, { seed, isAnyModel = false }: OutputWish): IDataObject {
+	const { requestId, image, images, video, videos, audio, audios, output, cost, createdAt, finishedAt } =
+		result;
+	const [first] = filesOf(result);
+	return {
 		requestId,
 		status: 'succeeded',
+		...(isAnyModel && first !== undefined ? { url: first.url } : {}),
 		...(image === undefined ? {} : { image }),
 		images,
 		...(video === undefined ? {} : { video }),
-		...(videos.length === 0 ? {} : { videos }),
+		...(videos.length === 0 && !isAnyModel ? {} : { videos }),
+		...(audio === undefined ? {} : { audio }),
+		...(audios.length === 0 && !isAnyModel ? {} : { audios }),
 		...(seed === undefined ? {} : { seed }),
 		...(cost === undefined ? {} : { cost }),
 		...(createdAt === undefined ? {} : { createdAt }),
 		...(finishedAt === undefined ? {} : { finishedAt }),
+		...(isAnyModel && output !== undefined ? { output: output as IDataObject } : {}),
 	};
-	if (wish === undefined || images.length === 0) return { json };
-	const { fieldName, fileName, maxMegabytes } = wish;
-	const files = await Promise.all(
-		images.map(async (url, index) => {
-			const order = { url, requestId, index, fileName, maxMegabytes };
+}
+
+async function downloadAll(
+	{ run, downloader }: WorkTools,
+	requestId: string,
+	files: ResultFile[],
+	{ fieldName, fileName, maxMegabytes }: DownloadWish,
+): Promise<IBinaryKeyData> {
+	const stored = await Promise.all(
+		files.map(async ({ url, kind }, index) => {
+			const order = { url, kind, requestId, index, fileName, maxMegabytes };
 			return await run.untilEnd(async (signal) => await downloader.download(order, signal));
 		}),
 	);
 	run.throwIfEnded();
 	const binary: IBinaryKeyData = {};
-	for (const [index, file] of files.entries()) binary[outputFieldName(fieldName, index)] = file;
-	return { json, binary };
+	for (const [index, file] of stored.entries()) binary[outputFieldName(fieldName, index)] = file;
+	return binary;
 }

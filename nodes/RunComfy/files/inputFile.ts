@@ -1,56 +1,79 @@
 import type { IBinaryData, IBinaryKeyData, IExecuteFunctions } from 'n8n-workflow';
 
 import { FieldError } from '../fieldError';
-import { inputImageTypeOf, SNIFF_BYTES } from './imageTypes';
+import { fileTypeOf, isInputType, nameKind, SNIFF_BYTES, type FileKind } from './fileTypes';
 import { BYTES_PER_MB } from './sizes';
 
-/** The label of the field, as errors name it. */
-const FIELD = 'Input Data Field Name';
+/** Which file of the item, for which field. */
+export interface InputFileOrder {
+	/** The label of the field, as errors name it. */
+	label: string;
+	/** The name of the item's binary field. */
+	fieldName: string;
+	/** What it has to be; undefined: any file. */
+	kind: FileKind | undefined;
+	maxMegabytes: number;
+}
 
-/** An image of the item that has been checked and not yet been read. */
-export interface InputImage {
-	/** The whole image as a data URI. */
+/** A file of the item that has been checked and not yet been read. */
+export interface InputFile {
+	/** Undefined when n8n does not say. */
+	megabytes: number | undefined;
+	/** The whole file as a data URI. */
 	toDataUri(): Promise<string>;
 }
 
+/** True when the item has a file of that name. */
+export function hasInputFile(context: IExecuteFunctions, itemIndex: number, fieldName: string): boolean {
+	return findBinary(context, itemIndex, fieldName) !== undefined;
+}
+
 /**
- * Finds the image in the item's binary data, however n8n keeps it, and checks what can be checked without reading it:
- * that it is there, that it is an image by its first bytes, and that it is not too large.
+ * Finds a file in the item's binary data, however n8n keeps it, and checks what can be checked without reading it: that
+ * it is there, that it is what it should be by its first bytes, and that it is not too large.
  * @throws FieldError naming the field and, when it is missing, what the item has instead.
  */
-export async function openInputImage(
+export async function openInputFile(
 	context: IExecuteFunctions,
 	itemIndex: number,
-	fieldName: string,
-	maxMegabytes: number,
-): Promise<InputImage> {
+	order: InputFileOrder,
+): Promise<InputFile> {
+	const { label, fieldName, kind } = order;
 	const binary = findBinary(context, itemIndex, fieldName);
+	if (binary === undefined) throw missingFile(context.getInputData()[itemIndex]?.binary ?? {}, order);
 	const size = await sizeOf(context, binary);
-	if (size === 0) throw new FieldError(FIELD, `points to an empty file (“${fieldName}”)`);
-	if (size !== undefined) assertSize(size, maxMegabytes, fieldName);
-	const type = inputImageTypeOf(await firstBytes(context, binary));
-	if (type === undefined) {
-		throw new FieldError(FIELD, `points to a file that is not a JPEG, PNG or WebP image (“${fieldName}”)`);
+	if (size === 0) throw new FieldError(label, `points to an empty file (“${fieldName}”)`);
+	if (size !== undefined) assertSize(size, order);
+	const type = fileTypeOf(await firstBytes(context, binary));
+	if (kind !== undefined && (type === undefined || !isInputType(type, kind))) {
+		const expected = kind === 'image' ? 'a JPEG, PNG or WebP image' : nameKind(kind);
+		throw new FieldError(label, `points to a file that is not ${expected} (“${fieldName}”)`);
 	}
+	const mimeType = type?.mimeType ?? (binary.mimeType || 'application/octet-stream');
 	return {
+		megabytes: size === undefined ? undefined : size / BYTES_PER_MB,
 		async toDataUri() {
 			const bytes = await context.helpers.getBinaryDataBuffer(itemIndex, fieldName);
-			assertSize(bytes.length, maxMegabytes, fieldName);
-			return `data:${type.mimeType};base64,${bytes.toString('base64')}`;
+			assertSize(bytes.length, order);
+			return `data:${mimeType};base64,${bytes.toString('base64')}`;
 		},
 	};
 }
 
-function assertSize(bytes: number, maxMegabytes: number, fieldName: string): void {
+function assertSize(bytes: number, { label, fieldName, maxMegabytes }: InputFileOrder): void {
 	if (bytes <= maxMegabytes * BYTES_PER_MB) return;
 	const megabytes = (bytes / BYTES_PER_MB).toFixed(1);
 	throw new FieldError(
-		FIELD,
+		label,
 		`points to a file of ${megabytes} MB (“${fieldName}”), more than the ${maxMegabytes} MB of the option “Max Image Size (MB)”`,
 	);
 }
 
-function findBinary(context: IExecuteFunctions, itemIndex: number, fieldName: string): IBinaryData {
+function findBinary(
+	context: IExecuteFunctions,
+	itemIndex: number,
+	fieldName: string,
+): IBinaryData | undefined {
 	const fields = context.getInputData()[itemIndex]?.binary ?? {};
 	const binary = Object.hasOwn(fields, fieldName) ? fields[fieldName] : undefined;
 	if (binary !== undefined) return binary;
@@ -58,15 +81,15 @@ function findBinary(context: IExecuteFunctions, itemIndex: number, fieldName: st
 		// A newer n8n may keep files inside the JSON; its own helper knows where.
 		return context.helpers.assertBinaryData(itemIndex, fieldName);
 	} catch {
-		throw missingFile(fields, fieldName);
+		return undefined;
 	}
 }
 
-function missingFile(fields: IBinaryKeyData, fieldName: string): FieldError {
+function missingFile(fields: IBinaryKeyData, { label, fieldName }: InputFileOrder): FieldError {
 	const names = Object.keys(fields).map((name) => `“${name}”`);
 	const has = names.length === 0 ? 'This item has no files' : `This item has: ${names.join(', ')}`;
 	return new FieldError(
-		FIELD,
+		label,
 		fieldName === '' ? 'is empty' : `names no file of this item (“${fieldName}”)`,
 		`${has}.`,
 	);

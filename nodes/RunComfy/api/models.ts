@@ -1,0 +1,159 @@
+import { isJsonObject, numberOf, textOf, type JsonObject } from './json';
+import { cleanReason, errorCodeOf, explainAnswer, isPassing, type Problem } from './problems';
+import { readRetryAfterMs } from './responses';
+import type { ApiAnswer } from './transport';
+
+/**
+ * Pure readers of RunComfy's catalogue and of the balance. Both are known from RunComfy's own clients only [assumed]:
+ * whatever is missing or of another shape is left out, and only an answer without its one necessary part is an error.
+ */
+
+/** What a model costs, as far as its entry says. */
+export interface ModelPrice {
+	usd?: number;
+	/** RunComfy's word: `request`, `image`, `output`, `second` have been seen. */
+	unit?: string;
+	note?: string;
+}
+
+/** One entry of the catalogue. */
+export interface ModelEntry {
+	modelId: string;
+	displayName: string;
+	description?: string;
+	kind?: string;
+	categories: string[];
+	price: ModelPrice;
+	/** The model's page. */
+	url?: string;
+	/** JSON Schema with quirks; see `models/inputSchema.ts`. */
+	inputSchema?: JsonObject;
+	requiredInputs: string[];
+}
+
+export interface ModelPage {
+	models: ModelEntry[];
+	/** Of the whole list; undefined when RunComfy does not say. */
+	total?: number;
+}
+
+export interface Balance {
+	balance: number;
+	currency: string;
+}
+
+/** The answer to a free question. */
+export type CatalogueAnswer<T> =
+	| { kind: 'found'; value: T }
+	/** A passing fault: asking again costs nothing. */
+	| { kind: 'again'; why: string; retryAfterMs: number | undefined }
+	| { kind: 'refused'; problem: Problem };
+
+/**
+ * @param what could not be had, for the error: “The list of models could not be read”.
+ * @param read the answer's body; undefined when it is not what was asked for.
+ */
+export function readCatalogue<T>(
+	answer: ApiAnswer,
+	now: number,
+	what: string,
+	read: (body: unknown) => T | undefined,
+): CatalogueAnswer<T> {
+	const { status, body, headers } = answer;
+	if (isPassing(answer)) {
+		return {
+			kind: 'again',
+			why: `it answered with HTTP ${status}`,
+			retryAfterMs: readRetryAfterMs(headers, now),
+		};
+	}
+	const isSuccess = status >= 200 && status < 300 && errorCodeOf(body) === undefined;
+	const value = isSuccess ? read(body) : undefined;
+	if (value !== undefined) return { kind: 'found', value };
+	if (isSuccess) return { kind: 'again', why: 'its answer could not be read', retryAfterMs: undefined };
+	const { what: reason, advice } = explainAnswer(answer);
+	const code = errorCodeOf(body);
+	const isNotFound = code === undefined ? status === 404 : code === '404001' || code === '400001';
+	return {
+		kind: 'refused',
+		problem: {
+			kind: 'refused',
+			message: `${what}: ${reason}`,
+			advice,
+			httpStatus: status,
+			...(isNotFound ? { isNotFound } : {}),
+		},
+	};
+}
+
+/** Slashes are part of an id; the parts are what a path can hold as it is. [assumed] */
+const MODEL_ID = /^[a-zA-Z0-9][\w.-]*(\/[a-zA-Z0-9][\w.-]*)+$/;
+const MAX_MODEL_ID_LENGTH = 200;
+
+/** True for text that can be the id of a model, and stand in a path. */
+export function isModelId(text: string): boolean {
+	return text.length <= MAX_MODEL_ID_LENGTH && MODEL_ID.test(text);
+}
+
+/** An entry of the catalogue; undefined when it has no usable id. */
+export function readModelEntry(body: unknown): ModelEntry | undefined {
+	if (!isJsonObject(body)) return undefined;
+	const modelId = textOf(body, 'model_id');
+	if (modelId === undefined || !isModelId(modelId)) return undefined;
+	const description = textOf(body, 'description');
+	const kind = textOf(body, 'kind');
+	const url = textOf(body, 'model_url');
+	return {
+		modelId,
+		displayName: textOf(body, 'display_name') ?? modelId,
+		...(description === undefined ? {} : { description }),
+		...(kind === undefined ? {} : { kind }),
+		categories: textsOf(body.categories),
+		price: readPrice(body),
+		...(url === undefined ? {} : { url }),
+		...(isJsonObject(body.input_schema) ? { inputSchema: body.input_schema } : {}),
+		requiredInputs: textsOf(body.required_inputs),
+	};
+}
+
+function readPrice(body: JsonObject): ModelPrice {
+	const usd = numberOf(body, 'base_price_usd');
+	const unit = textOf(body, 'price_unit')?.toLowerCase();
+	const note = cleanReason(textOf(body, 'pricing_note'));
+	return {
+		...(usd === undefined || usd < 0 ? {} : { usd }),
+		...(unit === undefined ? {} : { unit }),
+		...(note === undefined ? {} : { note }),
+	};
+}
+
+/** A page of the catalogue; entries that cannot be used are left out. */
+export function readModelPage(body: unknown): (ModelPage & { received: number }) | undefined {
+	if (!isJsonObject(body) || !Array.isArray(body.models)) return undefined;
+	const total = numberOf(body, 'total');
+	return {
+		models: body.models.map(readModelEntry).filter((entry): entry is ModelEntry => entry !== undefined),
+		received: body.models.length,
+		...(total === undefined ? {} : { total }),
+	};
+}
+
+/** Names of categories; they come as words or as objects that have one. */
+export function readCategories(body: unknown): string[] | undefined {
+	if (!isJsonObject(body) || !Array.isArray(body.categories)) return undefined;
+	return body.categories.flatMap((category: unknown) => {
+		if (typeof category === 'string') return [category];
+		if (!isJsonObject(category)) return [];
+		return [textOf(category, 'category') ?? textOf(category, 'name') ?? textOf(category, 'id') ?? []].flat();
+	});
+}
+
+export function readBalance(body: unknown): Balance | undefined {
+	if (!isJsonObject(body)) return undefined;
+	const balance = numberOf(body, 'balance_usd');
+	return balance === undefined ? undefined : { balance, currency: textOf(body, 'currency') ?? 'USD' };
+}
+
+function textsOf(value: unknown): string[] {
+	return Array.isArray(value) ? value.filter((text): text is string => typeof text === 'string') : [];
+}

@@ -1,0 +1,97 @@
+import type {
+	ILoadOptionsFunctions,
+	INodeListSearchResult,
+	INodePropertyOptions,
+	INodeType,
+	ResourceMapperFields,
+} from 'n8n-workflow';
+
+import { RunComfyClient } from './api/client';
+import { readAccess } from './host/credential';
+import { toNodeError } from './host/nodeErrors';
+import { systemRuntime } from './host/runtime';
+import { createSend } from './host/transport';
+import { Catalogue } from './models/catalogue';
+import { readInputFields } from './models/inputSchema';
+import { toMapperField } from './models/mapperFields';
+import { findChosenModel } from './operations/modelIdField';
+import { dollars } from './jobs/purse';
+
+/**
+ * What the editor shows from RunComfy's catalogue while a workflow is being built. Asked anew every time: nothing of one
+ * account is kept for another.
+ */
+
+const PAGE_SIZE = 50;
+
+async function openCatalogue(context: ILoadOptionsFunctions): Promise<Catalogue> {
+	const { clock, random, callTimeouts } = systemRuntime;
+	const access = await readAccess(context);
+	const send = createSend(context, clock, access.conceal);
+	const client = new RunComfyClient(access, send, clock.now, callTimeouts);
+	return new Catalogue({ client, clock, random, stopSignal: undefined });
+}
+
+async function searchModels(
+	this: ILoadOptionsFunctions,
+	filter?: string,
+	paginationToken?: string,
+): Promise<INodeListSearchResult> {
+	try {
+		const catalogue = await openCatalogue(this);
+		const offset = Number(paginationToken ?? 0);
+		const query = { ...(filter === undefined ? {} : { search: filter }), limit: PAGE_SIZE, offset };
+		const { models, received, total } = await catalogue.ask(
+			'The list of models could not be read',
+			async (client) => await client.listModels(query),
+		);
+		const next = offset + received;
+		const hasMore = received > 0 && (total === undefined ? received === PAGE_SIZE : next < total);
+		return {
+			results: models.map(({ modelId, displayName, description, price, url }) => ({
+				name: displayName,
+				value: modelId,
+				...(url === undefined ? {} : { url }),
+				description: [
+					price.usd === undefined ? '' : `${dollars(price.usd)} per ${price.unit ?? 'request'}`,
+					description ?? '',
+				]
+					.filter((part) => part !== '')
+					.join(' · '),
+			})),
+			...(hasMore ? { paginationToken: String(next) } : {}),
+		};
+	} catch (error) {
+		throw toNodeError(this.getNode(), error);
+	}
+}
+
+async function getCategories(this: ILoadOptionsFunctions): Promise<INodePropertyOptions[]> {
+	try {
+		const catalogue = await openCatalogue(this);
+		const names = await catalogue.ask(
+			'The list of categories could not be read',
+			async (client) => await client.listCategories(),
+		);
+		return names.map((name) => ({ name, value: name }));
+	} catch (error) {
+		throw toNodeError(this.getNode(), error);
+	}
+}
+
+async function getModelInputs(this: ILoadOptionsFunctions): Promise<ResourceMapperFields> {
+	try {
+		const catalogue = await openCatalogue(this);
+		const choice: unknown = this.getCurrentNodeParameter('modelId');
+		const { inputSchema, requiredInputs } = await findChosenModel(catalogue, choice);
+		return { fields: readInputFields(inputSchema, requiredInputs).map(toMapperField) };
+	} catch (error) {
+		throw toNodeError(this.getNode(), error);
+	}
+}
+
+export const editorLists = {
+	listSearch: { searchModels },
+	loadOptions: { getCategories },
+	resourceMapping: { getModelInputs },
+} satisfies INodeType['methods'];

@@ -1,0 +1,99 @@
+/** What a file really is, told by its first bytes. Pure. */
+
+export type FileKind = 'image' | 'video' | 'audio';
+
+export interface FileType {
+	kind: FileKind;
+	mimeType: string;
+	extension: string;
+}
+
+/** As many bytes as `fileTypeOf` needs. */
+export const SNIFF_BYTES = 16;
+
+const type = (kind: FileKind, subtype: string, extension: string): FileType => ({
+	kind,
+	mimeType: `${kind}/${subtype}`,
+	extension,
+});
+const PNG = type('image', 'png', 'png');
+const JPEG = type('image', 'jpeg', 'jpg');
+const WEBP = type('image', 'webp', 'webp');
+const GIF = type('image', 'gif', 'gif');
+const AVIF = type('image', 'avif', 'avif');
+const MP4 = type('video', 'mp4', 'mp4');
+const QUICKTIME = type('video', 'quicktime', 'mov');
+const WEBM = type('video', 'webm', 'webm');
+const AVI = type('video', 'x-msvideo', 'avi');
+const MP3 = type('audio', 'mpeg', 'mp3');
+const WAV = type('audio', 'wav', 'wav');
+const OGG = type('audio', 'ogg', 'ogg');
+const FLAC = type('audio', 'flac', 'flac');
+const M4A = type('audio', 'mp4', 'm4a');
+const AAC = type('audio', 'aac', 'aac');
+
+/** What models take as an image (documented for images in general: JPEG, PNG, WebP). */
+const INPUT_IMAGES = new Set([PNG, JPEG, WEBP]);
+
+/** Begins of files that need no closer look. */
+const BEGINS: ReadonlyArray<readonly [string, FileType]> = [
+	['\x89PNG\r\n\x1a\n', PNG],
+	['\xff\xd8\xff', JPEG],
+	['GIF87a', GIF],
+	['GIF89a', GIF],
+	['\x1a\x45\xdf\xa3', WEBM],
+	['ID3', MP3],
+	['OggS', OGG],
+	['fLaC', FLAC],
+	// ADTS before MPEG: both begin with eleven ones, and only the layer bits tell them apart.
+	['\xff\xf1', AAC],
+	['\xff\xf9', AAC],
+	['\xff\xfb', MP3],
+	['\xff\xfa', MP3],
+	['\xff\xf3', MP3],
+	['\xff\xf2', MP3],
+];
+
+/** By the four letters after RIFF's length. */
+const RIFF_TYPES = new Map([
+	['WEBP', WEBP],
+	['WAVE', WAV],
+	['AVI ', AVI],
+]);
+
+/** By the brand of an ISO base media file; every other brand is taken for MP4 video. */
+const BRANDS = new Map([
+	['avif', AVIF],
+	['avis', AVIF],
+	['qt  ', QUICKTIME],
+	['M4A ', M4A],
+	['M4B ', M4A],
+]);
+/** Still images that are no format of the web. */
+const OTHER_BRANDS = /^(heic|heix|hevc|mif1|msf1|crx )/;
+
+/** The type of a file; undefined when the bytes are no image, video or audio that this node knows. */
+export function fileTypeOf(bytes: Buffer): FileType | undefined {
+	const text = bytes.toString('latin1', 0, SNIFF_BYTES);
+	if (text.startsWith('RIFF')) return RIFF_TYPES.get(text.slice(8, 12));
+	if (text.slice(4, 8) === 'ftyp') {
+		const brand = text.slice(8, 12);
+		return BRANDS.get(brand) ?? (OTHER_BRANDS.test(brand) ? undefined : MP4);
+	}
+	return BEGINS.find(([begin]) => text.startsWith(begin))?.[1];
+}
+
+/** True for a type that may be sent as an input of that kind. */
+export function isInputType(found: FileType, kind: FileKind): boolean {
+	return kind === 'image' ? INPUT_IMAGES.has(found) : found.kind === kind;
+}
+
+/** True when bytes that are no known file look like a web page or another text: usually an error page. */
+export function looksLikeText(bytes: Buffer): boolean {
+	return /^[\s\ufeff]*[<{["\w]/.test(bytes.toString('utf8', 0, SNIFF_BYTES));
+}
+
+/** As a sentence names it: `an image`. */
+export function nameKind(kind: FileKind): string {
+	return { image: 'an image', video: 'a video', audio: 'an audio file' }[kind];
+}

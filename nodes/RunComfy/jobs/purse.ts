@@ -1,0 +1,189 @@
+import type { ModelPrice } from '../api/models';
+import { RunComfyError, type Problem } from '../api/problems';
+
+/**
+ * The guard for the purse: keeps one run of the node within the option “Spending Limit (USD)”. It counts in advance what
+ * a request will cost, and afterwards what it really did.
+ *
+ * Where the price is not known for each request, one item goes first, alone; its real cost is then taken for the price.
+ */
+
+/** The unit in which one request is one piece; what other units come to is known only afterwards. */
+const PER_REQUEST = 'request';
+
+interface Tariff {
+	/** What one more request is expected to cost; undefined until that is known. */
+	usd: number | undefined;
+	/** The item that goes first to find out. */
+	scout?: number;
+	/** The first one's cost was never reported: no more are started. */
+	isBlind?: true;
+}
+
+interface Reservation {
+	modelId: string;
+	usd: number;
+}
+
+/** Sums of money have cents' fractions: what differs by less is equal. */
+const TOLERANCE_USD = 1e-9;
+
+export class Purse {
+	private readonly tariffs = new Map<string, Tariff>();
+	private readonly reservations = new Map<number, Reservation>();
+	private readonly waiting = new Set<() => void>();
+	private spentUsd = 0;
+	private requests = 0;
+	private unreported = 0;
+
+	constructor(
+		readonly limitUsd: number,
+		private readonly prices: ReadonlyMap<string, ModelPrice>,
+	) {
+		for (const [modelId, { usd, unit }] of prices) {
+			this.tariffs.set(modelId, { usd: unit === PER_REQUEST ? usd : undefined });
+		}
+	}
+
+	/** Sentences for the user about models whose requests have no price beforehand; empty when all have one. */
+	get warnings(): string[] {
+		return [...this.prices]
+			.filter(([modelId]) => this.tariffs.get(modelId)?.usd === undefined)
+			.map(([modelId, { usd, unit }]) => {
+				const why =
+					usd === undefined || unit === undefined
+						? 'RunComfy names no price for it'
+						: `it costs ${dollars(usd)} for each ${unit}, not for each request`;
+				return (
+					`The Spending Limit of ${dollars(this.limitUsd)} cannot be kept beforehand for “${modelId}”, because ${why}. ` +
+					'Instead, one item goes first, its real cost counts as the price of the next, and no item is started that would exceed the limit by that. The first item can exceed it.'
+				);
+			});
+	}
+
+	/**
+	 * Checks a whole run at once.
+	 * @param modelIds of all items that will be bought.
+	 * @returns what is wrong, or undefined when the limit pays for all of them or that cannot be known.
+	 */
+	findFault(modelIds: string[]): Problem | undefined {
+		let sum = 0;
+		let affordable = 0;
+		for (const modelId of modelIds) {
+			const usd = this.tariffs.get(modelId)?.usd;
+			if (usd === undefined) return undefined;
+			sum += usd;
+			if (sum <= this.limitUsd + TOLERANCE_USD) affordable++;
+		}
+		if (sum <= this.limitUsd + TOLERANCE_USD) return undefined;
+		return {
+			kind: 'refused',
+			message: `Nothing was submitted: ${modelIds.length} ${modelIds.length === 1 ? 'item costs' : 'items cost'} about ${dollars(sum)}, more than the Spending Limit of ${dollars(this.limitUsd)}`,
+			advice: `The limit pays for ${affordable} of them. Raise “Spending Limit (USD)”, or send fewer items. To run as many as the limit pays for, set “On Error” of this node to “Continue”.`,
+		};
+	}
+
+	/**
+	 * Puts the money for one request aside before it is submitted; waits while another item finds out what one costs.
+	 * @param signal ends the waiting; the money is then not put aside.
+	 * @throws RunComfyError when the limit does not pay for it.
+	 */
+	async reserve(itemIndex: number, modelId: string, signal: AbortSignal): Promise<void> {
+		const tariff = this.tariffs.get(modelId) ?? { usd: undefined };
+		this.tariffs.set(modelId, tariff);
+		while (tariff.usd === undefined && tariff.scout !== undefined && !signal.aborted)
+			await this.change(signal);
+		if (signal.aborted) return;
+		const left = this.limitUsd - this.spentUsd - this.reservedUsd;
+		const usd = tariff.usd ?? 0;
+		const isEmpty = tariff.usd === undefined ? left <= TOLERANCE_USD : usd > left + TOLERANCE_USD;
+		if (isEmpty || tariff.isBlind === true) throw new RunComfyError(this.exhausted(tariff));
+		if (tariff.usd === undefined) tariff.scout = itemIndex;
+		this.reservations.set(itemIndex, { modelId, usd });
+	}
+
+	/** A request that an earlier try has bought: it is paid for, whatever the limit says. */
+	adopt(itemIndex: number, modelId: string): void {
+		this.reservations.set(itemIndex, { modelId, usd: this.tariffs.get(modelId)?.usd ?? 0 });
+	}
+
+	/** Certainly not bought. */
+	release(itemIndex: number): void {
+		const reservation = this.reservations.get(itemIndex);
+		if (reservation === undefined) return;
+		this.reservations.delete(itemIndex);
+		const tariff = this.tariffs.get(reservation.modelId);
+		if (tariff?.scout === itemIndex) delete tariff.scout;
+		this.tell();
+	}
+
+	/**
+	 * The request is over, or no longer waited for.
+	 * @param costUsd as RunComfy reports it; undefined when it does not, and then the price counts. Whether failed requests
+	 * are charged is not documented: they count.
+	 */
+	settle(itemIndex: number, costUsd: number | undefined): void {
+		const reservation = this.reservations.get(itemIndex);
+		if (reservation === undefined) return;
+		this.reservations.delete(itemIndex);
+		this.requests++;
+		this.spentUsd += costUsd ?? reservation.usd;
+		if (costUsd === undefined) this.unreported++;
+		const tariff = this.tariffs.get(reservation.modelId);
+		if (tariff !== undefined) {
+			if (costUsd !== undefined) tariff.usd = Math.max(costUsd, tariff.usd ?? 0);
+			else if (tariff.scout === itemIndex) tariff.isBlind = true;
+			if (tariff.scout === itemIndex) delete tariff.scout;
+		}
+		this.tell();
+	}
+
+	/** One sentence on what has been spent, for the log, a hint or an error. */
+	report(): string {
+		const requests = `${this.requests} ${this.requests === 1 ? 'request' : 'requests'}`;
+		const unreported =
+			this.unreported === 0
+				? ''
+				: ` (RunComfy did not report the cost of ${this.unreported}; its price was counted)`;
+		return `Spent ${dollars(this.spentUsd)} on ${requests}${unreported}, of a Spending Limit of ${dollars(this.limitUsd)}.`;
+	}
+
+	private get reservedUsd(): number {
+		return [...this.reservations.values()].reduce((sum, { usd }) => sum + usd, 0);
+	}
+
+	private exhausted({ usd, isBlind }: Tariff): Problem {
+		const next =
+			isBlind === true
+				? 'RunComfy did not report what the first request cost, so the cost of another cannot be foreseen.'
+				: `One more costs about ${usd === undefined ? 'an unknown sum' : dollars(usd)}.`;
+		const underWay = this.reservations.size === 0 ? '' : ` ${this.reservations.size} more are under way.`;
+		return {
+			kind: 'refused',
+			message: `Nothing was submitted for this item: the Spending Limit of ${dollars(this.limitUsd)} does not pay for it`,
+			advice: `${this.report()}${underWay} ${next} Raise “Spending Limit (USD)”, or run this item later.`,
+		};
+	}
+
+	private async change(signal: AbortSignal): Promise<void> {
+		await new Promise<void>((resolve) => {
+			const done = () => {
+				this.waiting.delete(done);
+				signal.removeEventListener('abort', done);
+				resolve();
+			};
+			this.waiting.add(done);
+			signal.addEventListener('abort', done);
+		});
+	}
+
+	private tell(): void {
+		for (const wake of [...this.waiting]) wake();
+	}
+}
+
+/** `$0.06`, and more digits where two would hide something. */
+export function dollars(usd: number): string {
+	const cents = usd.toFixed(2);
+	return `$${Math.abs(Number(cents) - usd) < TOLERANCE_USD ? cents : String(Number(usd.toFixed(4)))}`;
+}

@@ -1,0 +1,123 @@
+import type { ModelQuery, RunComfyClient } from '../api/client';
+import type { CatalogueAnswer, ModelEntry } from '../api/models';
+import { RunComfyError } from '../api/problems';
+import type { Clock, Random } from '../jobs/clock';
+import { backoffMs, FAULT_BACKOFF, MAX_RETRY_AFTER_MS } from '../jobs/schedule';
+import { pagePathOf, type ModelReference } from './modelReference';
+
+export interface CatalogueDependencies {
+	client: RunComfyClient;
+	clock: Clock;
+	random: Random;
+	/** n8n's Stop; undefined where the host has none. */
+	stopSignal: AbortSignal | undefined;
+}
+
+const MAX_TRIES = 4;
+/** The most that RunComfy gives at once. [assumed] */
+const PAGE_SIZE = 500;
+/** A list that never ends is a fault of the server. */
+const MAX_PAGES = 40;
+
+/**
+ * RunComfy's catalogue for one run of the node, or one look of the editor. Remembers what it has read, but only for so
+ * long: the next run may be another account's, or meet another price.
+ */
+export class Catalogue {
+	private readonly models = new Map<string, Promise<ModelEntry>>();
+	private readonly pages = new Map<string, Promise<ModelEntry>>();
+
+	constructor(private readonly dependencies: CatalogueDependencies) {}
+
+	/** @throws RunComfyError. */
+	async getModel(modelId: string): Promise<ModelEntry> {
+		const known = this.models.get(modelId);
+		if (known !== undefined) return await known;
+		const model = this.ask(
+			`The model “${modelId}” could not be read`,
+			async (client, signal) => await client.getModel(modelId, signal),
+		);
+		this.models.set(modelId, model);
+		return await model;
+	}
+
+	/**
+	 * The model that a user names. The address of a page is usually, but not always, the model's id.
+	 * @throws RunComfyError.
+	 */
+	async find(reference: ModelReference): Promise<ModelEntry> {
+		if (reference.kind === 'id') return await this.getModel(reference.modelId);
+		const { path } = reference;
+		const model = this.pages.get(path) ?? this.findByPage(path);
+		this.pages.set(path, model);
+		return await model;
+	}
+
+	private async findByPage(path: string): Promise<ModelEntry> {
+		try {
+			return await this.getModel(path);
+		} catch (error) {
+			const isUnknown = error instanceof RunComfyError && error.problem.isNotFound === true;
+			for await (const entry of isUnknown ? this.entries({}) : []) {
+				if (entry.url !== undefined && pagePathOf(entry.url) === path)
+					return await this.getModel(entry.modelId);
+			}
+			throw asRunComfyError(error);
+		}
+	}
+
+	/**
+	 * The entries of the catalogue, page by page, for as long as somebody takes them.
+	 * @throws RunComfyError.
+	 */
+	async *entries(
+		query: Pick<ModelQuery, 'search' | 'category'>,
+		limit = Infinity,
+	): AsyncGenerator<ModelEntry> {
+		let given = 0;
+		let offset = 0;
+		for (let page = 0; page < MAX_PAGES && given < limit; page++) {
+			const size = Math.min(PAGE_SIZE, limit - given);
+			const { models, received, total } = await this.ask(
+				'The list of models could not be read',
+				async (client, signal) => await client.listModels({ ...query, limit: size, offset }, signal),
+			);
+			for (const entry of models) {
+				if (given++ >= limit) return;
+				yield entry;
+			}
+			offset += received;
+			if (received === 0 || (total === undefined ? received < size : offset >= total)) return;
+		}
+	}
+
+	/**
+	 * A free question, asked again after passing faults.
+	 * @param what could not be had, for the error.
+	 * @throws RunComfyError.
+	 */
+	async ask<T>(
+		what: string,
+		question: (client: RunComfyClient, signal: AbortSignal | undefined) => Promise<CatalogueAnswer<T>>,
+	): Promise<T> {
+		const { client, clock, random, stopSignal } = this.dependencies;
+		for (let tries = 1; ; tries++) {
+			const answer = await question(client, stopSignal);
+			if (answer.kind === 'found') return answer.value;
+			if (answer.kind === 'refused') throw new RunComfyError(answer.problem);
+			if (tries >= MAX_TRIES || stopSignal?.aborted === true) {
+				throw new RunComfyError({
+					kind: 'unavailable',
+					message: `${what}: ${answer.why}`,
+					advice: 'Nothing was submitted. Try again later.',
+				});
+			}
+			const pauseMs = answer.retryAfterMs ?? backoffMs(tries, FAULT_BACKOFF, random);
+			await clock.sleep(Math.min(pauseMs, MAX_RETRY_AFTER_MS), stopSignal);
+		}
+	}
+}
+
+function asRunComfyError(error: unknown): Error {
+	return error instanceof Error ? error : new Error(String(error));
+}

@@ -1,0 +1,205 @@
+import { isJsonObject, type JsonObject } from '../api/json';
+import { FieldError } from '../fieldError';
+import type { Choice, InputField } from './inputSchema';
+
+/** What the user has given for the inputs of a model, checked and made into what is sent. Pure. */
+
+/** The addresses or file names given for an input that takes files. */
+export interface FileWish {
+	field: InputField;
+	/** Web addresses, data URIs, or names of the item's files. */
+	sources: string[];
+}
+
+export interface InputValues {
+	/** Everything but files. */
+	input: JsonObject;
+	files: FileWish[];
+}
+
+/** How errors name the field. */
+export function inputLabel({ label }: InputField): string {
+	return `Inputs → ${label}`;
+}
+
+/**
+ * Reads the values of a model's inputs. Empty ones are left out; values for which the schema has no field are sent as
+ * they are, because a schema may be older than the model.
+ * @throws FieldError that names the input as the user sees it.
+ */
+export function readInputValues(fields: InputField[], values: JsonObject): InputValues {
+	const input: JsonObject = {};
+	const files: FileWish[] = [];
+	const known = new Set(fields.map(({ name }) => name));
+	for (const field of fields) {
+		const value = Object.hasOwn(values, field.name) ? values[field.name] : undefined;
+		if (isEmpty(value)) {
+			if (field.required) throw new FieldError(inputLabel(field), 'must not be empty');
+			continue;
+		}
+		if (field.kind === 'file' || field.kind === 'files')
+			files.push({ field, sources: sourcesOf(field, value) });
+		else input[field.name] = readValue(field, value);
+	}
+	for (const [name, value] of Object.entries(values)) {
+		if (!known.has(name) && !isEmpty(value)) input[name] = value;
+	}
+	return { input, files };
+}
+
+function isEmpty(value: unknown): boolean {
+	return value === undefined || value === null || (typeof value === 'string' && value.trim() === '');
+}
+
+function readValue(field: InputField, value: unknown): unknown {
+	switch (field.kind) {
+		case 'number':
+		case 'integer':
+			return readNumber(field, value);
+		case 'boolean':
+			return readSwitch(field, value);
+		case 'choice':
+			return readChoice(field, value);
+		case 'object':
+		case 'array':
+			return readJson(field, value);
+		case 'text':
+			return readText(field, value);
+		case 'date':
+			return value instanceof Date ? value.toISOString() : readText(field, value);
+		default:
+			return value;
+	}
+}
+
+function readNumber(field: InputField, value: unknown): number {
+	const number = typeof value === 'string' ? Number(value) : value;
+	const { kind, minimum, maximum, exclusiveMinimum, exclusiveMaximum } = field;
+	const whole = kind === 'integer' ? 'whole ' : '';
+	const isNumber = typeof number === 'number' && Number.isFinite(number);
+	if (
+		!isNumber ||
+		(kind === 'integer' && !Number.isInteger(number)) ||
+		(minimum !== undefined && number < minimum) ||
+		(maximum !== undefined && number > maximum) ||
+		(exclusiveMinimum !== undefined && number <= exclusiveMinimum) ||
+		(exclusiveMaximum !== undefined && number >= exclusiveMaximum)
+	) {
+		const bounds = describeBounds(field);
+		throw new FieldError(inputLabel(field), `must be a ${whole}number${bounds === '' ? '' : ` ${bounds}`}`);
+	}
+	return number;
+}
+
+/** `from 0 to 20`, `of at least 1`, `below 5`; empty without bounds. */
+export function describeBounds({ minimum, maximum, exclusiveMinimum, exclusiveMaximum }: InputField): string {
+	const parts = [
+		...(exclusiveMinimum === undefined ? [] : [`above ${exclusiveMinimum}`]),
+		...(exclusiveMaximum === undefined ? [] : [`below ${exclusiveMaximum}`]),
+	];
+	const low = exclusiveMinimum === minimum ? undefined : minimum;
+	const high = exclusiveMaximum === maximum ? undefined : maximum;
+	if (low !== undefined && high !== undefined) return [`from ${low} to ${high}`, ...parts].join(' and ');
+	return [
+		...(low === undefined ? [] : [`of at least ${low}`]),
+		...(high === undefined ? [] : [`of at most ${high}`]),
+		...parts,
+	].join(' and ');
+}
+
+function readSwitch(field: InputField, value: unknown): boolean {
+	if (typeof value === 'boolean') return value;
+	if (value === 'true' || value === 1) return true;
+	if (value === 'false' || value === 0) return false;
+	throw new FieldError(inputLabel(field), 'must be true or false');
+}
+
+/** The value as the schema writes it: an expression may give “5” for 5. */
+function readChoice(field: InputField, value: unknown): Choice {
+	const { choices = [] } = field;
+	const choice =
+		choices.find((one) => one === value) ?? choices.find((one) => String(one) === String(value).trim());
+	if (choice === undefined) {
+		throw new FieldError(inputLabel(field), `must be one of: ${choices.map(String).join(', ')}`);
+	}
+	return choice;
+}
+
+function readText(field: InputField, value: unknown): string {
+	if (typeof value === 'object') throw new FieldError(inputLabel(field), 'must be a text');
+	const text = String(value);
+	const { minLength = 0, maxLength = Infinity } = field;
+	if (text.length < minLength) {
+		throw new FieldError(
+			inputLabel(field),
+			`must have at least ${minLength} characters, but has ${text.length}`,
+		);
+	}
+	if (text.length > maxLength) {
+		throw new FieldError(
+			inputLabel(field),
+			`may have at most ${maxLength} characters, but has ${text.length}`,
+		);
+	}
+	return text;
+}
+
+function parseJson(text: string): unknown {
+	try {
+		return JSON.parse(text);
+	} catch {
+		return undefined;
+	}
+}
+
+function readJson(field: InputField, value: unknown): unknown {
+	const json = typeof value === 'string' ? parseJson(value) : value;
+	if (field.kind === 'object') {
+		if (!isJsonObject(json))
+			throw new FieldError(inputLabel(field), 'must be a JSON object, for example {"name": "value"}');
+		return json;
+	}
+	if (!Array.isArray(json))
+		throw new FieldError(inputLabel(field), 'must be a JSON list, for example ["one", "two"]');
+	assertCount(field, json.length);
+	return json;
+}
+
+function assertCount(field: InputField, count: number): void {
+	const { minItems = 0, maxItems = Infinity } = field;
+	if (count < minItems)
+		throw new FieldError(inputLabel(field), `must have at least ${minItems} entries, but has ${count}`);
+	if (count > maxItems)
+		throw new FieldError(inputLabel(field), `may have at most ${maxItems} entries, but has ${count}`);
+}
+
+/** One address or file name; for a list several, as a JSON list, or one a line, or separated by commas. */
+function sourcesOf(field: InputField, value: unknown): string[] {
+	if (field.kind === 'file') {
+		if (typeof value !== 'string')
+			throw new FieldError(inputLabel(field), 'must be a URL or the name of an input file');
+		return [value.trim()];
+	}
+	const list = typeof value === 'string' ? splitSources(value) : value;
+	if (
+		!Array.isArray(list) ||
+		!list.every((one): one is string => typeof one === 'string' && one.trim() !== '')
+	) {
+		throw new FieldError(
+			inputLabel(field),
+			'must hold URLs or names of input files, separated by commas or lines',
+		);
+	}
+	assertCount(field, list.length);
+	return list.map((one) => one.trim());
+}
+
+function splitSources(text: string): unknown {
+	if (text.trim().startsWith('[')) return parseJson(text);
+	// A comma can be part of an address, but then no new one begins after it.
+	const separator = /:/.test(text) ? /\n|,\s+|,(?=https?:)/i : /\n|,/;
+	return text
+		.split(separator)
+		.map((one) => one.trim())
+		.filter((one) => one !== '');
+}

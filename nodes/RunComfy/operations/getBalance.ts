@@ -1,0 +1,18 @@
+import type { Operation } from './operation';
+
+/** What is left on the account. Free. */
+export const getBalance: Operation = {
+	fields: [],
+
+	async prepare({ catalogue }) {
+		return {
+			run: async () => {
+				const { balance, currency } = await catalogue.ask(
+					'The balance could not be read',
+					async (client, signal) => await client.getBalance(signal),
+				);
+				return { json: { balance, currency } };
+			},
+		};
+	},
+};

@@ -1,0 +1,82 @@
+import type { IExecuteFunctions } from 'n8n-workflow';
+
+import { isJsonObject, textOf } from '../api/json';
+import { modelJson } from './getModel';
+import type { Operation, OperationOutput } from './operation';
+import { numberIn, readBoolean } from './parameters';
+
+const LIMIT_RANGE = { min: 1, max: 10_000, integer: true };
+
+/** The models that RunComfy hosts, one row each. Free. */
+export const getManyModels: Operation = {
+	fields: [
+		{
+			displayName: 'Return All',
+			name: 'returnAll',
+			type: 'boolean',
+			default: false,
+			description: 'Whether to return all results or only up to a given limit',
+		},
+		{
+			displayName: 'Limit',
+			name: 'limit',
+			type: 'number',
+			typeOptions: { minValue: 1 },
+			default: 50,
+			description: 'Max number of results to return',
+			displayOptions: { show: { returnAll: [false] } },
+		},
+		{
+			displayName: 'Filters',
+			name: 'filters',
+			type: 'collection',
+			placeholder: 'Add filter',
+			default: {},
+			options: [
+				{
+					displayName: 'Category Name or ID',
+					name: 'category',
+					type: 'options',
+					typeOptions: { loadOptionsMethod: 'getCategories' },
+					default: '',
+					description:
+						'Only models of this category. Choose from the list, or specify an ID using an <a href="https://docs.n8n.io/code/expressions/">expression</a>.',
+				},
+				{
+					displayName: 'Search',
+					name: 'search',
+					type: 'string',
+					default: '',
+					placeholder: 'e.g. flux',
+					description: 'Only models in whose name or description RunComfy finds this',
+				},
+			],
+		},
+	],
+
+	async prepare({ context, catalogue }, itemIndex) {
+		const all = readBoolean(context, itemIndex, 'returnAll', 'Return All');
+		const limit = all
+			? Infinity
+			: numberIn(context.getNodeParameter('limit', itemIndex), 'Limit', LIMIT_RANGE);
+		const filters = readFilters(context, itemIndex);
+		return {
+			run: async ({ run }) => {
+				const rows: OperationOutput[] = [];
+				for await (const model of catalogue.entries(filters, limit)) {
+					run.throwIfEnded();
+					rows.push({ json: modelJson(model) });
+				}
+				return rows;
+			},
+		};
+	},
+};
+
+function readFilters(context: IExecuteFunctions, itemIndex: number): { search?: string; category?: string } {
+	const filters: unknown = context.getNodeParameter('filters', itemIndex, {});
+	if (!isJsonObject(filters)) return {};
+	const search = textOf(filters, 'search');
+	const category = textOf(filters, 'category');
+	return { ...(search === undefined ? {} : { search }), ...(category === undefined ? {} : { category }) };
+}

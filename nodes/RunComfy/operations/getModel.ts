@@ -1,0 +1,45 @@
+import type { IDataObject } from 'n8n-workflow';
+
+import type { ModelEntry } from '../api/models';
+import { readInputFields } from '../models/inputSchema';
+import { findChosenModel, modelIdField } from './modelIdField';
+import type { Operation } from './operation';
+
+/** One model: what it takes, what it costs, and for what unit. Free. */
+export const getModel: Operation = {
+	fields: [modelIdField],
+
+	async prepare({ context, catalogue }, itemIndex) {
+		const choice: unknown = context.getNodeParameter('modelId', itemIndex);
+		return {
+			run: async () => {
+				const model = await findChosenModel(catalogue, choice);
+				const inputs = readInputFields(model.inputSchema, model.requiredInputs);
+				const { inputSchema } = model;
+				return {
+					json: {
+						...modelJson(model),
+						inputs: inputs.map((input) => ({ ...input }) as IDataObject),
+						...(inputSchema === undefined ? {} : { inputSchema: inputSchema as IDataObject }),
+					},
+				};
+			},
+		};
+	},
+};
+
+/** What a list says of a model. */
+export function modelJson(model: ModelEntry): IDataObject {
+	const { modelId, displayName, description, kind, categories, price, url } = model;
+	return {
+		modelId,
+		displayName,
+		...(description === undefined ? {} : { description }),
+		...(kind === undefined ? {} : { kind }),
+		categories,
+		...(price.usd === undefined ? {} : { priceUsd: price.usd }),
+		...(price.unit === undefined ? {} : { priceUnit: price.unit }),
+		...(price.note === undefined ? {} : { pricingNote: price.note }),
+		...(url === undefined ? {} : { url }),
+	};
+}

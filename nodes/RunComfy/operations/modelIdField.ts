@@ -1,0 +1,61 @@
+import type { INodeProperties } from 'n8n-workflow';
+
+import type { ModelEntry } from '../api/models';
+import { isJsonObject } from '../api/json';
+import { FieldError } from '../fieldError';
+import type { Catalogue } from '../models/catalogue';
+import { readModelReference, type ModelReference } from '../models/modelReference';
+
+const LABEL = 'Model';
+
+export const modelIdField: INodeProperties = {
+	displayName: LABEL,
+	name: 'modelId',
+	type: 'resourceLocator',
+	required: true,
+	default: { mode: 'list', value: '' },
+	description: 'One of the models that RunComfy hosts',
+	modes: [
+		{
+			displayName: 'From List',
+			name: 'list',
+			type: 'list',
+			placeholder: 'Select a model...',
+			typeOptions: { searchListMethod: 'searchModels', searchable: true },
+		},
+		{
+			displayName: 'By ID',
+			name: 'id',
+			type: 'string',
+			placeholder: 'e.g. blackforestlabs/flux-2/flash/text-to-image',
+		},
+		{
+			displayName: 'By URL',
+			name: 'url',
+			type: 'string',
+			placeholder: 'e.g. https://www.runcomfy.com/models/blackforestlabs/flux-2-flash',
+		},
+	],
+};
+
+/**
+ * What the user has chosen, as the resource locator or an expression gives it.
+ * @throws FieldError.
+ */
+export function readModelChoice(parameter: unknown): ModelReference {
+	const value: unknown = isJsonObject(parameter) ? parameter.value : parameter;
+	const text = typeof value === 'string' ? value.trim() : '';
+	if (text === '') throw new FieldError(LABEL, 'must not be empty', 'Choose a model from the list.');
+	const reference = readModelReference(text);
+	if (reference !== undefined) return reference;
+	throw new FieldError(
+		LABEL,
+		'is neither the ID of a model nor the address of its page on RunComfy',
+		'An ID looks like blackforestlabs/flux-2/flash/text-to-image. Choose the model from the list, or copy its ID from its page.',
+	);
+}
+
+/** The entry of the chosen model. */
+export async function findChosenModel(catalogue: Catalogue, parameter: unknown): Promise<ModelEntry> {
+	return await catalogue.find(readModelChoice(parameter));
+}

@@ -1,0 +1,130 @@
+import type { JsonObject } from '../api/json';
+import { RunComfyError } from '../api/problems';
+import { findFileUrlFault } from '../api/addresses';
+import { FieldError } from '../fieldError';
+import type { FileKind } from '../files/fileTypes';
+import { hasInputFile, openInputFile } from '../files/inputFile';
+import type { Random } from '../jobs/clock';
+import type { InputField } from '../models/inputSchema';
+import { inputLabel, type FileWish } from '../models/inputValues';
+import type { ItemWork, OperationTools } from './operation';
+import { SEED_RANGE } from './parameters';
+
+/** What a model is given: files from the item, and a seed where the user chose none. */
+
+/**
+ * Whether the server fills in its default seed is unknown; then every result would be the same: so always send one.
+ * @param range both ends included.
+ */
+export function drawSeed(random: Random, { min, max }: { min: number; max: number }): number {
+	return min + Math.floor(random() * (max - min + 1));
+}
+
+/** The seed for a model that takes one as a whole number, undefined for others. */
+export function drawSeedFor(fields: InputField[], random: Random): number | undefined {
+	const field = fields.find(({ name, kind }) => name === 'seed' && kind === 'integer');
+	if (field === undefined) return undefined;
+	const min = Math.max(SEED_RANGE.min, field.minimum ?? SEED_RANGE.min);
+	const max = Math.min(SEED_RANGE.max, field.maximum ?? SEED_RANGE.max);
+	return min <= max ? drawSeed(random, { min, max }) : undefined;
+}
+
+/** The inputs that hold files, checked now and read when it is the item's turn: files may be large. */
+export interface ModelFiles {
+	/** Whether any of them comes from the item itself. */
+	areSent: boolean;
+	read(): Promise<JsonObject>;
+}
+
+/**
+ * Opens the files that the user has given by address or by the name of one of the item's files.
+ * @throws FieldError.
+ */
+export async function openModelFiles(
+	tools: OperationTools,
+	itemIndex: number,
+	wishes: FileWish[],
+	maxMegabytes: number,
+): Promise<ModelFiles> {
+	const opened: Array<{ field: InputField; sources: Array<() => Promise<string>> }> = [];
+	let areSent = false;
+	for (const { field, sources } of wishes) {
+		const readers: Array<() => Promise<string>> = [];
+		for (const source of sources) {
+			const url = addressOf(tools, field, source);
+			areSent ||= url === undefined;
+			readers.push(
+				url === undefined ? await openFile(tools, itemIndex, field, source, maxMegabytes) : async () => url,
+			);
+		}
+		opened.push({ field, sources: readers });
+	}
+	return {
+		areSent,
+		async read() {
+			const input: JsonObject = {};
+			for (const { field, sources } of opened) {
+				const values = await Promise.all(sources.map(async (read) => await read()));
+				input[field.name] = field.kind === 'files' ? values : values[0];
+			}
+			return input;
+		},
+	};
+}
+
+/** Undefined for the name of a file. */
+function addressOf({ access }: OperationTools, field: InputField, source: string): string | undefined {
+	if (/^data:[a-z]+\//i.test(source)) return source;
+	if (!/^[a-z][a-z0-9+.-]*:\/\//i.test(source)) return undefined;
+	const fault = findFileUrlFault(source, { allowLoopback: access.isLoopback });
+	if (fault !== undefined) throw new FieldError(inputLabel(field), fault);
+	return new URL(source).href;
+}
+
+const FILE_KINDS = new Map<string | undefined, FileKind>([
+	['image', 'image'],
+	['video', 'video'],
+	['audio', 'audio'],
+]);
+
+async function openFile(
+	{ context }: OperationTools,
+	itemIndex: number,
+	field: InputField,
+	fieldName: string,
+	maxMegabytes: number,
+): Promise<() => Promise<string>> {
+	const label = inputLabel(field);
+	if (!hasInputFile(context, itemIndex, fieldName) && /[/\\.]/.test(fieldName)) {
+		throw new FieldError(
+			label,
+			`is neither a web address that begins with https:// nor the name of an input file (“${fieldName}”)`,
+		);
+	}
+	const kind = FILE_KINDS.get(field.fileKind);
+	const file = await openInputFile(context, itemIndex, { label, fieldName, kind, maxMegabytes });
+	for (const { subject, comparison, value, fault } of field.fileRules ?? []) {
+		// Of an unread file only the size is known; the other rules are RunComfy's to check.
+		if (subject !== 'file_size_mb' || file.megabytes === undefined) continue;
+		const holds = comparison === '<' ? file.megabytes < value : file.megabytes > value;
+		if (!holds)
+			throw new FieldError(label, `points to a file that the model does not take (“${fieldName}”): ${fault}`);
+	}
+	return async () => await file.toDataUri();
+}
+
+/** [unconfirmed] Whether RunComfy takes a data URI for a model: when it refuses one, that may be the whole reason. */
+export function explainFileInput(work: ItemWork): ItemWork {
+	return { ...work, run: async (tools) => await work.run(tools).catch(explain) };
+}
+
+function explain(error: unknown): never {
+	if (!(error instanceof RunComfyError) || error.problem.mayBeInput !== true) throw error;
+	const { problem } = error;
+	throw new RunComfyError({
+		...problem,
+		advice:
+			'A file was sent along instead of a URL. Whether RunComfy takes files for this model is not confirmed, and this may be the reason: ' +
+			`upload the file to a storage that the internet can reach and pass its URL. Otherwise: ${problem.advice}`,
+	});
+}

@@ -1,0 +1,153 @@
+import type { IExecuteFunctions, INodeProperties } from 'n8n-workflow';
+
+import { isJsonObject, type JsonObject } from '../api/json';
+import { FieldError } from '../fieldError';
+import type { JobOrder } from '../jobs/job';
+import { readInputFields, type InputField } from '../models/inputSchema';
+import { readInputValues, type InputValues } from '../models/inputValues';
+import { fingerprintOf } from './fingerprint';
+import { findChosenModel, modelIdField, readModelChoice } from './modelIdField';
+import { drawSeedFor, explainFileInput, openModelFiles } from './modelInputs';
+import type { Operation, OperationTools } from './operation';
+import { optionsField } from './optionFields';
+import { OptionsReader, readBoolean, readChoice, readJsonObject } from './parameters';
+import { purchaseWork } from './purchase';
+import { DOWNLOAD_FILES, downloadFields, readDownloadWish } from './results';
+
+/** Any model that RunComfy hosts, with the inputs that RunComfy itself names. */
+
+const INPUT_MODES = ['fields', 'json'] as const;
+
+const fields: INodeProperties[] = [
+	modelIdField,
+	{
+		displayName: 'Specify Inputs',
+		name: 'inputMode',
+		type: 'options',
+		options: [
+			{ name: 'Using Fields Below', value: 'fields', description: 'One field for each input of the model' },
+			{ name: 'Using JSON', value: 'json', description: 'Sent exactly as you write it' },
+		],
+		default: 'fields',
+		description: 'How to give the model its inputs',
+	},
+	{
+		displayName: 'Inputs',
+		name: 'inputs',
+		type: 'resourceMapper',
+		noDataExpression: true,
+		required: true,
+		default: { mappingMode: 'defineBelow', value: null },
+		description: 'What the model is to work on. Inputs that are left empty are not sent.',
+		typeOptions: {
+			loadOptionsDependsOn: ['modelId.value'],
+			resourceMapper: {
+				resourceMapperMethod: 'getModelInputs',
+				mode: 'add',
+				fieldWords: { singular: 'input', plural: 'inputs' },
+				addAllFields: true,
+				multiKeyMatch: false,
+				supportAutoMap: true,
+				noFieldsError: 'RunComfy names no inputs for this model. Use JSON instead.',
+			},
+		},
+		displayOptions: { show: { inputMode: ['fields'] }, hide: { modelId: [''] } },
+	},
+	{
+		displayName: 'Inputs (JSON)',
+		name: 'inputsJson',
+		type: 'json',
+		default: '{\n  "prompt": ""\n}',
+		typeOptions: { rows: 8 },
+		description: 'The inputs as the model’s API page names them, sent exactly like this',
+		displayOptions: { show: { inputMode: ['json'] } },
+	},
+	{
+		displayName: 'Wait for Completion',
+		name: 'waitForCompletion',
+		type: 'boolean',
+		default: true,
+		description:
+			'Whether to wait until the result is there. Without waiting, the request ID is handed on at once, and Get Result fetches the result later.',
+	},
+	...downloadFields(DOWNLOAD_FILES),
+	optionsField([
+		'cancelOnStop',
+		'fileName',
+		'includeCost',
+		'maxConcurrency',
+		'maxImageSize',
+		'pollInterval',
+		'spendingLimit',
+		'timeout',
+	]),
+];
+
+export const runModel: Operation = {
+	fields,
+
+	async prepare(tools, itemIndex) {
+		const { context, random } = tools;
+		const options = new OptionsReader(context, itemIndex);
+		const limits = options.waitLimits(false);
+		const wait = readBoolean(context, itemIndex, 'waitForCompletion', 'Wait for Completion');
+		const download = wait ? readDownloadWish(context, itemIndex, DOWNLOAD_FILES, options) : undefined;
+		const { modelId, fields: inputFields, values } = await readInputs(tools, itemIndex);
+		const files = await openModelFiles(tools, itemIndex, values.files, options.numbers.maxImageSize);
+
+		const placeOrder = async (): Promise<JobOrder> => {
+			const input: JsonObject = { ...values.input, ...(await files.read()) };
+			const fingerprint = await fingerprintOf([modelId, input]);
+			const seed = seedIn(input) ?? drawSeedFor(inputFields, random);
+			return {
+				modelId,
+				input: seed === undefined ? input : { ...input, seed },
+				fingerprint,
+				...(seed === undefined ? {} : { seed }),
+				limits,
+			};
+		};
+		const work = purchaseWork(itemIndex, { modelId, wait, download, placeOrder, isAnyModel: true });
+		return files.areSent ? explainFileInput(work) : work;
+	},
+};
+
+interface ReadInputs {
+	modelId: string;
+	/** Empty when the inputs are sent as they are. */
+	fields: InputField[];
+	values: InputValues;
+}
+
+async function readInputs({ context, catalogue }: OperationTools, itemIndex: number): Promise<ReadInputs> {
+	const choice: unknown = context.getNodeParameter('modelId', itemIndex);
+	const mode = readChoice(context, itemIndex, 'inputMode', 'Specify Inputs', INPUT_MODES);
+	if (mode === 'json') {
+		const reference = readModelChoice(choice);
+		// What is sent as it is needs no schema, and does not fail for want of one.
+		const modelId = reference.kind === 'id' ? reference.modelId : (await catalogue.find(reference)).modelId;
+		const example = '{"prompt": "A lighthouse"}';
+		const input = readJsonObject(context, itemIndex, 'inputsJson', 'Inputs (JSON)', example);
+		return { modelId, fields: [], values: { input, files: [] } };
+	}
+	const { modelId, inputSchema, requiredInputs } = await findChosenModel(catalogue, choice);
+	const fields = readInputFields(inputSchema, requiredInputs);
+	return { modelId, fields, values: readInputValues(fields, readMapped(context, itemIndex, fields)) };
+}
+
+/** The values of the resource mapper; mapped automatically, they are the item's own under the names of the inputs. */
+function readMapped(context: IExecuteFunctions, itemIndex: number, fields: InputField[]): JsonObject {
+	const mapper: unknown = context.getNodeParameter('inputs', itemIndex, {});
+	if (!isJsonObject(mapper)) throw new FieldError('Inputs', 'must be filled in');
+	if (mapper.mappingMode === 'autoMapInputData') {
+		const json: JsonObject = context.getInputData()[itemIndex]?.json ?? {};
+		return Object.fromEntries(
+			fields.filter(({ name }) => Object.hasOwn(json, name)).map(({ name }) => [name, json[name]]),
+		);
+	}
+	return isJsonObject(mapper.value) ? mapper.value : {};
+}
+
+function seedIn({ seed }: JsonObject): number | undefined {
+	return typeof seed === 'number' ? seed : undefined;
+}
