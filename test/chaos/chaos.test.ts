@@ -82,7 +82,7 @@ async function open(seed: number, scenario: Scenario): Promise<Workbench> {
 
 /** The job's number in the items, from its prompt. */
 function itemOf(job: SandboxJob): number {
-	return Number(/item (\d+)\./.exec(job.input.prompt)?.[1]);
+	return Number(/item (\d+)\./.exec(String(job.input.prompt))?.[1]);
 }
 
 /** Everything that a person can find an id in: rows, errors, and n8n's log. */

@@ -1,7 +1,7 @@
 import { hashText, seededRandom } from './random';
 
 /** The calls that a fault can be put on. `output` is the download of a finished image. */
-export type CallKind = 'submit' | 'status' | 'result' | 'cancel' | 'model' | 'balance' | 'output';
+export type CallKind = 'submit' | 'status' | 'result' | 'cancel' | 'model' | 'models' | 'balance' | 'output';
 
 /**
  * What can go wrong with one call.

@@ -2,10 +2,27 @@ import { randomUUID } from 'node:crypto';
 
 import type { JobFault } from './faults';
 
-export interface JobInput {
-	image: string;
-	prompt: string;
-	[field: string]: unknown;
+/** What was submitted; what is in it depends on the model. */
+export type JobInput = Record<string, unknown>;
+
+/** By its prompt a test tells one job from another; not every model has one. */
+export function promptOf(input: JobInput | null | undefined): string {
+	return typeof input?.prompt === 'string' ? input.prompt : '';
+}
+
+/** One file that a job has made. */
+export interface MadeFile {
+	bytes: Buffer;
+	mimeType: string;
+	/** In its URL. */
+	name: string;
+}
+
+/** What comes out of a job: files, and whatever else its result says. */
+export interface Made {
+	files: MadeFile[];
+	/** The result's `output`, once it is known where the files are. */
+	outputOf(urls: string[]): Record<string, unknown>;
 }
 
 export type JobState = 'in_queue' | 'in_progress' | 'completed' | 'failed' | 'cancelled' | 'reticulating';
@@ -20,10 +37,12 @@ export interface SandboxJob {
 	endsAt: number;
 	cancelledAt?: number;
 	fault?: JobFault;
-	/** The finished pictures; a promise because they are made while the job runs. */
-	pictures: Promise<Buffer[]>;
-	/** Set when the pictures are there or could not be made. */
-	made: boolean;
+	/** A promise because it is made while the job runs. */
+	product: Promise<Made>;
+	/** Set when the product is there. */
+	made?: Made;
+	/** Set when it is there or could not be made. */
+	isOver: boolean;
 	makingError?: string;
 	costUsd: number;
 	looks: number;
@@ -57,21 +76,24 @@ export class JobStore {
 	readonly jobs = new Map<string, SandboxJob>();
 	readonly stats: SandboxStats = emptyStats();
 
-	add(job: Omit<SandboxJob, 'requestId' | 'looks' | 'statusLooks' | 'cancels' | 'made'>): SandboxJob {
+	add(
+		job: Omit<SandboxJob, 'requestId' | 'looks' | 'statusLooks' | 'cancels' | 'made' | 'isOver'>,
+	): SandboxJob {
 		const stored: SandboxJob = {
 			...job,
 			requestId: randomUUID(),
 			looks: 0,
 			statusLooks: 0,
 			cancels: 0,
-			made: false,
+			isOver: false,
 		};
-		stored.pictures.then(
-			() => {
-				stored.made = true;
+		stored.product.then(
+			(made) => {
+				stored.made = made;
+				stored.isOver = true;
 			},
 			(error: unknown) => {
-				stored.made = true;
+				stored.isOver = true;
 				stored.makingError = error instanceof Error ? error.message : String(error);
 			},
 		);
@@ -119,7 +141,7 @@ function isAlive(state: JobState): boolean {
 export function stateOf(job: SandboxJob, now = Date.now()): JobState {
 	if (job.cancelledAt !== undefined) return 'cancelled';
 	if (now < job.runsAt) return 'in_queue';
-	if (now < job.endsAt || !job.made) return 'in_progress';
+	if (now < job.endsAt || !job.isOver) return 'in_progress';
 	if (job.fault === 'cancelled') return 'cancelled';
 	if (job.fault === 'unknownStatus') return 'reticulating';
 	return job.fault === 'failed' || job.makingError !== undefined ? 'failed' : 'completed';

@@ -5,9 +5,10 @@ import fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest }
 import sharp from 'sharp';
 import { request as httpRequest } from 'undici';
 
-import { Faults, type CallKind, type CallRule, type FaultRule } from './faults';
-import inputSchema from './inputSchema.json';
-import { JobStore, stateOf, type JobInput, type SandboxJob } from './jobStore';
+import { CATALOGUE, costOf, MODEL_ID, withoutQuirks, type SandboxModel } from './catalogue';
+import { Faults, type CallKind, type CallRule, type FaultRule, type JobFault } from './faults';
+import { JobStore, promptOf, stateOf, type JobInput, type Made, type SandboxJob } from './jobStore';
+import { makeAudio, makeImage, makeVideo } from './media';
 import { seededRandom } from './random';
 import { paletteColors, renderScene } from './scene';
 
@@ -26,7 +27,8 @@ export interface SandboxOptions {
 	pictures?: 'scene' | 'plain';
 	/** Size of a plain picture; large ones are made up while they are sent. */
 	pictureBytes?: number;
-	costUsd?: number;
+	/** Of every request, instead of the catalogue's price; null reports none. */
+	costUsd?: number | null;
 	balanceUsd?: number;
 	/** Decides fault rates. */
 	seed?: number;
@@ -35,7 +37,7 @@ export interface SandboxOptions {
 type Duration = number | ((jobNumber: number, prompt: string) => number);
 
 export const SANDBOX_TOKEN = 'sandbox-token';
-export const MODEL_ID = 'ideogram/ideogram-v3/replace-background';
+export { MODEL_ID };
 
 /** As RunComfy recommends for inputs. */
 const MAX_INPUT_BYTES = 50_000_000;
@@ -125,10 +127,30 @@ export class Sandbox {
 	private addRoutes(): void {
 		const { app } = this;
 		const api = '/v1/requests/:requestId';
-		app.post(
-			`/v1/models/${MODEL_ID}`,
-			{ schema: { body: inputSchema } },
-			this.on('submit', (r) => this.submit(r)),
+		for (const model of CATALOGUE) {
+			app.post(
+				`/v1/models/${model.model_id}`,
+				{ schema: { body: withoutQuirks(model.input_schema) } },
+				this.on('submit', (r) => this.submit(model, r)),
+			);
+			app.get(
+				`/v1/models/${model.model_id}`,
+				this.on('model', () => ({ status: 200, body: catalogueEntry(model, true) })),
+			);
+		}
+		const unknownModel = () => error(404, 400001, 'Unknown model.');
+		app.get('/v1/models/*', this.on('model', unknownModel));
+		app.post('/v1/models/*', this.on('submit', unknownModel));
+		app.get(
+			'/v1/models',
+			this.on('models', (r) => listModels(r)),
+		);
+		app.get(
+			'/v1/models/categories',
+			this.on('models', () => ({
+				status: 200,
+				body: { categories: [...new Set(CATALOGUE.flatMap(({ categories }) => categories))].sort() },
+			})),
 		);
 		app.get(
 			`${api}/status`,
@@ -141,10 +163,6 @@ export class Sandbox {
 		app.post(
 			`${api}/cancel`,
 			this.on('cancel', (r) => this.cancel(r)),
-		);
-		app.get(
-			`/v1/models/${MODEL_ID}`,
-			this.on('model', () => ({ status: 200, body: catalogueEntry() })),
 		);
 		app.get(
 			'/prod/v2/balance',
@@ -169,7 +187,9 @@ export class Sandbox {
 		const { requestId, input, submittedAt, endsAt, deliveredAt, looks, statusLooks, cancels } = job;
 		return {
 			requestId,
-			prompt: input.prompt,
+			model: job.modelId,
+			input,
+			prompt: promptOf(input),
 			seed: input.seed,
 			state: stateOf(job),
 			submittedAt,
@@ -203,8 +223,8 @@ export class Sandbox {
 	private subjectOf(request: FastifyRequest) {
 		const { requestId } = (request.params ?? {}) as { requestId?: string };
 		const job = requestId === undefined ? undefined : this.store.jobs.get(requestId);
-		const prompt = job?.input.prompt ?? (request.body as JobInput | null | undefined)?.prompt;
-		return { ...(requestId === undefined ? {} : { requestId }), ...(prompt === undefined ? {} : { prompt }) };
+		const prompt = promptOf(job?.input ?? (request.body as JobInput | null | undefined));
+		return { ...(requestId === undefined ? {} : { requestId }), prompt };
 	}
 
 	private async answer(
@@ -283,25 +303,26 @@ export class Sandbox {
 		return reply;
 	}
 
-	private submit(request: FastifyRequest): Answer {
+	private submit(model: SandboxModel, request: FastifyRequest): Answer {
 		const input = request.body as JobInput;
-		const costUsd = this.options.costUsd ?? 0.06;
+		const prompt = promptOf(input);
+		const costUsd = this.options.costUsd ?? costOf(model, input);
 		if (this.balanceUsd < costUsd) return error(402, 400002, 'Insufficient balance.');
 		this.balanceUsd -= costUsd;
 		const number = this.jobCount++;
 		const now = Date.now();
 		const duration = (ms: Duration | undefined, otherwise: number) =>
-			typeof ms === 'function' ? ms(number, input.prompt) : (ms ?? otherwise);
+			typeof ms === 'function' ? ms(number, prompt) : (ms ?? otherwise);
 		const runsAt = now + duration(this.options.queueMs, 400);
-		const fault = this.faults.forJob(input.prompt);
+		const fault = this.faults.forJob(prompt);
 		const job = this.store.add({
-			modelId: MODEL_ID,
+			modelId: model.model_id,
 			input,
 			submittedAt: now,
 			runsAt,
 			endsAt: runsAt + duration(this.options.runMs, 800),
 			...(fault === undefined ? {} : { fault }),
-			pictures: this.makePictures(input, fault === 'manyImages' ? 3 : 1),
+			product: this.make(model, input, fault),
 			costUsd,
 		});
 		const base = `${this.url}/v1/requests/${job.requestId}`;
@@ -316,17 +337,50 @@ export class Sandbox {
 		};
 	}
 
-	private async makePictures(input: JobInput, count: number): Promise<Buffer[]> {
-		if (this.options.pictures === 'plain') return Array.from({ length: count }, () => Buffer.alloc(0));
-		const image = await fetchInput(input.image);
+	private async make(model: SandboxModel, input: JobInput, fault: JobFault | undefined): Promise<Made> {
+		if (fault === 'noUrl') return { files: [], outputOf: () => ({}) };
 		const seed = typeof input.seed === 'number' ? input.seed : 70159819;
+		const prompt = promptOf(input) || JSON.stringify(input).slice(0, 200);
+		const seconds = typeof input.duration === 'number' ? input.duration : 2;
+		switch (model.kind) {
+			case 'text':
+				return { files: [], outputOf: () => ({ text: 'A picture with lights in it.', image: null }) };
+			case 'audio':
+				return oneFile('audio', 'song.wav', 'audio/wav', makeAudio(prompt, seed, seconds));
+			case 'video':
+				return oneFile('video', 'film.mp4', 'video/mp4', await makeVideo(prompt, seed, seconds));
+			case 'image': {
+				const asked = typeof input.num_images === 'number' ? input.num_images : 1;
+				const images = await this.makeImages(model, input, prompt, seed, fault === 'manyImages' ? 3 : asked);
+				const name = model.model_id === MODEL_ID ? 'replaced-background' : 'image';
+				return {
+					files: images.map((bytes, i) => ({
+						bytes,
+						mimeType: 'image/png',
+						name: `${name}${i === 0 ? '' : `-${i + 1}`}.png`,
+					})),
+					outputOf: (urls) => ({ image: urls[0], ...(urls.length > 1 ? { images: urls } : {}) }),
+				};
+			}
+		}
+	}
+
+	/** A ready picture is marked by having no bytes: it is made up while it is sent. */
+	private async makeImages(
+		model: SandboxModel,
+		input: JobInput,
+		prompt: string,
+		seed: number,
+		count: number,
+	): Promise<Buffer[]> {
+		const numbers = Array.from({ length: count }, (_, i) => i);
+		if (this.options.pictures === 'plain') return numbers.map(() => Buffer.alloc(0));
+		if (model.model_id !== MODEL_ID) {
+			return await Promise.all(numbers.map(async (i) => await makeImage(prompt, seed + i)));
+		}
+		const image = await fetchInput(String(input.image));
 		const palette = paletteColors(input.color_palette);
-		const orders = Array.from({ length: count }, (_, i) => ({
-			image,
-			prompt: input.prompt,
-			seed: seed + i,
-			palette,
-		}));
+		const orders = numbers.map((i) => ({ image, prompt, seed: seed + i, palette }));
 		return await Promise.all(orders.map(renderScene));
 	}
 
@@ -363,7 +417,9 @@ export class Sandbox {
 		const base = { request_id: requestId, created_at: new Date(submittedAt).toISOString() };
 		const finished = { finished_at: new Date(endsAt).toISOString() };
 		const cost =
-			(request.query as { include_cost?: string }).include_cost === 'true' ? { cost: costUsd } : {};
+			(request.query as { include_cost?: string }).include_cost === 'true' && this.options.costUsd !== null
+				? { cost: costUsd }
+				: {};
 		if (state === 'completed') {
 			job.deliveredAt ??= Date.now();
 			return {
@@ -378,12 +434,8 @@ export class Sandbox {
 		return { status: 200, body: { ...base, status: state } };
 	}
 
-	private outputOf(job: SandboxJob): unknown {
-		if (job.fault === 'noUrl') return {};
-		const urls = Array.from({ length: job.fault === 'manyImages' ? 3 : 1 }, (_, i) => {
-			return `${this.url}/outputs/${job.requestId}/replaced-background${i === 0 ? '' : `-${i + 1}`}.png`;
-		});
-		return { image: urls[0], ...(urls.length > 1 ? { images: urls } : {}) };
+	private outputOf({ requestId, made }: SandboxJob): unknown {
+		return made?.outputOf(made.files.map(({ name }) => `${this.url}/outputs/${requestId}/${name}`));
 	}
 
 	private cancel(request: FastifyRequest): Answer {
@@ -408,10 +460,9 @@ export class Sandbox {
 		const { requestId, file } = request.params as { requestId: string; file: string };
 		const job = this.store.jobs.get(requestId);
 		if (!job) return await reply.code(404).send('Not found');
-		const index = Number(/-(\d+)\.png$/.exec(file)?.[1] ?? 1) - 1;
 		const fault = (request.query as { redirected?: string }).redirected
 			? undefined
-			: this.faults.forCall('output', { requestId, prompt: job.input.prompt });
+			: this.faults.forCall('output', { requestId, prompt: promptOf(job.input) });
 		const self = `${this.url}${request.url}`;
 		switch (fault?.kind) {
 			case 'redirectPrivate':
@@ -445,9 +496,9 @@ export class Sandbox {
 			default:
 				return await this.answer(reply, fault, () => ({ status: 500, body: 'unexpected' }));
 		}
-		const made = (await job.pictures.catch(() => []))[index];
+		const made = job.made?.files.find(({ name }) => name === file);
 		if (made === undefined) return await reply.code(404).send('Not found');
-		if (made.length > 0) return await reply.type('image/png').send(made);
+		if (made.bytes.length > 0) return await reply.type(made.mimeType).send(made.bytes);
 		const plain = await this.plainPicture;
 		const size = Math.max(this.options.pictureBytes ?? 0, plain.length);
 		return await reply
@@ -507,19 +558,38 @@ async function fetchInput(image: string): Promise<Buffer> {
 	return Buffer.concat(chunks);
 }
 
-function catalogueEntry() {
+function oneFile(kind: string, name: string, mimeType: string, bytes: Buffer): Made {
+	return { files: [{ bytes, mimeType, name }], outputOf: ([url]) => ({ [kind]: url }) };
+}
+
+function catalogueEntry({ input_schema: schema, ...entry }: SandboxModel, withSchema: boolean) {
 	return {
-		model_id: MODEL_ID,
-		display_name: 'Ideogram 3.0 | Replace Background',
-		description: 'Replace backgrounds with prompt-controlled scenes, keeping subjects intact.',
-		kind: 'image',
-		categories: ['image-to-image'],
-		base_price_usd: 0.06,
-		price_unit: 'image',
-		inputs: Object.keys(inputSchema.properties),
-		required_inputs: inputSchema.required,
-		input_schema: inputSchema,
+		...entry,
+		inputs: Object.keys(schema.properties),
+		required_inputs: schema.required ?? [],
+		...(withSchema ? { input_schema: schema } : {}),
 	};
+}
+
+const MAX_PAGE = 500;
+
+/** The catalogue, searched and paged as RunComfy's own clients do it. */
+function listModels(request: FastifyRequest): Answer {
+	const query = request.query as Record<string, string | undefined>;
+	const { search = '', category, kind } = query;
+	const limit = Math.min(Number(query.limit ?? 100), MAX_PAGE);
+	const offset = Number(query.offset ?? 0);
+	if (!(limit >= 1) || !(offset >= 0)) return error(422, 422001, 'limit or offset is out of range');
+	const found = CATALOGUE.filter(
+		({ model_id: id, display_name: name, description, categories, kind: itsKind }) =>
+			`${id} ${name} ${description}`.toLowerCase().includes(search.toLowerCase()) &&
+			(category === undefined || categories.includes(category)) &&
+			(kind === undefined || itsKind === kind),
+	);
+	const models = found
+		.slice(offset, offset + limit)
+		.map((model) => catalogueEntry(model, query.include_schema === 'true'));
+	return { status: 200, body: { models, total: found.length, limit, offset } };
 }
 
 /** A digest for comparing pictures in tests. */

@@ -24,6 +24,8 @@ export class FakeApi {
 	/** Every call, with the moment at which it was made. */
 	readonly calls: Array<{ at: number; method: string; path: string }> = [];
 	latencyMs = 0;
+	/** In USD, told to who asks for it; undefined while it is not known. */
+	costOf: (jobNumber: number) => number | undefined = () => undefined;
 	inFlight = 0;
 	mostInFlight = 0;
 	aliveMost = 0;
@@ -95,12 +97,18 @@ export class FakeApi {
 					: 'succeeded';
 		return ok({
 			status,
+			...(status === 'succeeded' && path.includes('include_cost') ? { cost: this.costOf(Number(id)) } : {}),
 			...(status === 'succeeded' ? { output: { image: `https://cdn.test/${id}.png` } } : {}),
 		});
 	}
 }
 
-export const LIMITS: WaitLimits = { timeoutMs: 600_000, pollIntervalMs: 1_000, includeCost: false };
+export const LIMITS: WaitLimits = {
+	timeoutMs: 600_000,
+	pollIntervalMs: 1_000,
+	includeCost: false,
+	needsFile: true,
+};
 
 export function order(itemIndex: number, limits: Partial<WaitLimits> = {}): JobOrder {
 	return {
@@ -128,7 +136,11 @@ export function makeRun(
 	const line = (message: string) => void log.push(message);
 	const { clock } = api;
 	const run = new Run({
-		client: new RunComfyClient('https://api.test', api.send, clock.now),
+		client: new RunComfyClient(
+			{ baseUrl: 'https://api.test', accountBaseUrl: 'https://account.test' },
+			api.send,
+			clock.now,
+		),
 		clock,
 		random: () => 0.5,
 		ledger: new Ledger(context, 0),

@@ -1,5 +1,5 @@
 import { outputFieldName, outputFileName } from '../../nodes/RunComfy/files/fileNames';
-import { imageTypeOf, inputImageTypeOf, looksLikeText } from '../../nodes/RunComfy/files/imageTypes';
+import { fileTypeOf, isInputType, looksLikeText } from '../../nodes/RunComfy/files/fileTypes';
 import { JobTimes } from '../../nodes/RunComfy/jobs/jobTimes';
 import { Ledger } from '../../nodes/RunComfy/jobs/ledger';
 import { backoffMs, FAULT_BACKOFF, nextPauseMs, RATE_BACKOFF } from '../../nodes/RunComfy/jobs/schedule';
@@ -125,28 +125,48 @@ describe('File names', () => {
 		['a\nb"c', 'https://cdn/x.png', 0, 'png', 'a_b_c.png'],
 		['...', 'https://cdn/x.png', 0, 'png', 'x.png'],
 		['Grüße 東京', 'https://cdn/x.png', 0, 'png', 'Grüße 東京.png'],
-	])('%j from %s (%i, %s) is %s', (wanted, url, index, extension, name) =>
-		expect(outputFileName(wanted, url, index, extension)).toBe(name),
+	])('%j from %s (%i, %s) is %s', (fileName, url, index, extension, name) =>
+		expect(outputFileName({ fileName, url, kind: 'image', index }, extension)).toBe(name),
 	);
 
 	it('has a field for each image', () =>
 		expect([0, 1, 2].map((i) => outputFieldName('data', i))).toEqual(['data', 'data_1', 'data_2']));
 });
 
-describe('imageTypeOf', () => {
+describe('fileTypeOf', () => {
 	const bytes = (text: string) => Buffer.from(text, 'latin1');
 	it.each([
-		['\x89PNG\r\n\x1a\nrest', 'image/png', true],
-		['\xff\xd8\xff\xe0rest', 'image/jpeg', true],
-		['RIFF\x10\x00\x00\x00WEBPVP8 ', 'image/webp', true],
-		['GIF89a......', 'image/gif', false],
-		['\x00\x00\x00\x20ftypavif', 'image/avif', false],
-		['RIFF\x10\x00\x00\x00WAVE', undefined, false],
-		['%PDF-1.7', undefined, false],
-		['', undefined, false],
-	])('%j', (text, mimeType, asInput) => {
-		expect(imageTypeOf(bytes(text))?.mimeType).toBe(mimeType);
-		expect(inputImageTypeOf(bytes(text)) !== undefined).toBe(asInput);
+		['\x89PNG\r\n\x1a\nrest', 'image/png', 'png', true],
+		['\xff\xd8\xff\xe0rest', 'image/jpeg', 'jpg', true],
+		['RIFF\x10\x00\x00\x00WEBPVP8 ', 'image/webp', 'webp', true],
+		['GIF89a......', 'image/gif', 'gif', false],
+		['\x00\x00\x00\x20ftypavif', 'image/avif', 'avif', false],
+		['\x00\x00\x00\x20ftypisom', 'video/mp4', 'mp4', true],
+		['\x00\x00\x00\x20ftypmp42', 'video/mp4', 'mp4', true],
+		['\x00\x00\x00\x20ftypqt  ', 'video/quicktime', 'mov', true],
+		['\x1a\x45\xdf\xa3....', 'video/webm', 'webm', true],
+		['RIFF\x10\x00\x00\x00AVI LIST', 'video/x-msvideo', 'avi', true],
+		['RIFF\x10\x00\x00\x00WAVEfmt ', 'audio/wav', 'wav', true],
+		['ID3\x04\x00', 'audio/mpeg', 'mp3', true],
+		['\xff\xfb\x90\x64', 'audio/mpeg', 'mp3', true],
+		['\xff\xf1\x50\x80', 'audio/aac', 'aac', true],
+		['OggS\x00\x02', 'audio/ogg', 'ogg', true],
+		['fLaC\x00', 'audio/flac', 'flac', true],
+		['\x00\x00\x00\x20ftypM4A ', 'audio/mp4', 'm4a', true],
+	])('%j is %s', (text, mimeType, extension, asInput) => {
+		const type = fileTypeOf(bytes(text));
+		expect(type).toMatchObject({ mimeType, extension });
+		expect(type && isInputType(type, type.kind)).toBe(asInput);
+	});
+
+	it.each(['RIFF\x10\x00\x00\x00ACON', '%PDF-1.7', '\x7fELF\x02', '\x00\x00\x00\x20ftypheic', ''])(
+		'%j is nothing that it knows',
+		(text) => expect(fileTypeOf(bytes(text))).toBeUndefined(),
+	);
+
+	it('takes no video for an image', () => {
+		const video = fileTypeOf(bytes('\x00\x00\x00\x20ftypisom'));
+		expect(video && isInputType(video, 'image')).toBe(false);
 	});
 
 	it('tells a web page or another text from binary rubbish', () => {

@@ -140,8 +140,19 @@ describe('readOutput and readResult', () => {
 		expect(read).toEqual({
 			images,
 			videos,
+			audios: [],
+			...(output === null ? {} : { output }),
 			...(images[0] === undefined ? {} : { image: images[0] }),
 			...(videos[0] === undefined ? {} : { video: videos[0] }),
+		});
+	});
+
+	it('reads audio, and keeps what it does not know as it is', () => {
+		const output = { audio: 'https://a/1.wav', audios: ['https://a/2.wav'], lyrics: 'la', timings: [1, 2] };
+		expect(readOutput(output)).toMatchObject({
+			audio: 'https://a/1.wav',
+			audios: ['https://a/1.wav', 'https://a/2.wav'],
+			output,
 		});
 	});
 
@@ -158,6 +169,7 @@ describe('readOutput and readResult', () => {
 			finishedAt: 'b',
 		});
 		expect(Object.keys(readResult('r1', { cost: '0.06', created_at: 7 })).sort()).toEqual([
+			'audios',
 			'images',
 			'requestId',
 			'videos',

@@ -45,7 +45,11 @@ describe('The client over a real local HTTP server', () => {
 	});
 	beforeEach(() => {
 		sandbox.reset();
-		client = new RunComfyClient(sandbox.url, send, Date.now, { submitMs: 500, lookMs: 300, cancelMs: 300 });
+		client = new RunComfyClient({ baseUrl: sandbox.url, accountBaseUrl: sandbox.url }, send, Date.now, {
+			submitMs: 500,
+			lookMs: 300,
+			cancelMs: 300,
+		});
 	});
 	afterAll(async () => await sandbox.close());
 
@@ -95,7 +99,11 @@ describe('The client over a real local HTTP server', () => {
 	});
 
 	it('knows that a submit without a server was not sent', async () => {
-		const nowhere = new RunComfyClient('http://127.0.0.1:1', send, Date.now);
+		const nowhere = new RunComfyClient(
+			{ baseUrl: 'http://127.0.0.1:1', accountBaseUrl: 'http://127.0.0.1:1' },
+			send,
+			Date.now,
+		);
 		expect(await nowhere.submit(MODEL_ID, INPUT)).toMatchObject({ kind: 'unreachable' });
 		expect(await nowhere.getStatus('x')).toMatchObject({ kind: 'again' });
 	});

@@ -10,6 +10,8 @@ import { RunComfyError, type Problem } from '../api/problems';
 
 /** The unit in which one request is one piece; what other units come to is known only afterwards. */
 const PER_REQUEST = 'request';
+/** Units of which a request makes one at least. */
+const AT_LEAST_ONE = new Set([PER_REQUEST, 'image', 'output']);
 
 interface Tariff {
 	/** What one more request is expected to cost; undefined until that is known. */
@@ -64,22 +66,23 @@ export class Purse {
 	/**
 	 * Checks a whole run at once.
 	 * @param modelIds of all items that will be bought.
-	 * @returns what is wrong, or undefined when the limit pays for all of them or that cannot be known.
+	 * @returns what is wrong, or undefined when the limit may pay for all of them.
 	 */
 	findFault(modelIds: string[]): Problem | undefined {
 		let sum = 0;
 		let affordable = 0;
+		let isExact = true;
 		for (const modelId of modelIds) {
-			const usd = this.tariffs.get(modelId)?.usd;
-			if (usd === undefined) return undefined;
-			sum += usd;
+			const { usd = 0, unit = '' } = this.prices.get(modelId) ?? {};
+			isExact &&= unit === PER_REQUEST;
+			if (AT_LEAST_ONE.has(unit)) sum += usd;
 			if (sum <= this.limitUsd + TOLERANCE_USD) affordable++;
 		}
 		if (sum <= this.limitUsd + TOLERANCE_USD) return undefined;
 		return {
 			kind: 'refused',
-			message: `Nothing was submitted: ${modelIds.length} ${modelIds.length === 1 ? 'item costs' : 'items cost'} about ${dollars(sum)}, more than the Spending Limit of ${dollars(this.limitUsd)}`,
-			advice: `The limit pays for ${affordable} of them. Raise “Spending Limit (USD)”, or send fewer items. To run as many as the limit pays for, set “On Error” of this node to “Continue”.`,
+			message: `Nothing was submitted: ${modelIds.length} ${modelIds.length === 1 ? 'item costs' : 'items cost'} ${isExact ? 'about' : 'at least'} ${dollars(sum)}, more than the Spending Limit of ${dollars(this.limitUsd)}`,
+			advice: `The limit pays for ${isExact ? '' : 'at most '}${affordable} of them. Raise “Spending Limit (USD)”, or send fewer items. To run as many as the limit pays for, set “On Error” of this node to “Continue”.`,
 		};
 	}
 

@@ -91,7 +91,7 @@ function readField(name: string, property: JsonObject, required: boolean): Input
 		...bounds,
 		...(fallback === undefined || fallback === null ? {} : { default: fallback }),
 	};
-	const file = fileFormatOf(rules);
+	const file = fileFormatOf(rules) ?? sampleFileOf(rules, fallback);
 	if (file !== undefined) {
 		const fileRules = readFileRules(property);
 		return {
@@ -154,6 +154,19 @@ function fileFormatOf(rules: JsonObject): { kind: string; isList: boolean } | un
 	const [, kind, plural] = own ?? inItems ?? [];
 	if (kind === undefined) return undefined;
 	return { kind, isList: isArray || (plural !== undefined && typeOf(rules) !== 'string') };
+}
+
+/** Some file inputs have no format; their default, a sample file, tells. [assumed] */
+const SAMPLE_FILES: ReadonlyArray<readonly [RegExp, string]> = [
+	[/^https?:\/\/.+\.(png|jpe?g|webp)$/i, 'image'],
+	[/^https?:\/\/.+\.(mp4|mov|webm)$/i, 'video'],
+	[/^https?:\/\/.+\.(mp3|wav|ogg|flac|m4a)$/i, 'audio'],
+];
+
+function sampleFileOf(rules: JsonObject, fallback: unknown): { kind: string; isList: boolean } | undefined {
+	if (typeOf(rules) !== 'string' || typeof fallback !== 'string') return undefined;
+	const [, kind] = SAMPLE_FILES.find(([pattern]) => pattern.test(fallback)) ?? [];
+	return kind === undefined ? undefined : { kind, isList: false };
 }
 
 function choicesOf(rules: JsonObject): Choice[] | undefined {
