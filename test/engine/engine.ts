@@ -8,6 +8,7 @@ import {
 	BinaryDataService,
 	ExecutionLifecycleHooks,
 	ExternalSecretsProxy,
+	LoadOptionsContext,
 	WorkflowExecute,
 } from 'n8n-core';
 import {
@@ -18,6 +19,7 @@ import {
 	type IConnections,
 	type ICredentialDataDecryptedObject,
 	type ICredentialType,
+	type ILoadOptionsFunctions,
 	type IHttpRequestOptions,
 	type INode,
 	type INodeExecutionData,
@@ -167,6 +169,14 @@ export class Engine {
 
 	async run(definition: EngineWorkflow): Promise<IRun> {
 		return await this.start(definition).done;
+	}
+
+	/** What n8n hands to a list of the editor, for a node with these parameters. */
+	editorContext(definition: EngineWorkflow, node: INode): ILoadOptionsFunctions {
+		const workflow = new Workflow({ ...definition, active: false, nodeTypes: this.nodeTypes() });
+		const additionalData = this.additionalData('editor', definition);
+		additionalData.currentNodeParameters = node.parameters;
+		return new LoadOptionsContext(workflow, node, additionalData, '');
 	}
 
 	/** The stored bytes of a file. */

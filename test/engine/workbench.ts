@@ -1,4 +1,4 @@
-import type { INode, INodeExecutionData, IRun } from 'n8n-workflow';
+import type { ILoadOptionsFunctions, INode, INodeExecutionData, IRun } from 'n8n-workflow';
 
 import { RunComfyApi } from '../../credentials/RunComfyApi.credentials';
 import { executeRunComfy } from '../../nodes/RunComfy/execute';
@@ -63,7 +63,12 @@ export class Workbench {
 				[RUNCOMFY_TYPE]: nodeWith(options.runtime, tries),
 			},
 			credentialType: new RunComfyApi(),
-			credential: { apiToken: SANDBOX_TOKEN, baseUrl: sandbox.url, ...options.credential },
+			credential: {
+				apiToken: SANDBOX_TOKEN,
+				baseUrl: sandbox.url,
+				accountBaseUrl: sandbox.url,
+				...options.credential,
+			},
 			log: (level, message) => log.push({ level, message }),
 			...(options.binaryMode === undefined ? {} : { binaryMode: options.binaryMode }),
 		});
@@ -118,12 +123,15 @@ export class Workbench {
 			imageUrl: IMAGE_URL,
 			prompt: 'A beach',
 		};
-		const isRequest = parameters.resource === 'request';
+		const { resource = 'image' } = parameters;
 		const runComfy = node('RunComfy', RUNCOMFY_TYPE, {
 			parameters: {
-				...(isRequest ? {} : imageFields),
+				...(resource === 'image' ? imageFields : {}),
 				...parameters,
-				options: { ...(isRequest ? {} : FAST), ...(parameters.options as object | undefined) },
+				options: {
+					...(resource === 'image' || resource === 'model' ? FAST : {}),
+					...(parameters.options as object | undefined),
+				},
 			} as INode['parameters'],
 			credentials: { runComfyApi: { id: '1', name: 'RunComfy' } },
 			...this.options.settings,
@@ -144,6 +152,14 @@ export class Workbench {
 				RunComfy: { main: [to('Loop')] },
 			},
 		};
+	}
+
+	/** What n8n hands to a list of the editor, for the node with these parameters. */
+	editorContext(parameters: Record<string, unknown>): ILoadOptionsFunctions {
+		const definition = this.workflow(parameters);
+		const node = definition.nodes.find(({ name }) => name === 'RunComfy');
+		if (node === undefined) throw new Error('No node');
+		return this.engine.editorContext(definition, node);
 	}
 
 	start(parameters: Record<string, unknown> = {}, settings: Partial<INode> = {}): EngineExecution {

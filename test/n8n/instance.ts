@@ -181,7 +181,7 @@ export class N8nInstance {
 	}
 
 	async createCredential(apiToken: string, baseUrl: string): Promise<{ id: string; name: string }> {
-		const credential = { name: 'RunComfy', type: 'runComfyApi', data: { apiToken, baseUrl } };
+		const credential = { name: 'RunComfy', type: 'runComfyApi', data: credentialData(apiToken, baseUrl) };
 		const { data } = await this.rest('POST', '/credentials', credential);
 		return { id: String(data.id), name: 'RunComfy' };
 	}
@@ -190,7 +190,12 @@ export class N8nInstance {
 	async testCredential(apiToken: string, baseUrl: string): Promise<{ status: string; message: string }> {
 		// Older versions test only what has been saved.
 		const { id } = await this.createCredential(apiToken, baseUrl);
-		const credentials = { id, name: 'RunComfy', type: 'runComfyApi', data: { apiToken, baseUrl } };
+		const credentials = {
+			id,
+			name: 'RunComfy',
+			type: 'runComfyApi',
+			data: credentialData(apiToken, baseUrl),
+		};
 		const { data } = await this.rest('POST', '/credentials/test', { credentials });
 		return { status: String(data.status), message: String(data.message) };
 	}
@@ -245,6 +250,12 @@ export class N8nInstance {
 	async run(workflow: WorkflowDefinition): Promise<StoredExecution> {
 		return await this.finished(await this.execute(await this.createWorkflow(workflow)));
 	}
+}
+
+/** The sandbox answers for the account as well; RunComfy does so at the other, default address. */
+function credentialData(apiToken: string, baseUrl: string) {
+	const { hostname, origin } = new URL(baseUrl);
+	return { apiToken, baseUrl, ...(hostname === '127.0.0.1' ? { accountBaseUrl: origin } : {}) };
 }
 
 /** n8n behaves differently when it believes to be under test itself. */

@@ -63,6 +63,8 @@ export interface SandboxStats {
 	cancels: number;
 	cancelled: number;
 	downloads: number;
+	/** Questions for one model of the catalogue. */
+	modelLooks: number;
 	/** Downloads to which somebody sent the token: must stay 0. */
 	tokensAtOutputs: number;
 	/** Calls with a missing or wrong token. */
@@ -126,6 +128,7 @@ function emptyStats(): SandboxStats {
 		cancels: 0,
 		cancelled: 0,
 		downloads: 0,
+		modelLooks: 0,
 		tokensAtOutputs: 0,
 		refusedTokens: 0,
 		mostJobsAtOnce: 0,

@@ -212,6 +212,7 @@ export class Sandbox {
 					return await send(reply, error(401, 400004, 'The API token is invalid, expired or revoked.'));
 				}
 				if (kind === 'submit') this.stats.submits++;
+				if (kind === 'model') this.stats.modelLooks++;
 				const fault = this.faults.forCall(kind, this.subjectOf(request));
 				return await this.answer(reply, fault, () => handler(request));
 			} finally {

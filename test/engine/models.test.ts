@@ -1,0 +1,515 @@
+import type { ILoadOptionsFunctions } from 'n8n-workflow';
+
+import { editorLists } from '../../nodes/RunComfy/editorLists';
+import {
+	CATALOGUE,
+	IMAGE_EDIT,
+	IMAGE_TO_TEXT,
+	IMAGE_TO_VIDEO,
+	QUIRKS,
+	TEXT_TO_AUDIO,
+	TEXT_TO_IMAGE,
+} from '../sandbox/catalogue';
+import { makeImage } from '../sandbox/media';
+import { failure, items, rows, Workbench, type WorkbenchOptions } from './workbench';
+
+const byId = (value: string) => ({ __rl: true, mode: 'id', value });
+const mapped = (value: Record<string, unknown>, mappingMode = 'defineBelow') => ({
+	mappingMode,
+	value,
+	matchingColumns: [],
+	schema: [],
+	attemptToConvertTypes: false,
+	convertFieldsToString: false,
+});
+const runOf = (modelId: string, inputs: Record<string, unknown>, more: Record<string, unknown> = {}) => ({
+	resource: 'model',
+	operation: 'run',
+	modelId: byId(modelId),
+	inputs: mapped(inputs),
+	...more,
+});
+
+describe('Any model on n8n’s engine', () => {
+	let bench: Workbench;
+	const open = async (options: WorkbenchOptions = {}) => (bench = await Workbench.open(options));
+
+	afterEach(async () => await bench.close());
+
+	it('makes an image of words: checked, converted, and with a seed of its own', async () => {
+		await open();
+		const run = await bench.run(
+			runOf(TEXT_TO_IMAGE, {
+				prompt: 'A lighthouse',
+				guidance_scale: '3.5',
+				image_size: 'square',
+				output_format: '',
+			}),
+		);
+		const [row] = rows(run);
+		const [job] = bench.sandbox.jobs;
+		const seed = job?.input.seed;
+		expect(job).toMatchObject({ modelId: TEXT_TO_IMAGE });
+		expect(job?.input).toEqual({ prompt: 'A lighthouse', guidance_scale: 3.5, image_size: 'square', seed });
+		expect(typeof seed).toBe('number');
+		const url = `${bench.sandbox.url}/outputs/${job?.requestId}/image.png`;
+		expect(row?.json).toMatchObject({
+			requestId: job?.requestId,
+			status: 'succeeded',
+			url,
+			image: url,
+			images: [url],
+			videos: [],
+			audios: [],
+			seed,
+			cost: 0.02,
+			output: { image: url },
+		});
+		expect(row?.pairedItem).toEqual({ item: 0 });
+	});
+
+	it('makes a film of a file of the item, and downloads it as what it is', async () => {
+		const picture = await makeImage('A boat', 1, 64, 64);
+		await open({
+			sandbox: { pictures: 'scene' },
+			items: [{ json: {}, binary: { photo: { mimeType: 'image/png', data: picture.toString('base64') } } }],
+		});
+		const run = await bench.run(
+			runOf(
+				IMAGE_TO_VIDEO,
+				{ prompt: 'It sails', image: 'photo', generate_audio: false },
+				{ downloadFiles: true, options: { fileName: 'boat' } },
+			),
+		);
+		const [row] = rows(run);
+		expect(bench.sandbox.jobs[0]?.input).toEqual({
+			prompt: 'It sails',
+			generate_audio: false,
+			image: `data:image/png;base64,${picture.toString('base64')}`,
+		});
+		expect(row?.json).toMatchObject({ video: row?.json.url, images: [], videos: [row?.json.url], cost: 0.6 });
+		expect(row?.binary?.data).toMatchObject({
+			fileName: 'boat.mp4',
+			mimeType: 'video/mp4',
+			fileExtension: 'mp4',
+		});
+		if (row === undefined) throw new Error('No row');
+		const film = await bench.engine.readBinary(row, 'data');
+		expect(film.toString('latin1', 4, 8)).toBe('ftyp');
+	});
+
+	it('makes audio, as RunComfy names no price for it', async () => {
+		await open();
+		const [row] = rows(
+			await bench.run(runOf(TEXT_TO_AUDIO, { tags: 'calm piano', duration: 1 }, { downloadFiles: true })),
+		);
+		expect(row?.json).toMatchObject({ audio: row?.json.url, audios: [row?.json.url] });
+		expect(row?.binary?.data).toMatchObject({ fileName: 'song.wav', mimeType: 'audio/wav' });
+	});
+
+	it('hands on what a model says that makes no file', async () => {
+		await open();
+		const [row] = rows(
+			await bench.run(runOf(IMAGE_TO_TEXT, { image: 'https://example.com/a.png' }, { downloadFiles: true })),
+		);
+		expect(row?.json).toMatchObject({ images: [], output: { text: 'A picture with lights in it.' } });
+		expect(row?.json).not.toHaveProperty('url');
+		expect(row?.binary).toBeUndefined();
+	});
+
+	it('takes several files of the item and several addresses at once', async () => {
+		const picture = (await makeImage('x', 1, 32, 32)).toString('base64');
+		await open({
+			items: [
+				{
+					json: {},
+					binary: {
+						a: { mimeType: 'image/png', data: picture },
+						b: { mimeType: 'image/png', data: picture },
+					},
+				},
+			],
+		});
+		await bench.run(runOf(IMAGE_EDIT, { prompt: 'Join them', image: 'a, https://example.com/c.png\nb' }));
+		const { image } = bench.sandbox.jobs[0]?.input ?? {};
+		expect(image).toEqual([
+			`data:image/png;base64,${picture}`,
+			'https://example.com/c.png',
+			`data:image/png;base64,${picture}`,
+		]);
+	});
+
+	it('maps the item’s own fields when it is told to, and leaves out the rest', async () => {
+		await open({ items: [{ json: { prompt: 'From the item', image_size: 'square_hd', customer: 7 } }] });
+		await bench.run({ ...runOf(TEXT_TO_IMAGE, {}), inputs: mapped({}, 'autoMapInputData') });
+		expect(bench.sandbox.jobs[0]?.input).toMatchObject({ prompt: 'From the item', image_size: 'square_hd' });
+		expect(bench.sandbox.jobs[0]?.input).not.toHaveProperty('customer');
+	});
+
+	it('lets nothing stand in the way of what it does not understand', async () => {
+		await open();
+		const inputs = {
+			prompt: 'x',
+			style: { palette: ['a'] },
+			mystery: 'm',
+			safety_tolerance: 3,
+			strength: 0.5,
+			publish_at: '2026-01-01T00:00:00Z',
+		};
+		await bench.run(runOf(QUIRKS, inputs));
+		expect(bench.sandbox.jobs[0]?.input).toEqual({ ...inputs });
+	});
+
+	it('sends JSON exactly as it is written, and asks for no schema', async () => {
+		await open();
+		bench.sandbox.faults.add({ on: 'model', kind: 'serverError' });
+		await bench.run({
+			...runOf(TEXT_TO_IMAGE, {}),
+			inputMode: 'json',
+			inputsJson: '{"prompt": "A raw one", "brand_new": {"deep": [1]}}',
+		});
+		expect(bench.sandbox.jobs[0]?.input).toEqual({ prompt: 'A raw one', brand_new: { deep: [1] } });
+	});
+
+	it.each([
+		['the address of its page', 'https://www.runcomfy.com/models/blackforestlabs/flux-2-flash/api'],
+		['an address that is its id', `https://www.runcomfy.com/models/${TEXT_TO_IMAGE}`],
+	])('finds a model by %s', async (_, value) => {
+		await open();
+		await bench.run({ ...runOf('', { prompt: 'x' }), modelId: { __rl: true, mode: 'url', value } });
+		expect(bench.sandbox.jobs[0]?.modelId).toBe(TEXT_TO_IMAGE);
+	});
+
+	it('asks once for the schema of a model, however many items there are, and runs them together', async () => {
+		await open({ items: items(12), sandbox: { runMs: 300 } });
+		bench.sandbox.faults.add({ on: 'model', kind: 'serverError', times: 1 });
+		const run = await bench.run(runOf(TEXT_TO_IMAGE, { prompt: 'x' }, { options: { maxConcurrency: 12 } }));
+		expect(rows(run)).toHaveLength(12);
+		expect(bench.sandbox.stats.mostJobsAtOnce).toBe(12);
+		expect(bench.sandbox.stats.modelLooks).toBe(2);
+	});
+
+	it.each<[string, Record<string, unknown>, string]>([
+		['an empty input', { inputs: mapped({ prompt: ' ' }) }, '“Inputs → Prompt” must not be empty'],
+		[
+			'a number out of bounds',
+			{ inputs: mapped({ prompt: 'x', guidance_scale: 21 }) },
+			'“Inputs → Guidance Scale” must be a number from 0 to 20',
+		],
+		[
+			'no such choice',
+			{ inputs: mapped({ prompt: 'x', image_size: 'huge' }) },
+			'“Inputs → Image Size” must be one of',
+		],
+		['no model', { modelId: byId('={{ "" }}') }, '“Model” must not be empty'],
+		[
+			'nonsense for a model',
+			{ modelId: byId('../../requests') },
+			'“Model” is neither the ID of a model nor the address of its page',
+		],
+		['an unknown model', { modelId: byId('nobody/has/this') }, 'RunComfy has no model “nobody/has/this”'],
+		['broken JSON', { inputMode: 'json', inputsJson: '{"prompt"' }, '“Inputs (JSON)” must be a JSON object'],
+	])('refuses %s before anything is paid', async (_, more, message) => {
+		await open({ items: items(3) });
+		const run = await bench.run(runOf(TEXT_TO_IMAGE, { prompt: 'x' }, more));
+		expect(failure(run).message).toContain(message);
+		expect(bench.sandbox.stats.submits).toBe(0);
+	});
+
+	it.each<[string, string, string]>([
+		[
+			'an address in a private network',
+			'https://10.0.0.1/a.png',
+			'“Inputs → Image” points to this computer or a private network',
+		],
+		['an address without https', 'ftp://example.com/a.png', '“Inputs → Image” must begin with https://'],
+		['a file that is not there', 'photo', '“Inputs → Image” names no file of this item (“photo”)'],
+		[
+			'half an address',
+			'example.com/a.png',
+			'“Inputs → Image” is neither a web address that begins with https:// nor the name of an input file',
+		],
+		[
+			'a file of another kind',
+			'text',
+			'“Inputs → Image” points to a file that is not a JPEG, PNG or WebP image (“text”)',
+		],
+	])('refuses %s for a file', async (_, image, message) => {
+		await open({
+			items: [
+				{
+					json: {},
+					binary: { text: { mimeType: 'text/plain', data: Buffer.from('hello').toString('base64') } },
+				},
+			],
+		});
+		expect(failure(await bench.run(runOf(IMAGE_TO_VIDEO, { prompt: 'x', image }))).message).toContain(
+			message,
+		);
+		expect(bench.sandbox.stats.submits).toBe(0);
+	});
+
+	it('refuses a file that is larger than the model takes', async () => {
+		const large = Buffer.concat([await makeImage('x', 1, 32, 32), Buffer.alloc(31_000_000)]);
+		await open({
+			items: [{ json: {}, binary: { data: { mimeType: 'image/png', data: large.toString('base64') } } }],
+		});
+		const run = await bench.run(runOf(IMAGE_EDIT, { prompt: 'x', image: 'data' }));
+		expect(failure(run).message).toContain(
+			'points to a file that the model does not take (“data”): File size must be less than 30 MB.',
+		);
+	});
+
+	it('never pays twice: Retry On Fail takes up what was bought', async () => {
+		await open({ items: items(4), settings: { retryOnFail: true, maxTries: 3, waitBetweenTries: 0 } });
+		bench.sandbox.faults.add({ on: 'output', kind: 'webPage', times: 1 });
+		const run = await bench.run(
+			runOf(TEXT_TO_IMAGE, { prompt: '={{ "number " + $json.n }}' }, { downloadFiles: true }),
+		);
+		expect(rows(run)).toHaveLength(4);
+		expect(bench.sandbox.stats).toMatchObject({ submits: 4, accepted: 4 });
+	});
+
+	it('stops: what is queued is cancelled, and nothing more is asked', async () => {
+		await open({ items: items(5), sandbox: { queueMs: 60_000 } });
+		const execution = bench.start(runOf(TEXT_TO_IMAGE, { prompt: 'x' }));
+		await bench.until('all are submitted', () => bench.sandbox.stats.accepted === 5);
+		await bench.stop(execution);
+		expect(bench.sandbox.stats.cancelled).toBe(5);
+	});
+
+	it('stops while it reads the model, before anything is bought', async () => {
+		await open();
+		bench.sandbox.faults.add({ on: 'model', kind: 'hangBefore' });
+		const execution = bench.start(runOf(TEXT_TO_IMAGE, { prompt: 'x' }));
+		await bench.until('it asks', () => bench.sandbox.stats.modelLooks > 0);
+		expect(await bench.stop(execution)).toBeLessThan(1_000);
+		expect(bench.sandbox.stats.submits).toBe(0);
+	});
+
+	it('resumes with Get Result, files of every kind included', async () => {
+		await open();
+		await bench.run(runOf(TEXT_TO_AUDIO, { tags: 'rain' }, { waitForCompletion: false }));
+		const requestId = bench.sandbox.jobs[0]?.requestId;
+		const [row] = rows(
+			await bench.run({ resource: 'request', operation: 'getResult', requestId, downloadImages: true }),
+		);
+		expect(row?.json).toMatchObject({ requestId, audio: expect.stringContaining('song.wav') as string });
+		expect(row?.binary?.data?.mimeType).toBe('audio/wav');
+	});
+});
+
+describe('The spending limit on n8n’s engine', () => {
+	let bench: Workbench;
+	const open = async (options: WorkbenchOptions = {}) =>
+		(bench = await Workbench.open({ items: items(5), ...options }));
+	const limited = (modelId: string, spendingLimit: number, more = {}) =>
+		runOf(modelId, modelId === TEXT_TO_AUDIO ? { tags: 'x' } : { prompt: 'x' }, {
+			options: { spendingLimit, ...more },
+		});
+
+	afterEach(async () => await bench.close());
+
+	it('submits nothing when it does not pay for all items', async () => {
+		await open();
+		const run = await bench.run(limited(TEXT_TO_IMAGE, 0.09));
+		expect(failure(run)).toMatchObject({
+			message: 'Nothing was submitted: 5 items cost about $0.10, more than the Spending Limit of $0.09',
+			description: expect.stringContaining('The limit pays for 4 of them.') as string,
+		});
+		expect(bench.sandbox.stats.submits).toBe(0);
+	});
+
+	it('runs as many as it pays for when items may fail one by one', async () => {
+		await open({ settings: { onError: 'continueErrorOutput' } });
+		const run = await bench.run(limited(TEXT_TO_IMAGE, 0.09));
+		expect(rows(run)).toHaveLength(4);
+		const [refused] = rows(run, 'RunComfy', 1);
+		expect(String(refused?.json.error)).toContain('the Spending Limit of $0.09 does not pay for it');
+		expect(bench.sandbox.stats.accepted).toBe(4);
+	});
+
+	it('lets all through when it pays for them, and says what was spent', async () => {
+		await open();
+		const run = await bench.run(limited(TEXT_TO_IMAGE, 0.1, { includeCost: false }));
+		expect(rows(run)).toHaveLength(5);
+		const report = 'Spent $0.10 on 5 requests, of a Spending Limit of $0.10.';
+		expect(bench.log.map(({ message }) => message)).toContain(`RunComfy: ${report}`);
+		const [turn] = run.data.resultData.runData.RunComfy ?? [];
+		expect(turn?.hints).toEqual([{ message: report, type: 'info', location: 'outputPane' }]);
+	});
+
+	it('sends one item first where no price is known, and says so', async () => {
+		await open({ settings: { onError: 'continueErrorOutput' } });
+		const run = await bench.run(limited(TEXT_TO_AUDIO, 0.15));
+		expect(rows(run)).toHaveLength(2);
+		expect(bench.sandbox.stats.mostJobsAtOnce).toBe(1);
+		const [turn] = run.data.resultData.runData.RunComfy ?? [];
+		expect(turn?.hints?.[0]?.message).toContain('cannot be kept beforehand');
+	});
+
+	it('guards Replace Background too, whose price is for an image', async () => {
+		await open();
+		const run = await bench.run({ options: { spendingLimit: 0.2 } });
+		expect(failure(run).message).toBe(
+			'Nothing was submitted: 5 items cost at least $0.30, more than the Spending Limit of $0.20',
+		);
+		expect(bench.sandbox.stats.submits).toBe(0);
+	});
+
+	it.each([[0], ['much']])('refuses %j for a limit', async (spendingLimit) => {
+		await open();
+		const run = await bench.run({ options: { spendingLimit } });
+		expect(failure(run).message).toBe('“Spending Limit (USD)” must be a number from 0.01 to 100000');
+	});
+});
+
+describe('The free operations', () => {
+	let bench: Workbench;
+
+	beforeEach(async () => (bench = await Workbench.open({ items: items(1) })));
+	afterEach(async () => await bench.close());
+
+	it('Get tells what a model takes and costs', async () => {
+		const [row] = rows(
+			await bench.run({ resource: 'model', operation: 'get', modelId: byId(TEXT_TO_IMAGE) }),
+		);
+		expect(row?.json).toMatchObject({
+			modelId: TEXT_TO_IMAGE,
+			displayName: 'FLUX 2 Flash | Text to Image',
+			kind: 'image',
+			categories: ['text-to-image'],
+			priceUsd: 0.02,
+			priceUnit: 'request',
+		});
+		expect(row?.json.inputs).toContainEqual(
+			expect.objectContaining({ name: 'guidance_scale', kind: 'number', minimum: 0, maximum: 20 }),
+		);
+		expect(row?.json.inputSchema).toHaveProperty('properties.prompt');
+	});
+
+	it.each<[string, Record<string, unknown>, number]>([
+		['all', { returnAll: true }, CATALOGUE.length],
+		['as many as asked for', { returnAll: false, limit: 3 }, 3],
+		['what is searched', { returnAll: true, filters: { search: 'seedance' } }, 2],
+		['one category', { returnAll: true, filters: { category: 'text-to-image' } }, 3],
+	])('Get Many lists %s', async (_, parameters, count) => {
+		const run = await bench.run({ resource: 'model', operation: 'getMany', ...parameters });
+		expect(rows(run)).toHaveLength(count);
+		expect(rows(run).every(({ pairedItem }) => JSON.stringify(pairedItem) === '{"item":0}')).toBe(true);
+		expect(rows(run)[0]?.json).not.toHaveProperty('inputSchema');
+	});
+
+	it('Get Balance asks the account’s own host', async () => {
+		const [row] = rows(await bench.run({ resource: 'account', operation: 'getBalance' }));
+		expect(row?.json).toEqual({ balance: 100, currency: 'USD' });
+	});
+
+	it('Get Balance says what is wrong', async () => {
+		bench.sandbox.faults.add({ on: 'balance', kind: 'errorCode', errorCode: 400004 });
+		const run = await bench.run({ resource: 'account', operation: 'getBalance' });
+		expect(failure(run).message).toBe(
+			'The balance could not be read: RunComfy did not accept the API token: “Refused, but politely.”',
+		);
+	});
+});
+
+describe('The token', () => {
+	it('goes to the account’s address and to no third one', async () => {
+		const bench = await Workbench.open({ credential: { accountBaseUrl: 'http://127.0.0.1:9' } });
+		const run = await bench.run({ resource: 'account', operation: 'getBalance' });
+		expect(failure(run).message).toBe('The balance could not be read: RunComfy could not be reached');
+		expect(bench.sandbox.stats.modelLooks).toBe(0);
+		await bench.close();
+	});
+
+	it('refuses an account address that is not encrypted', async () => {
+		const bench = await Workbench.open({ credential: { accountBaseUrl: 'http://api.example.com' } });
+		const run = await bench.run({ resource: 'account', operation: 'getBalance' });
+		expect(failure(run).message).toContain('“Account Base URL” must begin with https://');
+		await bench.close();
+	});
+});
+
+describe('The editor’s lists, in n8n’s own context for them', () => {
+	let bench: Workbench;
+	const { searchModels } = editorLists.listSearch;
+	const { getCategories } = editorLists.loadOptions;
+	const { getModelInputs } = editorLists.resourceMapping;
+	const context = (parameters: Record<string, unknown> = {}): ILoadOptionsFunctions =>
+		bench.editorContext({ resource: 'model', operation: 'run', ...parameters });
+
+	afterEach(async () => await bench.close());
+
+	it('lists models with their prices, and searches them', async () => {
+		bench = await Workbench.open();
+		const all = await searchModels.call(context());
+		expect(all.results).toHaveLength(CATALOGUE.length);
+		expect(all.paginationToken).toBeUndefined();
+		const found = await searchModels.call(context(), 'flux 2');
+		expect(found.results).toEqual([
+			{
+				name: 'FLUX 2 Flash | Text to Image',
+				value: TEXT_TO_IMAGE,
+				url: 'https://www.runcomfy.com/models/blackforestlabs/flux-2-flash',
+				description: '$0.02 per request · FLUX 2 Flash | Text to Image as the sandbox has it',
+			},
+		]);
+	});
+
+	it('lists categories', async () => {
+		bench = await Workbench.open();
+		expect(await getCategories.call(context())).toContainEqual({
+			name: 'text-to-image',
+			value: 'text-to-image',
+		});
+	});
+
+	it('shows the inputs of the chosen model', async () => {
+		bench = await Workbench.open();
+		const { fields } = await getModelInputs.call(context({ modelId: byId(IMAGE_TO_VIDEO) }));
+		expect(fields).toMatchObject([
+			{ id: 'prompt', type: 'string', required: true },
+			{ id: 'duration', type: 'number', displayName: 'Duration (from 4 to 30, default 5)' },
+			{ id: 'generate_audio', type: 'boolean', defaultValue: true },
+			{ id: 'image', type: 'string', required: true },
+		]);
+	});
+
+	it.each([
+		['searchModels', async () => await searchModels.call(context()), 'The list of models could not be read'],
+		[
+			'getCategories',
+			async () => await getCategories.call(context()),
+			'The list of categories could not be read',
+		],
+		[
+			'getModelInputs',
+			async () => await getModelInputs.call(context({ modelId: byId(TEXT_TO_IMAGE) })),
+			`The model “${TEXT_TO_IMAGE}” could not be read`,
+		],
+	])('%s says clearly that the token is wrong', async (_, list, what) => {
+		bench = await Workbench.open({ credential: { apiToken: 'another-account' } });
+		await expect(list()).rejects.toMatchObject({
+			message: expect.stringContaining(`${what}: RunComfy did not accept the API token`) as string,
+			description: expect.stringContaining('paste a fresh token') as string,
+		});
+	});
+
+	it('keeps nothing of one account for another', async () => {
+		bench = await Workbench.open();
+		await searchModels.call(context());
+		await getModelInputs.call(context({ modelId: byId(TEXT_TO_IMAGE) }));
+		const other = await Workbench.open({
+			credential: { apiToken: 'another-account', baseUrl: bench.sandbox.url },
+		});
+		const itsContext = other.editorContext({
+			resource: 'model',
+			operation: 'run',
+			modelId: byId(TEXT_TO_IMAGE),
+		});
+		await expect(searchModels.call(itsContext)).rejects.toThrow('did not accept the API token');
+		await expect(getModelInputs.call(itsContext)).rejects.toThrow('did not accept the API token');
+		await other.close();
+	});
+});
