@@ -7,6 +7,7 @@ import sharp from 'sharp';
 import { RunComfyApi } from '../../credentials/RunComfyApi.credentials';
 import { RunComfy } from '../../nodes/RunComfy/RunComfy.node';
 import known from '../examples/knownNodes.json';
+import { IMAGE_TO_VIDEO, TEXT_TO_IMAGE } from '../sandbox/catalogue';
 import { Sandbox, SANDBOX_TOKEN } from '../sandbox/sandbox';
 import { Engine, RUNCOMFY_TYPE, type EngineWorkflow } from './engine';
 import { rows } from './workbench';
@@ -198,6 +199,36 @@ describe('The examples, with stand-ins for the other nodes', () => {
 		expect(rows(result, 'Submit')[0]?.json).toMatchObject({ status: 'in_queue' });
 		expect(rows(result, 'Fetch the result')[0]?.json).toMatchObject({ status: 'succeeded' });
 		expect(sandbox.stats.submits).toBe(1);
+	});
+
+	it('text-to-image: all at once, named after what they show, within the limit', async () => {
+		const prompts = [
+			{ name: 'lighthouse', prompt: 'A lighthouse' },
+			{ name: 'market', prompt: 'A market' },
+		];
+		const result = await run('text-to-image.json', {
+			'n8n-nodes-base.manualTrigger': source(prompts.map((json) => ({ json }))),
+		});
+		expect(rows(result, 'Make images').map(({ binary }) => binary?.data?.fileName)).toEqual([
+			'lighthouse.png',
+			'market.png',
+		]);
+		expect(sandbox.jobs.map(({ modelId, input }) => [modelId, input.prompt]).sort()).toEqual([
+			[TEXT_TO_IMAGE, 'A lighthouse'],
+			[TEXT_TO_IMAGE, 'A market'],
+		]);
+	});
+
+	it('image-to-video: the new scene becomes the film', async () => {
+		const result = await run('image-to-video.json', {
+			'n8n-nodes-base.manualTrigger': source([{ json: {} }]),
+		});
+		const [scene] = rows(result, 'New scene');
+		expect(sandbox.jobs[1]).toMatchObject({
+			modelId: IMAGE_TO_VIDEO,
+			input: { image: scene?.json.image, duration: 5, generate_audio: false },
+		});
+		expect(rows(result, 'Make a film')[0]?.binary?.data?.mimeType).toBe('video/mp4');
 	});
 
 	it('ai-agent-tool: the tool’s fields are decided by the agent', () => {
