@@ -150,6 +150,43 @@ const SCREENSHOTS =
 		await shoot('image');
 	});
 
+	it('runs any model: picked from the list, with its own fields, and shows the film', async () => {
+		const definition = example(stage, 'replace-background.json');
+		const node = definition.nodes.find(({ name }) => name === NODE);
+		Object.assign(node ?? {}, { parameters: { resource: 'model', operation: 'run' } });
+		await page.goto(`${stage.n8n.url}/workflow/${await stage.n8n.createWorkflow(definition)}`);
+		await openPanel();
+		const locator = byTestId('resource-locator-modelId');
+		await locator.locator('input').last().click();
+		await byTestId('rlc-search')
+			.locator('input')
+			.or(page.locator('input[data-test-id="rlc-search"]'))
+			.first()
+			.fill('image to video');
+		await byTestId('rlc-item').filter({ hasText: 'Seedance 2.5 | Image to Video 1080p' }).first().waitFor();
+		await shoot('model-list');
+		await byTestId('rlc-item').filter({ hasText: 'Seedance 2.5 | Image to Video 1080p' }).first().click();
+
+		const mapper = byTestId('resource-mapper-container');
+		for (const label of ['Prompt', 'Duration (from 4 to 30, default 5)', 'Generate Audio (default true)']) {
+			await mapper.getByText(label, { exact: true }).first().waitFor();
+		}
+		const input = (name: string) =>
+			mapper.locator(`[data-test-id="parameter-input-${name}"]`).locator('input, textarea').first();
+		await input('prompt').fill('The camera moves around it');
+		await input('image').fill('https://example.com/shoe.png');
+		await byTestId('node-execute-button').click();
+		await until('it is bought', () => stage.sandbox.stats.accepted === 1);
+		await page.getByText('film.mp4').first().waitFor({ timeout: 30_000 });
+		await byTestId('node-execute-button').getByText('Execute step').waitFor();
+		await shoot('model-result');
+		expect(stage.sandbox.jobs[0]?.input).toEqual({
+			prompt: 'The camera moves around it',
+			image: 'https://example.com/shoe.png',
+			generate_audio: true,
+		});
+	});
+
 	it('Stop cancels the queued request', async () => {
 		await openWorkflow({ prompt: 'queued for long' });
 		await byTestId('execute-workflow-button').first().click();

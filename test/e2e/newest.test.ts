@@ -99,6 +99,26 @@ describe(`In n8n ${NEWEST}`, () => {
 		expect(stage.sandbox.stats.submits).toBe(1);
 	});
 
+	it('the example text-to-image.json makes its images within the limit, and n8n shows what was spent', async () => {
+		const execution = await stage.n8n.run(example(stage, 'text-to-image.json'));
+		expect(execution.status).toBe('success');
+		expect(storedRows(execution, 'Make images').map(({ binary }) => binary?.data?.fileName)).toEqual([
+			'lighthouse.png',
+			'market.png',
+		]);
+		const [turn] = execution.data?.resultData.runData['Make images'] ?? [];
+		expect(turn?.hints?.[0]?.message).toBe('Spent $0.04 on 2 requests, of a Spending Limit of $0.50.');
+	});
+
+	it('the example image-to-video.json turns the new scene into a film', async () => {
+		const execution = await stage.n8n.run(example(stage, 'image-to-video.json'));
+		expect(execution.status).toBe('success');
+		const [scene] = storedRows(execution, 'New scene');
+		const [film] = storedRows(execution, 'Make a film');
+		expect(film?.binary?.data).toMatchObject({ fileName: 'film.mp4', mimeType: 'video/mp4' });
+		expect(stage.sandbox.jobs[1]?.input.image).toBe(scene?.json.image);
+	});
+
 	it.each(['storage-schedule.json', 'form-upload.json', 'email-results.json', 'ai-agent-tool.json'])(
 		'the example %s is imported, with all its nodes known',
 		async (file) => {

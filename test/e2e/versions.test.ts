@@ -1,5 +1,6 @@
 import { NEWEST, OLDEST } from '../n8n/installation';
 import { storedRows } from '../n8n/instance';
+import { CATALOGUE, IMAGE_TO_VIDEO } from '../sandbox/catalogue';
 import { SANDBOX_TOKEN } from '../sandbox/sandbox';
 import { closeStage, INSTALL_PATIENCE_MS, openStage, RUNCOMFY, until, workflow, type Stage } from './harness';
 
@@ -84,5 +85,52 @@ describe.each([NEWEST, OLDEST])('In n8n %s', (version) => {
 		expect(failed).toHaveLength(1);
 		const job = stage.sandbox.jobs.find(({ input }) => input.prompt === 'scene 1.');
 		expect(failed[0]?.json.error).toContain(job?.requestId);
+	});
+
+	it('lists models and their inputs for the editor, clearly refuses a wrong token, and runs a model', async () => {
+		const { n8n, sandbox, credential } = stage;
+		const modelId = { __rl: true, mode: 'list', value: IMAGE_TO_VIDEO };
+		const ask = async (path: string, methodName: string, id: string) =>
+			await n8n.rest(
+				'POST',
+				`/dynamic-node-parameters/${path}`,
+				{
+					path: 'parameters.modelId',
+					methodName,
+					nodeTypeAndVersion: { name: 'n8n-nodes-runcomfy.runComfy', version: 1 },
+					currentNodeParameters: { resource: 'model', operation: 'run', modelId },
+					credentials: { runComfyApi: { id, name: 'RunComfy' } },
+				},
+				true,
+			);
+		const list = await ask('resource-locator-results', 'searchModels', credential.id);
+		expect(list.data.results).toHaveLength(CATALOGUE.length);
+		const { data } = await ask('resource-mapper-fields', 'getModelInputs', credential.id);
+		expect((data.fields as Array<{ id: string }>).map(({ id }) => id)).toEqual([
+			'prompt',
+			'duration',
+			'generate_audio',
+			'image',
+		]);
+		const wrong = await n8n.createCredential('wrong-token', sandbox.url);
+		const refused = await ask('resource-locator-results', 'searchModels', wrong.id);
+		expect(refused.status).toBeGreaterThanOrEqual(400);
+		expect(JSON.stringify(refused.data)).toContain('RunComfy did not accept the API token');
+
+		const value = { prompt: '=scene {{ $json.n }}.', image: 'https://example.com/shoe.png' };
+		const execution = await n8n.run(
+			workflow(stage, 2, {
+				resource: 'model',
+				operation: 'run',
+				modelId,
+				inputs: { mappingMode: 'defineBelow', value },
+				downloadFiles: true,
+			}),
+		);
+		expect(execution.status).toBe('success');
+		expect(storedRows(execution, RUNCOMFY).map(({ binary }) => binary?.data?.mimeType)).toEqual([
+			'video/mp4',
+			'video/mp4',
+		]);
 	});
 });

@@ -285,15 +285,14 @@ describe('toMapperField', () => {
 		[
 			'an image',
 			{ type: 'string', format: 'image_uri', title: 'Image' },
-			{ type: 'string', displayName: 'Image (URL, or name of an input field with the image file)' },
+			{ type: 'string', displayName: 'Image (URL or file field)' },
 		],
 		[
 			'images',
 			{ type: 'array', format: 'image_uris', maxItems: 3, title: 'Images' },
 			{
 				type: 'string',
-				displayName:
-					'Images (URLs, or names of input fields with image files, separated by commas, at most 3)',
+				displayName: 'Images (URLs or file fields, at most 3)',
 			},
 		],
 		['a switch with a default', { type: 'boolean', default: true }, { type: 'boolean', defaultValue: true }],

@@ -56,10 +56,10 @@ function hintOf(field: InputField): string {
 	return shown.length === 0 ? '' : ` (${shown.join(', ')})`;
 }
 
-function fileHint({ kind, fileKind = 'file' }: InputField): string {
-	const what = fileKind === 'file' ? 'file' : `${fileKind} file`;
-	if (kind === 'file') return `URL, or name of an input field with the ${what}`;
-	return kind === 'files' ? `URLs, or names of input fields with ${what}s, separated by commas` : '';
+/** Short, because the editor cuts off what does not fit beside its buttons; the README says the rest. */
+function fileHint({ kind }: InputField): string {
+	if (kind === 'file') return 'URL or file field';
+	return kind === 'files' ? 'URLs or file fields' : '';
 }
 
 function countHint({ maxItems, maxLength }: InputField): string {

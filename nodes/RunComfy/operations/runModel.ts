@@ -38,12 +38,14 @@ const fields: INodeProperties[] = [
 		noDataExpression: true,
 		required: true,
 		default: { mappingMode: 'defineBelow', value: null },
-		description: 'What the model is to work on. Inputs that are left empty are not sent.',
+		description:
+			'What the model is to work on. Inputs that are left empty are not sent. Where a file is wanted, give a URL, or the name of the field that holds the file of this item; for several files, separate them by commas.',
 		typeOptions: {
 			loadOptionsDependsOn: ['modelId.value'],
 			resourceMapper: {
 				resourceMapperMethod: 'getModelInputs',
 				mode: 'add',
+				valuesLabel: 'Inputs',
 				fieldWords: { singular: 'input', plural: 'inputs' },
 				addAllFields: true,
 				multiKeyMatch: false,
