@@ -108,7 +108,7 @@ async function executeItems(context: IExecuteFunctions, runtime: Runtime, count:
 
 /**
  * The guard for the purse, with today's prices.
- * @throws RunComfyError when the limit does not pay for all items and none may fail by itself.
+ * @throws RunComfyError when the limit cannot be kept, or does not pay for all items and none may fail by itself.
  */
 async function openPurse(
 	limitUsd: number,
@@ -116,11 +116,13 @@ async function openPurse(
 	catalogue: Catalogue,
 	continueOnFail: boolean,
 ): Promise<Purse> {
-	const modelIds = works.flatMap((work) => (work instanceof Error ? [] : (work.buysFrom ?? [])));
+	const purchases = works.flatMap((work) => (work instanceof Error ? [] : (work.purchase ?? [])));
 	const prices = new Map<string, ModelPrice>();
-	for (const modelId of new Set(modelIds)) prices.set(modelId, (await catalogue.getModel(modelId)).price);
+	for (const modelId of new Set(purchases.map((purchase) => purchase.modelId))) {
+		prices.set(modelId, (await catalogue.getModel(modelId)).price);
+	}
 	const purse = new Purse(limitUsd, prices);
-	const fault = continueOnFail ? undefined : purse.findFault(modelIds);
+	const fault = purse.findFault(purchases, continueOnFail);
 	if (fault !== undefined) throw new RunComfyError(fault);
 	return purse;
 }

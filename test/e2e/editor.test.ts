@@ -111,6 +111,8 @@ const SCREENSHOTS =
 
 	it('shows the fields that belong together, and hides the others', async () => {
 		await openWorkflow();
+		// The canvas fades in.
+		await page.waitForTimeout(1_000);
 		await shoot('workflow');
 		await openPanel();
 		await field('imageUrl').waitFor();
@@ -227,6 +229,7 @@ const SCREENSHOTS =
 			.getByText('The model could not find a subject in the image.')
 			.first()
 			.waitFor({ timeout: 30_000 });
+		await byTestId('node-execute-button').getByText('Execute step').waitFor();
 		await shoot('failure');
 		const shown = await byTestId('ndv').innerText();
 		expect(shown).toContain(`RunComfy request ${stage.sandbox.jobs.at(-1)?.requestId} failed`);

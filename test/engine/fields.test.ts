@@ -112,7 +112,7 @@ describe('Bad input', () => {
 			{ options: { maxConcurrency: 1.5 } },
 			'“Max Concurrency” must be a whole number',
 		],
-		['no size', { options: { maxImageSize: 0 } }, '“Max Image Size (MB)” must be a number from 1 to 350'],
+		['no size', { options: { maxImageSize: 0 } }, '“Max File Size (MB)” must be a number from 1 to 350'],
 		[
 			'no name for the output field',
 			{ downloadImages: true, binaryPropertyOutput: '={{ "" }}' },

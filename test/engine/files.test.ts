@@ -89,7 +89,7 @@ describe.each(['default', 'filesystem'] as const)(
 			await bench.close();
 			await open({ items: [withFile(Buffer.concat([await picture('png'), Buffer.alloc(1_200_000)]))] });
 			expect(failure(await bench.run({ ...BINARY, options: { maxImageSize: 1 } })).message).toContain(
-				'points to a file of 1.2 MB (“data”), more than the 1 MB of the option “Max Image Size (MB)”',
+				'points to a file of 1.2 MB (“data”), more than the 1 MB of the option “Max File Size (MB)”',
 			);
 			expect(bench.sandbox.stats.submits).toBe(0);
 		});
@@ -145,7 +145,7 @@ describe.each(['default', 'filesystem'] as const)(
 			['notImage', 'the file is not an image'],
 			['webPage', 'a web page or text came instead of an image'],
 			['empty', 'the file is empty'],
-			['endless', 'the file is larger than the 1 MB of the option “Max Image Size (MB)”'],
+			['endless', 'the file is larger than the 1 MB of the option “Max File Size (MB)”'],
 			['notFound', 'the file server answered with HTTP 404'],
 		] as const)(
 			'refuses a hostile output (%s), keeps nothing of it, and loses nothing that is paid for',

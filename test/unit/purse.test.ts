@@ -1,5 +1,5 @@
 import type { ModelPrice } from '../../nodes/RunComfy/api/models';
-import { RunComfyError } from '../../nodes/RunComfy/api/problems';
+import { type RunComfyError } from '../../nodes/RunComfy/api/problems';
 import { buyAndWait } from '../../nodes/RunComfy/jobs/job';
 import { dollars, Purse } from '../../nodes/RunComfy/jobs/purse';
 import { ItemFailedError } from '../../nodes/RunComfy/jobs/run';
@@ -12,6 +12,9 @@ const never = new AbortController().signal;
 function purse(limit: number, price: ModelPrice = PER_REQUEST): Purse {
 	return new Purse(limit, new Map([['a/b', price]]));
 }
+
+const planned = (count: number, waits = true) =>
+	Array.from({ length: count }, () => ({ modelId: 'a/b', waits }));
 
 describe('dollars', () => {
 	it.each([
@@ -64,14 +67,14 @@ describe('Purse', () => {
 		[0.18, 3, undefined],
 		[0.1, 3, 'Nothing was submitted: 3 items cost about $0.18, more than the Spending Limit of $0.10'],
 	])('with a limit of %d judges %i items at once', (limit, items, message) =>
-		expect(purse(limit).findFault(Array.from({ length: items }, () => 'a/b'))?.message).toBe(message),
+		expect(purse(limit).findFault(planned(items), false)?.message).toBe(message),
 	);
 
 	it.each([
 		{ usd: 0.06, unit: 'image' },
 		{ usd: 0.06, unit: 'output' },
 	])('refuses beforehand what costs too much even at the least: %j', (price) =>
-		expect(purse(0.1, price).findFault(['a/b', 'a/b'])?.message).toContain('2 items cost at least $0.12'),
+		expect(purse(0.1, price).findFault(planned(2), false)?.message).toContain('2 items cost at least $0.12'),
 	);
 
 	it.each([
@@ -84,6 +87,19 @@ describe('Purse', () => {
 		expect(warning).toContain(`cannot be kept beforehand for “a/b”, because ${why}`);
 		expect(warning).toContain('one item goes first');
 	});
+
+	it('refuses none beforehand when some may run', () =>
+		expect(purse(0.1).findFault(planned(3), true)).toBeUndefined());
+
+	it.each([[{ usd: 0.12, unit: 'second' }], [{}]])(
+		'refuses %j when nobody waits for what it costs',
+		(price) => {
+			expect(purse(1, price).findFault(planned(1, false), true)?.message).toBe(
+				'Nothing was submitted: the Spending Limit of $1.00 cannot be kept for “a/b” without waiting',
+			);
+			expect(purse(1).findFault(planned(1, false), true)).toBeUndefined();
+		},
+	);
 
 	it('has nothing to say about a price for each request', () => expect(purse(1).warnings).toEqual([]));
 });
@@ -165,6 +181,18 @@ describe('A spending limit, on a virtual clock', () => {
 		).rejects.toThrow('Stopped');
 		expect(clock.now()).toBe(2_000);
 		expect(api.jobs).toHaveLength(1);
+	});
+
+	it('does not count what was cancelled while it was queued', async () => {
+		const clock = new VirtualClock();
+		const api = new FakeApi(clock, (n) => ({ queueMs: n === 0 ? 0 : 60_000, runMs: 60_000 }));
+		const guard = purse(1);
+		const { run, stop } = makeRun(api, { purse: guard });
+		clock.at(8_000, stop);
+		await expect(
+			clock.run(run.forEachItem(4, async (i) => await buyAndWait(run, i, order(i)))),
+		).rejects.toMatchObject({ report: expect.stringContaining('Spent $0.06 on 1 request (') as string });
+		expect(api.jobs.filter(({ cancelled }) => cancelled)).toHaveLength(3);
 	});
 
 	it('counts what an earlier try has bought, and does not refuse it', async () => {

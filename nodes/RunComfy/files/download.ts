@@ -149,7 +149,7 @@ export class Downloader {
 }
 
 function tooLarge(maxMegabytes: number): FinalFault {
-	return new FinalFault(`the file is larger than the ${maxMegabytes} MB of the option “Max Image Size (MB)”`);
+	return new FinalFault(`the file is larger than the ${maxMegabytes} MB of the option “Max File Size (MB)”`);
 }
 
 /** What n8n's storage throws may wrap or replace the reason: the file knows whether it broke off. */

@@ -65,7 +65,7 @@ function assertSize(bytes: number, { label, fieldName, maxMegabytes }: InputFile
 	const megabytes = (bytes / BYTES_PER_MB).toFixed(1);
 	throw new FieldError(
 		label,
-		`points to a file of ${megabytes} MB (“${fieldName}”), more than the ${maxMegabytes} MB of the option “Max Image Size (MB)”`,
+		`points to a file of ${megabytes} MB (“${fieldName}”), more than the ${maxMegabytes} MB of the option “Max File Size (MB)”`,
 	);
 }
 

@@ -1,2 +1,2 @@
-/** What the option “Max Image Size (MB)” counts in. */
+/** What the option “Max File Size (MB)” counts in. */
 export const BYTES_PER_MB = 1_000_000;

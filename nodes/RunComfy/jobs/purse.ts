@@ -13,6 +13,13 @@ const PER_REQUEST = 'request';
 /** Units of which a request makes one at least. */
 const AT_LEAST_ONE = new Set([PER_REQUEST, 'image', 'output']);
 
+/** A request that an item wants to buy. */
+export interface PlannedPurchase {
+	modelId: string;
+	/** Whether its end is waited for, with which its cost comes. */
+	waits: boolean;
+}
+
 interface Tariff {
 	/** What one more request is expected to cost; undefined until that is known. */
 	usd: number | undefined;
@@ -34,9 +41,10 @@ export class Purse {
 	private readonly tariffs = new Map<string, Tariff>();
 	private readonly reservations = new Map<number, Reservation>();
 	private readonly waiting = new Set<() => void>();
+	/** Requests whose cost was never reported: what was counted for them instead. */
+	private readonly unreported = new Map<number, number>();
 	private spentUsd = 0;
 	private requests = 0;
-	private unreported = 0;
 
 	constructor(
 		readonly limitUsd: number,
@@ -65,23 +73,39 @@ export class Purse {
 
 	/**
 	 * Checks a whole run at once.
-	 * @param modelIds of all items that will be bought.
-	 * @returns what is wrong, or undefined when the limit may pay for all of them.
+	 * @param mayRunInPart whether some items may be refused and the others go on.
+	 * @returns what is wrong, or undefined when the limit may pay for what is to be bought.
 	 */
-	findFault(modelIds: string[]): Problem | undefined {
+	findFault(purchases: PlannedPurchase[], mayRunInPart: boolean): Problem | undefined {
+		const blind = purchases.find(
+			({ modelId, waits }) => !waits && this.tariffs.get(modelId)?.usd === undefined,
+		);
+		if (blind !== undefined) {
+			return {
+				kind: 'refused',
+				message: `Nothing was submitted: the Spending Limit of ${dollars(this.limitUsd)} cannot be kept for “${blind.modelId}” without waiting`,
+				advice:
+					'What a request of this model costs is known only when it is finished. Switch on “Wait for Completion”, or remove “Spending Limit (USD)”.',
+			};
+		}
+		return mayRunInPart ? undefined : this.findExcess(purchases);
+	}
+
+	private findExcess(purchases: PlannedPurchase[]): Problem | undefined {
 		let sum = 0;
 		let affordable = 0;
 		let isExact = true;
-		for (const modelId of modelIds) {
+		for (const { modelId } of purchases) {
 			const { usd = 0, unit = '' } = this.prices.get(modelId) ?? {};
 			isExact &&= unit === PER_REQUEST;
 			if (AT_LEAST_ONE.has(unit)) sum += usd;
 			if (sum <= this.limitUsd + TOLERANCE_USD) affordable++;
 		}
 		if (sum <= this.limitUsd + TOLERANCE_USD) return undefined;
+		const items = `${purchases.length} ${purchases.length === 1 ? 'item costs' : 'items cost'}`;
 		return {
 			kind: 'refused',
-			message: `Nothing was submitted: ${modelIds.length} ${modelIds.length === 1 ? 'item costs' : 'items cost'} ${isExact ? 'about' : 'at least'} ${dollars(sum)}, more than the Spending Limit of ${dollars(this.limitUsd)}`,
+			message: `Nothing was submitted: ${items} ${isExact ? 'about' : 'at least'} ${dollars(sum)}, more than the Spending Limit of ${dollars(this.limitUsd)}`,
 			advice: `The limit pays for ${isExact ? '' : 'at most '}${affordable} of them. Raise “Spending Limit (USD)”, or send fewer items. To run as many as the limit pays for, set “On Error” of this node to “Continue”.`,
 		};
 	}
@@ -131,7 +155,7 @@ export class Purse {
 		this.reservations.delete(itemIndex);
 		this.requests++;
 		this.spentUsd += costUsd ?? reservation.usd;
-		if (costUsd === undefined) this.unreported++;
+		if (costUsd === undefined) this.unreported.set(itemIndex, reservation.usd);
 		const tariff = this.tariffs.get(reservation.modelId);
 		if (tariff !== undefined) {
 			if (costUsd !== undefined) tariff.usd = Math.max(costUsd, tariff.usd ?? 0);
@@ -141,13 +165,24 @@ export class Purse {
 		this.tell();
 	}
 
+	/** RunComfy has cancelled the item's request while it was queued: it costs nothing. [assumed] */
+	refund(itemIndex: number): void {
+		const counted = this.unreported.get(itemIndex);
+		if (counted !== undefined) {
+			this.unreported.delete(itemIndex);
+			this.spentUsd -= counted;
+			this.requests--;
+		}
+		this.release(itemIndex);
+	}
+
 	/** One sentence on what has been spent, for the log, a hint or an error. */
 	report(): string {
 		const requests = `${this.requests} ${this.requests === 1 ? 'request' : 'requests'}`;
 		const unreported =
-			this.unreported === 0
+			this.unreported.size === 0
 				? ''
-				: ` (RunComfy did not report the cost of ${this.unreported}; its price was counted)`;
+				: ` (RunComfy did not report the cost of ${this.unreported.size}; its price was counted)`;
 		return `Spent ${dollars(this.spentUsd)} on ${requests}${unreported}, of a Spending Limit of ${dollars(this.limitUsd)}.`;
 	}
 

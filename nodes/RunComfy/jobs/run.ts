@@ -210,7 +210,11 @@ export class Run {
 
 	private async cancelQueued(): Promise<void> {
 		const { client, ledger, cancelOnStop } = this.dependencies;
-		if (cancelOnStop) await this.purchases.cancelQueued(client, (itemIndex) => ledger.forget(itemIndex));
+		if (!cancelOnStop) return;
+		await this.purchases.cancelQueued(client, (itemIndex) => {
+			ledger.forget(itemIndex);
+			this.purse?.refund(itemIndex);
+		});
 	}
 
 	/** Nothing of this run is under way any more: cancels what came in late, and tells what is left. */

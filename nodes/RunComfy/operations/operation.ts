@@ -3,6 +3,7 @@ import type { IBinaryKeyData, IDataObject, IExecuteFunctions, INodeProperties } 
 import type { Downloader } from '../files/download';
 import type { Access } from '../host/credential';
 import type { Random } from '../jobs/clock';
+import type { PlannedPurchase } from '../jobs/purse';
 import type { Run } from '../jobs/run';
 import type { Catalogue } from '../models/catalogue';
 
@@ -29,8 +30,8 @@ export interface OperationOutput {
 
 /** What is to be done for one item whose fields have all been read and found good. */
 export interface ItemWork {
-	/** The model that the item's request is bought from; undefined when nothing is bought. */
-	buysFrom?: string;
+	/** What the item buys; undefined when it buys nothing. */
+	purchase?: PlannedPurchase;
 	/** @returns the item's row; several only when that is what was asked for. */
 	run(tools: WorkTools): Promise<OperationOutput | OperationOutput[]>;
 }

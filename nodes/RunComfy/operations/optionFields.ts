@@ -38,7 +38,7 @@ const OPTIONS = {
 		description: 'How many items are worked on at the same time. Taken from the first item.',
 	},
 	maxImageSize: {
-		displayName: 'Max Image Size (MB)',
+		displayName: 'Max File Size (MB)',
 		name: 'maxImageSize',
 		type: 'number',
 		default: 50,

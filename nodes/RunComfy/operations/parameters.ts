@@ -107,7 +107,7 @@ interface NumberOption extends NumberRange {
 
 const NUMBER_OPTIONS = {
 	maxConcurrency: { label: 'Max Concurrency', default: 10, min: 1, max: 100, integer: true },
-	maxImageSize: { label: 'Max Image Size (MB)', default: 50, min: 1, max: 350 },
+	maxImageSize: { label: 'Max File Size (MB)', default: 50, min: 1, max: 350 },
 	pollInterval: { label: 'Poll Interval (Seconds)', default: 1, min: 0.2, max: 60 },
 	timeout: { label: 'Timeout (Seconds)', default: 600, min: 1, max: 86_400 },
 } satisfies Record<string, NumberOption>;

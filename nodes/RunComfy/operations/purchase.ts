@@ -15,7 +15,7 @@ export interface Purchase extends OutputWish {
 export function purchaseWork(itemIndex: number, purchase: Purchase): ItemWork {
 	const { modelId, wait, placeOrder, ...wish } = purchase;
 	return {
-		buysFrom: modelId,
+		purchase: { modelId, waits: wait },
 		run: async (tools) => {
 			const { run } = tools;
 			const order = await placeOrder();

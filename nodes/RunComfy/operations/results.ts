@@ -112,7 +112,8 @@ function toJson(result: JobResult, { seed, isAnyModel = false }: OutputWish): ID
 		...(cost === undefined ? {} : { cost }),
 		...(createdAt === undefined ? {} : { createdAt }),
 		...(finishedAt === undefined ? {} : { finishedAt }),
-		...(isAnyModel && output !== undefined ? { output: output as IDataObject } : {}),
+		// A result without a file would otherwise come without what it is.
+		...((isAnyModel || first === undefined) && output !== undefined ? { output: output as IDataObject } : {}),
 	};
 }
 
