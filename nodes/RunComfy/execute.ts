@@ -66,7 +66,6 @@ async function executeItems(context: IExecuteFunctions, runtime: Runtime, count:
 		log.warn(warning);
 		showHint(context, warning, 'warning');
 	}
-	if (stopSignal?.aborted === true) throw new StoppedError('');
 
 	const ledger = new Ledger(context.getContext('node'), context.getWorkflowDataProxy(0).$runIndex as number);
 	const run = new Run({

@@ -284,6 +284,7 @@ describe('Any model on n8n’s engine', () => {
 		const execution = bench.start(runOf(TEXT_TO_IMAGE, { prompt: 'x' }));
 		await bench.until('it asks', () => bench.sandbox.stats.modelLooks > 0);
 		expect(await bench.stop(execution)).toBeLessThan(1_000);
+		await expect(bench.tries[0]).rejects.toThrow('Stopped');
 		expect(bench.sandbox.stats.submits).toBe(0);
 	});
 
@@ -337,6 +338,15 @@ describe('The spending limit on n8n’s engine', () => {
 		expect(bench.log.map(({ message }) => message)).toContain(`RunComfy: ${report}`);
 		const [turn] = run.data.resultData.runData.RunComfy ?? [];
 		expect(turn?.hints).toEqual([{ message: report, type: 'info', location: 'outputPane' }]);
+	});
+
+	it('counts the price of what it does not wait for', async () => {
+		await open({ items: items(2) });
+		const run = await bench.run({ ...limited(TEXT_TO_IMAGE, 0.5), waitForCompletion: false });
+		expect(rows(run)).toHaveLength(2);
+		expect(bench.log.map(({ message }) => message)).toContain(
+			'RunComfy: Spent $0.04 on 2 requests (RunComfy did not report the cost of 2; its price was counted), of a Spending Limit of $0.50.',
+		);
 	});
 
 	it('sends one item first where no price is known, and says so', async () => {
@@ -400,6 +410,27 @@ describe('The free operations', () => {
 		expect(rows(run)[0]?.json).not.toHaveProperty('inputSchema');
 	});
 
+	it.each([
+		['all pages of a long list', { returnAll: true }, 1_200 + CATALOGUE.length],
+		['as many of a long list as asked for', { returnAll: false, limit: 730 }, 730],
+	])('Get Many reads %s', async (_, parameters, count) => {
+		await bench.close();
+		bench = await Workbench.open({ sandbox: { moreModels: 1_200 } });
+		bench.sandbox.faults.add({ on: 'models', kind: 'badGateway', times: 1 });
+		const found = rows(await bench.run({ resource: 'model', operation: 'getMany', ...parameters }));
+		expect(found).toHaveLength(count);
+		expect(new Set(found.map(({ json }) => json.modelId)).size).toBe(count);
+	});
+
+	it('finds a model by its page on the last page of a long list', async () => {
+		await bench.close();
+		bench = await Workbench.open({ sandbox: { moreModels: 1_200 } });
+		const value = 'https://www.runcomfy.com/models/blackforestlabs/flux-2-flash';
+		const modelId = { __rl: true, mode: 'url', value };
+		const [row] = rows(await bench.run({ resource: 'model', operation: 'get', modelId }));
+		expect(row?.json.modelId).toBe(TEXT_TO_IMAGE);
+	});
+
 	it('Get Balance asks the account’s own host', async () => {
 		const [row] = rows(await bench.run({ resource: 'account', operation: 'getBalance' }));
 		expect(row?.json).toEqual({ balance: 100, currency: 'USD' });
@@ -455,6 +486,16 @@ describe('The editor’s lists, in n8n’s own context for them', () => {
 				description: '$0.02 per request · FLUX 2 Flash | Text to Image as the sandbox has it',
 			},
 		]);
+	});
+
+	it('lists a long catalogue page by page', async () => {
+		bench = await Workbench.open({ sandbox: { moreModels: 60 } });
+		const first = await searchModels.call(context());
+		expect(first.results).toHaveLength(50);
+		const second = await searchModels.call(context(), undefined, first.paginationToken);
+		expect(second.results).toHaveLength(10 + CATALOGUE.length);
+		expect(second.paginationToken).toBeUndefined();
+		expect(second.results[0]?.name).toBe('Filler 50');
 	});
 
 	it('lists categories', async () => {

@@ -30,6 +30,8 @@ export interface SandboxOptions {
 	/** Of every request, instead of the catalogue's price; null reports none. */
 	costUsd?: number | null;
 	balanceUsd?: number;
+	/** Entries that fill the catalogue's list, so that it has several pages; they cannot be run. */
+	moreModels?: number;
 	/** Decides fault rates. */
 	seed?: number;
 }
@@ -94,6 +96,19 @@ export class Sandbox {
 		return sandbox;
 	}
 
+	private get catalogue(): SandboxModel[] {
+		const [sample] = CATALOGUE;
+		if (sample === undefined) return [];
+		const fillers = Array.from({ length: this.options.moreModels ?? 0 }, (_, n) => ({
+			...sample,
+			model_id: `filler/model-${n}`,
+			display_name: `Filler ${n}`,
+			description: '',
+			model_url: `https://www.runcomfy.com/models/filler/model-${n}`,
+		}));
+		return [...fillers, ...CATALOGUE];
+	}
+
 	get stats() {
 		return this.store.stats;
 	}
@@ -143,7 +158,7 @@ export class Sandbox {
 		app.post('/v1/models/*', this.on('submit', unknownModel));
 		app.get(
 			'/v1/models',
-			this.on('models', (r) => listModels(r)),
+			this.on('models', (r) => listModels(this.catalogue, r)),
 		);
 		app.get(
 			'/v1/models/categories',
@@ -575,13 +590,13 @@ function catalogueEntry({ input_schema: schema, ...entry }: SandboxModel, withSc
 const MAX_PAGE = 500;
 
 /** The catalogue, searched and paged as RunComfy's own clients do it. */
-function listModels(request: FastifyRequest): Answer {
+function listModels(catalogue: SandboxModel[], request: FastifyRequest): Answer {
 	const query = request.query as Record<string, string | undefined>;
 	const { search = '', category, kind } = query;
 	const limit = Math.min(Number(query.limit ?? 100), MAX_PAGE);
 	const offset = Number(query.offset ?? 0);
 	if (!(limit >= 1) || !(offset >= 0)) return error(422, 422001, 'limit or offset is out of range');
-	const found = CATALOGUE.filter(
+	const found = catalogue.filter(
 		({ model_id: id, display_name: name, description, categories, kind: itsKind }) =>
 			`${id} ${name} ${description}`.toLowerCase().includes(search.toLowerCase()) &&
 			(category === undefined || categories.includes(category)) &&

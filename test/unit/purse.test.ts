@@ -42,12 +42,12 @@ describe('Purse', () => {
 	});
 
 	it('counts the real cost, and takes a higher one for the price of the next', async () => {
-		const guard = purse(0.2);
+		const guard = purse(0.25);
 		await guard.reserve(0, 'a/b', never);
 		guard.settle(0, 0.15);
 		await expect(guard.reserve(1, 'a/b', never)).rejects.toMatchObject({
 			problem: {
-				advice: expect.stringContaining('Spent $0.15 on 1 request, of a Spending Limit of $0.20.') as string,
+				advice: expect.stringContaining('Spent $0.15 on 1 request, of a Spending Limit of $0.25.') as string,
 			},
 		});
 	});

@@ -2,6 +2,7 @@ import type { ModelQuery, RunComfyClient } from '../api/client';
 import type { CatalogueAnswer, ModelEntry } from '../api/models';
 import { RunComfyError } from '../api/problems';
 import type { Clock, Random } from '../jobs/clock';
+import { StoppedError } from '../jobs/run';
 import { backoffMs, FAULT_BACKOFF, MAX_RETRY_AFTER_MS } from '../jobs/schedule';
 import { pagePathOf, type ModelReference } from './modelReference';
 
@@ -94,7 +95,7 @@ export class Catalogue {
 	/**
 	 * A free question, asked again after passing faults.
 	 * @param what could not be had, for the error.
-	 * @throws RunComfyError.
+	 * @throws RunComfyError, StoppedError.
 	 */
 	async ask<T>(
 		what: string,
@@ -104,8 +105,9 @@ export class Catalogue {
 		for (let tries = 1; ; tries++) {
 			const answer = await question(client, stopSignal);
 			if (answer.kind === 'found') return answer.value;
+			if (stopSignal?.aborted === true) throw new StoppedError('');
 			if (answer.kind === 'refused') throw new RunComfyError(answer.problem);
-			if (tries >= MAX_TRIES || stopSignal?.aborted === true) {
+			if (tries >= MAX_TRIES) {
 				throw new RunComfyError({
 					kind: 'unavailable',
 					message: `${what}: ${answer.why}`,
