@@ -2,11 +2,8 @@ import { Agent as HttpAgent, request as httpRequest } from 'node:http';
 
 import { Agent, request } from 'undici';
 
-import { Engine, RUNCOMFY_TYPE } from '../test/engine/engine';
-import { passThrough, source } from '../test/engine/standIns';
 import { SANDBOX_TOKEN } from '../test/sandbox/sandbox';
-import { loadCompiled } from '../test/engine/compiled';
-import { NodeConnectionTypes, type INodeType } from 'n8n-workflow';
+import { bareNode, plainCall, prepareEngine } from './engineTask';
 
 /** What one look costs, by the way in which it is made. Arguments: the way, the URL of a result, how many looks. */
 const [way = '', url = '', count = '1'] = process.argv.slice(2);
@@ -65,41 +62,15 @@ function undiciPooled(): Look {
 
 /** n8n's authenticated request, as a node makes it. */
 async function byHelper(): Promise<void> {
-	const node: INodeType = {
-		description: {
-			displayName: 'Looks',
-			name: 'looks',
-			group: ['transform'],
-			version: 1,
-			description: '',
-			defaults: { name: 'Looks' },
-			inputs: [NodeConnectionTypes.Main],
-			outputs: [NodeConnectionTypes.Main],
-			credentials: [{ name: 'runComfyApi', required: true }],
-			properties: [],
-		},
-		async execute() {
-			await measure(async () => {
-				await this.helpers.httpRequestWithAuthentication.call(this, 'runComfyApi', { url, json: true });
-			});
-			return [[]];
-		},
-	};
-	const { RunComfyApi } = await loadCompiled();
-	const engine = await Engine.create({
-		nodes: { source: source([{ json: {} }]), passThrough, [RUNCOMFY_TYPE]: node },
-		credentialType: new RunComfyApi(),
-		credential: { apiToken: SANDBOX_TOKEN, baseUrl: new URL(url).origin },
+	const run = await prepareEngine(new URL(url).origin, {
+		node: bareNode(async (context) => {
+			await measure(async () => void (await plainCall(context, url)));
+			return [];
+		}),
+		parameters: {},
+		items: [{ json: {} }],
 	});
-	const place = { typeVersion: 1, position: [0, 0] as [number, number], parameters: {} };
-	const credentials = { runComfyApi: { id: '1', name: 'RunComfy' } };
-	await engine.run({
-		nodes: [
-			{ id: '1', name: 'Start', type: 'source', ...place },
-			{ id: '2', name: 'Looks', type: RUNCOMFY_TYPE, credentials, ...place },
-		],
-		connections: { Start: { main: [[{ node: 'Looks', type: 'main', index: 0 }]] } },
-	});
+	await run();
 }
 
 const WAYS: Record<string, () => Promise<void>> = {

@@ -1,4 +1,10 @@
-import type { INodeExecutionData, INodeType, IRun } from 'n8n-workflow';
+import {
+	NodeConnectionTypes,
+	type IExecuteFunctions,
+	type INodeExecutionData,
+	type INodeType,
+	type IRun,
+} from 'n8n-workflow';
 
 import { loadCompiled } from '../test/engine/compiled';
 import { Engine, RUNCOMFY_TYPE, type EngineWorkflow } from '../test/engine/engine';
@@ -52,4 +58,39 @@ function rowsOf(run: IRun, expected: number): INodeExecutionData[] {
 	const rows = run.data.resultData.runData.RunComfy?.[0]?.data?.main?.[0] ?? [];
 	if (rows.length !== expected) throw new Error(`${rows.length} rows for ${expected} items`);
 	return rows;
+}
+
+/** A node that has nothing but its work, with the credential at hand. */
+export function bareNode(execute: (context: IExecuteFunctions) => Promise<INodeExecutionData[]>): INodeType {
+	return {
+		description: {
+			displayName: 'Bare',
+			name: 'bare',
+			group: ['transform'],
+			version: 1,
+			description: '',
+			defaults: { name: 'Bare' },
+			inputs: [NodeConnectionTypes.Main],
+			outputs: [NodeConnectionTypes.Main],
+			credentials: [{ name: 'runComfyApi', required: true }],
+			properties: [],
+		},
+		async execute() {
+			return [await execute(this)];
+		},
+	};
+}
+
+/** n8n's authenticated request, as plainly as a node can make it. */
+export async function plainCall(
+	context: IExecuteFunctions,
+	url: string,
+	body?: object,
+): Promise<Record<string, string>> {
+	return (await context.helpers.httpRequestWithAuthentication.call(context, 'runComfyApi', {
+		method: body === undefined ? 'GET' : 'POST',
+		url,
+		json: true,
+		...(body === undefined ? {} : { body }),
+	})) as Record<string, string>;
 }

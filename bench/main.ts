@@ -63,7 +63,7 @@ const FULL: Plan = {
 	large: [cell('runComfyNode', 1000, 100), cell('floor', 1000, 100), cell('runComfyNode', 1000, 10, 5)],
 	handBuiltItems: [1, 10],
 	costItems: 1000,
-	growthItems: [250, 500, 1000, 2000],
+	growthItems: [250, 500, 1000, 2000, 4000],
 	repeats: 3,
 	looks: 4000,
 	files: 40,

@@ -158,7 +158,7 @@ export async function drawCost(parts: Array<{ who: string; part: string; cpuMs: 
 				type: 'nominal',
 				sort: order,
 				scale: { domain: order, range: ['#868e96', '#f08c00', OURS] },
-				legend: { title: null, orient: 'bottom', columns: 1 },
+				legend: { title: null, orient: 'bottom', columns: 1, labelLimit: 500 },
 			},
 			order: { field: 'rank', type: 'quantitative' },
 		},

@@ -1,9 +1,9 @@
-import { NodeConnectionTypes, sleep, type IExecuteFunctions, type INodeType } from 'n8n-workflow';
+import { sleep, type IExecuteFunctions, type INodeExecutionData } from 'n8n-workflow';
 
 import { MODEL_ID } from '../../test/sandbox/sandbox';
-import { itemsOf, prepareEngine } from '../engineTask';
+import { bareNode, itemsOf, plainCall, prepareEngine } from '../engineTask';
 import { IMAGE_URL } from '../workload';
-import type { Contestant, Task } from './contestant';
+import type { Contestant } from './contestant';
 
 /**
  * The loop that other nodes of this kind have, with nothing left out that would slow it down further: one item after
@@ -13,7 +13,9 @@ import type { Contestant, Task } from './contestant';
 export function sequentialLoop(everySeconds: number): Contestant {
 	return async (task) => {
 		const run = await prepareEngine(task.baseUrl, {
-			node: loopNode(task, (everySeconds * 1000) / task.timeScale),
+			node: bareNode(
+				async (context) => await loop(context, task.baseUrl, (everySeconds * 1000) / task.timeScale),
+			),
 			parameters: {},
 			items: itemsOf(task),
 		});
@@ -21,39 +23,20 @@ export function sequentialLoop(everySeconds: number): Contestant {
 	};
 }
 
-function loopNode({ baseUrl }: Task, everyMs: number): INodeType {
-	return {
-		description: {
-			displayName: 'Sequential loop',
-			name: 'sequentialLoop',
-			group: ['transform'],
-			version: 1,
-			description: '',
-			defaults: { name: 'Sequential loop' },
-			inputs: [NodeConnectionTypes.Main],
-			outputs: [NodeConnectionTypes.Main],
-			credentials: [{ name: 'runComfyApi', required: true }],
-			properties: [],
-		},
-		async execute(this: IExecuteFunctions) {
-			const call = async (method: 'GET' | 'POST', path: string, body?: object) =>
-				(await this.helpers.httpRequestWithAuthentication.call(this, 'runComfyApi', {
-					method,
-					url: `${baseUrl}${path}`,
-					json: true,
-					...(body === undefined ? {} : { body }),
-				})) as Record<string, string>;
-			const rows = [];
-			for (const { json } of this.getInputData()) {
-				const { request_id: id } = await call('POST', `/v1/models/${MODEL_ID}`, {
-					image: IMAGE_URL,
-					prompt: json.prompt,
-				});
-				do await sleep(everyMs);
-				while ((await call('GET', `/v1/requests/${id}/status`)).status !== 'completed');
-				rows.push({ json: await call('GET', `/v1/requests/${id}/result`) });
-			}
-			return [rows];
-		},
-	};
+async function loop(
+	context: IExecuteFunctions,
+	baseUrl: string,
+	everyMs: number,
+): Promise<INodeExecutionData[]> {
+	const rows: INodeExecutionData[] = [];
+	for (const { json } of context.getInputData()) {
+		const { request_id: id } = await plainCall(context, `${baseUrl}/v1/models/${MODEL_ID}`, {
+			image: IMAGE_URL,
+			prompt: json.prompt,
+		});
+		do await sleep(everyMs);
+		while ((await plainCall(context, `${baseUrl}/v1/requests/${id}/status`)).status !== 'completed');
+		rows.push({ json: await plainCall(context, `${baseUrl}/v1/requests/${id}/result`) });
+	}
+	return rows;
 }

@@ -369,6 +369,13 @@ describe('The catalogue’s answers', () => {
 		expect(readModelEntry({ model_id: 'a/b', ...more })?.price).toEqual(price),
 	);
 
+	it.each([
+		['https://www.runcomfy.com/models/a/b', true],
+		['javascript:alert(1)', false],
+	])('makes a link of %s: %s', (url, isLink) =>
+		expect(readModelEntry({ ...entry, model_url: url })?.url !== undefined).toBe(isLink),
+	);
+
 	it('reads a page and skips what it cannot use', () =>
 		expect(readModelPage({ models: [entry, 7], total: 2 })).toMatchObject({
 			received: 2,

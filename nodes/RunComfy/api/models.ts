@@ -103,6 +103,8 @@ export function readModelEntry(body: unknown): ModelEntry | undefined {
 	const description = textOf(body, 'description');
 	const kind = textOf(body, 'kind');
 	const url = textOf(body, 'model_url');
+	// The editor makes a link of it.
+	const isPage = url !== undefined && /^https:\/\//i.test(url);
 	return {
 		modelId,
 		displayName: textOf(body, 'display_name') ?? modelId,
@@ -110,7 +112,7 @@ export function readModelEntry(body: unknown): ModelEntry | undefined {
 		...(kind === undefined ? {} : { kind }),
 		categories: textsOf(body.categories),
 		price: readPrice(body),
-		...(url === undefined ? {} : { url }),
+		...(isPage ? { url } : {}),
 		...(isJsonObject(body.input_schema) ? { inputSchema: body.input_schema } : {}),
 		requiredInputs: textsOf(body.required_inputs),
 	};

@@ -91,7 +91,10 @@ export async function buy(run: Run, itemIndex: number, order: JobOrder): Promise
 			`RunComfy request ${left} is left: the input of item ${itemIndex} has changed since it was submitted`,
 		);
 	}
-	await run.untilEnd(async (signal) => await run.purse?.reserve(itemIndex, order.modelId, signal));
+	const { purse } = run;
+	if (purse !== undefined) {
+		await run.untilEnd(async (signal) => await purse.reserve(itemIndex, order.modelId, signal));
+	}
 	try {
 		run.throwIfEnded();
 		return await submit(run, itemIndex, order);

@@ -83,8 +83,10 @@ const OPTIONS = {
 	},
 } satisfies Record<string, Option>;
 
+export type OptionName = keyof typeof OPTIONS;
+
 /** The collection “Options” with the given options, in the order of their labels. */
-export function optionsField(names: Array<keyof typeof OPTIONS>): INodeProperties {
+export function optionsField(names: OptionName[]): INodeProperties {
 	return {
 		displayName: 'Options',
 		name: 'options',

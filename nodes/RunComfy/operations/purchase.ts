@@ -1,11 +1,78 @@
-import { buy, buyAndWait, type JobOrder } from '../jobs/job';
+import type { IExecuteFunctions, INodeProperties } from 'n8n-workflow';
+
+import { buy, buyAndWait, type JobOrder, type WaitLimits } from '../jobs/job';
 import type { ItemWork } from './operation';
-import { toFinishedOutput, type OutputWish } from './results';
+import { optionsField, type OptionName } from './optionFields';
+import { OptionsReader, readBoolean } from './parameters';
+import {
+	downloadFields,
+	readDownloadWish,
+	toFinishedOutput,
+	type DownloadSwitch,
+	type DownloadWish,
+	type OutputWish,
+} from './results';
 
 /** How an item's request is bought and what becomes of it, the same for every model. */
+
+const OPTIONS: OptionName[] = [
+	'cancelOnStop',
+	'fileName',
+	'includeCost',
+	'maxConcurrency',
+	'maxImageSize',
+	'pollInterval',
+	'spendingLimit',
+	'timeout',
+];
+
+/** The fields of an operation that buys, after those of its model. */
+export function purchaseFields(download: DownloadSwitch, moreOptions: OptionName[] = []): INodeProperties[] {
+	return [
+		{
+			displayName: 'Wait for Completion',
+			name: 'waitForCompletion',
+			type: 'boolean',
+			default: true,
+			description:
+				'Whether to wait until the result is there. Without waiting, the request ID is handed on at once, and Get Result fetches the result later.',
+		},
+		...downloadFields(download),
+		optionsField([...OPTIONS, ...moreOptions]),
+	];
+}
+
+/** What these fields say. */
+export interface PurchaseWish {
+	options: OptionsReader;
+	limits: WaitLimits;
+	/** Whether to wait for the result, or to hand on the request's id right after the submit. */
+	wait: boolean;
+	download: DownloadWish | undefined;
+}
+
+/**
+ * @param needsFile whether a result without the URL of a file is an error.
+ * @throws FieldError.
+ */
+export function readPurchaseWish(
+	context: IExecuteFunctions,
+	itemIndex: number,
+	download: DownloadSwitch,
+	needsFile: boolean,
+): PurchaseWish {
+	const options = new OptionsReader(context, itemIndex);
+	const wait = readBoolean(context, itemIndex, 'waitForCompletion', 'Wait for Completion');
+	return {
+		options,
+		limits: options.waitLimits(needsFile),
+		wait,
+		download: wait ? readDownloadWish(context, itemIndex, download, options) : undefined,
+	};
+}
+
 export interface Purchase extends OutputWish {
 	modelId: string;
-	/** Whether to wait for the result, or to hand on the request's id right after the submit. */
 	wait: boolean;
 	/** Reads what may be large, and only when it is the item's turn. */
 	placeOrder(): Promise<JobOrder>;

@@ -6,11 +6,9 @@ import { FieldError } from '../fieldError';
 import { openInputFile } from '../files/inputFile';
 import type { JobOrder } from '../jobs/job';
 import type { Operation, OperationTools } from './operation';
-import { optionsField } from './optionFields';
 import {
 	numberIn,
-	OptionsReader,
-	readBoolean,
+	type OptionsReader,
 	readChoice,
 	readFileUrl,
 	readFilledText,
@@ -18,8 +16,8 @@ import {
 	readText,
 	SEED_RANGE,
 } from './parameters';
-import { purchaseWork } from './purchase';
-import { DOWNLOAD_IMAGES, downloadFields, readDownloadWish } from './results';
+import { purchaseFields, purchaseWork, readPurchaseWish } from './purchase';
+import { DOWNLOAD_IMAGES } from './results';
 import { fingerprintOf } from './fingerprint';
 import { drawSeed, explainFileInput } from './modelInputs';
 
@@ -175,26 +173,7 @@ const fields: INodeProperties[] = [
 		description: 'Sent to the model as style',
 		displayOptions: { show: { style: ['json'] } },
 	},
-	{
-		displayName: 'Wait for Completion',
-		name: 'waitForCompletion',
-		type: 'boolean',
-		default: true,
-		description:
-			'Whether to wait until the image is there. Without waiting, the request ID is handed on at once, and Get Result fetches the image later.',
-	},
-	...downloadFields(DOWNLOAD_IMAGES),
-	optionsField([
-		'cancelOnStop',
-		'fileName',
-		'includeCost',
-		'maxConcurrency',
-		'maxImageSize',
-		'pollInterval',
-		'seed',
-		'spendingLimit',
-		'timeout',
-	]),
+	...purchaseFields(DOWNLOAD_IMAGES, ['seed']),
 ];
 
 /** The image as the model takes it, read only when it is the item's turn: files may be large. */
@@ -270,7 +249,7 @@ export const replaceBackground: Operation = {
 
 	async prepare(tools, itemIndex) {
 		const { context, random } = tools;
-		const options = new OptionsReader(context, itemIndex);
+		const { options, limits, wait, download } = readPurchaseWish(context, itemIndex, DOWNLOAD_IMAGES, true);
 		const source = readChoice(context, itemIndex, 'imageSource', 'Image Source', ['url', 'binary']);
 		const readImageNow = await readImage(tools, itemIndex, source, options);
 		const palette = readPalette(context, itemIndex);
@@ -283,9 +262,6 @@ export const replaceBackground: Operation = {
 			...(style === undefined ? {} : { style }),
 		};
 		const chosenSeed = options.seed();
-		const limits = options.waitLimits(true);
-		const wait = readBoolean(context, itemIndex, 'waitForCompletion', 'Wait for Completion');
-		const download = wait ? readDownloadWish(context, itemIndex, DOWNLOAD_IMAGES, options) : undefined;
 
 		const placeOrder = async (): Promise<JobOrder> => {
 			const image = await readImageNow();

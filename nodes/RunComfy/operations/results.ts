@@ -9,7 +9,7 @@ import type { OperationOutput, WorkTools } from './operation';
 /** A finished job as a row, and the fields that decide whether its files come along. */
 
 /** The switch that asks for the files; its name is part of saved workflows. */
-interface DownloadSwitch {
+export interface DownloadSwitch {
 	name: string;
 	label: string;
 }

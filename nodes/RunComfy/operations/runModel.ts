@@ -9,10 +9,9 @@ import { fingerprintOf } from './fingerprint';
 import { findChosenModel, modelIdField, readModelChoice } from './modelIdField';
 import { drawSeedFor, explainFileInput, openModelFiles } from './modelInputs';
 import type { Operation, OperationTools } from './operation';
-import { optionsField } from './optionFields';
-import { OptionsReader, readBoolean, readChoice, readJsonObject } from './parameters';
-import { purchaseWork } from './purchase';
-import { DOWNLOAD_FILES, downloadFields, readDownloadWish } from './results';
+import { readChoice, readJsonObject } from './parameters';
+import { purchaseFields, purchaseWork, readPurchaseWish } from './purchase';
+import { DOWNLOAD_FILES } from './results';
 
 /** Any model that RunComfy hosts, with the inputs that RunComfy itself names. */
 
@@ -64,25 +63,7 @@ const fields: INodeProperties[] = [
 		description: 'The inputs as the model’s API page names them, sent exactly like this',
 		displayOptions: { show: { inputMode: ['json'] } },
 	},
-	{
-		displayName: 'Wait for Completion',
-		name: 'waitForCompletion',
-		type: 'boolean',
-		default: true,
-		description:
-			'Whether to wait until the result is there. Without waiting, the request ID is handed on at once, and Get Result fetches the result later.',
-	},
-	...downloadFields(DOWNLOAD_FILES),
-	optionsField([
-		'cancelOnStop',
-		'fileName',
-		'includeCost',
-		'maxConcurrency',
-		'maxImageSize',
-		'pollInterval',
-		'spendingLimit',
-		'timeout',
-	]),
+	...purchaseFields(DOWNLOAD_FILES),
 ];
 
 export const runModel: Operation = {
@@ -90,10 +71,7 @@ export const runModel: Operation = {
 
 	async prepare(tools, itemIndex) {
 		const { context, random } = tools;
-		const options = new OptionsReader(context, itemIndex);
-		const limits = options.waitLimits(false);
-		const wait = readBoolean(context, itemIndex, 'waitForCompletion', 'Wait for Completion');
-		const download = wait ? readDownloadWish(context, itemIndex, DOWNLOAD_FILES, options) : undefined;
+		const { options, limits, wait, download } = readPurchaseWish(context, itemIndex, DOWNLOAD_FILES, false);
 		const { modelId, fields: inputFields, values } = await readInputs(tools, itemIndex);
 		const files = await openModelFiles(tools, itemIndex, values.files, options.numbers.maxImageSize);
 
