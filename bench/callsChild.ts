@@ -65,7 +65,7 @@ async function byHelper(): Promise<void> {
 	const run = await prepareEngine(new URL(url).origin, {
 		node: bareNode(async (context) => {
 			await measure(async () => void (await plainCall(context, url)));
-			return [];
+			return [{ json: {} }];
 		}),
 		parameters: {},
 		items: [{ json: {} }],

@@ -3,7 +3,7 @@ import { type RunComfyError } from '../../nodes/RunComfy/api/problems';
 import { buyAndWait } from '../../nodes/RunComfy/jobs/job';
 import { dollars, Purse } from '../../nodes/RunComfy/jobs/purse';
 import { ItemFailedError } from '../../nodes/RunComfy/jobs/run';
-import { FakeApi, makeRun, order } from './fakeApi';
+import { FakeApi, makeRun, ok, order } from './fakeApi';
 import { VirtualClock } from './virtualClock';
 
 const PER_REQUEST: ModelPrice = { usd: 0.06, unit: 'request' };
@@ -44,7 +44,7 @@ describe('Purse', () => {
 	it('counts the real cost, and takes a higher one for the price of the next', async () => {
 		const guard = purse(0.25);
 		await guard.reserve(0, 'a/b', never);
-		guard.settle(0, 0.15);
+		guard.settle(0, 0.15, true);
 		await expect(guard.reserve(1, 'a/b', never)).rejects.toMatchObject({
 			problem: {
 				advice: expect.stringContaining('Spent $0.15 on 1 request, of a Spending Limit of $0.25.') as string,
@@ -55,8 +55,8 @@ describe('Purse', () => {
 	it('counts the price where no cost is reported, and says so', async () => {
 		const guard = purse(1);
 		await guard.reserve(0, 'a/b', never);
-		guard.settle(0, undefined);
-		guard.settle(0, 0.5);
+		guard.settle(0, undefined, true);
+		guard.settle(0, 0.5, true);
 		expect(guard.report()).toBe(
 			'Spent $0.06 on 1 request (RunComfy did not report the cost of 1; its price was counted), of a Spending Limit of $1.00.',
 		);
@@ -144,8 +144,37 @@ describe('A spending limit, on a virtual clock', () => {
 		expect(api.jobs).toHaveLength(1);
 		const [, second] = outcomes;
 		expect(second?.ok === false && (second.error as RunComfyError).problem.advice).toContain(
-			'did not report what the first request cost',
+			'has not reported what a request of this model costs',
 		);
+	});
+
+	it.each([
+		['lets the next one go first when the first failed', 1, [false, true, true, true]],
+		['gives up finding out when three have failed', 3, [false, false, false, false]],
+	])('%s', async (_, failures, succeeded) => {
+		const { clock, api, guard } = setUp(1, {}, () => 0.1);
+		api.intercept = (_request, path) => {
+			const [, id] = /job-(\d+)/.exec(path) ?? [];
+			return id !== undefined && Number(id) < failures ? ok({ status: 'failed' }) : undefined;
+		};
+		const { run } = makeRun(api, { purse: guard, continueOnFail: true });
+		const outcomes = await clock.run(
+			run.forEachItem(4, async (i) => await buyAndWait(run, i, order(i, { includeCost: true }))),
+		);
+		expect(outcomes.map(({ ok: isOk }) => isOk)).toEqual(succeeded);
+		expect(api.jobs).toHaveLength(failures === 1 ? 4 : 3);
+	});
+
+	it('does not take what a failed request cost for nothing as the price of the next', async () => {
+		const { clock, api, guard } = setUp(0.25, {}, () => 0.1);
+		api.intercept = (_request, path) =>
+			path.includes('job-0') ? ok({ status: 'failed', cost: 0 }) : undefined;
+		const { run } = makeRun(api, { purse: guard, continueOnFail: true });
+		await clock.run(
+			run.forEachItem(6, async (i) => await buyAndWait(run, i, order(i, { includeCost: true }))),
+		);
+		expect(api.jobs).toHaveLength(3);
+		expect(guard.report()).toContain('Spent $0.20 on 3 requests, of');
 	});
 
 	it('looks again for a cost that comes late', async () => {

@@ -71,7 +71,7 @@ export async function buy(run: Run, itemIndex: number, order: JobOrder): Promise
 	if (entry?.state === 'submitting' || entry?.state === 'inDoubt') {
 		run.purchases.inDoubt(itemIndex);
 		run.purse?.adopt(itemIndex, order.modelId);
-		run.purse?.settle(itemIndex, undefined);
+		run.purse?.settle(itemIndex, undefined, false);
 		const why = entry.state === 'inDoubt' ? entry.why : 'an earlier try did not learn the outcome';
 		throw new RunComfyError(inDoubtProblem(why));
 	}
@@ -102,7 +102,7 @@ export async function buy(run: Run, itemIndex: number, order: JobOrder): Promise
 		// What the ledger knows nothing of was certainly not bought.
 		const state = ledger.find(itemIndex, order.fingerprint)?.state;
 		if (state === undefined) run.purse?.release(itemIndex);
-		else if (state !== 'submitted') run.purse?.settle(itemIndex, undefined);
+		else if (state !== 'submitted') run.purse?.settle(itemIndex, undefined, false);
 	}
 }
 
@@ -160,7 +160,8 @@ export function judgeLook(answer: LookAnswer): Verdict {
 }
 
 /** How a request came to its end at RunComfy. */
-export type JobEnd = { kind: 'done'; result: JobResult } | { kind: 'ended'; problem: Problem };
+export type JobEnd =
+	{ kind: 'done'; result: JobResult } | { kind: 'ended'; problem: Problem; cost: number | undefined };
 
 /**
  * Waits until a request is done and reads its result. Looks are free and survive every passing fault until the
@@ -241,7 +242,11 @@ function endOf(
 		case 'failed':
 		case 'cancelled':
 			run.purchases.gone(requestId);
-			return { kind: 'ended', problem: endedProblem(requestId, look.status, look.error) };
+			return {
+				kind: 'ended',
+				problem: endedProblem(requestId, look.status, look.error),
+				cost: readResult(requestId, look.body).cost,
+			};
 		case 'unknown':
 			throw new RunComfyError(unknownStatusProblem(requestId, look.status));
 	}
@@ -271,12 +276,12 @@ export async function buyAndWait(run: Run, itemIndex: number, order: JobOrder): 
 			const result =
 				known?.state === 'finished' ? known.result : await finish(run, itemIndex, order, request);
 			if (result === undefined) continue;
-			run.purse?.settle(itemIndex, result.cost);
+			run.purse?.settle(itemIndex, result.cost, true);
 			return { result, ...(request.seed === undefined ? {} : { seed: request.seed }) };
 		}
 	} finally {
 		// However it ended: what was put aside for it is no longer open.
-		run.purse?.settle(itemIndex, undefined);
+		run.purse?.settle(itemIndex, undefined, false);
 	}
 }
 
@@ -301,9 +306,9 @@ async function finish(
 		return run.purse === undefined ? end.result : keep(await withLateCost(run, end.result, limits));
 	}
 	ledger.forget(itemIndex);
+	run.purse?.settle(itemIndex, end.cost, false);
 	// One that an earlier try bought and that has ended badly since: this is the retry that may submit anew.
 	if (fresh) throw new RunComfyError(end.problem);
-	run.purse?.settle(itemIndex, undefined);
 	return undefined;
 }
 

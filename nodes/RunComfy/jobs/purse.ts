@@ -25,7 +25,9 @@ interface Tariff {
 	usd: number | undefined;
 	/** The item that goes first to find out. */
 	scout?: number;
-	/** The first one's cost was never reported: no more are started. */
+	/** So many have gone first and ended without a result, and so without a cost. */
+	failedScouts: number;
+	/** Its cost will not be known: no more are started. */
 	isBlind?: true;
 }
 
@@ -33,6 +35,9 @@ interface Reservation {
 	modelId: string;
 	usd: number;
 }
+
+/** Each of them may cost an unknown sum. */
+const MAX_FAILED_SCOUTS = 3;
 
 /** Sums of money have cents' fractions: what differs by less is equal. */
 const TOLERANCE_USD = 1e-9;
@@ -51,7 +56,7 @@ export class Purse {
 		private readonly prices: ReadonlyMap<string, ModelPrice>,
 	) {
 		for (const [modelId, { usd, unit }] of prices) {
-			this.tariffs.set(modelId, { usd: unit === PER_REQUEST ? usd : undefined });
+			this.tariffs.set(modelId, { usd: unit === PER_REQUEST ? usd : undefined, failedScouts: 0 });
 		}
 	}
 
@@ -116,7 +121,7 @@ export class Purse {
 	 * @throws RunComfyError when the limit does not pay for it.
 	 */
 	async reserve(itemIndex: number, modelId: string, signal: AbortSignal): Promise<void> {
-		const tariff = this.tariffs.get(modelId) ?? { usd: undefined };
+		const tariff = this.tariffs.get(modelId) ?? { usd: undefined, failedScouts: 0 };
 		this.tariffs.set(modelId, tariff);
 		while (tariff.usd === undefined && tariff.scout !== undefined && !signal.aborted)
 			await this.change(signal);
@@ -148,8 +153,9 @@ export class Purse {
 	 * The request is over, or no longer waited for.
 	 * @param costUsd as RunComfy reports it; undefined when it does not, and then the price counts. Whether failed requests
 	 * are charged is not documented: they count.
+	 * @param isFinished whether it has a result: one without may cost less than the next.
 	 */
-	settle(itemIndex: number, costUsd: number | undefined): void {
+	settle(itemIndex: number, costUsd: number | undefined, isFinished: boolean): void {
 		const reservation = this.reservations.get(itemIndex);
 		if (reservation === undefined) return;
 		this.reservations.delete(itemIndex);
@@ -157,12 +163,17 @@ export class Purse {
 		this.spentUsd += costUsd ?? reservation.usd;
 		if (costUsd === undefined) this.unreported.set(itemIndex, reservation.usd);
 		const tariff = this.tariffs.get(reservation.modelId);
-		if (tariff !== undefined) {
-			if (costUsd !== undefined) tariff.usd = Math.max(costUsd, tariff.usd ?? 0);
-			else if (tariff.scout === itemIndex) tariff.isBlind = true;
-			if (tariff.scout === itemIndex) delete tariff.scout;
-		}
+		if (tariff !== undefined) this.learn(tariff, itemIndex, costUsd, isFinished);
 		this.tell();
+	}
+
+	private learn(tariff: Tariff, itemIndex: number, costUsd: number | undefined, isFinished: boolean): void {
+		if (costUsd !== undefined && (isFinished || costUsd > 0)) tariff.usd = Math.max(costUsd, tariff.usd ?? 0);
+		if (tariff.scout !== itemIndex) return;
+		delete tariff.scout;
+		if (tariff.usd !== undefined) return;
+		// One that failed leaves it to the next to find out; one that finished without a cost says that none is to be had.
+		if (isFinished || ++tariff.failedScouts >= MAX_FAILED_SCOUTS) tariff.isBlind = true;
 	}
 
 	/** RunComfy has cancelled the item's request while it was queued: it costs nothing. [assumed] */
@@ -193,7 +204,7 @@ export class Purse {
 	private exhausted({ usd, isBlind }: Tariff): Problem {
 		const next =
 			isBlind === true
-				? 'RunComfy did not report what the first request cost, so the cost of another cannot be foreseen.'
+				? 'RunComfy has not reported what a request of this model costs, so the cost of another cannot be foreseen.'
 				: `One more costs about ${usd === undefined ? 'an unknown sum' : dollars(usd)}.`;
 		const underWay = this.reservations.size === 0 ? '' : ` ${this.reservations.size} more are under way.`;
 		return {

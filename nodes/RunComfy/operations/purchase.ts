@@ -88,7 +88,7 @@ export function purchaseWork(itemIndex: number, purchase: Purchase): ItemWork {
 			const order = await placeOrder();
 			if (!wait) {
 				const { requestId, seed } = await buy(run, itemIndex, order);
-				run.purse?.settle(itemIndex, undefined);
+				run.purse?.settle(itemIndex, undefined, false);
 				// The answer to a submit holds no state; a new request begins in the queue (documented).
 				return { json: { requestId, status: 'in_queue', ...(seed === undefined ? {} : { seed }) } };
 			}
