@@ -10,6 +10,8 @@ export interface Cell {
 	concurrency: number;
 	timeScale: number;
 	pollSeconds?: number;
+	/** Instead of those of the whole measurement. */
+	seeds?: number[];
 }
 
 export interface CellResult extends Cell {
@@ -36,7 +38,7 @@ export async function measureWall(
 ): Promise<CellResult[]> {
 	const runs: Array<{ cell: Cell; run: string; durationsMs: number[]; ready: ReadyContestant }> = [];
 	for (const cell of cells) {
-		for (const seed of seeds) {
+		for (const seed of cell.seeds ?? seeds) {
 			const { contestant, items, concurrency, timeScale, pollSeconds = 1 } = cell;
 			const run = [contestant, items, concurrency, pollSeconds, seed].join('-');
 			const durationsMs = durationsOf(items, seed).map((ms) => Math.round(ms / timeScale));
