@@ -41,12 +41,7 @@ async function searchModels(
 		const catalogue = await openCatalogue(this);
 		const offset = Number(paginationToken ?? 0);
 		const query = { ...(filter === undefined ? {} : { search: filter }), limit: PAGE_SIZE, offset };
-		const { models, received, total } = await catalogue.ask(
-			'The list of models could not be read',
-			async (client) => await client.listModels(query),
-		);
-		const next = offset + received;
-		const hasMore = received > 0 && (total === undefined ? received === PAGE_SIZE : next < total);
+		const { models, next } = await catalogue.page(query);
 		return {
 			results: models.map(({ modelId, displayName, description, price, url }) => ({
 				name: displayName,
@@ -59,7 +54,7 @@ async function searchModels(
 					.filter((part) => part !== '')
 					.join(' · '),
 			})),
-			...(hasMore ? { paginationToken: String(next) } : {}),
+			...(next === undefined ? {} : { paginationToken: String(next) }),
 		};
 	} catch (error) {
 		throw toNodeError(this.getNode(), error);
@@ -69,10 +64,7 @@ async function searchModels(
 async function getCategories(this: ILoadOptionsFunctions): Promise<INodePropertyOptions[]> {
 	try {
 		const catalogue = await openCatalogue(this);
-		const names = await catalogue.ask(
-			'The list of categories could not be read',
-			async (client) => await client.listCategories(),
-		);
+		const names = await catalogue.ask(async (client) => await client.listCategories());
 		return names.map((name) => ({ name, value: name }));
 	} catch (error) {
 		throw toNodeError(this.getNode(), error);

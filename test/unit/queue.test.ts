@@ -92,11 +92,11 @@ describe('Many items at once, on a virtual clock', () => {
 	});
 
 	it('learns from no job of another model', async () => {
-		const { clock, api } = setUp((n) => ({ queueMs: 0, runMs: (n % 2 === 0 ? 30 : 2) * SECOND }));
+		const { clock, api } = setUp((n) => ({ queueMs: 0, runMs: (n < 10 ? 30 : 2) * SECOND }));
 		const { run } = makeRun(api, { maxConcurrency: 1 });
-		const orderOf = (i: number) => ({ ...order(i), modelId: i % 2 === 0 ? 'slow/one' : 'fast/one' });
+		const orderOf = (i: number) => ({ ...order(i), modelId: i < 10 ? 'slow/one' : 'fast/one' });
 		await clock.run(run.forEachItem(20, async (i) => await buyAndWait(run, i, orderOf(i))));
-		const fast = api.jobs.filter((_, n) => n % 2 === 1);
+		const fast = api.jobs.slice(10);
 		for (const { looks, endsAt } of fast)
 			expect((looks.at(-1) ?? Infinity) - endsAt).toBeLessThanOrEqual(1 * SECOND);
 	});

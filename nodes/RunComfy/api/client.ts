@@ -110,7 +110,7 @@ export class RunComfyClient {
 	async listModels(
 		{ search = '', category = '', limit, offset }: ModelQuery,
 		signal?: AbortSignal,
-	): Promise<CatalogueAnswer<ModelPage & { received: number }>> {
+	): Promise<CatalogueAnswer<ModelPage>> {
 		const query = Object.entries({ search, category, limit: String(limit), offset: String(offset) })
 			.filter(([, value]) => value !== '')
 			.map(([name, value]) => `${name}=${encodeURIComponent(value)}`)
@@ -151,7 +151,7 @@ export class RunComfyClient {
 			const message = `${what}: ${describeNoAnswer(answer)}`;
 			return { kind: 'refused', problem: { kind: 'unavailable', message, advice } };
 		}
-		return { kind: 'again', why: describeNoAnswer(answer), retryAfterMs: undefined };
+		return { kind: 'again', what, why: describeNoAnswer(answer), retryAfterMs: undefined };
 	}
 
 	private async look(requestId: string, path: string, options: LookOptions): Promise<LookAnswer> {

@@ -12,6 +12,11 @@ export function textOf(object: JsonObject, name: string): string | undefined {
 	return typeof value === 'string' && value.trim() !== '' ? value.trim() : undefined;
 }
 
+/** The texts of a list; empty when it is none. */
+export function textsOf(value: unknown): string[] {
+	return Array.isArray(value) ? value.filter((text): text is string => typeof text === 'string') : [];
+}
+
 /** The value under `name` when it is a finite number, else undefined. */
 export function numberOf(object: JsonObject, name: string): number | undefined {
 	const value = object[name];

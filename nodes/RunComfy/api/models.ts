@@ -1,4 +1,4 @@
-import { isJsonObject, numberOf, textOf, type JsonObject } from './json';
+import { isJsonObject, numberOf, textOf, textsOf, type JsonObject } from './json';
 import { cleanReason, errorCodeOf, explainAnswer, isPassing, type Problem } from './problems';
 import { readRetryAfterMs } from './responses';
 import type { ApiAnswer } from './transport';
@@ -33,6 +33,8 @@ export interface ModelEntry {
 
 export interface ModelPage {
 	models: ModelEntry[];
+	/** With those that could not be used. */
+	received: number;
 	/** Of the whole list; undefined when RunComfy does not say. */
 	total?: number;
 }
@@ -42,11 +44,11 @@ export interface Balance {
 	currency: string;
 }
 
-/** The answer to a free question. */
+/** The answer to a free question; `what` could not be had. */
 export type CatalogueAnswer<T> =
 	| { kind: 'found'; value: T }
 	/** A passing fault: asking again costs nothing. */
-	| { kind: 'again'; why: string; retryAfterMs: number | undefined }
+	| { kind: 'again'; what: string; why: string; retryAfterMs: number | undefined }
 	| { kind: 'refused'; problem: Problem };
 
 /**
@@ -63,6 +65,7 @@ export function readCatalogue<T>(
 	if (isPassing(answer)) {
 		return {
 			kind: 'again',
+			what,
 			why: `it answered with HTTP ${status}`,
 			retryAfterMs: readRetryAfterMs(headers, now),
 		};
@@ -70,7 +73,7 @@ export function readCatalogue<T>(
 	const isSuccess = status >= 200 && status < 300 && errorCodeOf(body) === undefined;
 	const value = isSuccess ? read(body) : undefined;
 	if (value !== undefined) return { kind: 'found', value };
-	if (isSuccess) return { kind: 'again', why: 'its answer could not be read', retryAfterMs: undefined };
+	if (isSuccess) return { kind: 'again', what, why: 'its answer could not be read', retryAfterMs: undefined };
 	const { what: reason, advice } = explainAnswer(answer);
 	const code = errorCodeOf(body);
 	const isNotFound = code === undefined ? status === 404 : code === '404001' || code === '400001';
@@ -130,7 +133,7 @@ function readPrice(body: JsonObject): ModelPrice {
 }
 
 /** A page of the catalogue; entries that cannot be used are left out. */
-export function readModelPage(body: unknown): (ModelPage & { received: number }) | undefined {
+export function readModelPage(body: unknown): ModelPage | undefined {
 	if (!isJsonObject(body) || !Array.isArray(body.models)) return undefined;
 	const total = numberOf(body, 'total');
 	return {
@@ -154,8 +157,4 @@ export function readBalance(body: unknown): Balance | undefined {
 	if (!isJsonObject(body)) return undefined;
 	const balance = numberOf(body, 'balance_usd');
 	return balance === undefined ? undefined : { balance, currency: textOf(body, 'currency') ?? 'USD' };
-}
-
-function textsOf(value: unknown): string[] {
-	return Array.isArray(value) ? value.filter((text): text is string => typeof text === 'string') : [];
 }

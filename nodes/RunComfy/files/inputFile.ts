@@ -10,7 +10,7 @@ export interface InputFileOrder {
 	label: string;
 	/** The name of the item's binary field. */
 	fieldName: string;
-	/** What it has to be; undefined: any file. */
+	/** What it has to be; without one, every file will do. */
 	kind: FileKind | undefined;
 	maxMegabytes: number;
 }

@@ -34,10 +34,7 @@ export class Catalogue {
 	async getModel(modelId: string): Promise<ModelEntry> {
 		const known = this.models.get(modelId);
 		if (known !== undefined) return await known;
-		const model = this.ask(
-			`The model “${modelId}” could not be read`,
-			async (client, signal) => await client.getModel(modelId, signal),
-		);
+		const model = this.ask(async (client, signal) => await client.getModel(modelId, signal));
 		this.models.set(modelId, model);
 		return await model;
 	}
@@ -79,26 +76,35 @@ export class Catalogue {
 		let offset = 0;
 		for (let page = 0; page < MAX_PAGES && given < limit; page++) {
 			const size = Math.min(PAGE_SIZE, limit - given);
-			const { models, received, total } = await this.ask(
-				'The list of models could not be read',
-				async (client, signal) => await client.listModels({ ...query, limit: size, offset }, signal),
-			);
+			const { models, next } = await this.page({ ...query, limit: size, offset });
 			for (const entry of models) {
 				if (given++ >= limit) return;
 				yield entry;
 			}
-			offset += received;
-			if (received === 0 || (total === undefined ? received < size : offset >= total)) return;
+			if (next === undefined) return;
+			offset = next;
 		}
 	}
 
 	/**
+	 * One page of the catalogue.
+	 * @returns `next`: the offset of the page after it; undefined on the last one.
+	 * @throws RunComfyError.
+	 */
+	async page(query: ModelQuery): Promise<{ models: ModelEntry[]; next: number | undefined }> {
+		const { models, received, total } = await this.ask(
+			async (client, signal) => await client.listModels(query, signal),
+		);
+		const next = query.offset + received;
+		const isLast = received === 0 || (total === undefined ? received < query.limit : next >= total);
+		return { models, next: isLast ? undefined : next };
+	}
+
+	/**
 	 * A free question, asked again after passing faults.
-	 * @param what could not be had, for the error.
 	 * @throws RunComfyError, StoppedError.
 	 */
 	async ask<T>(
-		what: string,
 		question: (client: RunComfyClient, signal: AbortSignal | undefined) => Promise<CatalogueAnswer<T>>,
 	): Promise<T> {
 		const { client, clock, random, stopSignal } = this.dependencies;
@@ -110,7 +116,7 @@ export class Catalogue {
 			if (tries >= MAX_TRIES) {
 				throw new RunComfyError({
 					kind: 'unavailable',
-					message: `${what}: ${answer.why}`,
+					message: `${answer.what}: ${answer.why}`,
 					advice: 'Nothing was submitted. Try again later.',
 				});
 			}

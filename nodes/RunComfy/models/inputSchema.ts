@@ -1,4 +1,4 @@
-import { isJsonObject, numberOf, textOf, type JsonObject } from '../api/json';
+import { isJsonObject, numberOf, textOf, textsOf, type JsonObject } from '../api/json';
 
 /**
  * What a model takes, read from the `input_schema` of its catalogue entry: JSON Schema with RunComfy's quirks. Pure, and
@@ -61,7 +61,7 @@ export interface InputField {
 /** The inputs of a model, in the order of its schema; empty when the schema cannot be used. */
 export function readInputFields(schema: JsonObject | undefined, requiredInputs: string[]): InputField[] {
 	if (!isJsonObject(schema?.properties)) return [];
-	const required = new Set([...textList(schema.required), ...requiredInputs]);
+	const required = new Set([...textsOf(schema.required), ...requiredInputs]);
 	return Object.entries(schema.properties).map(([name, property]) => {
 		const rules = isJsonObject(property) ? property : {};
 		return readField(name, rules, required.has(name) || rules.required === true);
@@ -203,10 +203,6 @@ function exclusiveRule(
 ): Partial<InputField> {
 	const value = rules[name] === true ? numberOf(rules, plain) : numberOf(rules, name);
 	return value === undefined ? {} : { [name]: value };
-}
-
-function textList(value: unknown): string[] {
-	return Array.isArray(value) ? value.filter((one): one is string => typeof one === 'string') : [];
 }
 
 /** `guidance_scale` → `Guidance Scale`. */

@@ -8,7 +8,6 @@ export const getBalance: Operation = {
 		return {
 			run: async () => {
 				const { balance, currency } = await catalogue.ask(
-					'The balance could not be read',
 					async (client, signal) => await client.getBalance(signal),
 				);
 				return { json: { balance, currency } };
