@@ -11,7 +11,7 @@ import { systemRuntime, type Runtime } from './host/runtime';
 import { createSend } from './host/transport';
 import { Ledger } from './jobs/ledger';
 import { Purse } from './jobs/purse';
-import { Run, StoppedError, type ItemOutcome } from './jobs/run';
+import { Run, StoppedError, type ItemOutcome, type Log } from './jobs/run';
 import { Catalogue } from './models/catalogue';
 import { findOperation } from './operations';
 import type { ItemWork, Operation, OperationOutput, OperationTools } from './operations/operation';
@@ -58,14 +58,8 @@ async function executeItems(context: IExecuteFunctions, runtime: Runtime, count:
 	const catalogue = new Catalogue({ client, clock, random, stopSignal });
 	const tools = { context, access, random, catalogue };
 	const works = await prepareAll(operation, tools, count, continueOnFail);
-	const purse =
-		spendingLimit === undefined
-			? undefined
-			: await openPurse(spendingLimit, works, catalogue, continueOnFail);
-	for (const warning of purse?.warnings ?? []) {
-		log.warn(warning);
-		showHint(context, warning, 'warning');
-	}
+	const purse = await openPurse(tools, spendingLimit, works);
+	for (const warning of purse?.warnings ?? []) tell(context, log, 'warn', warning);
 
 	const ledger = new Ledger(context.getContext('node'), context.getWorkflowDataProxy(0).$runIndex as number);
 	const run = new Run({
@@ -98,30 +92,33 @@ async function executeItems(context: IExecuteFunctions, runtime: Runtime, count:
 		return outcomes;
 	} finally {
 		ledger.close(ended);
-		if (purse !== undefined) {
-			log.info(`RunComfy: ${purse.report()}`);
-			showHint(context, purse.report(), 'info');
-		}
+		if (purse !== undefined) tell(context, log, 'info', purse.report());
 	}
 }
 
+/** Says something about the whole run, above its output and in the log. */
+function tell(context: IExecuteFunctions, log: Log, level: 'info' | 'warn', sentence: string): void {
+	log[level](`RunComfy: ${sentence}`);
+	showHint(context, sentence, level === 'warn' ? 'warning' : 'info');
+}
+
 /**
- * The guard for the purse, with today's prices.
+ * The guard for the purse, with today's prices; undefined without a limit.
  * @throws RunComfyError when the limit cannot be kept, or does not pay for all items and none may fail by itself.
  */
 async function openPurse(
-	limitUsd: number,
+	{ context, catalogue }: OperationTools,
+	limitUsd: number | undefined,
 	works: Array<ItemWork | Error>,
-	catalogue: Catalogue,
-	continueOnFail: boolean,
-): Promise<Purse> {
+): Promise<Purse | undefined> {
+	if (limitUsd === undefined) return undefined;
 	const purchases = works.flatMap((work) => (work instanceof Error ? [] : (work.purchase ?? [])));
 	const prices = new Map<string, ModelPrice>();
 	for (const modelId of new Set(purchases.map((purchase) => purchase.modelId))) {
 		prices.set(modelId, (await catalogue.getModel(modelId)).price);
 	}
 	const purse = new Purse(limitUsd, prices);
-	const fault = purse.findFault(purchases, continueOnFail);
+	const fault = purse.findFault(purchases, context.continueOnFail());
 	if (fault !== undefined) throw new RunComfyError(fault);
 	return purse;
 }
