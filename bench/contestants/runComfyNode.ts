@@ -1,4 +1,4 @@
-import type { Clock } from '../../nodes/RunComfy/jobs/clock';
+import type { Clock } from '../../nodes/RunComfy/common/clock';
 import { loadCompiled, loadCompiledExecution } from '../../test/engine/compiled';
 import { itemsOf, prepareEngine } from '../engineTask';
 import { IMAGE_URL } from '../workload';
@@ -37,6 +37,7 @@ export const runComfyNode: Contestant = async (task) => {
 function faster(clock: Clock, times: number): Clock {
 	return {
 		now: () => clock.now() * times,
+		timeOfDay: () => clock.timeOfDay(),
 		sleep: async (ms, signal) => await clock.sleep(ms / times, signal),
 	};
 }

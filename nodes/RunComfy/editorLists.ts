@@ -15,7 +15,7 @@ import { Catalogue } from './models/catalogue';
 import { readInputFields } from './models/inputSchema';
 import { toMapperField } from './models/mapperFields';
 import { findChosenModel } from './operations/modelIdField';
-import { dollars } from './jobs/purse';
+import { dollars } from './common/money';
 
 /**
  * What the editor shows from RunComfy's catalogue while a workflow is being built. Asked anew every time: nothing of one
@@ -28,7 +28,7 @@ async function openCatalogue(context: ILoadOptionsFunctions): Promise<Catalogue>
 	const { clock, random, callTimeouts } = systemRuntime;
 	const access = await readAccess(context);
 	const send = createSend(context, clock, access.conceal);
-	const client = new RunComfyClient(access, send, clock.now, callTimeouts);
+	const client = new RunComfyClient(access, send, clock.timeOfDay, callTimeouts);
 	return new Catalogue({ client, clock, random, stopSignal: undefined });
 }
 

@@ -11,7 +11,8 @@ import { systemRuntime, type Runtime } from './host/runtime';
 import { createSend } from './host/transport';
 import { Ledger } from './jobs/ledger';
 import { Purse } from './jobs/purse';
-import { Run, StoppedError, type ItemOutcome, type Log } from './jobs/run';
+import { StoppedError } from './common/stoppedError';
+import { Run, type ItemOutcome, type Log } from './jobs/run';
 import { Catalogue } from './models/catalogue';
 import { findOperation } from './operations';
 import type { ItemWork, Operation, OperationOutput, OperationTools } from './operations/operation';
@@ -52,7 +53,7 @@ async function executeItems(context: IExecuteFunctions, runtime: Runtime, count:
 	const client = new RunComfyClient(
 		access,
 		createSend(context, clock, access.conceal),
-		clock.now,
+		clock.timeOfDay,
 		callTimeouts,
 	);
 	const catalogue = new Catalogue({ client, clock, random, stopSignal });

@@ -2,7 +2,8 @@ import { outputFieldName, outputFileName } from '../../nodes/RunComfy/files/file
 import { fileTypeOf, isInputType, looksLikeText } from '../../nodes/RunComfy/files/fileTypes';
 import { JobTimes } from '../../nodes/RunComfy/jobs/jobTimes';
 import { Ledger } from '../../nodes/RunComfy/jobs/ledger';
-import { backoffMs, FAULT_BACKOFF, nextPauseMs, RATE_BACKOFF } from '../../nodes/RunComfy/jobs/schedule';
+import { backoffMs, ERROR_BACKOFF, RATE_LIMIT_BACKOFF } from '../../nodes/RunComfy/common/retry';
+import { nextPauseMs } from '../../nodes/RunComfy/jobs/schedule';
 import { fingerprintOf } from '../../nodes/RunComfy/operations/fingerprint';
 
 describe('nextPauseMs', () => {
@@ -104,12 +105,12 @@ describe('backoffMs', () => {
 		[6, 8_000],
 		[99, 8_000],
 	])('after %i faults: up to %i ms, and at least half of it', (failures, full) => {
-		expect(backoffMs(failures, FAULT_BACKOFF, () => 0)).toBe(full / 2);
-		expect(backoffMs(failures, FAULT_BACKOFF, () => 1)).toBe(full);
+		expect(backoffMs(failures, ERROR_BACKOFF, () => 0)).toBe(full / 2);
+		expect(backoffMs(failures, ERROR_BACKOFF, () => 1)).toBe(full);
 	});
 
 	it('stays within a minute for the whole run', () =>
-		expect(backoffMs(50, RATE_BACKOFF, () => 1)).toBe(60_000));
+		expect(backoffMs(50, RATE_LIMIT_BACKOFF, () => 1)).toBe(60_000));
 });
 
 describe('File names', () => {

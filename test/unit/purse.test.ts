@@ -1,7 +1,8 @@
 import type { ModelPrice } from '../../nodes/RunComfy/api/models';
 import { type RunComfyError } from '../../nodes/RunComfy/api/problems';
 import { buyAndWait } from '../../nodes/RunComfy/jobs/job';
-import { dollars, Purse } from '../../nodes/RunComfy/jobs/purse';
+import { dollars } from '../../nodes/RunComfy/common/money';
+import { Purse } from '../../nodes/RunComfy/jobs/purse';
 import { ItemFailedError } from '../../nodes/RunComfy/jobs/run';
 import { FakeApi, makeRun, ok, order } from './fakeApi';
 import { VirtualClock } from './virtualClock';

@@ -1,6 +1,7 @@
 import { NoAnswerError } from '../../nodes/RunComfy/api/transport';
 import { buyAndWait } from '../../nodes/RunComfy/jobs/job';
-import { ItemFailedError, StoppedError } from '../../nodes/RunComfy/jobs/run';
+import { StoppedError } from '../../nodes/RunComfy/common/stoppedError';
+import { ItemFailedError } from '../../nodes/RunComfy/jobs/run';
 import { FakeApi, makeRun, order, type Fate } from './fakeApi';
 import { VirtualClock } from './virtualClock';
 

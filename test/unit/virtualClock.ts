@@ -1,4 +1,4 @@
-import type { Clock } from '../../nodes/RunComfy/jobs/clock';
+import type { Clock } from '../../nodes/RunComfy/common/clock';
 
 interface Alarm {
 	at: number;
@@ -13,6 +13,8 @@ export class VirtualClock implements Clock {
 	private alarms: Alarm[] = [];
 
 	now = (): number => this.time;
+
+	timeOfDay = (): number => this.time;
 
 	/** Sleepers that have not been woken: must be 0 when everything is over. */
 	get sleeping(): number {

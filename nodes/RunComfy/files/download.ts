@@ -2,8 +2,8 @@ import type { IBinaryData, IExecuteFunctions } from 'n8n-workflow';
 
 import { findFileUrlFault, hostKind } from '../api/addresses';
 import { RunComfyError } from '../api/problems';
-import type { Clock, Random } from '../jobs/clock';
-import { backoffMs, FAULT_BACKOFF } from '../jobs/schedule';
+import type { Clock, Random } from '../common/clock';
+import { backoffMs, ERROR_BACKOFF } from '../common/retry';
 import { outputFileName } from './fileNames';
 import { fileTypeOf, looksLikeText, nameKind, SNIFF_BYTES, type FileKind } from './fileTypes';
 import { openUrl, type ByteStream, type FetchedFile } from './fetchFile';
@@ -73,7 +73,7 @@ export class Downloader {
 				const why =
 					error instanceof PassingFault || error instanceof FinalFault ? error.message : storeFault(error);
 				if (!canRetry) throw downloadError(order, why);
-				await clock.sleep(backoffMs(tries, FAULT_BACKOFF, random), signal);
+				await clock.sleep(backoffMs(tries, ERROR_BACKOFF, random), signal);
 			}
 		}
 	}

@@ -2,7 +2,7 @@ import type { IExecuteFunctions } from 'n8n-workflow';
 
 import { isJsonObject } from '../api/json';
 import { networkCodeOf } from '../api/transport';
-import type { Clock } from '../jobs/clock';
+import type { Clock } from '../common/clock';
 
 /** Node's Readable, named by way of n8n because a node may not import `stream`. */
 export type ByteStream = Awaited<ReturnType<IExecuteFunctions['helpers']['getBinaryStream']>>;

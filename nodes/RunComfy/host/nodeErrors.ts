@@ -2,7 +2,8 @@ import { NodeApiError, type IDataObject, type INode, type INodeExecutionData } f
 
 import { RunComfyError } from '../api/problems';
 import { FieldError } from '../fieldError';
-import { ItemFailedError, StoppedError } from '../jobs/run';
+import { StoppedError } from '../common/stoppedError';
+import { ItemFailedError } from '../jobs/run';
 
 interface Wording {
 	message: string;

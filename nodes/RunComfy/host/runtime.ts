@@ -2,7 +2,7 @@ import { sleep } from 'n8n-workflow';
 
 import { DEFAULT_CALL_TIMEOUTS, type CallTimeouts } from '../api/client';
 import { DOWNLOAD_IDLE_MS } from '../files/download';
-import type { Clock, Random } from '../jobs/clock';
+import type { Clock, Random } from '../common/clock';
 import { STOP_GRACE_MS } from '../jobs/run';
 
 /** What the node takes from the outside world besides n8n itself. */
@@ -39,15 +39,15 @@ export function abortableSleep(hostSleep: HostSleep): Clock['sleep'] {
 		}
 	};
 	return async (ms, signal) => {
-		const end = Date.now() + ms;
-		for (let left = ms; left > 0 && signal?.aborted !== true; left = end - Date.now()) {
+		const end = performance.now() + ms;
+		for (let left = ms; left > 0 && signal?.aborted !== true; left = end - performance.now()) {
 			await sleepSlice(Math.min(left, SLICE_MS), signal);
 		}
 	};
 }
 
 export const systemRuntime: Runtime = {
-	clock: { now: () => Date.now(), sleep: abortableSleep(sleep) },
+	clock: { now: () => performance.now(), timeOfDay: () => Date.now(), sleep: abortableSleep(sleep) },
 	random: Math.random,
 	callTimeouts: DEFAULT_CALL_TIMEOUTS,
 	stopGraceMs: STOP_GRACE_MS,

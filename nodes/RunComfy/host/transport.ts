@@ -2,7 +2,7 @@ import type { IExecuteFunctions, ILoadOptionsFunctions } from 'n8n-workflow';
 
 import { isJsonObject } from '../api/json';
 import { NoAnswerError, networkCodeOf, noAnswerReason, type ApiAnswer, type Send } from '../api/transport';
-import type { Clock } from '../jobs/clock';
+import type { Clock } from '../common/clock';
 
 export const CREDENTIAL_NAME = 'runComfyApi';
 

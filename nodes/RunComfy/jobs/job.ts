@@ -14,7 +14,8 @@ import {
 import { readResult, type JobResult, type LookAnswer, type SubmitAnswer } from '../api/responses';
 import type { JobTimes } from './jobTimes';
 import type { Run } from './run';
-import { backoffMs, FAULT_BACKOFF, nextPauseMs } from './schedule';
+import { backoffMs, ERROR_BACKOFF } from '../common/retry';
+import { nextPauseMs } from './schedule';
 import type { Verdict } from './throttle';
 
 /** How to wait for one job. Times in milliseconds. */
@@ -139,7 +140,7 @@ async function submit(run: Run, itemIndex: number, order: JobOrder): Promise<Bou
 			if (clock.now() + run.throttle.pauseLeftMs >= deadline) throw new RunComfyError(neverAcceptedProblem());
 			continue;
 		}
-		const pauseMs = backoffMs(++unreachable, FAULT_BACKOFF, random);
+		const pauseMs = backoffMs(++unreachable, ERROR_BACKOFF, random);
 		if (unreachable >= MAX_UNREACHABLE_TRIES || clock.now() + pauseMs >= deadline) {
 			throw new RunComfyError(unreachableProblem(answer.error));
 		}
@@ -218,7 +219,7 @@ export async function awaitEnd(
 				throw new RunComfyError(look.problem);
 			lastFault = look.kind === 'again' ? look.why : 'it is not to be found yet';
 			log.debug(`RunComfy request ${requestId}: ${lastFault}`);
-			pauseMs = Math.max(limits.pollIntervalMs, backoffMs(++faults, FAULT_BACKOFF, random));
+			pauseMs = Math.max(limits.pollIntervalMs, backoffMs(++faults, ERROR_BACKOFF, random));
 		}
 		if (clock.now() >= deadline) break;
 	}

@@ -1,5 +1,6 @@
 import type { ModelPrice } from '../api/models';
 import { RunComfyError, type Problem } from '../api/problems';
+import { dollars, TOLERANCE_USD } from '../common/money';
 
 /**
  * The guard for the purse: keeps one run of the node within the option “Spending Limit (USD)”. It counts in advance what
@@ -38,9 +39,6 @@ interface Reservation {
 
 /** Each of them may cost an unknown sum. */
 const MAX_FAILED_SCOUTS = 3;
-
-/** Sums of money have cents' fractions: what differs by less is equal. */
-const TOLERANCE_USD = 1e-9;
 
 export class Purse {
 	private readonly tariffs = new Map<string, Tariff>();
@@ -229,10 +227,4 @@ export class Purse {
 	private tell(): void {
 		for (const wake of [...this.waiting]) wake();
 	}
-}
-
-/** `$0.06`, and more digits where two would hide something. */
-export function dollars(usd: number): string {
-	const cents = usd.toFixed(2);
-	return `$${Math.abs(Number(cents) - usd) < TOLERANCE_USD ? cents : String(Number(usd.toFixed(4)))}`;
 }

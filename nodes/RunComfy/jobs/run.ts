@@ -1,6 +1,7 @@
 import type { RunComfyClient } from '../api/client';
 import { RunComfyError } from '../api/problems';
-import type { Clock, Random } from './clock';
+import { StoppedError } from '../common/stoppedError';
+import type { Clock, Random } from '../common/clock';
 import { JobTimes } from './jobTimes';
 import type { Ledger } from './ledger';
 import { Purchases } from './purchases';
@@ -58,15 +59,6 @@ export class ItemFailedError extends Error {
 		readonly others: string,
 	) {
 		super('An item failed');
-	}
-}
-
-/** The user pressed Stop, or n8n's own timeout did. */
-export class StoppedError extends Error {
-	override readonly name = 'StoppedError';
-
-	constructor(readonly report: string) {
-		super('Stopped');
 	}
 }
 

@@ -1,6 +1,6 @@
-import type { Random } from './clock';
+import type { Random } from '../common/clock';
 
-/** When to look next, and how long to hold back after a fault. Pure; all times in milliseconds. */
+/** When to poll next. Pure; all times in milliseconds. */
 
 /** The longest pause between two looks, unless the user's own interval is longer. */
 const MAX_PAUSE_MS = 5_000;
@@ -24,25 +24,4 @@ export function nextPauseMs(waitedMs: number, intervalMs: number, random: Random
 	const growing = Math.min(longest, Math.max(intervalMs, waitedMs * SHARE_OF_WAIT)) + spread;
 	// Never longer than the longest pause: a job that is faster than all before it is not found much too late.
 	return Math.max(growing, Math.min(longest, quietUntilMs - waitedMs));
-}
-
-export interface BackoffRange {
-	firstMs: number;
-	longestMs: number;
-}
-
-/** After a fault of one free call. */
-export const FAULT_BACKOFF: BackoffRange = { firstMs: 500, longestMs: 8_000 };
-/** After “too many requests” without a Retry-After, for the whole run. */
-export const RATE_BACKOFF: BackoffRange = { firstMs: 1_000, longestMs: 60_000 };
-/** A server may ask for more in Retry-After; nobody waits longer than this at a time. */
-export const MAX_RETRY_AFTER_MS = 60_000;
-
-/**
- * Exponential backoff with jitter over the upper half, so that callers who failed together do not come back together.
- * @param failures in a row, from 1.
- */
-export function backoffMs(failures: number, range: BackoffRange, random: Random): number {
-	const full = Math.min(range.longestMs, range.firstMs * 2 ** Math.min(failures - 1, 30));
-	return full * (0.5 + 0.5 * random());
 }

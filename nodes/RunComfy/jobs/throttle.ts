@@ -1,5 +1,5 @@
-import type { Clock, Random } from './clock';
-import { backoffMs, MAX_RETRY_AFTER_MS, RATE_BACKOFF } from './schedule';
+import type { Clock, Random } from '../common/clock';
+import { RATE_LIMIT_BACKOFF, retryPauseMs } from '../common/retry';
 
 /** What a call turned out to be for the throttle. */
 export type Verdict = 'ok' | { tooMany: true; retryAfterMs: number | undefined };
@@ -108,11 +108,8 @@ export class Throttle {
 			this.tooManyInARow++;
 			this.limit = Math.max(1, Math.floor(this.limit / 2));
 		}
-		const asked = verdict.retryAfterMs;
-		const pauseMs =
-			asked === undefined
-				? backoffMs(Math.max(1, this.tooManyInARow), RATE_BACKOFF, this.random)
-				: Math.min(asked, MAX_RETRY_AFTER_MS);
+		const failures = Math.max(1, this.tooManyInARow);
+		const pauseMs = retryPauseMs(failures, verdict.retryAfterMs, RATE_LIMIT_BACKOFF, this.random);
 		this.pausedUntil = Math.max(this.pausedUntil, this.clock.now() + pauseMs);
 	}
 

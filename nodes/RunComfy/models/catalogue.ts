@@ -1,9 +1,9 @@
 import type { ModelQuery, RunComfyClient } from '../api/client';
 import type { CatalogueAnswer, ModelEntry } from '../api/models';
 import { RunComfyError } from '../api/problems';
-import type { Clock, Random } from '../jobs/clock';
-import { StoppedError } from '../jobs/run';
-import { backoffMs, FAULT_BACKOFF, MAX_RETRY_AFTER_MS } from '../jobs/schedule';
+import type { Clock, Random } from '../common/clock';
+import { retry } from '../common/retry';
+import { StoppedError } from '../common/stoppedError';
 import { pagePathOf, type ModelReference } from './modelReference';
 
 export interface CatalogueDependencies {
@@ -108,21 +108,22 @@ export class Catalogue {
 		question: (client: RunComfyClient, signal: AbortSignal | undefined) => Promise<CatalogueAnswer<T>>,
 	): Promise<T> {
 		const { client, clock, random, stopSignal } = this.dependencies;
-		for (let tries = 1; ; tries++) {
-			const answer = await question(client, stopSignal);
-			if (answer.kind === 'found') return answer.value;
-			if (stopSignal?.aborted === true) throw new StoppedError('');
-			if (answer.kind === 'refused') throw new RunComfyError(answer.problem);
-			if (tries >= MAX_TRIES) {
-				throw new RunComfyError({
-					kind: 'unavailable',
-					message: `${answer.what}: ${answer.why}`,
-					advice: 'Nothing was submitted. Try again later.',
-				});
-			}
-			const pauseMs = answer.retryAfterMs ?? backoffMs(tries, FAULT_BACKOFF, random);
-			await clock.sleep(Math.min(pauseMs, MAX_RETRY_AFTER_MS), stopSignal);
-		}
+		const answer = await retry(
+			async () => {
+				const asked = await question(client, stopSignal);
+				if (asked.kind !== 'found' && stopSignal?.aborted === true) throw new StoppedError('');
+				return asked;
+			},
+			(asked) => (asked.kind === 'again' ? asked : undefined),
+			{ clock, random, maxTries: MAX_TRIES, pause: async (ms) => await clock.sleep(ms, stopSignal) },
+		);
+		if (answer.kind === 'found') return answer.value;
+		if (answer.kind === 'refused') throw new RunComfyError(answer.problem);
+		throw new RunComfyError({
+			kind: 'unavailable',
+			message: `${answer.what}: ${answer.why}`,
+			advice: 'Nothing was submitted. Try again later.',
+		});
 	}
 }
 

@@ -1,6 +1,6 @@
 import { RunComfyError } from '../api/problems';
 import { phaseOf } from '../api/responses';
-import { backoffMs, FAULT_BACKOFF } from '../jobs/schedule';
+import { backoffMs, ERROR_BACKOFF } from '../common/retry';
 import { lookOnce } from './look';
 import type { ItemWork, Operation } from './operation';
 import { readRequestId } from './parameters';
@@ -47,7 +47,7 @@ export const cancel: Operation = {
 						requestId,
 					});
 				}
-				await run.pause(backoffMs(tries, FAULT_BACKOFF, random));
+				await run.pause(backoffMs(tries, ERROR_BACKOFF, random));
 			}
 		};
 		return { run: work };

@@ -3,7 +3,7 @@ import { RunComfyError } from '../api/problems';
 import type { LookAnswer } from '../api/responses';
 import { judgeLook } from '../jobs/job';
 import type { Run } from '../jobs/run';
-import { backoffMs, FAULT_BACKOFF } from '../jobs/schedule';
+import { backoffMs, ERROR_BACKOFF } from '../common/retry';
 
 /** A single look is still worth a few tries: it is free, and most faults pass. */
 const MAX_TRIES = 4;
@@ -34,6 +34,6 @@ export async function lookOnce(
 				requestId,
 			});
 		}
-		await run.pause(backoffMs(tries, FAULT_BACKOFF, random));
+		await run.pause(backoffMs(tries, ERROR_BACKOFF, random));
 	}
 }

@@ -4,7 +4,7 @@ import { findFileUrlFault } from '../api/addresses';
 import { FieldError } from '../fieldError';
 import type { FileKind } from '../files/fileTypes';
 import { hasInputFile, openInputFile } from '../files/inputFile';
-import type { Random } from '../jobs/clock';
+import type { Random } from '../common/clock';
 import type { InputField } from '../models/inputSchema';
 import { inputLabel, type FileWish } from '../models/inputValues';
 import type { ItemWork, OperationTools } from './operation';

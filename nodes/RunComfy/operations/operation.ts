@@ -2,7 +2,7 @@ import type { IBinaryKeyData, IDataObject, IExecuteFunctions, INodeProperties } 
 
 import type { Downloader } from '../files/download';
 import type { Access } from '../host/credential';
-import type { Random } from '../jobs/clock';
+import type { Random } from '../common/clock';
 import type { PlannedPurchase } from '../jobs/purse';
 import type { Run } from '../jobs/run';
 import type { Catalogue } from '../models/catalogue';

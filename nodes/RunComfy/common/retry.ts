@@ -1,0 +1,71 @@
+import type { Clock, Random } from './clock';
+
+/** Exponential backoff, in milliseconds. */
+export interface BackoffRange {
+	firstMs: number;
+	longestMs: number;
+}
+
+/** After a transient error of one call. */
+export const ERROR_BACKOFF: BackoffRange = { firstMs: 500, longestMs: 8_000 };
+/** After “too many requests”, for the whole run. */
+export const RATE_LIMIT_BACKOFF: BackoffRange = { firstMs: 1_000, longestMs: 60_000 };
+/** A longer Retry-After is cut to this. */
+const MAX_RETRY_AFTER_MS = 60_000;
+
+/**
+ * Exponential backoff with jitter over the upper half, so that callers that failed together do not retry together.
+ * @param failures in a row, from 1.
+ */
+export function backoffMs(failures: number, range: BackoffRange, random: Random): number {
+	const full = Math.min(range.longestMs, range.firstMs * 2 ** Math.min(failures - 1, 30));
+	return full * (0.5 + 0.5 * random());
+}
+
+/**
+ * The pause before the next retry: the longer of what the server asks for and our own backoff. A server that asks for
+ * no pause, or for a moment in the past, does not make the node send calls in a tight loop.
+ * @param failures in a row, from 1.
+ * @param retryAfterMs as the server asks, undefined when it does not.
+ */
+export function retryPauseMs(
+	failures: number,
+	retryAfterMs: number | undefined,
+	range: BackoffRange,
+	random: Random,
+): number {
+	return Math.max(Math.min(retryAfterMs ?? 0, MAX_RETRY_AFTER_MS), backoffMs(failures, range, random));
+}
+
+export interface RetryOptions {
+	clock: Pick<Clock, 'now'>;
+	random: Random;
+	/** Waits; it may throw to end the retries. */
+	pause: (ms: number) => Promise<void>;
+	/** Calls in all, the first one included. */
+	maxTries: number;
+	/** By `clock.now()`: no retry begins later. */
+	deadline?: number;
+	backoff?: BackoffRange;
+}
+
+/**
+ * Makes a call again for as long as its answer is a transient error.
+ * @param call gets the number of the try, from 1. What it throws is not retried.
+ * @param transient tells a transient error from a final answer; it may carry the pause that the server asks for.
+ * @returns the last answer, which is still a transient error when the tries or the time are used up.
+ */
+export async function retry<T>(
+	call: (tryNumber: number) => Promise<T>,
+	transient: (answer: T) => { retryAfterMs?: number | undefined } | undefined,
+	{ clock, random, pause, maxTries, deadline = Infinity, backoff = ERROR_BACKOFF }: RetryOptions,
+): Promise<T> {
+	for (let tries = 1; ; tries++) {
+		const answer = await call(tries);
+		const error = transient(answer);
+		if (error === undefined || tries >= maxTries) return answer;
+		const pauseMs = retryPauseMs(tries, error.retryAfterMs, backoff, random);
+		if (clock.now() + pauseMs > deadline) return answer;
+		await pause(pauseMs);
+	}
+}

@@ -1,0 +1,11 @@
+/** The user pressed Stop, or n8n's own timeout did. */
+export class StoppedError extends Error {
+	override readonly name = 'StoppedError';
+
+	constructor(
+		/** What was submitted and what became of it; empty when there is nothing to say. */
+		readonly report: string,
+	) {
+		super('Stopped');
+	}
+}
