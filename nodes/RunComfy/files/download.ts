@@ -8,7 +8,7 @@ import { outputFileName } from './fileNames';
 import { fileTypeOf, looksLikeText, nameKind, SNIFF_BYTES, type FileKind } from './fileTypes';
 import { openUrl, type ByteStream, type FetchedFile } from './fetchFile';
 import { BYTES_PER_MB } from './sizes';
-import { Slots } from './slots';
+import { Slots } from '../common/slots';
 
 /** Downloads at once per run: outputs are large, and more would only share the same line. */
 const MAX_DOWNLOADS = 4;
