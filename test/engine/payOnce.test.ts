@@ -3,7 +3,7 @@ import type { IRun } from 'n8n-workflow';
 import { failure, items, rows, Workbench, type WorkbenchOptions } from './workbench';
 
 const RETRY = { retryOnFail: true, maxTries: 3, waitBetweenTries: 10 };
-const SHORT_CALLS = { callTimeouts: { submitMs: 300, lookMs: 300, cancelMs: 1_000 } };
+const SHORT_CALLS = { callTimeouts: { submitMs: 300, pollMs: 300, cancelMs: 1_000 } };
 
 /** Paying once: Retry On Fail runs the whole node again, and nothing is bought again. */
 describe('Retry On Fail', () => {

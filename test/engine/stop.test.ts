@@ -139,7 +139,7 @@ describe('Stop', () => {
 	it('is not held up by a slow cancel for longer than five seconds', async () => {
 		bench = await Workbench.open({
 			sandbox: { queueMs: 60_000 },
-			runtime: { callTimeouts: { submitMs: 5_000, lookMs: 5_000, cancelMs: 300 } },
+			runtime: { callTimeouts: { submitMs: 5_000, pollMs: 5_000, cancelMs: 300 } },
 		});
 		bench.sandbox.faults.add({ on: 'cancel', kind: 'slow', delayMs: 3_000 });
 		const execution = bench.start();

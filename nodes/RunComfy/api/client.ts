@@ -74,7 +74,8 @@ export class RunComfyClient {
 	 * @param signal aborts the call; the outcome is then unknown.
 	 */
 	async submit(modelId: string, input: JsonObject, signal?: AbortSignal): Promise<SubmitAnswer> {
-		const timeoutMs = this.timeouts.submitMs + (sizeOf(input) / MIN_UPLOAD_RATE) * 1_000;
+		const uploadMs = Math.ceil((sizeOf(input) / MIN_UPLOAD_RATE) * 1_000);
+		const timeoutMs = this.timeouts.submitMs + uploadMs;
 		const answer = await this.call('POST', modelPath(modelId), timeoutMs, signal, input);
 		if (!(answer instanceof NoAnswerError)) return readSubmit(answer, this.now());
 		if (answer.reason === 'unreachable') return { kind: 'unreachable', error: answer };

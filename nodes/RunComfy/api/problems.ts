@@ -187,9 +187,9 @@ export function explainAnswer(answer: ApiAnswer): ErrorMeaning {
  * True when a paid POST was certainly not accepted, so that no job can exist because of it: RunComfy says so with one
  * of its documented codes. A redirect, a status alone, an unknown code, and an internal error say nothing certain.
  */
-export function wasNotAccepted({ status, body }: ApiAnswer): boolean {
+export function wasNotAccepted({ body }: ApiAnswer): boolean {
 	const code = errorCodeOf(body);
-	return code !== undefined && isKnownCode(code) && status < 500;
+	return code !== undefined && isKnownCode(code);
 }
 
 /** True when RunComfy does not know the request. */
