@@ -13,11 +13,12 @@ import { systemRuntime, type Runtime } from './host/runtime';
 import { createSend } from './host/transport';
 import { Budget } from './jobs/budget';
 import { Ledger, type LedgerTurn } from './jobs/ledger';
-import { Run, type ItemOutcome, type Log } from './jobs/run';
+import type { ItemOutcome, Log } from './jobs/run';
+import { runTurn } from './jobs/runTurn';
 import { Catalogue } from './models/catalogue';
 import { findOperation } from './operations';
 import type { ItemWork, Operation, OperationOutput, OperationTools } from './operations/operation';
-import { readRunOptions } from './operations/parameters';
+import { readRunOptions, type RunOptions } from './operations/parameters';
 
 /**
  * One run of the node: reads and checks all items, and only then lets anything be sent.
@@ -54,7 +55,7 @@ async function executeItems(context: IExecuteFunctions, runtime: Runtime, count:
 
 	const access = await readAccess(context);
 	const operation = findOperation(context);
-	const { spendingLimit, ...runOptions } = readRunOptions(context);
+	const { spendingLimit, ...runOptions } = runOptionsOf(context);
 	const client = new RunComfyClient(
 		access,
 		createSend(context, clock, access.conceal),
@@ -65,52 +66,53 @@ async function executeItems(context: IExecuteFunctions, runtime: Runtime, count:
 	const tools = { context, access, random, catalogue };
 	const continueOnFail = context.continueOnFail();
 	const works = await prepareAll(operation, tools, count, continueOnFail);
-	const turn = ledger.openTurn(runIndex, await fingerprintsOf(context, works));
-	let end: Parameters<LedgerTurn['close']>[0] = 'thrown';
+	const downloader = openDownloader(context, runtime, access.isLoopback);
 	let budget: Budget | undefined;
-	try {
-		budget = await openBudget(tools, turn, spendingLimit, works);
+	const openBudget = async (turn: LedgerTurn) => {
+		budget = await openBudgetFor(tools, turn, spendingLimit, works);
 		for (const warning of budget?.warnings ?? []) notifyUser(context, log, 'warn', warning);
-		const run = new Run({
-			client,
-			clock,
-			random,
-			turn,
-			log,
-			...(budget === undefined ? {} : { budget }),
-			stopSignal,
-			...runOptions,
-			continueOnFail,
-			stopGraceMs,
-		});
-		const downloader = openDownloader(context, runtime, access.isLoopback);
-		const outcomes = await run.forEachItem(
+		return budget;
+	};
+	try {
+		return await runTurn(
+			{
+				client,
+				clock,
+				random,
+				log,
+				ledger,
+				runIndex,
+				fingerprints: await fingerprintsOf(context, works),
+				openBudget,
+				stopSignal,
+				...runOptions,
+				continueOnFail,
+				stopGraceMs,
+			},
 			count,
-			async (itemIndex) => {
+			async (run, itemIndex) => {
 				const work = works[itemIndex];
 				if (work === undefined || work instanceof Error) throw work;
 				return await work.run({ run, downloader });
 			},
-			resumedFirst(turn, count),
 		);
-		end = outcomes.every(({ ok }) => ok) ? 'succeeded' : 'withErrors';
-		return outcomes;
 	} finally {
-		turn.close(end);
 		if (budget !== undefined) notifyUser(context, log, 'info', budget.report());
+	}
+}
+
+/** The options that hold for the whole run; what is wrong with them is the first item's fault. */
+function runOptionsOf(context: IExecuteFunctions): RunOptions {
+	try {
+		return readRunOptions(context);
+	} catch (error) {
+		throw toNodeError(context.getNode(), error, 0);
 	}
 }
 
 function openDownloader(context: IExecuteFunctions, runtime: Runtime, allowLoopback: boolean): Downloader {
 	const { clock, random, downloadIdleMs } = runtime;
 	return new Downloader({ context, clock, random, allowLoopback, idleMs: downloadIdleMs });
-}
-
-/** What already runs at RunComfy comes first: others may have to wait until its cost is known. */
-function resumedFirst(turn: LedgerTurn, count: number): number[] {
-	const all = Array.from({ length: count }, (_, itemIndex) => itemIndex);
-	const isResumed = (itemIndex: number) => turn.find(itemIndex) !== undefined;
-	return [...all.filter(isResumed), ...all.filter((itemIndex) => !isResumed(itemIndex))];
 }
 
 /** What the items that submit something are recognized by in a retry. */
@@ -138,7 +140,7 @@ function notifyUser(context: IExecuteFunctions, log: Log, level: 'info' | 'warn'
  * The spending limit, with today's prices; undefined without one.
  * @throws RunComfyError when the limit cannot be kept, or does not pay for all items and none may fail by itself.
  */
-async function openBudget(
+async function openBudgetFor(
 	{ context, catalogue }: OperationTools,
 	turn: LedgerTurn,
 	limitUsd: number | undefined,

@@ -255,9 +255,7 @@ describe('A spending limit, on a virtual clock', () => {
 	});
 
 	it('looks again for a cost that comes late', async () => {
-		const { clock, budget, open } = setUp(1, PER_REQUEST, () =>
-			clock.now() < 8_000 ? undefined : 0.07,
-		);
+		const { clock, budget, open } = setUp(1, PER_REQUEST, () => (clock.now() < 8_000 ? undefined : 0.07));
 		const { run } = open();
 		const [outcome] = await clock.run(
 			run.forEachItem(1, async (i) => await runJob(run, i, request(i, { includeCost: true }))),

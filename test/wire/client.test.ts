@@ -92,11 +92,14 @@ describe('The client over a real local HTTP server', () => {
 		['noId', 1],
 		['serverError', 0],
 		['badGateway', 0],
-	] as const)('does not know the outcome of a submit after %s, whether a job exists or not', async (kind, jobs) => {
-		sandbox.faults.add({ on: 'submit', kind });
-		expect(await client.submit(MODEL_ID, INPUT)).toMatchObject({ kind: 'outcomeUnknown' });
-		expect(sandbox.stats).toMatchObject({ submits: 1, accepted: jobs });
-	});
+	] as const)(
+		'does not know the outcome of a submit after %s, whether a job exists or not',
+		async (kind, jobs) => {
+			sandbox.faults.add({ on: 'submit', kind });
+			expect(await client.submit(MODEL_ID, INPUT)).toMatchObject({ kind: 'outcomeUnknown' });
+			expect(sandbox.stats).toMatchObject({ submits: 1, accepted: jobs });
+		},
+	);
 
 	it('knows that a submit without a server was not sent', async () => {
 		const nowhere = new RunComfyClient(
