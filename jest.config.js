@@ -4,7 +4,7 @@ module.exports = {
 	testEnvironment: 'node',
 	globalSetup: '<rootDir>/test/globalSetup.ts',
 	globalTeardown: '<rootDir>/test/globalTeardown.ts',
-	testMatch: ['<rootDir>/test/{unit,wire,engine}/**/*.test.ts'],
+	testMatch: ['<rootDir>/test/{unit,wire,engine,properties}/**/*.test.ts'],
 	// tsx, which runs some of these files too, takes RunComfy.node for the JSON beside it unless the ending is given.
 	moduleNameMapper: { '^(.*/RunComfy\\.node)\\.js$': '$1' },
 	// TypeScript before JSON: beside RunComfy.node.ts lies RunComfy.node.json.

@@ -111,6 +111,15 @@ export class Budget {
 		return undefined;
 	}
 
+	/**
+	 * Checks a reserved request once more, right before it is sent: a pause after “too many requests” may have been long,
+	 * and a cost that came meanwhile may have made all requests dearer.
+	 * @throws RunComfyError when the limit no longer pays for it.
+	 */
+	recheck({ modelId }: LedgerEntry): void {
+		if (this.leftUsd < -TOLERANCE_USD) throw new RunComfyError(this.exceeded(this.expectedUsd(modelId)));
+	}
+
 	/** One sentence on what has been spent, for the log, a hint, or an error. */
 	report(): string {
 		const { requests, unreported } = this;

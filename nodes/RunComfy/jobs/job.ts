@@ -163,7 +163,7 @@ async function submit(run: Run, entry: LedgerEntry, request: JobRequest): Promis
 
 /** One POST: its body exists only while it is sent, and all bodies together are bounded. */
 async function sendSubmit(run: Run, entry: LedgerEntry, request: JobRequest): Promise<SubmitAnswer> {
-	const { turn, client } = run.dependencies;
+	const { turn, client, budget } = run.dependencies;
 	const { modelId, inputBytes } = request;
 	run.throwIfEnded();
 	return await run.submitBytes.use(
@@ -172,6 +172,7 @@ async function sendSubmit(run: Run, entry: LedgerEntry, request: JobRequest): Pr
 				const input = await request.buildInput();
 				// Building it may have taken a while.
 				run.throwIfEnded();
+				budget?.recheck(entry);
 				turn.submitting(entry);
 				return await run.withStopGracePeriod(async (signal) => await client.submit(modelId, input, signal));
 			}, judgeSubmit),

@@ -104,6 +104,9 @@ interface Store {
 	stoppedTurns: number[];
 }
 
+/** n8n retries a turn right after it, or, where calls run side by side, a few turns later. */
+const KEPT_TURNS = 20;
+
 const STORE_NAME = 'runComfyRequests';
 
 /** Ledgers of executions that are under way in this process, by n8n's context object. */
@@ -277,8 +280,8 @@ export class Ledger {
 	private addUpEarlierTurns(runIndex: number): void {
 		const { store } = this;
 		const isOver = (entry: LedgerEntry) =>
-			entry.turn < runIndex &&
 			entry.resumableBy !== 'anyTurn' &&
+			entry.turn < runIndex - (entry.resumableBy === 'nobody' ? 0 : KEPT_TURNS) &&
 			!this.owners.has(entry) &&
 			['finished', 'failed', 'cancelled', 'refused'].includes(entry.state);
 		if (!store.entries.some(isOver)) return;

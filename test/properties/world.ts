@@ -1,0 +1,471 @@
+import { RunComfyClient } from '../../nodes/RunComfy/api/client';
+import { NoAnswerError, type ApiAnswer, type ApiRequest } from '../../nodes/RunComfy/api/transport';
+import { RunComfyError } from '../../nodes/RunComfy/api/problems';
+import { StoppedError } from '../../nodes/RunComfy/common/stoppedError';
+import { Budget } from '../../nodes/RunComfy/jobs/budget';
+import { runJob } from '../../nodes/RunComfy/jobs/job';
+import { Ledger } from '../../nodes/RunComfy/jobs/ledger';
+import { ItemFailedError, type ItemOutcome } from '../../nodes/RunComfy/jobs/run';
+import { runTurn } from '../../nodes/RunComfy/jobs/runTurn';
+import { VirtualClock } from '../unit/virtualClock';
+
+/**
+ * A whole n8n execution in miniature, on a virtual clock: RunComfy as it really is, n8n's way of running the node again,
+ * and between them the node's own queue, ledger, and budget. The model is what RunComfy holds; every promise is checked
+ * against it, and against nothing that the node says of itself.
+ */
+
+export type SubmitFault =
+	| 'tooMany'
+	| 'refused'
+	| 'lostBefore'
+	| 'lostAfter'
+	| 'hangAfter'
+	| 'serverErrorAfter'
+	| 'redirectAfter'
+	| 'codeAfter'
+	| 'noIdAfter'
+	| 'unreachable';
+export type PollFault = 'tooMany' | 'serverError' | 'lost' | 'notFound' | 'hang';
+
+export type Event =
+	| { do: 'turn' }
+	| { do: 'retry' }
+	| { do: 'call'; input: 'A' | 'B' }
+	| { do: 'wait'; ms: number }
+	| { do: 'submitFault'; fault: SubmitFault; retryAfter?: number }
+	| { do: 'pollFault'; fault: PollFault }
+	| { do: 'cancelFault'; fault: 'tooMany' | 'serverError' | 'lost' }
+	| { do: 'start'; nth: number }
+	| { do: 'finish'; nth: number; withOutput: boolean }
+	| { do: 'fail'; nth: number; isCharged: boolean }
+	| { do: 'stop' }
+	| { do: 'clockJump'; ms: number };
+
+export interface Settings {
+	items: number;
+	maxConcurrency: number;
+	continueOnFail: boolean;
+	limitUsd: number | undefined;
+	/** As the catalogue has it; undefined where it has none for each request. */
+	listedUsd: number | undefined;
+	/** What a request really costs. */
+	realUsd: number;
+	timeoutMs: number;
+}
+
+const LATENCY_MS = 20;
+const NO_REQUEST_MS = 60_000;
+/** The longest that a submit in flight, and then the cancel of what it brought, may take after Stop. */
+const STOP_MS = 5_000;
+
+interface RemoteRequest {
+	id: string;
+	/** Turn, item, and input: what must not be paid for twice. */
+	key: string;
+	state: 'queued' | 'running' | 'finished' | 'failed' | 'cancelled';
+	submittedAt: number;
+	costUsd: number;
+	hasOutput: boolean;
+	/** The node has been told the id. */
+	isIdKnown: boolean;
+	/** The node has been told that it runs. */
+	isRunKnown: boolean;
+	/** The node has been told what it cost. */
+	isCostKnown: boolean;
+}
+
+interface NodeRun {
+	key: string;
+	runIndex: number;
+	isTool: boolean;
+	tries: number;
+	state: 'running' | 'thrown' | 'withErrors' | 'succeeded';
+	stopButton: AbortController;
+}
+
+/** Calls of a tool with the same input are alike: each may resume what another has left. */
+function inputOf(key: string): string {
+	return key.startsWith('call') ? key.split(' ').slice(0, 2).join(' ') : key;
+}
+
+export class World {
+	readonly clock = new VirtualClock();
+	readonly requests: RemoteRequest[] = [];
+	readonly written: string[] = [];
+	readonly violations: string[] = [];
+	private readonly context: Record<string, unknown> = {};
+	private readonly runs: NodeRun[] = [];
+	private readonly running = new Set<Promise<void>>();
+	private readonly faults = {
+		submit: [] as Array<Extract<Event, { do: 'submitFault' }>>,
+		poll: [] as PollFault[],
+		cancel: [] as Array<'tooMany' | 'serverError' | 'lost'>,
+	};
+	/** Inputs of submits whose outcome the node cannot know, and that RunComfy never got. */
+	private readonly lost: string[] = [];
+	private nextRunIndex = 0;
+	private turns = 0;
+	private calls = 0;
+	private stoppedAt: number | undefined;
+	private draws = 0;
+
+	constructor(private readonly settings: Settings) {}
+
+	async apply(event: Event): Promise<void> {
+		switch (event.do) {
+			case 'turn':
+				if (!this.isMainBusy && !this.isMainOver) this.openRun(`turn ${this.turns++}`, false);
+				break;
+			case 'call':
+				if (this.stoppedAt === undefined) this.openRun(`call ${event.input} ${this.calls++}`, true);
+				break;
+			case 'retry':
+				for (const run of this.runs) if (this.mayRetry(run)) this.startTry(run);
+				break;
+			case 'wait':
+				await this.clock.advance(event.ms);
+				break;
+			case 'submitFault':
+				this.faults.submit.push(event);
+				break;
+			case 'pollFault':
+				this.faults.poll.push(event.fault);
+				break;
+			case 'cancelFault':
+				this.faults.cancel.push(event.fault);
+				break;
+			case 'start':
+				this.change(event.nth, ['queued'], (request) => (request.state = 'running'));
+				break;
+			case 'finish':
+				this.change(event.nth, ['running'], (request) => {
+					request.state = 'finished';
+					request.hasOutput = event.withOutput;
+					request.costUsd = this.settings.realUsd;
+				});
+				break;
+			case 'fail':
+				this.change(event.nth, ['running'], (request) => {
+					request.state = 'failed';
+					request.costUsd = event.isCharged ? this.settings.realUsd : 0;
+				});
+				break;
+			case 'stop':
+				this.stop();
+				break;
+			case 'clockJump':
+				this.clock.jumpMs += event.ms;
+		}
+		await this.clock.advance(0);
+	}
+
+	/** Lets everything come to its end: jobs finish, n8n tries again until it gives up. */
+	async finish(): Promise<void> {
+		for (let round = 0; round < 12; round++) {
+			await this.clock.advance(this.settings.timeoutMs + NO_REQUEST_MS);
+			for (const request of this.requests) {
+				if (request.state === 'running') Object.assign(request, { state: 'finished', hasOutput: true });
+				if (request.state === 'queued') request.state = 'running';
+				if (request.state === 'finished') request.costUsd = this.settings.realUsd;
+			}
+			for (const run of this.runs) if (this.mayRetry(run)) this.startTry(run);
+		}
+		await this.clock.run(Promise.all(this.running));
+		this.checkDoublePayment();
+		this.checkIds();
+		if (this.clock.sleeping !== 0) this.violations.push('something still sleeps after the end');
+	}
+
+	private get isMainBusy(): boolean {
+		return this.runs.some(({ isTool, state }) => !isTool && state === 'running');
+	}
+
+	/** A thrown error that is not retried, or Stop, ends the workflow. */
+	private get isMainOver(): boolean {
+		return (
+			this.stoppedAt !== undefined || this.runs.some(({ isTool, state }) => !isTool && state === 'thrown')
+		);
+	}
+
+	private mayRetry({ state, tries }: NodeRun): boolean {
+		return tries < 5 && (state === 'thrown' || state === 'withErrors');
+	}
+
+	private openRun(key: string, isTool: boolean): void {
+		const run: NodeRun = {
+			key,
+			runIndex: this.nextRunIndex++,
+			isTool,
+			tries: 0,
+			state: 'running',
+			stopButton: new AbortController(),
+		};
+		this.runs.push(run);
+		this.startTry(run);
+	}
+
+	private startTry(run: NodeRun): void {
+		if (run.tries > 0 && run.isTool) {
+			// After Stop, n8n does not call a tool again.
+			if (this.stoppedAt !== undefined) return;
+			run.runIndex = this.nextRunIndex++;
+		}
+		// A turn is retried only while it is the latest one.
+		if (!run.isTool && this.runs.filter(({ isTool }) => !isTool).at(-1) !== run) return;
+		run.tries++;
+		run.state = 'running';
+		const trying = this.try(run).finally(() => this.running.delete(trying));
+		this.running.add(trying);
+	}
+
+	private async try(run: NodeRun): Promise<void> {
+		const { items, continueOnFail, maxConcurrency } = this.settings;
+		const count = run.isTool ? 1 : items;
+		// A tool call is recognized by its input alone; an item of a turn by the turn besides.
+		const input = run.isTool ? inputOf(run.key) : 'items';
+		const keyOf = (itemIndex: number) => (run.isTool ? run.key : `${run.key}, item ${itemIndex}`);
+		const write = (message: string) => void this.written.push(message);
+		const outcomes = await runTurn(
+			{
+				client: new RunComfyClient(
+					{ baseUrl: 'https://api.test', accountBaseUrl: 'https://account.test' },
+					async (request) => await this.send(request),
+					this.clock.timeOfDay,
+				),
+				clock: this.clock,
+				random: () => (this.draws = (this.draws + 0.37) % 1),
+				log: { debug: () => {}, info: write, warn: write },
+				ledger: Ledger.of(this.context),
+				runIndex: run.runIndex,
+				fingerprints: new Map(Array.from({ length: count }, (_, i) => [i, `${input} ${i}`])),
+				openBudget: async (turn) => this.openBudget(turn.isRetry, turn.ledger, count),
+				stopSignal: run.stopButton.signal,
+				maxConcurrency,
+				cancelOnStop: true,
+				continueOnFail: run.isTool ? false : continueOnFail,
+				stopGraceMs: STOP_MS,
+			},
+			count,
+			async (inner, itemIndex) => {
+				const job = runJob(inner, itemIndex, {
+					modelId: 'a/b',
+					// The expression of a prompt gives something else in every try.
+					buildInput: async () => ({ key: keyOf(itemIndex), at: this.clock.now() }),
+					inputBytes: 10,
+					limits: {
+						timeoutMs: this.settings.timeoutMs,
+						pollIntervalMs: 1_000,
+						includeCost: true,
+						needsFile: true,
+					},
+				});
+				job.catch((error: unknown) => error instanceof RunComfyError && this.writeError(error));
+				return (await job).result.requestId;
+			},
+		).catch((error: unknown) => {
+			this.writeError(error);
+			return undefined;
+		});
+		if (outcomes === undefined) {
+			run.state = 'thrown';
+			return;
+		}
+		this.checkPairing(outcomes, keyOf);
+		// n8n runs the node again when the first item is an error.
+		run.state = outcomes[0]?.ok === false ? 'withErrors' : 'succeeded';
+	}
+
+	private openBudget(isRetry: boolean, ledger: Ledger, count: number): Budget | undefined {
+		const { limitUsd, listedUsd, continueOnFail } = this.settings;
+		if (limitUsd === undefined) return undefined;
+		const price =
+			listedUsd === undefined ? { usd: 0.01, unit: 'second' } : { usd: listedUsd, unit: 'request' };
+		const budget = new Budget(limitUsd, new Map([['a/b', price]]), ledger);
+		const planned = Array.from({ length: count }, () => ({ modelId: 'a/b', waits: true }));
+		const problem = budget.findProblem(planned, continueOnFail || isRetry);
+		if (problem !== undefined) throw new RunComfyError(problem);
+		return budget;
+	}
+
+	private writeError(error: unknown): void {
+		if (error instanceof StoppedError) this.written.push(error.report);
+		else if (error instanceof ItemFailedError) {
+			this.written.push(error.others);
+			this.writeError(error.reason);
+		} else if (error instanceof RunComfyError) {
+			this.written.push(`${error.problem.message} ${error.problem.advice}`);
+		} else this.violations.push(`an undocumented error: ${String(error)}`);
+	}
+
+	private checkPairing(outcomes: Array<ItemOutcome<string>>, keyOf: (itemIndex: number) => string): void {
+		for (const [itemIndex, outcome] of outcomes.entries()) {
+			if (!outcome.ok) {
+				this.writeError(outcome.error);
+				continue;
+			}
+			this.written.push(outcome.value);
+			const request = this.requests.find(({ id }) => id === outcome.value);
+			if (request === undefined || inputOf(request.key) !== inputOf(keyOf(itemIndex)))
+				this.violations.push(`${keyOf(itemIndex)} got the result of ${request?.key ?? 'nothing'}`);
+		}
+	}
+
+	private change(nth: number, from: string[], act: (request: RemoteRequest) => void): void {
+		const candidates = this.requests.filter(({ state }) => from.includes(state));
+		const request = candidates[nth % Math.max(1, candidates.length)];
+		if (request !== undefined) act(request);
+	}
+
+	private stop(): void {
+		if (this.stoppedAt !== undefined || this.runs.every(({ state }) => state !== 'running')) return;
+		this.stoppedAt = this.clock.now();
+		const cancellable = this.requests.filter(({ isIdKnown, isRunKnown, state, id }) => {
+			const isReported = this.written.some((text) => text.includes(`${id} was not finished`));
+			return state === 'queued' && isIdKnown && !isRunKnown && !isReported;
+		});
+		for (const run of this.runs) run.stopButton.abort();
+		this.clock.at(this.stoppedAt + STOP_MS, () => {
+			for (const { id, state } of cancellable)
+				if (state === 'queued' && this.requests.some((one) => one.id === id && one.state === 'queued'))
+					this.violations.push(`${id} could have been cancelled after Stop`);
+		});
+	}
+
+	private async send(request: ApiRequest): Promise<ApiAnswer> {
+		const { pathname } = new URL(request.url);
+		const [, id, call] = /^\/v1\/requests\/([^/]+)\/(\w+)$/.exec(pathname) ?? [];
+		if (this.stoppedAt !== undefined && call !== 'cancel')
+			this.violations.push(`${request.method} ${pathname} left after Stop`);
+		if (request.method === 'POST' && call === undefined) return await this.submit(request);
+		const found = this.requests.find((one) => one.id === id);
+		return call === 'cancel' ? await this.cancel(request, found) : await this.poll(request, found);
+	}
+
+	private async latency(request: ApiRequest, ms = LATENCY_MS): Promise<void> {
+		await this.clock.sleep(Math.min(ms, request.timeoutMs), request.signal);
+		if (request.signal?.aborted === true) throw new NoAnswerError('stopped');
+		if (ms > request.timeoutMs) throw new NoAnswerError('timeout');
+	}
+
+	private async submit(request: ApiRequest): Promise<ApiAnswer> {
+		const key = String(request.body?.key);
+		this.checkBeforeSubmit(key);
+		const rule = this.faults.submit.shift();
+		const fault = rule?.fault;
+		const headers = rule?.retryAfter === undefined ? {} : { 'retry-after': String(rule.retryAfter) };
+		if (fault === 'unreachable') throw new NoAnswerError('unreachable', 'ECONNREFUSED');
+		if (fault === 'tooMany' || fault === 'refused') {
+			await this.latency(request);
+			return fault === 'tooMany'
+				? { status: 429, headers, body: {} }
+				: { status: 400, headers: {}, body: { error_code: 400002 } };
+		}
+		if (fault === 'lostBefore') {
+			this.lost.push(inputOf(key));
+			await this.latency(request);
+			throw new NoAnswerError('lost');
+		}
+		const remote: RemoteRequest = {
+			id: `req-${this.requests.length}`,
+			key,
+			state: 'queued',
+			submittedAt: this.clock.now(),
+			costUsd: this.settings.realUsd,
+			hasOutput: true,
+			isIdKnown: false,
+			isRunKnown: false,
+			isCostKnown: false,
+		};
+		this.requests.push(remote);
+		await this.latency(request, fault === 'hangAfter' ? Infinity : LATENCY_MS);
+		switch (fault) {
+			case 'lostAfter':
+				throw new NoAnswerError('lost');
+			case 'serverErrorAfter':
+				return { status: 502, headers: {}, body: '<html>' };
+			case 'redirectAfter':
+				return { status: 303, headers: {}, body: '' };
+			case 'codeAfter':
+				return { status: 400, headers: {}, body: { error_code: 500001 } };
+			case 'noIdAfter':
+				return { status: 200, headers: {}, body: {} };
+			default:
+				remote.isIdKnown = true;
+				return { status: 200, headers: {}, body: { request_id: remote.id } };
+		}
+	}
+
+	private async poll(request: ApiRequest, remote: RemoteRequest | undefined): Promise<ApiAnswer> {
+		const fault = this.faults.poll.shift();
+		await this.latency(request, fault === 'hang' ? Infinity : LATENCY_MS);
+		if (fault === 'lost') throw new NoAnswerError('lost');
+		if (fault === 'tooMany') return { status: 429, headers: {}, body: {} };
+		if (fault === 'serverError') return { status: 500, headers: {}, body: { error_code: 500001 } };
+		const isNew = remote !== undefined && this.clock.now() - remote.submittedAt < 14_000;
+		if (remote === undefined || (fault === 'notFound' && isNew))
+			return { status: 404, headers: {}, body: { error_code: 404001 } };
+		const { state, costUsd, hasOutput, id } = remote;
+		if (state === 'running') remote.isRunKnown = true;
+		if (state === 'finished' || state === 'failed') remote.isCostKnown = true;
+		const word =
+			{ queued: 'in_queue', running: 'in_progress', finished: 'succeeded' }[state as string] ?? state;
+		const hasCost = state === 'finished' || state === 'failed';
+		const output = state === 'finished' && hasOutput ? { image: `https://cdn.test/${id}.png` } : undefined;
+		const body = { status: word, ...(hasCost ? { cost: costUsd } : {}), ...(output ? { output } : {}) };
+		return { status: 200, headers: {}, body };
+	}
+
+	private async cancel(request: ApiRequest, remote: RemoteRequest | undefined): Promise<ApiAnswer> {
+		const sinceStop = this.clock.now() - (this.stoppedAt ?? -Infinity);
+		const fault = sinceStop < 2_000 ? this.faults.cancel.shift() : undefined;
+		await this.latency(request);
+		if (fault === 'lost') throw new NoAnswerError('lost');
+		if (fault !== undefined) return { status: fault === 'tooMany' ? 429 : 503, headers: {}, body: {} };
+		const wasQueued = remote?.state === 'queued';
+		if (wasQueued) remote.state = 'cancelled';
+		return { status: 202, headers: {}, body: { outcome: wasQueued ? 'cancelled' : 'not_cancellable' } };
+	}
+
+	private checkBeforeSubmit(key: string): void {
+		const input = inputOf(key);
+		const existing = this.requests.filter(
+			(one) => inputOf(one.key) === input && one.state !== 'failed' && one.state !== 'cancelled',
+		);
+		const asked = this.runs.filter((run) => run.isTool && inputOf(run.key) === input).length || 1;
+		if (existing.length + this.lost.filter((one) => one === input).length >= asked)
+			this.violations.push(`${key} was submitted although it exists, or may exist`);
+		const { limitUsd, listedUsd } = this.settings;
+		if (limitUsd === undefined) return;
+		const alreadySent = this.requests.filter(({ state }) => state !== 'cancelled');
+		const reported = alreadySent.filter(({ isCostKnown }) => isCostKnown);
+		const spent = reported.reduce((sum, { costUsd }) => sum + costUsd, 0);
+		const highest = Math.max(0, ...reported.map(({ costUsd }) => costUsd));
+		const expected = Math.max(listedUsd ?? 0, highest);
+		const open = alreadySent.length - reported.length;
+		if (expected === 0) {
+			if (open > 0) this.violations.push('a second request of unknown cost was submitted');
+			if (spent >= limitUsd) this.violations.push(`$${spent} is spent of $${limitUsd}`);
+		} else if (spent + (open + 1) * expected > limitUsd + 1e-6)
+			this.violations.push(`$${spent} spent, ${open} running at $${expected}: one more exceeds $${limitUsd}`);
+	}
+
+	private checkDoublePayment(): void {
+		const paid = new Map<string, number>();
+		for (const { key, state } of this.requests) {
+			if (state === 'failed' || state === 'cancelled') continue;
+			paid.set(inputOf(key), (paid.get(inputOf(key)) ?? 0) + 1);
+		}
+		for (const [input, count] of paid) {
+			const asked = this.runs.filter((run) => run.isTool && inputOf(run.key) === input).length || 1;
+			if (count > asked)
+				this.violations.push(`${input} is paid for ${count} times, and was asked for ${asked} times`);
+		}
+	}
+
+	private checkIds(): void {
+		const text = this.written.join('\n');
+		for (const { id, isIdKnown } of this.requests)
+			if (isIdKnown && !new RegExp(`\\b${id}\\b`).test(text)) this.violations.push(`${id} is lost`);
+	}
+}
