@@ -27,7 +27,7 @@ const PAGE_SIZE = 50;
 async function openCatalogue(context: ILoadOptionsFunctions): Promise<Catalogue> {
 	const { clock, random, callTimeouts } = systemRuntime;
 	const access = await readAccess(context);
-	const send = createSend(context, clock, access.conceal);
+	const send = createSend(context, clock, access.redact);
 	const client = new RunComfyClient(access, send, clock.timeOfDay, callTimeouts);
 	return new Catalogue({ client, clock, random, stopSignal: undefined });
 }

@@ -52,7 +52,7 @@ async function executeItems(context: IExecuteFunctions, runtime: Runtime, count:
 	const log = createLog(context);
 	const client = new RunComfyClient(
 		access,
-		createSend(context, clock, access.conceal),
+		createSend(context, clock, access.redact),
 		clock.timeOfDay,
 		callTimeouts,
 	);

@@ -155,6 +155,11 @@ export function cleanBaseUrl(text: string): string {
 	return text.trim().replace(/\/+$/, '');
 }
 
+/** The API token without the white space that is easily pasted along. */
+export function cleanToken(value: unknown): string {
+	return String(value ?? '').trim();
+}
+
 /**
  * Checks the API token as the user pasted it.
  * @returns what is wrong with it, or undefined. The token itself is never part of the answer.
