@@ -32,6 +32,10 @@ export interface SandboxOptions {
 	balanceUsd?: number;
 	/** Entries that fill the catalogue's list, so that it has several pages; they cannot be run. */
 	moreModels?: number;
+	/** The list comes in pages of no more than this, however many are asked for, and without a total. */
+	modelsPerPage?: number;
+	/** More models for the catalogue. */
+	models?: SandboxModel[];
 	/** Decides fault rates. */
 	seed?: number;
 }
@@ -96,6 +100,11 @@ export class Sandbox {
 		return sandbox;
 	}
 
+	/** Those that can be run. */
+	private get models(): SandboxModel[] {
+		return [...CATALOGUE, ...(this.options.models ?? [])];
+	}
+
 	private get catalogue(): SandboxModel[] {
 		const [sample] = CATALOGUE;
 		if (sample === undefined) return [];
@@ -106,7 +115,7 @@ export class Sandbox {
 			description: '',
 			model_url: `https://www.runcomfy.com/models/filler/model-${n}`,
 		}));
-		return [...fillers, ...CATALOGUE];
+		return [...fillers, ...this.models];
 	}
 
 	get stats() {
@@ -142,7 +151,7 @@ export class Sandbox {
 	private addRoutes(): void {
 		const { app } = this;
 		const api = '/v1/requests/:requestId';
-		for (const model of CATALOGUE) {
+		for (const model of this.models) {
 			app.post(
 				`/v1/models/${model.model_id}`,
 				{ schema: { body: withoutQuirks(model.input_schema) } },
@@ -158,7 +167,7 @@ export class Sandbox {
 		app.post('/v1/models/*', this.on('submit', unknownModel));
 		app.get(
 			'/v1/models',
-			this.on('models', (r) => listModels(this.catalogue, r)),
+			this.on('models', (r) => listModels(this.catalogue, r, this.options.modelsPerPage)),
 		);
 		app.get(
 			'/v1/models/categories',
@@ -590,7 +599,7 @@ function catalogueEntry({ input_schema: schema, ...entry }: SandboxModel, withSc
 const MAX_PAGE = 500;
 
 /** The catalogue, searched and paged as RunComfy's own clients do it. */
-function listModels(catalogue: SandboxModel[], request: FastifyRequest): Answer {
+function listModels(catalogue: SandboxModel[], request: FastifyRequest, perPage = Infinity): Answer {
 	const query = request.query as Record<string, string | undefined>;
 	const { search = '', category, kind } = query;
 	const limit = Math.min(Number(query.limit ?? 100), MAX_PAGE);
@@ -603,9 +612,10 @@ function listModels(catalogue: SandboxModel[], request: FastifyRequest): Answer 
 			(kind === undefined || itsKind === kind),
 	);
 	const models = found
-		.slice(offset, offset + limit)
+		.slice(offset, offset + Math.min(limit, perPage))
 		.map((model) => catalogueEntry(model, query.include_schema === 'true'));
-	return { status: 200, body: { models, total: found.length, limit, offset } };
+	const total = perPage === Infinity ? { total: found.length } : {};
+	return { status: 200, body: { models, ...total, limit, offset } };
 }
 
 /** A digest for comparing pictures in tests. */
