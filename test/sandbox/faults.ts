@@ -11,7 +11,9 @@ export type CallKind = 'submit' | 'status' | 'result' | 'cancel' | 'model' | 'mo
  * - `redirectAway`: 307 to `location`, with which a careless client would take the token and the body along
  * - `echoToken`: 400 whose message holds the caller's token
  * - `noId`: a submit is accepted, but its answer holds no id
- * - for outputs: `redirectPrivate`, `redirectLoop`, `redirectOnce`, `notImage`, `webPage`, `empty`, `endless`, `short`
+ * - for outputs: `redirectPrivate`, `redirectLoop`, `redirectOnce`, `notImage`, `webPage`, `empty`, `endless`, `short`;
+ *   `tiny` is a whole picture of 14 bytes, `compressed` is gzip that nobody asked for, `truncatedGzip` ends before its end
+ *   without saying so, `partial` is 206, `noContent` 204, `drip` sends a few bytes every `delayMs`
  */
 export type CallFault =
 	| 'tooMany'
@@ -36,7 +38,13 @@ export type CallFault =
 	| 'webPage'
 	| 'empty'
 	| 'endless'
-	| 'short';
+	| 'short'
+	| 'tiny'
+	| 'compressed'
+	| 'truncatedGzip'
+	| 'partial'
+	| 'noContent'
+	| 'drip';
 
 /** How a job ends other than with one image. */
 export type JobFault = 'failed' | 'cancelled' | 'unknownStatus' | 'noUrl' | 'manyImages';
@@ -53,7 +61,7 @@ export interface CallRule {
 	retryAfter?: number | string;
 	/** For `redirectAway`. */
 	location?: string;
-	/** Milliseconds, for `slow`. */
+	/** Milliseconds, for `slow` and `drip`. */
 	delayMs?: number;
 	/** For `errorCode`. */
 	errorCode?: number;

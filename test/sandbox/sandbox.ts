@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import { Readable } from 'node:stream';
+import { gzipSync } from 'node:zlib';
 
 import fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
 import sharp from 'sharp';
@@ -508,6 +509,26 @@ export class Sandbox {
 				return await reply
 					.type('image/png')
 					.send(Readable.from(pictureChunks(await this.plainPicture, Infinity)));
+			case 'tiny':
+				return await reply.type('image/gif').send(TINY_PICTURE);
+			case 'compressed':
+			case 'truncatedGzip': {
+				const whole = gzipSync(await this.plainPicture);
+				const sent = fault.kind === 'compressed' ? whole : whole.subarray(0, Math.floor(whole.length / 2));
+				return await reply.type('image/png').header('content-encoding', 'gzip').send(sent);
+			}
+			case 'partial':
+				return await reply
+					.code(206)
+					.header('content-range', 'bytes 0-99/200')
+					.type('image/png')
+					.send((await this.plainPicture).subarray(0, 100));
+			case 'noContent':
+				return await reply.code(204).send();
+			case 'drip': {
+				const picture = await this.plainPicture;
+				return await reply.type('image/png').send(Readable.from(dripping(picture, fault.delayMs ?? 50)));
+			}
 			case 'short': {
 				reply.hijack();
 				const picture = await this.plainPicture;
@@ -557,6 +578,17 @@ function* pictureChunks(picture: Buffer, size: number): Generator<Buffer> {
 	const padding = Buffer.alloc(CHUNK_BYTES);
 	for (let left = size - picture.length; left > 0; left -= CHUNK_BYTES) {
 		yield left >= CHUNK_BYTES ? padding : padding.subarray(0, left);
+	}
+}
+
+/** Whole, and shorter than any look at the first bytes. */
+export const TINY_PICTURE = Buffer.from('GIF89a\x01\0\x01\0\0\0\0;', 'latin1');
+
+async function* dripping(picture: Buffer, everyMs: number): AsyncGenerator<Buffer> {
+	yield picture;
+	for (;;) {
+		await new Promise((resolve) => setTimeout(resolve, everyMs));
+		yield Buffer.alloc(4);
 	}
 }
 
