@@ -234,6 +234,13 @@ describe.each(['default', 'filesystem'] as const)(
 			expect(storedFiles()).toEqual(before);
 		});
 
+		it('is told by n8n which addresses lead to a private network, by a name that it knows', async () => {
+			await open();
+			const { getSecureEgressFilter } = bench.editorContext({}).helpers;
+			const verdict = await getSecureEgressFilter('enforced').validateUrl('https://10.0.0.1/a.png');
+			expect(verdict).toMatchObject({ ok: false, error: { name: 'SsrfBlockedIpError' } });
+		});
+
 		it('streams a large file', async () => {
 			await open({ sandbox: { pictureBytes: 12_000_000 } });
 			const row = rows(await bench.run({ downloadImages: true }))[0];

@@ -47,7 +47,7 @@ export interface Balance {
 /** The answer to a free question; `what` could not be had. */
 export type CatalogueAnswer<T> =
 	| { kind: 'found'; value: T }
-	/** A passing fault: asking again costs nothing. */
+	/** A transient error: asking again costs nothing. */
 	| { kind: 'again'; what: string; why: string; retryAfterMs: number | undefined }
 	| { kind: 'refused'; problem: Problem };
 
