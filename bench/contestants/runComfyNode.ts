@@ -12,10 +12,10 @@ export const runComfyNode: Contestant = async (task) => {
 	if (task.timeScale !== 1) {
 		const clock = faster(systemRuntime.clock, task.timeScale);
 		// The wire is no faster than it is.
-		const { submitMs, lookMs, cancelMs } = systemRuntime.callTimeouts;
+		const { submitMs, pollMs, cancelMs } = systemRuntime.callTimeouts;
 		const callTimeouts = {
 			submitMs: submitMs * task.timeScale,
-			lookMs: lookMs * task.timeScale,
+			pollMs: pollMs * task.timeScale,
 			cancelMs: cancelMs * task.timeScale,
 		};
 		node.execute = async function () {

@@ -3,24 +3,26 @@ import type { IExecuteFunctions, INodeExecutionData } from 'n8n-workflow';
 import { RunComfyClient } from './api/client';
 import type { ModelPrice } from './api/models';
 import { RunComfyError } from './api/problems';
+import { StoppedError } from './common/stoppedError';
 import { Downloader } from './files/download';
 import { readAccess } from './host/credential';
+import { createFingerprints } from './host/fingerprint';
 import { createLog, showHint } from './host/log';
-import { errorRow, toNodeError } from './host/nodeErrors';
+import { errorItem, toNodeError } from './host/nodeErrors';
 import { systemRuntime, type Runtime } from './host/runtime';
 import { createSend } from './host/transport';
-import { Ledger } from './jobs/ledger';
-import { Purse } from './jobs/purse';
-import { StoppedError } from './common/stoppedError';
-import { Run, type ItemOutcome, type Log } from './jobs/run';
+import { Budget } from './jobs/budget';
+import { Ledger, type LedgerTurn } from './jobs/ledger';
+import type { ItemOutcome, Log } from './jobs/run';
+import { runTurn } from './jobs/runTurn';
 import { Catalogue } from './models/catalogue';
 import { findOperation } from './operations';
 import type { ItemWork, Operation, OperationOutput, OperationTools } from './operations/operation';
-import { OptionsReader } from './operations/parameters';
+import { readRunOptions, type RunOptions } from './operations/parameters';
 
 /**
  * One run of the node: reads and checks all items, and only then lets anything be sent.
- * @returns the rows of the items, in their order: one for each, unless an operation lists something.
+ * @returns the output items, in the order of the input items: one for each, unless an operation lists something.
  * @throws NodeApiError.
  */
 export async function executeRunComfy(
@@ -28,14 +30,14 @@ export async function executeRunComfy(
 	runtime: Runtime = systemRuntime,
 ): Promise<INodeExecutionData[][]> {
 	const items = context.getInputData();
+	const node = context.getNode();
 	try {
 		const outcomes = await executeItems(context, runtime, items.length);
-		return [outcomes.flatMap((outcome, itemIndex) => toRows(context, outcome, itemIndex, items[itemIndex]))];
+		return [outcomes.flatMap((outcome, itemIndex) => toOutputItems(context, outcome, itemIndex))];
 	} catch (error) {
-		// Under “continue on fail” n8n would take a thrown error for success and hand on the input as the output.
-		if (!context.continueOnFail() || error instanceof StoppedError)
-			throw toNodeError(context.getNode(), error);
-		return [items.map(({ json }, itemIndex) => errorRow(context.getNode(), error, itemIndex, json))];
+		// Under “continue on fail” n8n would take a thrown error for success and return the input as the output.
+		if (!context.continueOnFail() || error instanceof StoppedError) throw toNodeError(node, error);
+		return [items.map((item, itemIndex) => errorItem(node, error, itemIndex, item))];
 	}
 }
 
@@ -43,13 +45,17 @@ type Outcome = ItemOutcome<OperationOutput | OperationOutput[]>;
 
 async function executeItems(context: IExecuteFunctions, runtime: Runtime, count: number): Promise<Outcome[]> {
 	if (count === 0) return [];
-	const { clock, random, callTimeouts, stopGraceMs, downloadIdleMs } = runtime;
-	const continueOnFail = context.continueOnFail();
+	const { clock, random, callTimeouts, stopGraceMs } = runtime;
+	const log = createLog(context);
+	const ledger = Ledger.of(context.getContext('node'));
+	const runIndex = Number(context.getWorkflowDataProxy(0).$runIndex);
+	const stopSignal = context.getExecutionCancelSignal();
+	// n8n runs the node once more when Stop comes while Retry On Fail is on.
+	if (stopSignal?.aborted === true) throw new StoppedError(ledger.openTurn(runIndex, new Map()).report());
+
 	const access = await readAccess(context);
 	const operation = findOperation(context);
-	const { spendingLimit, ...runOptions } = readRunOptions(context);
-	const stopSignal = context.getExecutionCancelSignal();
-	const log = createLog(context);
+	const { spendingLimit, ...runOptions } = runOptionsOf(context);
 	const client = new RunComfyClient(
 		access,
 		createSend(context, clock, access.redact),
@@ -58,86 +64,99 @@ async function executeItems(context: IExecuteFunctions, runtime: Runtime, count:
 	);
 	const catalogue = new Catalogue({ client, clock, random, stopSignal });
 	const tools = { context, access, random, catalogue };
+	const continueOnFail = context.continueOnFail();
 	const works = await prepareAll(operation, tools, count, continueOnFail);
-	const purse = await openPurse(tools, spendingLimit, works);
-	for (const warning of purse?.warnings ?? []) tell(context, log, 'warn', warning);
-
-	const ledger = new Ledger(context.getContext('node'), context.getWorkflowDataProxy(0).$runIndex as number);
-	const run = new Run({
-		client,
-		clock,
-		random,
-		ledger,
-		log,
-		...(purse === undefined ? {} : { purse }),
-		stopSignal,
-		...runOptions,
-		continueOnFail,
-		stopGraceMs,
-	});
-	const downloader = new Downloader({
-		context,
-		clock,
-		random,
-		allowLoopback: access.isLoopback,
-		idleMs: downloadIdleMs,
-	});
-	let ended: 'thrown' | 'returned' = 'thrown';
+	const downloader = openDownloader(context, runtime, access.isLoopback);
+	let budget: Budget | undefined;
+	const openBudget = async (turn: LedgerTurn) => {
+		budget = await openBudgetFor(tools, turn, spendingLimit, works);
+		for (const warning of budget?.warnings ?? []) notifyUser(context, log, 'warn', warning);
+		return budget;
+	};
 	try {
-		const outcomes = await run.forEachItem(count, async (itemIndex) => {
-			const work = works[itemIndex];
-			if (work === undefined || work instanceof Error) throw work;
-			return await work.run({ run, downloader });
-		});
-		ended = 'returned';
-		return outcomes;
+		return await runTurn(
+			{
+				client,
+				clock,
+				random,
+				log,
+				ledger,
+				runIndex,
+				fingerprints: await fingerprintsOf(context, works),
+				openBudget,
+				stopSignal,
+				...runOptions,
+				continueOnFail,
+				stopGraceMs,
+			},
+			count,
+			async (run, itemIndex) => {
+				const work = works[itemIndex];
+				if (work === undefined || work instanceof Error) throw work;
+				return await work.run({ run, downloader });
+			},
+		);
 	} finally {
-		ledger.close(ended);
-		if (purse !== undefined) tell(context, log, 'info', purse.report());
+		if (budget !== undefined) notifyUser(context, log, 'info', budget.report());
 	}
 }
 
+/** The options that hold for the whole run; what is wrong with them is the first item's fault. */
+function runOptionsOf(context: IExecuteFunctions): RunOptions {
+	try {
+		return readRunOptions(context);
+	} catch (error) {
+		throw toNodeError(context.getNode(), error, 0);
+	}
+}
+
+function openDownloader(context: IExecuteFunctions, runtime: Runtime, allowLoopback: boolean): Downloader {
+	const { clock, random, downloadIdleMs } = runtime;
+	return new Downloader({ context, clock, random, allowLoopback, idleMs: downloadIdleMs });
+}
+
+/** What the items that submit something are recognized by in a retry. */
+async function fingerprintsOf(
+	context: IExecuteFunctions,
+	works: Array<ItemWork | Error>,
+): Promise<Map<number, string>> {
+	const fingerprintOf = await createFingerprints(context);
+	const fingerprints = new Map<number, string>();
+	for (const [itemIndex, work] of works.entries()) {
+		// An item whose fields are wrong in this try may still have a request from an earlier one.
+		if (work instanceof Error || work.submits !== undefined)
+			fingerprints.set(itemIndex, await fingerprintOf(itemIndex));
+	}
+	return fingerprints;
+}
+
 /** Says something about the whole run, above its output and in the log. */
-function tell(context: IExecuteFunctions, log: Log, level: 'info' | 'warn', sentence: string): void {
+function notifyUser(context: IExecuteFunctions, log: Log, level: 'info' | 'warn', sentence: string): void {
 	log[level](`RunComfy: ${sentence}`);
 	showHint(context, sentence, level === 'warn' ? 'warning' : 'info');
 }
 
 /**
- * The guard for the purse, with today's prices; undefined without a limit.
+ * The spending limit, with today's prices; undefined without one.
  * @throws RunComfyError when the limit cannot be kept, or does not pay for all items and none may fail by itself.
  */
-async function openPurse(
+async function openBudgetFor(
 	{ context, catalogue }: OperationTools,
+	turn: LedgerTurn,
 	limitUsd: number | undefined,
 	works: Array<ItemWork | Error>,
-): Promise<Purse | undefined> {
+): Promise<Budget | undefined> {
 	if (limitUsd === undefined) return undefined;
-	const purchases = works.flatMap((work) => (work instanceof Error ? [] : (work.purchase ?? [])));
+	const planned = works.flatMap((work) => (work instanceof Error ? [] : (work.submits ?? [])));
 	const prices = new Map<string, ModelPrice>();
-	for (const modelId of new Set(purchases.map((purchase) => purchase.modelId))) {
+	for (const modelId of new Set(planned.map((request) => request.modelId))) {
 		prices.set(modelId, (await catalogue.getModel(modelId)).price);
 	}
-	const purse = new Purse(limitUsd, prices);
-	const fault = purse.findFault(purchases, context.continueOnFail());
-	if (fault !== undefined) throw new RunComfyError(fault);
-	return purse;
-}
-
-/** The options that hold for the whole run are taken from the first item. */
-function readRunOptions(context: IExecuteFunctions): {
-	maxConcurrency: number;
-	cancelOnStop: boolean;
-	spendingLimit: number | undefined;
-} {
-	try {
-		const options = new OptionsReader(context, 0);
-		const { maxConcurrency } = options.numbers;
-		const cancelOnStop = options.boolean('cancelOnStop', 'Cancel on Stop');
-		return { maxConcurrency, cancelOnStop, spendingLimit: options.spendingLimit() };
-	} catch (error) {
-		throw toNodeError(context.getNode(), error, 0);
-	}
+	const budget = new Budget(limitUsd, prices, turn.ledger);
+	// In a retry each item asks for itself: what earlier tries submitted is to be resumed in any case.
+	const problem = budget.findProblem(planned, context.continueOnFail() || turn.isRetry);
+	if (problem !== undefined) throw new RunComfyError(problem);
+	return budget;
 }
 
 /** The work of every item, or what is wrong with its fields. Without “continue on fail” the first fault ends it all. */
@@ -160,12 +179,12 @@ async function prepareAll(
 	return works;
 }
 
-function toRows(
+function toOutputItems(
 	context: IExecuteFunctions,
 	outcome: Outcome,
 	itemIndex: number,
-	item: INodeExecutionData | undefined,
 ): INodeExecutionData[] {
-	if (!outcome.ok) return [errorRow(context.getNode(), outcome.error, itemIndex, item?.json ?? {})];
-	return [outcome.value].flat().map((row) => ({ ...row, pairedItem: { item: itemIndex } }));
+	if (!outcome.ok)
+		return [errorItem(context.getNode(), outcome.error, itemIndex, context.getInputData()[itemIndex])];
+	return [outcome.value].flat().map((item) => ({ ...item, pairedItem: { item: itemIndex } }));
 }

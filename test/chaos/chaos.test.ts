@@ -22,7 +22,7 @@ async function open(seed: number, scenario: Scenario): Promise<Workbench> {
 		sandbox: { seed, queueMs: () => random() * 150, runMs: () => random() * 300 },
 		runtime: {
 			random: () => 0,
-			callTimeouts: { submitMs: 800, lookMs: 300, cancelMs: 1_000 },
+			callTimeouts: { submitMs: 800, pollMs: 300, cancelMs: 1_000 },
 			downloadIdleMs: 300,
 		},
 		settings:

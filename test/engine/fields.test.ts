@@ -112,6 +112,11 @@ describe('Bad input', () => {
 			{ options: { maxConcurrency: 1.5 } },
 			'“Max Concurrency” must be a whole number',
 		],
+		[
+			'an empty file name',
+			{ downloadImages: true, options: { fileName: '={{ $json.x }}' } },
+			'“File Name” must not be empty',
+		],
 		['no size', { options: { maxImageSize: 0 } }, '“Max File Size (MB)” must be a number from 1 to 350'],
 		[
 			'no name for the output field',
@@ -119,19 +124,14 @@ describe('Bad input', () => {
 			'“Put Output File in Field” must not be empty',
 		],
 		[
-			'a request id with a path in it',
-			{ resource: 'request', operation: 'getStatus', requestId: '../models' },
-			'“Request ID” may only hold',
+			'a request id that a path would swallow',
+			{ resource: 'request', operation: 'getStatus', requestId: '..' },
+			'“Request ID” cannot be the ID of a request',
 		],
 		[
 			'no request id',
 			{ resource: 'request', operation: 'cancel', requestId: '={{ "" }}' },
 			'“Request ID” must not be empty',
-		],
-		[
-			'a request id with a query',
-			{ resource: 'request', operation: 'getResult', requestId: 'a?b=c' },
-			'“Request ID” may only hold',
 		],
 	])('%s', async (_name, parameters, message) => {
 		bench.sandbox.reset();
@@ -145,6 +145,26 @@ describe('Bad input', () => {
 			resultLooks: 0,
 			cancels: 0,
 		});
+	});
+
+	it.each(
+		[
+			['spendingLimit', 'Spending Limit (USD)'],
+			['maxConcurrency', 'Max Concurrency'],
+			['seed', 'Seed'],
+			['timeout', 'Timeout (Seconds)'],
+			['pollInterval', 'Poll Interval (Seconds)'],
+			['maxImageSize', 'Max File Size (MB)'],
+			['cancelOnStop', 'Cancel on Stop'],
+			['includeCost', 'Include Cost'],
+		].flatMap(([name = '', label = '']) =>
+			['={{ $json.noSuchField }}', '={{ "" }}', '', '={{ null }}'].map((value) => [name, value, label]),
+		),
+	)('an option without a value: %s is %j', async (name = '', value, label) => {
+		bench.sandbox.reset();
+		const { message } = failure(await bench.run({ options: { [name]: value } }));
+		expect(message).toMatch(new RegExp(`“${label.replace(/[()]/g, '\\$&')}” must be .*, but is empty`));
+		expect(bench.sandbox.stats.submits).toBe(0);
 	});
 
 	it('in one item keeps the others from being paid for when the workflow is to stop at an error', async () => {
@@ -162,7 +182,10 @@ describe('Bad input', () => {
 		);
 		expect(rows(run)).toHaveLength(1);
 		expect(rows(run)[0]?.pairedItem).toEqual({ item: 1 });
-		expect(rows(run, 'RunComfy', 1)[0]?.json.error).toBe('“Prompt” must not be empty');
+		expect(rows(run, 'RunComfy', 1)[0]?.json).toMatchObject({
+			n: 0,
+			error: { message: '“Prompt” must not be empty' },
+		});
 		expect(bench.sandbox.stats.submits).toBe(1);
 	});
 });
@@ -172,7 +195,7 @@ describe('What is wrong for all items', () => {
 		const bench = await Workbench.open({ items: items(2), credential: { apiToken: 'Bearer x' } });
 		const run = await bench.run({}, { onError: 'continueErrorOutput' });
 		expect(rows(run)).toEqual([]);
-		expect(rows(run, 'RunComfy', 1).map(({ json }) => json.error)).toEqual(
+		expect(rows(run, 'RunComfy', 1).map(({ json }) => (json.error as { message: string }).message)).toEqual(
 			Array(2).fill(expect.stringContaining('API Token')),
 		);
 		await bench.close();

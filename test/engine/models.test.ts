@@ -377,7 +377,9 @@ describe('The spending limit on n8n’s engine', () => {
 		const run = await bench.run(limited(TEXT_TO_IMAGE, 0.09));
 		expect(rows(run)).toHaveLength(4);
 		const [refused] = rows(run, 'RunComfy', 1);
-		expect(String(refused?.json.error)).toContain('the Spending Limit of $0.09 does not pay for it');
+		expect(refused?.json.error).toMatchObject({
+			message: expect.stringContaining('the Spending Limit of $0.09 does not pay for it') as string,
+		});
 		expect(bench.sandbox.stats.accepted).toBe(4);
 	});
 
@@ -396,7 +398,7 @@ describe('The spending limit on n8n’s engine', () => {
 		const run = await bench.run({ ...limited(TEXT_TO_IMAGE, 0.5), waitForCompletion: false });
 		expect(rows(run)).toHaveLength(2);
 		expect(bench.log.map(({ message }) => message)).toContain(
-			'RunComfy: Spent $0.04 on 2 requests (RunComfy did not report the cost of 2; its price was counted), of a Spending Limit of $0.50.',
+			'RunComfy: Spent $0.04 on 2 requests, of a Spending Limit of $0.50. 2 of them are still running.',
 		);
 	});
 
@@ -406,7 +408,7 @@ describe('The spending limit on n8n’s engine', () => {
 		expect(rows(run)).toHaveLength(2);
 		expect(bench.sandbox.stats.mostJobsAtOnce).toBe(1);
 		const [turn] = run.data.resultData.runData.RunComfy ?? [];
-		expect(turn?.hints?.[0]?.message).toContain('cannot be kept beforehand');
+		expect(turn?.hints?.[0]?.message).toContain('cannot be checked in advance');
 	});
 
 	it('guards Replace Background too, whose price is for an image', async () => {

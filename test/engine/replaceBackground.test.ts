@@ -134,7 +134,7 @@ describe('Replace Background on n8n’s engine', () => {
 		] as const;
 		bench = await Workbench.open({
 			items: kinds.map((kind) => ({ json: { kind } })),
-			runtime: { callTimeouts: { submitMs: 5_000, lookMs: 300, cancelMs: 300 } },
+			runtime: { callTimeouts: { submitMs: 5_000, pollMs: 300, cancelMs: 300 } },
 		});
 		for (const kind of kinds) {
 			bench.sandbox.faults.add({

@@ -9,6 +9,7 @@ export type CallKind = 'submit' | 'status' | 'result' | 'cancel' | 'model' | 'mo
  * - `lostBefore`, `hangBefore`: nothing was done; `lostAfter`, `hangAfter`, `truncated`: it was done, the answer is lost
  * - `errorCode` 200 with an error code, nothing done; `notReady` 400 with 400005; `slow`: done, answered after `delayMs`
  * - `redirectAway`: 307 to `location`, with which a careless client would take the token and the body along
+ * - `answer`: whatever the rule's `answer` says, once the call was carried out if `isDone`
  * - `echoToken`: 400 whose message holds the caller's token
  * - `noId`: a submit is accepted, but its answer holds no id
  * - for outputs: `redirectPrivate`, `redirectLoop`, `redirectOnce`, `notImage`, `webPage`, `empty`, `endless`, `short`;
@@ -30,6 +31,7 @@ export type CallFault =
 	| 'noId'
 	| 'slow'
 	| 'redirectAway'
+	| 'answer'
 	| 'echoToken'
 	| 'redirectPrivate'
 	| 'redirectLoop'
@@ -59,6 +61,9 @@ export interface CallRule {
 	requestId?: string;
 	/** Seconds, for `tooMany`. */
 	retryAfter?: number | string;
+	/** For `answer`. */
+	answer?: { status: number; body?: unknown; headers?: Record<string, string> };
+	isDone?: boolean;
 	/** For `redirectAway`. */
 	location?: string;
 	/** Milliseconds, for `slow` and `drip`. */

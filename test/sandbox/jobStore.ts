@@ -79,11 +79,13 @@ export class JobStore {
 	readonly stats: SandboxStats = emptyStats();
 
 	add(
-		job: Omit<SandboxJob, 'requestId' | 'looks' | 'statusLooks' | 'cancels' | 'made' | 'isOver'>,
+		job: Omit<SandboxJob, 'requestId' | 'looks' | 'statusLooks' | 'cancels' | 'made' | 'isOver'> & {
+			requestId?: string | number | undefined;
+		},
 	): SandboxJob {
 		const stored: SandboxJob = {
 			...job,
-			requestId: randomUUID(),
+			requestId: String(job.requestId ?? randomUUID()),
 			looks: 0,
 			statusLooks: 0,
 			cancels: 0,
@@ -140,8 +142,13 @@ function isAlive(state: JobState): boolean {
 	return state === 'in_queue' || state === 'in_progress';
 }
 
+/** The time of day in milliseconds, which does not jump when a test makes the computer's clock jump. */
+export function steadyNow(): number {
+	return performance.timeOrigin + performance.now();
+}
+
 /** The state of a job at this moment: a job moves on by the clock, not by being looked at. */
-export function stateOf(job: SandboxJob, now = Date.now()): JobState {
+export function stateOf(job: SandboxJob, now = steadyNow()): JobState {
 	if (job.cancelledAt !== undefined) return 'cancelled';
 	if (now < job.runsAt) return 'in_queue';
 	if (now < job.endsAt || !job.isOver) return 'in_progress';

@@ -8,7 +8,15 @@ import { request as httpRequest } from 'undici';
 
 import { CATALOGUE, costOf, MODEL_ID, withoutQuirks, type SandboxModel } from './catalogue';
 import { Faults, type CallKind, type CallRule, type FaultRule, type JobFault } from './faults';
-import { JobStore, promptOf, stateOf, type JobInput, type Made, type SandboxJob } from './jobStore';
+import {
+	JobStore,
+	promptOf,
+	stateOf,
+	steadyNow,
+	type JobInput,
+	type Made,
+	type SandboxJob,
+} from './jobStore';
 import { makeAudio, makeImage, makeVideo } from './media';
 import { seededRandom } from './random';
 import { paletteColors, renderScene } from './scene';
@@ -31,6 +39,8 @@ export interface SandboxOptions {
 	/** Of every request, instead of the catalogue's price; null reports none. */
 	costUsd?: number | null;
 	balanceUsd?: number;
+	/** The id of each request, by its number; otherwise a random one. */
+	requestId?: (jobNumber: number) => string | number;
 	/** Entries that fill the catalogue's list, so that it has several pages; they cannot be run. */
 	moreModels?: number;
 	/** The list comes in pages of no more than this, however many are asked for, and without a total. */
@@ -278,6 +288,9 @@ export class Sandbox {
 					...error(200, fault.errorCode ?? 400001, 'Refused, but politely.'),
 					status: 200,
 				});
+			case 'answer':
+				if (fault.isDone === true) await act();
+				return await send(reply, { status: 200, body: {}, ...fault.answer });
 			case 'redirectAway':
 				return await reply.redirect(fault.location ?? 'http://127.0.0.1:1/', 307);
 			case 'echoToken':
@@ -336,7 +349,7 @@ export class Sandbox {
 		if (this.balanceUsd < costUsd) return error(402, 400002, 'Insufficient balance.');
 		this.balanceUsd -= costUsd;
 		const number = this.jobCount++;
-		const now = Date.now();
+		const now = steadyNow();
 		const duration = (ms: Duration | undefined, otherwise: number) =>
 			typeof ms === 'function' ? ms(number, prompt) : (ms ?? otherwise);
 		const runsAt = now + duration(this.options.queueMs, 400);
@@ -350,12 +363,13 @@ export class Sandbox {
 			...(fault === undefined ? {} : { fault }),
 			product: this.make(model, input, fault),
 			costUsd,
+			requestId: this.options.requestId?.(number),
 		});
 		const base = `${this.url}/v1/requests/${job.requestId}`;
 		return {
 			status: 200,
 			body: {
-				request_id: job.requestId,
+				request_id: this.options.requestId?.(number) ?? job.requestId,
 				status_url: `${base}/status`,
 				result_url: `${base}/result`,
 				cancel_url: `${base}/cancel`,
@@ -447,7 +461,7 @@ export class Sandbox {
 				? { cost: costUsd }
 				: {};
 		if (state === 'completed') {
-			job.deliveredAt ??= Date.now();
+			job.deliveredAt ??= steadyNow();
 			return {
 				status: 200,
 				body: { ...base, status: 'succeeded', output: this.outputOf(job), ...finished, ...cost },
@@ -471,7 +485,7 @@ export class Sandbox {
 		job.cancels++;
 		const wasQueued = stateOf(job) === 'in_queue';
 		if (wasQueued) {
-			job.cancelledAt = Date.now();
+			job.cancelledAt = steadyNow();
 			this.balanceUsd += job.costUsd;
 			this.stats.cancelled++;
 		}

@@ -5,7 +5,7 @@ import type { IBinaryData, IExecuteFunctions } from 'n8n-workflow';
 
 import { RunComfyError } from '../../nodes/RunComfy/api/problems';
 import { Downloader, type ResultFile } from '../../nodes/RunComfy/files/download';
-import { Slots } from '../../nodes/RunComfy/files/slots';
+import { Slots } from '../../nodes/RunComfy/common/slots';
 import { VirtualClock } from './virtualClock';
 
 const PNG = Buffer.concat([Buffer.from('\x89PNG\r\n\x1a\n', 'latin1'), Buffer.alloc(100)]);
@@ -271,21 +271,15 @@ it('Slots give a turn to nobody who has gone, and lose none', async () => {
 	const slots = new Slots(1);
 	const order: string[] = [];
 	let end = () => {};
-	const first = slots.use(
-		async () => await new Promise<void>((resolve) => (end = resolve)),
-		new AbortController().signal,
-	);
+	const first = slots.use(async () => await new Promise<void>((resolve) => (end = resolve)));
 	const gone = new AbortController();
-	const second = slots.use(async () => await Promise.resolve(order.push('gone')), gone.signal);
-	const third = slots.use(
-		async () => await Promise.resolve(order.push('third')),
-		new AbortController().signal,
-	);
+	const second = slots.use(async () => await Promise.resolve(order.push('gone')), 1, gone.signal);
+	const third = slots.use(async () => await Promise.resolve(order.push('third')));
 	gone.abort();
 	await second;
 	expect(order).toEqual(['gone']);
 	end();
 	await Promise.all([first, third]);
-	await slots.use(async () => await Promise.resolve(order.push('fourth')), new AbortController().signal);
+	await slots.use(async () => await Promise.resolve(order.push('fourth')));
 	expect(order).toEqual(['gone', 'third', 'fourth']);
 });

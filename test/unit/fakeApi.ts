@@ -1,7 +1,7 @@
 import { RunComfyClient } from '../../nodes/RunComfy/api/client';
 import { NoAnswerError, type ApiAnswer, type ApiRequest } from '../../nodes/RunComfy/api/transport';
-import type { JobOrder, WaitLimits } from '../../nodes/RunComfy/jobs/job';
-import { Ledger } from '../../nodes/RunComfy/jobs/ledger';
+import type { JobRequest, WaitLimits } from '../../nodes/RunComfy/jobs/job';
+import { Ledger, type LedgerTurn } from '../../nodes/RunComfy/jobs/ledger';
 import { Run, type RunDependencies } from '../../nodes/RunComfy/jobs/run';
 import type { VirtualClock } from './virtualClock';
 
@@ -110,13 +110,19 @@ export const LIMITS: WaitLimits = {
 	needsFile: true,
 };
 
-export function order(itemIndex: number, limits: Partial<WaitLimits> = {}): JobOrder {
+export function request(itemIndex: number, limits: Partial<WaitLimits> = {}): JobRequest {
 	return {
 		modelId: 'a/b',
-		input: { prompt: `item ${itemIndex}` },
-		fingerprint: `item ${itemIndex}`,
+		buildInput: async () => ({ prompt: `item ${itemIndex}` }),
+		inputBytes: 10,
 		limits: { ...LIMITS, ...limits },
 	};
+}
+
+/** A run of the node over so many items, each the same in every try. */
+export function openTurn(context: Record<string, unknown>, runIndex = 0, items = 1_000): LedgerTurn {
+	const fingerprints = new Map(Array.from({ length: items }, (_, i) => [i, `item ${i}`]));
+	return Ledger.of(context).openTurn(runIndex, fingerprints);
 }
 
 export interface FakeRun {
@@ -124,6 +130,7 @@ export interface FakeRun {
 	stop: () => void;
 	log: string[];
 	context: Record<string, unknown>;
+	turn: LedgerTurn;
 }
 
 export function makeRun(
@@ -135,6 +142,7 @@ export function makeRun(
 	const log: string[] = [];
 	const line = (message: string) => void log.push(message);
 	const { clock } = api;
+	const turn = openTurn(context);
 	const run = new Run({
 		client: new RunComfyClient(
 			{ baseUrl: 'https://api.test', accountBaseUrl: 'https://account.test' },
@@ -143,7 +151,7 @@ export function makeRun(
 		),
 		clock,
 		random: () => 0.5,
-		ledger: new Ledger(context, 0),
+		turn,
 		log: { debug: () => {}, info: line, warn: line },
 		stopSignal: stopButton.signal,
 		maxConcurrency: 10,
@@ -152,5 +160,5 @@ export function makeRun(
 		stopGraceMs: 5_000,
 		...more,
 	});
-	return { run, stop: () => stopButton.abort(), log, context };
+	return { run, stop: () => stopButton.abort(), log, context, turn };
 }

@@ -1,9 +1,7 @@
 import { fileTypeOf, isInputType, looksLikeText } from '../../nodes/RunComfy/files/fileTypes';
 import { JobTimes } from '../../nodes/RunComfy/jobs/jobTimes';
-import { Ledger } from '../../nodes/RunComfy/jobs/ledger';
 import { backoffMs, ERROR_BACKOFF, RATE_LIMIT_BACKOFF } from '../../nodes/RunComfy/common/retry';
 import { nextPauseMs } from '../../nodes/RunComfy/jobs/schedule';
-import { fingerprintOf } from '../../nodes/RunComfy/operations/fingerprint';
 
 describe('nextPauseMs', () => {
 	it.each([
@@ -152,83 +150,5 @@ describe('fileTypeOf', () => {
 		expect(looksLikeText(bytes('\n <!doctype html>'))).toBe(true);
 		expect(looksLikeText(bytes('{"error":1}'))).toBe(true);
 		expect(looksLikeText(bytes('\x7fELF\x02'))).toBe(false);
-	});
-});
-
-describe('fingerprintOf', () => {
-	it('is the same for the same wish and different for another', async () => {
-		const wish = ['model', 'https://a/b.png', { prompt: 'x' }, undefined];
-		expect(await fingerprintOf(wish)).toBe(await fingerprintOf([...wish]));
-		expect(await fingerprintOf(wish)).not.toBe(
-			await fingerprintOf(['model', 'https://a/b.png', { prompt: 'y' }, undefined]),
-		);
-		expect(await fingerprintOf(wish)).toMatch(/^[0-9a-f]{64}$/);
-	});
-});
-
-describe('Ledger', () => {
-	const submitted = (requestId: string) => ({ state: 'submitted', fingerprint: 'f', requestId }) as const;
-
-	it('tells items apart by index and by wish', () => {
-		const ledger = new Ledger({}, 0);
-		ledger.write(0, submitted('a'));
-		expect(ledger.find(0, 'f')).toMatchObject({ requestId: 'a' });
-		expect(ledger.find(1, 'f')).toBeUndefined();
-		expect(ledger.find(0, 'other')).toBeUndefined();
-		expect(ledger.leftBehind(0, 'other')).toBe('a');
-		expect(ledger.leftBehind(0, 'f')).toBeUndefined();
-	});
-
-	it('remembers within the same run index, however the earlier try ended', () => {
-		for (const ended of ['thrown', 'returned'] as const) {
-			const context = {};
-			const first = new Ledger(context, 3);
-			first.write(0, submitted('a'));
-			first.close(ended);
-			expect(new Ledger(context, 3).find(0, 'f')).toMatchObject({ requestId: 'a' });
-		}
-	});
-
-	it('passes on to another run index only what a thrown error has left', () => {
-		const context = {};
-		const returned = new Ledger(context, 0);
-		returned.write(0, submitted('a'));
-		returned.close('returned');
-		const thrown = new Ledger(context, 1);
-		expect(thrown.find(0, 'f')).toBeUndefined();
-		thrown.write(0, submitted('b'));
-		thrown.close('thrown');
-		const next = new Ledger(context, 2);
-		expect(next.find(0, 'f')).toMatchObject({ requestId: 'b' });
-		next.close('returned');
-		expect(new Ledger(context, 3).find(0, 'f')).toBeUndefined();
-	});
-
-	it('leaves alone a run that is still under way (tools of an agent run side by side)', () => {
-		const context = {};
-		const one = new Ledger(context, 0);
-		one.write(0, submitted('a'));
-		const other = new Ledger(context, 1);
-		expect(other.find(0, 'f')).toBeUndefined();
-		one.close('thrown');
-		expect(new Ledger(context, 0).find(0, 'f')).toMatchObject({ requestId: 'a' });
-	});
-
-	it('forgets, keeps no more than the last run, and survives the way through n8n’s database', () => {
-		const context: Record<string, unknown> = {};
-		const first = new Ledger(context, 0);
-		first.write(0, submitted('a'));
-		first.forget(0);
-		expect(first.find(0, 'f')).toBeUndefined();
-		first.close('returned');
-		for (let run = 1; run < 50; run++) {
-			const ledger = new Ledger(context, run);
-			ledger.write(0, submitted(`r${run}`));
-			ledger.close('returned');
-		}
-		expect(JSON.stringify(context)).not.toContain('r48');
-		const restored = JSON.parse(JSON.stringify(context)) as Record<string, unknown>;
-		expect(new Ledger(restored, 49).find(0, 'f')).toMatchObject({ requestId: 'r49' });
-		expect(() => new Ledger({ runComfyPaid: 'nonsense' }, 0)).not.toThrow();
 	});
 });

@@ -1,8 +1,8 @@
 import { NoAnswerError } from '../../nodes/RunComfy/api/transport';
-import { buyAndWait } from '../../nodes/RunComfy/jobs/job';
+import { runJob } from '../../nodes/RunComfy/jobs/job';
 import { StoppedError } from '../../nodes/RunComfy/common/stoppedError';
 import { ItemFailedError } from '../../nodes/RunComfy/jobs/run';
-import { FakeApi, makeRun, order, type Fate } from './fakeApi';
+import { FakeApi, makeRun, request, type Fate } from './fakeApi';
 import { VirtualClock } from './virtualClock';
 
 const SECOND = 1_000;
@@ -22,7 +22,7 @@ describe('Many items at once, on a virtual clock', () => {
 	it('takes as long as the longest job plus 10 %, when there is room for all', async () => {
 		const { clock, api } = setUp((n) => ({ queueMs: 1 * SECOND, runMs: (8 + (n % 40)) * SECOND }));
 		const { run } = makeRun(api, { maxConcurrency: 100 });
-		const outcomes = await clock.run(run.forEachItem(100, async (i) => await buyAndWait(run, i, order(i))));
+		const outcomes = await clock.run(run.forEachItem(100, async (i) => await runJob(run, i, request(i))));
 		expect(outcomes).toHaveLength(100);
 		expect(clock.now()).toBeLessThanOrEqual(48 * SECOND * 1.1);
 		expect(clock.sleeping).toBe(0);
@@ -31,7 +31,7 @@ describe('Many items at once, on a virtual clock', () => {
 	it('gives results in the order of the items, whatever the order of their ends', async () => {
 		const { clock, api } = setUp((n) => ({ queueMs: 0, runMs: (20 - n) * SECOND }));
 		const { run } = makeRun(api, { maxConcurrency: 20 });
-		const outcomes = await clock.run(run.forEachItem(20, async (i) => await buyAndWait(run, i, order(i))));
+		const outcomes = await clock.run(run.forEachItem(20, async (i) => await runJob(run, i, request(i))));
 		expect(outcomes.map((outcome) => outcome.ok && outcome.value.result.requestId)).toEqual(
 			Array.from({ length: 20 }, (_, i) => `job-${i}`),
 		);
@@ -41,7 +41,7 @@ describe('Many items at once, on a virtual clock', () => {
 		const { clock, api } = setUp((n) => ({ queueMs: 500, runMs: 3_000 + (n % 7) * 900 }));
 		api.latencyMs = 80;
 		const { run } = makeRun(api, { maxConcurrency: 7 });
-		await clock.run(run.forEachItem(60, async (i) => await buyAndWait(run, i, order(i))));
+		await clock.run(run.forEachItem(60, async (i) => await runJob(run, i, request(i))));
 		expect(api.aliveMost).toBe(7);
 		expect(api.mostInFlight).toBeLessThanOrEqual(7);
 	});
@@ -49,7 +49,7 @@ describe('Many items at once, on a virtual clock', () => {
 	it('works through a thousand items', async () => {
 		const { clock, api } = setUp(() => ({ queueMs: 0, runMs: 4 * SECOND }));
 		const { run } = makeRun(api, { maxConcurrency: 100 });
-		const outcomes = await clock.run(run.forEachItem(1_000, async (i) => await buyAndWait(run, i, order(i))));
+		const outcomes = await clock.run(run.forEachItem(1_000, async (i) => await runJob(run, i, request(i))));
 		expect(outcomes.filter(({ ok }) => ok)).toHaveLength(1_000);
 		expect(api.jobs).toHaveLength(1_000);
 		expect(clock.sleeping).toBe(0);
@@ -63,7 +63,7 @@ describe('Many items at once, on a virtual clock', () => {
 		for (const random of [0, 0.5, 0.999]) {
 			const { clock, api } = setUp(() => ({ queueMs: 0, runMs: seconds * SECOND }));
 			const { run } = makeRun(api, { random: () => random });
-			await clock.run(run.forEachItem(1, async (i) => await buyAndWait(run, i, order(i))));
+			await clock.run(run.forEachItem(1, async (i) => await runJob(run, i, request(i))));
 			expect(api.jobs[0]?.looks.length).toBeLessThanOrEqual(looks);
 			expect(api.jobs[0]?.looks[0]).toBeGreaterThanOrEqual(1 * SECOND);
 		}
@@ -72,7 +72,7 @@ describe('Many items at once, on a virtual clock', () => {
 	it('looks less at later jobs, whose time it knows from earlier ones, and finds them no later', async () => {
 		const { clock, api } = setUp((n) => ({ queueMs: 1 * SECOND, runMs: (11 + (n % 3) * 0.3) * SECOND }));
 		const { run } = makeRun(api);
-		await clock.run(run.forEachItem(100, async (i) => await buyAndWait(run, i, order(i))));
+		await clock.run(run.forEachItem(100, async (i) => await runJob(run, i, request(i))));
 		const later = api.jobs.slice(10);
 		expect(api.jobs.slice(0, 10).every(({ looks }) => looks.length >= 11)).toBe(true);
 		expect(later.every(({ looks }) => looks.length <= 6)).toBe(true);
@@ -86,7 +86,7 @@ describe('Many items at once, on a virtual clock', () => {
 	it('finds a job that is faster than all before it after the longest pause at the latest', async () => {
 		const { clock, api } = setUp((n) => ({ queueMs: 0, runMs: (n < 40 ? 60 : 3) * SECOND }));
 		const { run } = makeRun(api);
-		await clock.run(run.forEachItem(50, async (i) => await buyAndWait(run, i, order(i))));
+		await clock.run(run.forEachItem(50, async (i) => await runJob(run, i, request(i))));
 		expect(api.jobs[39]?.looks.length).toBeLessThan(20);
 		for (const { looks, endsAt } of api.jobs)
 			expect((looks.at(-1) ?? Infinity) - endsAt).toBeLessThanOrEqual(5 * SECOND);
@@ -95,8 +95,8 @@ describe('Many items at once, on a virtual clock', () => {
 	it('learns from no job of another model', async () => {
 		const { clock, api } = setUp((n) => ({ queueMs: 0, runMs: (n < 10 ? 30 : 2) * SECOND }));
 		const { run } = makeRun(api, { maxConcurrency: 1 });
-		const orderOf = (i: number) => ({ ...order(i), modelId: i < 10 ? 'slow/one' : 'fast/one' });
-		await clock.run(run.forEachItem(20, async (i) => await buyAndWait(run, i, orderOf(i))));
+		const requestOf = (i: number) => ({ ...request(i), modelId: i < 10 ? 'slow/one' : 'fast/one' });
+		await clock.run(run.forEachItem(20, async (i) => await runJob(run, i, requestOf(i))));
 		const fast = api.jobs.slice(10);
 		for (const { looks, endsAt } of fast)
 			expect((looks.at(-1) ?? Infinity) - endsAt).toBeLessThanOrEqual(1 * SECOND);
@@ -113,7 +113,7 @@ describe('“Too many requests”', () => {
 			return tooMany(20);
 		};
 		const { run } = makeRun(api);
-		await clock.run(run.forEachItem(10, async (i) => await buyAndWait(run, i, order(i))));
+		await clock.run(run.forEachItem(10, async (i) => await runJob(run, i, request(i))));
 		const refusedAt = api.calls.find(({ at }) => at >= 5 * SECOND)?.at ?? 0;
 		const during = api.calls.filter(({ at }) => at > refusedAt && at < refusedAt + 20 * SECOND);
 		expect(during).toEqual([]);
@@ -124,15 +124,29 @@ describe('“Too many requests”', () => {
 		const { clock, api } = setUp(() => ({ queueMs: 0, runMs: 1 * SECOND }));
 		api.intercept = () => (api.calls.length === 1 ? tooMany(86_400) : undefined);
 		const { run } = makeRun(api);
-		await clock.run(run.forEachItem(1, async (i) => await buyAndWait(run, i, order(i))));
+		await clock.run(run.forEachItem(1, async (i) => await runJob(run, i, request(i))));
 		expect(api.calls[1]?.at).toBe(60 * SECOND);
 	});
+
+	it.each([0, 'Thu, 01 Jan 1970 00:00:00 GMT'])(
+		'backs off all the same when the server asks for no pause: Retry-After %s',
+		async (retryAfter) => {
+			const { clock, api } = setUp(() => ({ queueMs: 0, runMs: 1 * SECOND }));
+			clock.at(4 * SECOND, () => (api.intercept = () => undefined));
+			api.intercept = ({ method }) => (method === 'POST' ? tooMany(retryAfter) : undefined);
+			const { run } = makeRun(api);
+			await clock.run(run.forEachItem(10, async (i) => await runJob(run, i, request(i))));
+			const posts = api.calls.filter(({ method, at }) => method === 'POST' && at < 4 * SECOND);
+			expect(posts.length).toBeLessThanOrEqual(10 + 5 + 2);
+			expect(api.jobs).toHaveLength(10);
+		},
+	);
 
 	it('backs off exponentially without a Retry-After, and submits again because nothing was accepted', async () => {
 		const { clock, api } = setUp(() => ({ queueMs: 0, runMs: 1 * SECOND }));
 		api.intercept = () => (api.calls.length <= 4 ? tooMany() : undefined);
 		const { run } = makeRun(api);
-		await clock.run(run.forEachItem(1, async (i) => await buyAndWait(run, i, order(i))));
+		await clock.run(run.forEachItem(1, async (i) => await runJob(run, i, request(i))));
 		const pauses = api.calls.slice(1, 5).map(({ at }, i) => at - (api.calls[i]?.at ?? 0));
 		expect(pauses).toEqual([750, 1_500, 3_000, 6_000]);
 		expect(api.jobs).toHaveLength(1);
@@ -145,7 +159,7 @@ describe('“Too many requests”', () => {
 		const { run } = makeRun(api, { maxConcurrency: 16 });
 		const limits: number[] = [];
 		for (let t = 0; t < 70; t++) clock.at(t * SECOND, () => limits.push(run.throttle.currentLimit));
-		const running = run.forEachItem(16, async (i) => await buyAndWait(run, i, order(i)));
+		const running = run.forEachItem(16, async (i) => await runJob(run, i, request(i)));
 		clock.at(500, () => expect(run.throttle.currentLimit).toBe(8));
 		await clock.run(running);
 		expect(limits[0]).toBe(16);
@@ -157,10 +171,7 @@ describe('“Too many requests”', () => {
 		const { clock, api } = setUp(() => ({ queueMs: 0, runMs: 0 }));
 		api.intercept = () => tooMany(10);
 		const { run } = makeRun(api);
-		const running = run.forEachItem(
-			1,
-			async (i) => await buyAndWait(run, i, order(i, { timeoutMs: 60_000 })),
-		);
+		const running = run.forEachItem(1, async (i) => await runJob(run, i, request(i, { timeoutMs: 60_000 })));
 		const error: unknown = await clock.run(running).catch((reason: unknown) => reason);
 		expect(error).toBeInstanceOf(ItemFailedError);
 		expect((error as ItemFailedError).reason).toMatchObject({
@@ -176,13 +187,13 @@ describe('Faults and deadlines', () => {
 		api.intercept = () =>
 			api.calls.length <= 2 ? new NoAnswerError('unreachable', 'ECONNREFUSED') : undefined;
 		const first = makeRun(api);
-		await clock.run(first.run.forEachItem(1, async (i) => await buyAndWait(first.run, i, order(i))));
+		await clock.run(first.run.forEachItem(1, async (i) => await runJob(first.run, i, request(i))));
 		expect(api.countCalls(/^POST \/v1\/models/)).toBe(3);
 
 		api.intercept = () => new NoAnswerError('unreachable', 'ENOTFOUND');
 		const second = makeRun(api);
 		const error: unknown = await clock
-			.run(second.run.forEachItem(1, async (i) => await buyAndWait(second.run, i, order(i))))
+			.run(second.run.forEachItem(1, async (i) => await runJob(second.run, i, request(i))))
 			.catch((reason: unknown) => reason);
 		expect((error as ItemFailedError).reason).toMatchObject({ problem: { kind: 'unavailable' } });
 		expect(api.countCalls(/^POST \/v1\/models/)).toBe(7);
@@ -191,10 +202,7 @@ describe('Faults and deadlines', () => {
 	it('keeps the deadline to the second, with a last look at its end, and does not cancel', async () => {
 		const { clock, api } = setUp(() => ({ queueMs: 3_600 * SECOND, runMs: 0 }));
 		const { run } = makeRun(api);
-		const running = run.forEachItem(
-			1,
-			async (i) => await buyAndWait(run, i, order(i, { timeoutMs: 47_300 })),
-		);
+		const running = run.forEachItem(1, async (i) => await runJob(run, i, request(i, { timeoutMs: 47_300 })));
 		const error: unknown = await clock.run(running).catch((reason: unknown) => reason);
 		expect((error as ItemFailedError).reason).toMatchObject({
 			problem: { kind: 'timeout', requestId: 'job-0' },
@@ -208,9 +216,28 @@ describe('Faults and deadlines', () => {
 		const { clock, api } = setUp(() => ({ queueMs: 0, runMs: 47_299 }));
 		const { run } = makeRun(api);
 		const [outcome] = await clock.run(
-			run.forEachItem(1, async (i) => await buyAndWait(run, i, order(i, { timeoutMs: 47_300 }))),
+			run.forEachItem(1, async (i) => await runJob(run, i, request(i, { timeoutMs: 47_300 }))),
 		);
 		expect(outcome?.ok).toBe(true);
+	});
+
+	it('remembers in a retry when a request was submitted: a new one may not be found yet', async () => {
+		const { clock, api } = setUp(() => ({ queueMs: 0, runMs: 2 * SECOND }));
+		const notFound = { status: 404, headers: {}, body: { error_code: 404001 } };
+		api.intercept = ({ method }) => (method === 'GET' && clock.now() < 8 * SECOND ? notFound : undefined);
+		const context = {};
+		const first = makeRun(api, {}, context);
+		const limits = { timeoutMs: 3 * SECOND };
+		await expect(
+			clock.run(first.run.forEachItem(1, async (i) => await runJob(first.run, i, request(i, limits)))),
+		).rejects.toBeInstanceOf(ItemFailedError);
+		first.turn.close('thrown');
+		const second = makeRun(api, {}, context);
+		const [outcome] = await clock.run(
+			second.run.forEachItem(1, async (i) => await runJob(second.run, i, request(i))),
+		);
+		expect(outcome?.ok).toBe(true);
+		expect(api.jobs).toHaveLength(1);
 	});
 
 	it('gives a new request a moment before it believes that it is not to be found', async () => {
@@ -219,13 +246,13 @@ describe('Faults and deadlines', () => {
 		api.intercept = ({ method }) => (method === 'GET' && clock.now() < 5 * SECOND ? notFound : undefined);
 		const early = makeRun(api);
 		const [outcome] = await clock.run(
-			early.run.forEachItem(1, async (i) => await buyAndWait(early.run, i, order(i))),
+			early.run.forEachItem(1, async (i) => await runJob(early.run, i, request(i))),
 		);
 		expect(outcome?.ok).toBe(true);
 		api.intercept = ({ method }) => (method === 'GET' ? notFound : undefined);
 		const late = makeRun(api);
 		const error: unknown = await clock
-			.run(late.run.forEachItem(1, async (i) => await buyAndWait(late.run, i, order(i))))
+			.run(late.run.forEachItem(1, async (i) => await runJob(late.run, i, request(i))))
 			.catch((reason: unknown) => reason);
 		expect((error as ItemFailedError).reason).toMatchObject({
 			problem: { kind: 'refused', requestId: 'job-1' },
@@ -238,7 +265,7 @@ describe('Stop, on a virtual clock', () => {
 		const { run, stop, log } = makeRun(api, more);
 		let restedAt = NaN;
 		const running = run
-			.forEachItem(items, async (i) => await buyAndWait(run, i, order(i)))
+			.forEachItem(items, async (i) => await runJob(run, i, request(i)))
 			.catch((reason: unknown) => {
 				restedAt = clock.now();
 				return reason;
@@ -255,7 +282,7 @@ describe('Stop, on a virtual clock', () => {
 		const { run, stop } = makeRun(api);
 		stop();
 		await expect(
-			clock.run(run.forEachItem(3, async (i) => await buyAndWait(run, i, order(i)))),
+			clock.run(run.forEachItem(3, async (i) => await runJob(run, i, request(i)))),
 		).rejects.toBeInstanceOf(StoppedError);
 		expect(api.calls).toEqual([]);
 	});
@@ -280,12 +307,12 @@ describe('Stop, on a virtual clock', () => {
 		expect(api.jobs[0]).toMatchObject({ cancels: 1, cancelled: true });
 	});
 
-	it('while a submit hangs: after five seconds, as a submit in doubt', async () => {
+	it('while a submit hangs: after five seconds, as a submit with an unknown outcome', async () => {
 		const { clock, api } = setUp(() => ({ queueMs: 0, runMs: 0 }));
 		api.intercept = ({ method }) => (method === 'POST' ? 'hang' : undefined);
 		const { tookMs, log } = await stopAt(api, clock, 1 * SECOND);
 		expect(tookMs).toBe(5 * SECOND);
-		expect(log).toContain('Not known whether RunComfy accepted the request of item: 0');
+		expect(log).toContain('It is not known whether RunComfy accepted the request of item: 0');
 	});
 
 	it('in the pause after “too many requests”, and in a backoff: at once', async () => {
@@ -298,13 +325,63 @@ describe('Stop, on a virtual clock', () => {
 		}
 	});
 
-	it('a hundred queued jobs: one cancel each, all at the same moment', async () => {
+	it('a hundred queued jobs: one cancel each, ten at once', async () => {
 		const { clock, api } = setUp(() => ({ queueMs: 600 * SECOND, runMs: 0 }));
 		api.latencyMs = 200;
+		clock.at(10 * SECOND - 1, () => void (api.mostInFlight = 0));
 		const { tookMs } = await stopAt(api, clock, 10 * SECOND, 300, { maxConcurrency: 100 });
-		expect(tookMs).toBe(200);
+		expect(tookMs).toBe(2_000);
+		expect(api.mostInFlight).toBe(10);
 		expect(api.jobs).toHaveLength(100);
 		expect(api.jobs.every(({ cancels, cancelled }) => cancels === 1 && cancelled)).toBe(true);
+	});
+
+	it('a server that refuses cancels for a while: they are sent again until they get through', async () => {
+		const notFound = { status: 404, headers: {}, body: { error_code: 404001 } };
+		for (const answer of [tooMany(1), tooMany(60), { status: 503, headers: {}, body: '' }, notFound]) {
+			const { clock, api } = setUp(() => ({ queueMs: 600 * SECOND, runMs: 0 }));
+			api.intercept = (_request, path) =>
+				path.endsWith('/cancel') && clock.now() < 12_500 ? answer : undefined;
+			const { tookMs } = await stopAt(api, clock, 10 * SECOND, 8);
+			expect(api.jobs.filter(({ cancelled }) => cancelled)).toHaveLength(8);
+			expect(tookMs).toBeLessThanOrEqual(5 * SECOND);
+		}
+	});
+
+	it('a cancel whose first answer got lost: not called “not cancellable”', async () => {
+		const { clock, api } = setUp(() => ({ queueMs: 600 * SECOND, runMs: 0 }));
+		let lost = false;
+		const answer = api.send;
+		api.send = async (sent) => {
+			const given = await answer(sent);
+			if (!sent.url.endsWith('/cancel') || lost) return given;
+			lost = true;
+			throw new NoAnswerError('lost');
+		};
+		const { log } = await stopAt(api, clock, 10 * SECOND);
+		expect(api.jobs[0]).toMatchObject({ cancels: 2, cancelled: true });
+		expect(log).toContain('Not known whether cancelled: job-0.');
+	});
+
+	it('an answer that has just reported a result: kept, and reported as finished', async () => {
+		const { clock, api } = setUp(() => ({ queueMs: 0, runMs: 2 * SECOND }));
+		let stopNow = () => {};
+		const answer = api.send;
+		api.send = async (sent) => {
+			const given = await answer(sent);
+			if (JSON.stringify(given.body).includes('succeeded')) stopNow();
+			return given;
+		};
+		const { run, stop, turn, log } = makeRun(api);
+		stopNow = stop;
+		const running = run.forEachItem(1, async (i) => {
+			const finished = await runJob(run, i, request(i));
+			run.throwIfEnded();
+			return finished;
+		});
+		await expect(clock.run(running)).rejects.toBeInstanceOf(StoppedError);
+		expect(turn.find(0)).toMatchObject({ state: 'finished', result: { requestId: 'job-0' } });
+		expect(log.at(-1)).toContain('Finished and paid for: job-0.');
 	});
 
 	it('a server that does not answer cancels: five seconds and no more', async () => {

@@ -1,9 +1,9 @@
 import { cleanReason, explainAnswer, reasonOf, wasNotAccepted } from '../../nodes/RunComfy/api/problems';
 import {
-	isRequestId,
+	readRequestId,
 	phaseOf,
 	readCancel,
-	readLook,
+	readPoll,
 	readOutput,
 	readResult,
 	readRetryAfterMs,
@@ -28,8 +28,8 @@ describe('phaseOf', () => {
 		['in_progress', 'running'],
 		['starting', 'running'],
 		['processing', 'running'],
-		['completed', 'done'],
-		['Succeeded', 'done'],
+		['completed', 'finished'],
+		['Succeeded', 'finished'],
 		['failed', 'failed'],
 		['error', 'failed'],
 		['cancelled', 'cancelled'],
@@ -41,10 +41,15 @@ describe('phaseOf', () => {
 	])('%j means %s', (status, phase) => expect(phaseOf(status)).toBe(phase));
 });
 
-describe('isRequestId', () => {
-	it.each(['a', 'b7f0-1234_X', 'x'.repeat(128)])('takes %s', (id) => expect(isRequestId(id)).toBe(true));
-	it.each(['', 'a/b', '../x', 'a b', 'a?b', 'ü', 'x'.repeat(129), 7, null, undefined])('refuses %j', (id) =>
-		expect(isRequestId(id)).toBe(false),
+describe('readRequestId', () => {
+	it.each(['a', 'b7f0-1234_X', 'x'.repeat(1_000), 'a/b', '../x', 'a b', 'a?b#c%', 'ü', '…', 'a.b:c'])(
+		'takes %s',
+		(id) => expect(readRequestId(id)).toBe(id),
+	);
+	it('takes a number as text', () => expect(readRequestId(4711)).toBe('4711'));
+	it.each(['', ' ', '.', '..', '\ud800', 'x'.repeat(1_001), NaN, null, undefined, {}, ['a']])(
+		'refuses %j',
+		(id) => expect(readRequestId(id)).toBeUndefined(),
 	);
 });
 
@@ -60,26 +65,32 @@ describe('readSubmit', () => {
 		['429', answer(429, 'slow down'), 'busy'],
 		['400001', answer(400, { error_code: 400001 }), 'refused'],
 		['400002 as text', answer(400, { error_code: '400002' }), 'refused'],
-		['402', answer(402, {}), 'refused'],
-		['401', answer(401, 'Unauthorized'), 'refused'],
-		['403', answer(403, HTML), 'refused'],
-		['422 with detail', answer(422, { detail: [{ loc: ['body', 'prompt'], msg: 'too long' }] }), 'refused'],
+		['402 without a code', answer(402, {}), 'outcomeUnknown'],
+		['401 without a code', answer(401, 'Unauthorized'), 'outcomeUnknown'],
+		['403 with a web page', answer(403, HTML), 'outcomeUnknown'],
+		['400 with an internal error', answer(400, { error_code: 500001 }), 'outcomeUnknown'],
+		['400 with an unknown code', answer(400, { error_code: 400099 }), 'outcomeUnknown'],
+		['422 with detail', answer(422, { error_code: 422001, detail: [{ msg: 'too long' }] }), 'refused'],
+		['a number as id', answer(200, { request_id: 17 }), 'accepted'],
+		['an id with a slash', answer(200, { request_id: 'a/b' }), 'accepted'],
 		['a documented code in a 200', answer(200, { error_code: 400002 }), 'refused'],
 		['a documented code in a 500', answer(500, { error_code: 400004 }), 'refused'],
-		['a redirect', answer(302, ''), 'refused'],
-		['408', answer(408, ''), 'inDoubt'],
-		['409', answer(409, ''), 'inDoubt'],
-		['500', answer(500, { error_code: 500001 }), 'inDoubt'],
-		['502 with a web page', answer(502, HTML), 'inDoubt'],
-		['503', answer(503, ''), 'inDoubt'],
-		['504', answer(504, ''), 'inDoubt'],
-		['an unknown code in a 200', answer(200, { error_code: 123456 }), 'inDoubt'],
-		['truncated JSON', answer(200, '{"request_id":"r'), 'inDoubt'],
-		['no id', answer(200, { ok: true }), 'inDoubt'],
-		['an id that does not fit into a path', answer(200, { request_id: '../x' }), 'inDoubt'],
-		['an empty body', answer(204, ''), 'inDoubt'],
-		['null', answer(200, null), 'inDoubt'],
-		['a list', answer(200, []), 'inDoubt'],
+		['302', answer(302, ''), 'outcomeUnknown'],
+		['303', answer(303, '', { location: 'https://x' }), 'outcomeUnknown'],
+		['307', answer(307, ''), 'outcomeUnknown'],
+		['408', answer(408, ''), 'outcomeUnknown'],
+		['409', answer(409, ''), 'outcomeUnknown'],
+		['500', answer(500, { error_code: 500001 }), 'outcomeUnknown'],
+		['502 with a web page', answer(502, HTML), 'outcomeUnknown'],
+		['503', answer(503, ''), 'outcomeUnknown'],
+		['504', answer(504, ''), 'outcomeUnknown'],
+		['an unknown code in a 200', answer(200, { error_code: 123456 }), 'outcomeUnknown'],
+		['truncated JSON', answer(200, '{"request_id":"r'), 'outcomeUnknown'],
+		['no id', answer(200, { ok: true }), 'outcomeUnknown'],
+		['an id that cannot be encoded', answer(200, { request_id: '\ud800' }), 'outcomeUnknown'],
+		['an empty body', answer(204, ''), 'outcomeUnknown'],
+		['null', answer(200, null), 'outcomeUnknown'],
+		['a list', answer(200, []), 'outcomeUnknown'],
 	] as const)('%s', (_name, given, kind) => expect(readSubmit(given, 0).kind).toBe(kind));
 
 	it('does not pass on a web page', () => {
@@ -88,7 +99,7 @@ describe('readSubmit', () => {
 	});
 });
 
-describe('readLook', () => {
+describe('readPoll', () => {
 	it.each([
 		[
 			'queued',
@@ -100,7 +111,7 @@ describe('readLook', () => {
 			answer(200, { status: 'IN_PROGRESS' }),
 			{ kind: 'state', phase: 'running', status: 'in_progress' },
 		],
-		['done', answer(200, { status: 'succeeded', output: {} }), { kind: 'state', phase: 'done' }],
+		['finished', answer(200, { status: 'succeeded', output: {} }), { kind: 'state', phase: 'finished' }],
 		['unknown', answer(200, { status: 'reticulating' }), { kind: 'state', phase: 'unknown' }],
 		['not ready', answer(400, { error_code: 400005 }), { kind: 'again', tooMany: false }],
 		['408', answer(408, ''), { kind: 'again', tooMany: false }],
@@ -113,11 +124,27 @@ describe('readLook', () => {
 		['500001 in a 200', answer(200, { error_code: 500001 }), { kind: 'again' }],
 		['404001', answer(404, { error_code: 404001 }), { kind: 'notFound' }],
 		['404', answer(404, HTML), { kind: 'notFound' }],
-		['404001 in a 200', answer(200, { error_code: 404001, status: 'succeeded' }), { kind: 'notFound' }],
+		['404001 in a 200', answer(200, { error_code: 404001 }), { kind: 'notFound' }],
+		[
+			'failed with an internal error code',
+			answer(200, { status: 'failed', error_code: 500001 }),
+			{ kind: 'state', phase: 'failed' },
+		],
+		[
+			'cancelled with a code',
+			answer(200, { status: 'Canceled', error_code: 1 }),
+			{ kind: 'state', phase: 'cancelled' },
+		],
+		['the server’s own error', answer(200, { status: 'error', error_code: 500001 }), { kind: 'again' }],
+		[
+			'in progress with a code',
+			answer(200, { status: 'in_progress', error_code: 500001 }),
+			{ kind: 'again' },
+		],
 		['400004', answer(400, { error_code: 400004 }), { kind: 'refused' }],
 		['403', answer(403, {}), { kind: 'refused' }],
 		['a redirect', answer(301, ''), { kind: 'refused' }],
-	] as const)('%s', (_name, given, expected) => expect(readLook(given, 'r1', 0)).toMatchObject(expected));
+	] as const)('%s', (_name, given, expected) => expect(readPoll(given, 'r1', 0)).toMatchObject(expected));
 });
 
 describe('readOutput and readResult', () => {
@@ -162,13 +189,23 @@ describe('readOutput and readResult', () => {
 		).toEqual([]);
 	});
 
+	it.each([
+		[0.06, 0.06],
+		[0, 0],
+		['0.06', 0.06],
+		[-1, undefined],
+		['free', undefined],
+		['', undefined],
+		[Infinity, undefined],
+	])('reads the cost %j as %j', (cost, usd) => expect(readResult('r1', { cost }).cost).toBe(usd));
+
 	it('keeps cost and dates only where they are what they should be', () => {
 		expect(readResult('r1', { cost: 0.06, created_at: 'a', finished_at: 'b' })).toMatchObject({
 			cost: 0.06,
 			createdAt: 'a',
 			finishedAt: 'b',
 		});
-		expect(Object.keys(readResult('r1', { cost: '0.06', created_at: 7 })).sort()).toEqual([
+		expect(Object.keys(readResult('r1', { cost: {}, created_at: 7 })).sort()).toEqual([
 			'audios',
 			'images',
 			'requestId',
@@ -196,8 +233,10 @@ describe('readCancel', () => {
 		],
 		['a status alone means nothing', answer(202, { status: 'cancelled' }), { kind: 'again' }],
 		['500', answer(500, ''), { kind: 'again' }],
-		['404', answer(404, { error_code: 404001 }), { kind: 'refused' }],
-	] as const)('%s', (_name, given, expected) => expect(readCancel(given, 'r1')).toMatchObject(expected));
+		['404', answer(404, { error_code: 404001 }), { kind: 'notFound' }],
+		['429', answer(429, '', { 'retry-after': '2' }), { kind: 'again', tooMany: true, retryAfterMs: 2_000 }],
+		['403001', answer(403, { error_code: 403001 }), { kind: 'refused' }],
+	] as const)('%s', (_name, given, expected) => expect(readCancel(given, 'r1', 0)).toMatchObject(expected));
 });
 
 describe('readRetryAfterMs', () => {
@@ -245,6 +284,7 @@ describe('What an error means', () => {
 		expect(cleanReason(`bad ${'k'.repeat(64)} key`)).toBe('bad […] key');
 		expect(cleanReason('image data:image/png;base64,AAAA is bad')).toBe('image [file] is bad');
 		expect(cleanReason('connect ECONNREFUSED 1.2.3.4')).toBe('connect a network error 1.2.3.4');
+		expect(cleanReason('ResourceNotFound')).toBe('ResourceNotFound');
 		expect(cleanReason('two\n lines')).toBe('two lines');
 		expect(cleanReason('x '.repeat(400))?.length).toBeLessThanOrEqual(301);
 		expect(cleanReason(HTML)).toBeUndefined();
@@ -252,7 +292,9 @@ describe('What an error means', () => {
 	});
 
 	it('knows when a submit was certainly not accepted', () => {
-		expect(wasNotAccepted(answer(400, {}))).toBe(true);
+		expect(wasNotAccepted(answer(400, {}))).toBe(false);
+		expect(wasNotAccepted(answer(400, { error_code: 400001 }))).toBe(true);
+		expect(wasNotAccepted(answer(400, { error_code: 'constructor' }))).toBe(false);
 		expect(wasNotAccepted(answer(503, { error_code: 400002 }))).toBe(true);
 		expect(wasNotAccepted(answer(503, {}))).toBe(false);
 		expect(wasNotAccepted(answer(409, {}))).toBe(false);

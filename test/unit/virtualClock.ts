@@ -14,7 +14,10 @@ export class VirtualClock implements Clock {
 
 	now = (): number => this.time;
 
-	timeOfDay = (): number => this.time;
+	/** What the computer's clock has jumped by. */
+	jumpMs = 0;
+
+	timeOfDay = (): number => this.time + this.jumpMs;
 
 	/** Sleepers that have not been woken: must be 0 when everything is over. */
 	get sleeping(): number {
@@ -42,6 +45,18 @@ export class VirtualClock implements Clock {
 		this.alarms.push({ at: time, ring: act });
 	}
 
+	/** Lets so much time pass, and everything happen that is due. */
+	async advance(ms: number): Promise<void> {
+		const end = this.time + ms;
+		for (;;) {
+			await new Promise((resolve) => setImmediate(resolve));
+			const next = this.nextAlarm();
+			if (next === undefined || next.at > end) break;
+			this.ring(next);
+		}
+		this.time = end;
+	}
+
 	/** Lets time pass until the promise is settled. Throws when nothing is left that could settle it. */
 	async run<T>(promise: Promise<T>): Promise<T> {
 		let settled = false;
@@ -52,14 +67,22 @@ export class VirtualClock implements Clock {
 		for (;;) {
 			await new Promise((resolve) => setImmediate(resolve));
 			if (settled) return await promise;
-			const next = this.alarms.reduce<Alarm | undefined>(
-				(a, b) => (a === undefined || b.at < a.at ? b : a),
-				undefined,
-			);
+			const next = this.nextAlarm();
 			if (next === undefined) throw new Error(`Nothing left to wait for at ${this.time} ms`);
-			this.alarms = this.alarms.filter((alarm) => alarm !== next);
-			this.time = Math.max(this.time, next.at);
-			next.ring();
+			this.ring(next);
 		}
+	}
+
+	private nextAlarm(): Alarm | undefined {
+		return this.alarms.reduce<Alarm | undefined>(
+			(a, b) => (a === undefined || b.at < a.at ? b : a),
+			undefined,
+		);
+	}
+
+	private ring(alarm: Alarm): void {
+		this.alarms = this.alarms.filter((other) => other !== alarm);
+		this.time = Math.max(this.time, alarm.at);
+		alarm.ring();
 	}
 }

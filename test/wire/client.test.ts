@@ -47,7 +47,7 @@ describe('The client over a real local HTTP server', () => {
 		sandbox.reset();
 		client = new RunComfyClient({ baseUrl: sandbox.url, accountBaseUrl: sandbox.url }, send, Date.now, {
 			submitMs: 500,
-			lookMs: 300,
+			pollMs: 300,
 			cancelMs: 300,
 		});
 	});
@@ -66,10 +66,10 @@ describe('The client over a real local HTTP server', () => {
 		await new Promise((resolve) => setTimeout(resolve, 200));
 		expect(await client.getResult(requestId, false)).toMatchObject({ phase: 'running' });
 		await new Promise((resolve) => setTimeout(resolve, 150));
-		expect(await client.getStatus(requestId)).toMatchObject({ status: 'completed', phase: 'done' });
-		const done = await client.getResult(requestId, true);
-		expect(done).toMatchObject({
-			phase: 'done',
+		expect(await client.getStatus(requestId)).toMatchObject({ status: 'completed', phase: 'finished' });
+		const finished = await client.getResult(requestId, true);
+		expect(finished).toMatchObject({
+			phase: 'finished',
 			body: { cost: 0.06, output: { image: expect.stringContaining('http') } },
 		});
 		expect(await client.getResult(requestId, false)).not.toMatchObject({ body: { cost: 0.06 } });
@@ -80,7 +80,7 @@ describe('The client over a real local HTTP server', () => {
 		expect(await client.cancel(requestId)).toEqual({ kind: 'outcome', outcome: 'cancelled' });
 		expect(await client.cancel(requestId)).toEqual({ kind: 'outcome', outcome: 'not_cancellable' });
 		expect(await client.getResult(requestId, false)).toMatchObject({ phase: 'cancelled' });
-		expect(await client.cancel('nobody')).toMatchObject({ kind: 'refused' });
+		expect(await client.cancel('nobody')).toMatchObject({ kind: 'notFound' });
 	});
 
 	it.each([
@@ -92,11 +92,14 @@ describe('The client over a real local HTTP server', () => {
 		['noId', 1],
 		['serverError', 0],
 		['badGateway', 0],
-	] as const)('holds a submit for doubtful after %s, whether a job exists or not', async (kind, jobs) => {
-		sandbox.faults.add({ on: 'submit', kind });
-		expect(await client.submit(MODEL_ID, INPUT)).toMatchObject({ kind: 'inDoubt' });
-		expect(sandbox.stats).toMatchObject({ submits: 1, accepted: jobs });
-	});
+	] as const)(
+		'does not know the outcome of a submit after %s, whether a job exists or not',
+		async (kind, jobs) => {
+			sandbox.faults.add({ on: 'submit', kind });
+			expect(await client.submit(MODEL_ID, INPUT)).toMatchObject({ kind: 'outcomeUnknown' });
+			expect(sandbox.stats).toMatchObject({ submits: 1, accepted: jobs });
+		},
+	);
 
 	it('knows that a submit without a server was not sent', async () => {
 		const nowhere = new RunComfyClient(
@@ -117,14 +120,14 @@ describe('The client over a real local HTTP server', () => {
 		expect(sandbox.stats.accepted).toBe(0);
 	});
 
-	it('breaks a look off when it is told to', async () => {
+	it('aborts a poll when it is told to', async () => {
 		const requestId = await submit();
 		sandbox.faults.add({ on: 'result', kind: 'hangBefore' });
 		const controller = new AbortController();
-		const look = client.getResult(requestId, false, { signal: controller.signal, timeoutMs: 10_000 });
+		const poll = client.getResult(requestId, false, { signal: controller.signal, timeoutMs: 10_000 });
 		setTimeout(() => controller.abort(), 20);
 		const from = Date.now();
-		expect(await look).toMatchObject({ kind: 'again' });
+		expect(await poll).toMatchObject({ kind: 'again' });
 		expect(Date.now() - from).toBeLessThan(250);
 	});
 });

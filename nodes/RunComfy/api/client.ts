@@ -13,25 +13,28 @@ import {
 import { describeNoAnswer, unreachableProblem } from './problems';
 import {
 	readCancel,
-	readLook,
+	readPoll,
 	readSubmit,
 	type CancelAnswer,
-	type LookAnswer,
+	type PollAnswer,
 	type SubmitAnswer,
 } from './responses';
 import { NoAnswerError, type ApiAnswer, type ApiRequest, type Send } from './transport';
 
 /** How long one call may take, in milliseconds. */
 export interface CallTimeouts {
-	/** A paid POST is given long: to break it off is to lose the request id. */
+	/** A paid POST is given long, because aborting it may lose the request id; the time for its upload comes on top. */
 	submitMs: number;
-	lookMs: number;
+	pollMs: number;
 	cancelMs: number;
 }
 
-export const DEFAULT_CALL_TIMEOUTS: CallTimeouts = { submitMs: 60_000, lookMs: 30_000, cancelMs: 5_000 };
+export const DEFAULT_CALL_TIMEOUTS: CallTimeouts = { submitMs: 60_000, pollMs: 30_000, cancelMs: 5_000 };
 
-export interface LookOptions {
+/** The slowest upload that is waited for, in bytes per second: 50 kB/s. */
+const MIN_UPLOAD_RATE = 50_000;
+
+export interface CallOptions {
 	timeoutMs?: number;
 	signal?: AbortSignal;
 }
@@ -68,32 +71,34 @@ export class RunComfyClient {
 	/**
 	 * Submits a job: the one call that costs money. The body is the input object itself (documented).
 	 * @param modelId its slashes are path segments (documented).
-	 * @param signal breaks the call off; the outcome is then in doubt.
+	 * @param signal aborts the call; the outcome is then unknown.
 	 */
 	async submit(modelId: string, input: JsonObject, signal?: AbortSignal): Promise<SubmitAnswer> {
-		const answer = await this.call('POST', modelPath(modelId), this.timeouts.submitMs, signal, input);
+		const uploadMs = Math.ceil((sizeOf(input) / MIN_UPLOAD_RATE) * 1_000);
+		const timeoutMs = this.timeouts.submitMs + uploadMs;
+		const answer = await this.call('POST', modelPath(modelId), timeoutMs, signal, input);
 		if (!(answer instanceof NoAnswerError)) return readSubmit(answer, this.now());
 		if (answer.reason === 'unreachable') return { kind: 'unreachable', error: answer };
 		if (answer.reason === 'untrusted') return { kind: 'refused', problem: unreachableProblem(answer) };
-		return { kind: 'inDoubt', why: describeNoAnswer(answer) };
+		return { kind: 'outcomeUnknown', why: describeNoAnswer(answer) };
 	}
 
-	/** One free look at the state and, once done, the result. Never rejects for a fault of the network. */
-	async getResult(requestId: string, includeCost: boolean, options: LookOptions = {}): Promise<LookAnswer> {
-		return await this.look(requestId, `/result${includeCost ? '?include_cost=true' : ''}`, options);
+	/** One poll: the state and, once finished, the result. Free; never rejects for a network error. */
+	async getResult(requestId: string, includeCost: boolean, options: CallOptions = {}): Promise<PollAnswer> {
+		return await this.poll(requestId, `/result${includeCost ? '?include_cost=true' : ''}`, options);
 	}
 
-	/** One free look at the state, with the place in the queue while there is one. */
-	async getStatus(requestId: string, options: LookOptions = {}): Promise<LookAnswer> {
-		return await this.look(requestId, '/status', options);
+	/** One poll: the state, with the place in the queue while there is one. Free. */
+	async getStatus(requestId: string, options: CallOptions = {}): Promise<PollAnswer> {
+		return await this.poll(requestId, '/status', options);
 	}
 
 	/** Asks to cancel a job, which RunComfy does only while it is queued. */
-	async cancel(requestId: string, signal?: AbortSignal): Promise<CancelAnswer> {
+	async cancel(requestId: string, options: CallOptions = {}): Promise<CancelAnswer> {
 		const path = `/v1/requests/${encodeURIComponent(requestId)}/cancel`;
-		const answer = await this.call('POST', path, this.timeouts.cancelMs, signal);
-		if (answer instanceof NoAnswerError) return { kind: 'again', why: describeNoAnswer(answer) };
-		return readCancel(answer, requestId);
+		const timeoutMs = Math.min(options.timeoutMs ?? Infinity, this.timeouts.cancelMs);
+		const answer = await this.call('POST', path, timeoutMs, options.signal);
+		return answer instanceof NoAnswerError ? noAnswer(answer) : readCancel(answer, requestId, this.now());
 	}
 
 	/** One model of the catalogue, with its input schema and price. */
@@ -144,7 +149,7 @@ export class RunComfyClient {
 		signal: AbortSignal | undefined,
 		baseUrl = this.addresses.baseUrl,
 	): Promise<CatalogueAnswer<T>> {
-		const answer = await this.call('GET', path, this.timeouts.lookMs, signal, undefined, baseUrl);
+		const answer = await this.call('GET', path, this.timeouts.pollMs, signal, undefined, baseUrl);
 		if (!(answer instanceof NoAnswerError)) return readCatalogue(answer, this.now(), what, read);
 		if (answer.reason === 'untrusted') {
 			const { advice } = unreachableProblem(answer);
@@ -154,19 +159,19 @@ export class RunComfyClient {
 		return { kind: 'again', what, why: describeNoAnswer(answer), retryAfterMs: undefined };
 	}
 
-	private async look(requestId: string, path: string, options: LookOptions): Promise<LookAnswer> {
-		const timeoutMs = Math.min(options.timeoutMs ?? Infinity, this.timeouts.lookMs);
+	private async poll(requestId: string, path: string, options: CallOptions): Promise<PollAnswer> {
+		const timeoutMs = Math.min(options.timeoutMs ?? Infinity, this.timeouts.pollMs);
 		const answer = await this.call(
 			'GET',
 			`/v1/requests/${encodeURIComponent(requestId)}${path}`,
 			timeoutMs,
 			options.signal,
 		);
-		if (!(answer instanceof NoAnswerError)) return readLook(answer, requestId, this.now());
+		if (!(answer instanceof NoAnswerError)) return readPoll(answer, requestId, this.now());
 		if (answer.reason === 'untrusted') {
 			return { kind: 'refused', problem: unreachableProblem(answer, requestId) };
 		}
-		return { kind: 'again', why: describeNoAnswer(answer), tooMany: false, retryAfterMs: undefined };
+		return noAnswer(answer);
 	}
 
 	private async call(
@@ -190,6 +195,18 @@ export class RunComfyClient {
 			return error instanceof NoAnswerError ? error : new NoAnswerError('lost');
 		}
 	}
+}
+
+function noAnswer(error: NoAnswerError) {
+	const why = describeNoAnswer(error);
+	return { kind: 'again', why, tooMany: false, retryAfterMs: undefined } as const;
+}
+
+/** About how many bytes a value takes as JSON: its texts, among them the files. */
+function sizeOf(value: unknown): number {
+	if (typeof value === 'string') return value.length;
+	if (typeof value !== 'object' || value === null) return 0;
+	return Object.values(value).reduce<number>((sum, part) => sum + sizeOf(part), 0);
 }
 
 /** The slashes of an id are segments of the path (documented). */

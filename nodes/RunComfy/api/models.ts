@@ -1,7 +1,7 @@
 import { omitUndefined } from '../common/omitUndefined';
 import { findFileUrlFault } from './addresses';
 import { isJsonObject, numberOf, textOf, textsOf, type JsonObject } from './json';
-import { cleanReason, errorCodeOf, explainAnswer, isPassing, type Problem } from './problems';
+import { cleanReason, errorCodeOf, explainAnswer, isTransient, type Problem } from './problems';
 import { readRetryAfterMs } from './responses';
 import type { ApiAnswer } from './transport';
 
@@ -62,7 +62,7 @@ export function readCatalogue<T>(
 	read: (body: unknown) => T | undefined,
 ): CatalogueAnswer<T> {
 	const { status, body, headers } = answer;
-	if (isPassing(answer)) {
+	if (isTransient(answer)) {
 		return {
 			kind: 'again',
 			what,

@@ -11,7 +11,7 @@ export type ProblemKind =
 	/** RunComfy could not be reached, or not understood, for too long. */
 	| 'unavailable'
 	/** A paid submit whose outcome is not known. Never sent again. */
-	| 'inDoubt'
+	| 'outcomeUnknown'
 	/** RunComfy reports that the request failed or was cancelled. */
 	| 'ended'
 	/** The request goes on at RunComfy, but this node no longer waits for it. */
@@ -97,9 +97,6 @@ const BY_STATUS: Record<number, string> = {
 	422: INPUT_CODE,
 };
 
-/** Statuses of a POST that by HTTP's meaning was not carried out. 408, 409 and other rarities stay in doubt. */
-const NOT_ACCEPTED_STATUSES = new Set([400, 401, 402, 403, 404, 405, 411, 413, 414, 415, 422]);
-
 const MAX_REASON_LENGTH = 300;
 /** Texts from outside are cut to this before patterns meet them. */
 const MAX_READ_LENGTH = 2_000;
@@ -108,7 +105,7 @@ const MAX_READ_DEPTH = 6;
 const MAX_READ_PARTS = 20;
 /** Words for which n8n would replace the whole message by a canned sentence (NodeError's list). */
 const NODE_ERROR_CODES =
-	/ECONN(REFUSED|RESET|ABORTED)|ENOTFOUND|ETIMEDOUT|ERRADDRINUSE|EADDRNOTAVAIL|EHOSTUNREACH|EAI_AGAIN|ENOENT|EISDIR|ENOTDIR|EACCES|EEXIST|EPERM|GETADDRINFO/gi;
+	/\b(ECONN(REFUSED|RESET|ABORTED)|ENOTFOUND|ETIMEDOUT|ERRADDRINUSE|EADDRNOTAVAIL|EHOSTUNREACH|EAI_AGAIN|ENOENT|EISDIR|ENOTDIR|EACCES|EEXIST|EPERM|getaddrinfo)\b/g;
 
 /**
  * A sentence from upstream made fit for an error: no web page, no token, no Node error code, one line, short.
@@ -166,11 +163,11 @@ function flatten(value: unknown, depth = 0): string | undefined {
 	return text !== undefined && field !== '' ? `${field}: ${text}` : text;
 }
 
-const PASSING_STATUSES = new Set([408, 425, 429]);
+const TRANSIENT_STATUSES = new Set([408, 425, 429]);
 
-/** True for a fault that may be gone when the same free question is asked again. */
-export function isPassing({ status, body }: ApiAnswer): boolean {
-	return status >= 500 || PASSING_STATUSES.has(status) || errorCodeOf(body)?.startsWith('500') === true;
+/** True for an error that may be gone when the same free call is made again. */
+export function isTransient({ status, body }: ApiAnswer): boolean {
+	return status >= 500 || TRANSIENT_STATUSES.has(status) || errorCodeOf(body)?.startsWith('500') === true;
 }
 
 /** What an answer that is an error means, as far as that is known. */
@@ -199,12 +196,19 @@ export function explainAnswer(answer: ApiAnswer): ErrorMeaning {
 	};
 }
 
-/** True when a paid POST was certainly not accepted, so that no job can exist because of it. */
-export function wasNotAccepted(answer: ApiAnswer): boolean {
-	const code = errorCodeOf(answer.body);
-	if (code !== undefined && isKnownCode(code)) return true;
-	if (answer.status >= 300 && answer.status < 400) return true;
-	return NOT_ACCEPTED_STATUSES.has(answer.status);
+/**
+ * True when a paid POST was certainly not accepted, so that no job can exist because of it: RunComfy says so with one
+ * of its documented codes. A redirect, a status alone, an unknown code, and an internal error say nothing certain.
+ */
+export function wasNotAccepted({ body }: ApiAnswer): boolean {
+	const code = errorCodeOf(body);
+	return code !== undefined && isKnownCode(code);
+}
+
+/** True when RunComfy does not know the request. */
+export function isNotFound({ status, body }: ApiAnswer): boolean {
+	const code = errorCodeOf(body);
+	return code === undefined ? status === 404 : code === '404001';
 }
 
 /** `RunComfy request abc` or, without an id, `RunComfy`. */
@@ -226,9 +230,9 @@ export function refusedProblem(answer: ApiAnswer, requestId?: string): Problem {
 }
 
 /** A submit whose outcome is unknown: it may exist and cost money, so it is never sent again. */
-export function inDoubtProblem(cause: string, httpStatus?: number): Problem {
+export function outcomeUnknownProblem(cause: string, httpStatus?: number): Problem {
 	return {
-		kind: 'inDoubt',
+		kind: 'outcomeUnknown',
 		message: `It is not known whether RunComfy accepted this request: ${cause}. It was not sent again, so that you do not pay twice`,
 		advice:
 			`Look on ${GENERATIONS_PAGE} whether the image is there. If it is, fetch it with the operation “Get Result” and its request id. ` +

@@ -1,9 +1,11 @@
+import { omitUndefined } from '../common/omitUndefined';
 import { isJsonObject, numberOf, textOf, type JsonObject } from './json';
 import {
 	describeUnreadable,
 	errorCodeOf,
-	explainAnswer,
-	isPassing,
+	isNotFound,
+	isTransient,
+	reasonOf,
 	refusedProblem,
 	wasNotAccepted,
 	type Problem,
@@ -15,15 +17,36 @@ import type { ApiAnswer, NoAnswerError } from './transport';
  * clients for what is marked assumed.
  */
 
-/** Opaque; goes into a path. The alphabet is the one that RunComfy's own nodes accept (assumed to be complete). */
-const REQUEST_ID = /^[a-zA-Z0-9_-]{1,128}$/;
+/** Far longer than any id that has been seen. */
+const MAX_REQUEST_ID_LENGTH = 1_000;
 
-/** True when the id can stand in a path as it is. */
-export function isRequestId(value: unknown): value is string {
-	return typeof value === 'string' && REQUEST_ID.test(value);
+/**
+ * A request id in any form that can be encoded into a path: ids are opaque, and one that is thrown away is paid for.
+ * @returns undefined for what cannot be an id, and for `.` and `..`, which a path would swallow.
+ */
+export function readRequestId(value: unknown): string | undefined {
+	const id = typeof value === 'number' && Number.isFinite(value) ? String(value) : value;
+	if (typeof id !== 'string' || id.trim() === '' || id.length > MAX_REQUEST_ID_LENGTH) return undefined;
+	const trimmed = id.trim();
+	return canBeEncoded(trimmed) && !/^\.{1,2}$/.test(trimmed) ? trimmed : undefined;
 }
 
-export type Phase = 'queued' | 'running' | 'done' | 'failed' | 'cancelled' | 'unknown';
+function canBeEncoded(text: string): boolean {
+	try {
+		return encodeURIComponent(text) !== '';
+	} catch {
+		// Half of a surrogate pair.
+		return false;
+	}
+}
+
+/** Whatever stands where an id should be, made fit for an error and the log. */
+function showUnusableId(value: unknown): string {
+	const text = typeof value === 'string' ? value : (JSON.stringify(value) ?? '');
+	return text.slice(0, 200).replace(/[\p{Cc}\p{Cs}]+/gu, ' ');
+}
+
+export type Phase = 'queued' | 'running' | 'finished' | 'failed' | 'cancelled' | 'unknown';
 
 /** Status words, lower case. Documented: in_queue, in_progress, completed, succeeded, failed, cancelled. */
 const PHASES = new Map<string, Phase>([
@@ -34,8 +57,8 @@ const PHASES = new Map<string, Phase>([
 	['in_progress', 'running'],
 	['starting', 'running'],
 	['processing', 'running'],
-	['completed', 'done'],
-	['succeeded', 'done'],
+	['completed', 'finished'],
+	['succeeded', 'finished'],
 	['failed', 'failed'],
 	['error', 'failed'],
 	['cancelled', 'cancelled'],
@@ -76,12 +99,12 @@ export type SubmitAnswer =
 	| { kind: 'unreachable'; error: NoAnswerError }
 	| { kind: 'refused'; problem: Problem }
 	/** May have been accepted: never sent again. `why` completes “it is not known … :”. */
-	| { kind: 'inDoubt'; why: string; httpStatus?: number };
+	| { kind: 'outcomeUnknown'; why: string; httpStatus?: number };
 
-export type LookAnswer =
+export type PollAnswer =
 	/** `status` is RunComfy's word in lower case. */
 	| { kind: 'state'; status: string; phase: Phase; queuePosition?: number; error?: unknown; body: JsonObject }
-	/** A passing fault: looking again costs nothing. */
+	/** A transient error: polling again costs nothing. */
 	| { kind: 'again'; why: string; tooMany: boolean; retryAfterMs: number | undefined }
 	| { kind: 'notFound'; problem: Problem }
 	| { kind: 'refused'; problem: Problem };
@@ -102,56 +125,65 @@ function isSuccess(answer: ApiAnswer): boolean {
 	return answer.status >= 200 && answer.status < 300;
 }
 
-/** The answer to a paid POST. Whatever does not clearly say yes or no is in doubt. */
+/** The answer to a paid POST. Whatever does not clearly say yes or no leaves the outcome unknown. */
 export function readSubmit(answer: ApiAnswer, now: number): SubmitAnswer {
 	const { body } = answer;
-	if (isSuccess(answer) && isJsonObject(body) && isRequestId(body.request_id)) {
-		return { kind: 'accepted', requestId: body.request_id };
-	}
+	const requestId = isSuccess(answer) && isJsonObject(body) ? readRequestId(body.request_id) : undefined;
+	if (requestId !== undefined) return { kind: 'accepted', requestId };
 	if (answer.status === 429) return { kind: 'busy', retryAfterMs: readRetryAfterMs(answer.headers, now) };
 	if (wasNotAccepted(answer)) return { kind: 'refused', problem: refusedProblem(answer) };
 	if (isSuccess(answer) && errorCodeOf(body) === undefined) {
-		const why = isJsonObject(body) ? 'its answer holds no usable request id' : describeUnreadable(answer);
-		return { kind: 'inDoubt', why, httpStatus: answer.status };
+		return { kind: 'outcomeUnknown', why: explainMissingId(body, answer), httpStatus: answer.status };
 	}
-	return { kind: 'inDoubt', why: explainAnswer(answer).what, httpStatus: answer.status };
+	const reason = reasonOf(body);
+	const why = `it answered with HTTP ${answer.status}${reason === undefined ? '' : ` (“${reason}”)`}`;
+	return { kind: 'outcomeUnknown', why, httpStatus: answer.status };
 }
 
-/** [B] 400005 on a result: not ready yet. */
+function explainMissingId(body: unknown, answer: ApiAnswer): string {
+	if (!isJsonObject(body)) return describeUnreadable(answer);
+	if (body.request_id === undefined || body.request_id === null) return 'its answer holds no request id';
+	return `its answer holds a request id that cannot be used, “${showUnusableId(body.request_id)}”`;
+}
+
+/** Not ready yet: seen on results in RunComfy's own clients. */
 const NOT_READY_CODE = '400005';
 
-/** The answer to a free look, at `/status` or at `/result`. */
-export function readLook(answer: ApiAnswer, requestId: string, now: number): LookAnswer {
+/**
+ * Words that say by themselves that a request has ended, even beside an error code. `error` is none of them: beside a
+ * code it may be the server's own trouble, and the request may still run.
+ */
+const FINAL_STATUSES = new Set(['completed', 'succeeded', 'failed', 'cancelled', 'canceled']);
+
+/** The answer to a poll, of `/status` or of `/result`. */
+export function readPoll(answer: ApiAnswer, requestId: string, now: number): PollAnswer {
 	const { body, status } = answer;
-	const again = (why: string): LookAnswer => ({
+	const again = (why: string): PollAnswer => ({
 		kind: 'again',
 		why,
 		tooMany: status === 429,
 		retryAfterMs: readRetryAfterMs(answer.headers, now),
 	});
 	const code = errorCodeOf(body);
-	if (code === NOT_READY_CODE) return again('it is not ready yet');
-	if (isPassing(answer)) {
-		return again(status < 300 ? 'it reported an internal error' : `it answered with HTTP ${status}`);
-	}
-	if (isSuccess(answer) && code === undefined) {
-		const word = isJsonObject(body) ? textOf(body, 'status') : undefined;
-		if (!isJsonObject(body) || word === undefined) return again(describeUnreadable(answer));
-		const queuePosition = numberOf(body, 'queue_position');
+	const word = isSuccess(answer) && isJsonObject(body) ? textOf(body, 'status')?.toLowerCase() : undefined;
+	const isState = word !== undefined && (code === undefined || FINAL_STATUSES.has(word));
+	if (isState && isJsonObject(body)) {
 		return {
 			kind: 'state',
-			status: word.toLowerCase(),
+			status: word,
 			phase: phaseOf(word),
-			...(queuePosition === undefined ? {} : { queuePosition }),
-			error: body.error,
+			...omitUndefined({ queuePosition: numberOf(body, 'queue_position') }),
+			error: body.error ?? body.error_message,
 			body,
 		};
 	}
+	if (code === NOT_READY_CODE) return again('it is not ready yet');
+	if (isTransient(answer)) {
+		return again(status < 300 ? 'it reported an internal error' : `it answered with HTTP ${status}`);
+	}
+	if (isSuccess(answer) && code === undefined) return again(describeUnreadable(answer));
 	const problem = refusedProblem(answer, requestId);
-	return {
-		kind: code === '404001' || (code === undefined && status === 404) ? 'notFound' : 'refused',
-		problem,
-	};
+	return { kind: isNotFound(answer) ? 'notFound' : 'refused', problem };
 }
 
 /** URLs are looked for in `output` and nowhere else: an answer may echo its inputs. */
@@ -161,13 +193,15 @@ export function readOutput(output: unknown): JobOutput {
 	const videos = urlsOf(fields.video, fields.videos);
 	const audios = urlsOf(fields.audio, fields.audios);
 	return {
-		...(images[0] === undefined ? {} : { image: images[0] }),
+		...omitUndefined({
+			image: images[0],
+			video: videos[0],
+			audio: audios[0],
+			output: isJsonObject(output) ? output : undefined,
+		}),
 		images,
-		...(videos[0] === undefined ? {} : { video: videos[0] }),
 		videos,
-		...(audios[0] === undefined ? {} : { audio: audios[0] }),
 		audios,
-		...(isJsonObject(output) ? { output } : {}),
 	};
 }
 
@@ -178,36 +212,47 @@ function urlsOf(single: unknown, several: unknown): string[] {
 	];
 }
 
-/** The result of a job that is done. Dates and cost only where RunComfy gave them. */
+/** The result of a job that has ended. Dates and cost only where RunComfy gave them. */
 export function readResult(requestId: string, body: JsonObject): JobResult {
-	const cost = numberOf(body, 'cost');
-	const createdAt = textOf(body, 'created_at');
-	const finishedAt = textOf(body, 'finished_at');
 	return {
 		requestId,
 		...readOutput(body.output),
-		...(cost === undefined ? {} : { cost }),
-		...(createdAt === undefined ? {} : { createdAt }),
-		...(finishedAt === undefined ? {} : { finishedAt }),
+		...omitUndefined({
+			cost: readCost(body.cost),
+			createdAt: textOf(body, 'created_at'),
+			finishedAt: textOf(body, 'finished_at'),
+		}),
 	};
+}
+
+/** A sum in USD; a negative one would make room in a spending limit. */
+function readCost(value: unknown): number | undefined {
+	const number = typeof value === 'string' && value.trim() !== '' ? Number(value) : value;
+	return typeof number === 'number' && Number.isFinite(number) && number >= 0 ? number : undefined;
 }
 
 export type CancelAnswer =
 	/** RunComfy's `outcome`: `cancelled`, `not_cancellable`, or (assumed) `cancellation_requested`. */
 	| { kind: 'outcome'; outcome: string }
-	| { kind: 'again'; why: string }
+	/** A transient error: a cancel may be sent again. */
+	| { kind: 'again'; why: string; tooMany: boolean; retryAfterMs: number | undefined }
+	| { kind: 'notFound'; problem: Problem }
 	| { kind: 'refused'; problem: Problem };
 
 /** The answer to a cancel. Only `outcome` counts: `status` in that answer means nothing. */
-export function readCancel(answer: ApiAnswer, requestId: string): CancelAnswer {
+export function readCancel(answer: ApiAnswer, requestId: string, now: number): CancelAnswer {
 	const { body } = answer;
+	const again = (): CancelAnswer => ({
+		kind: 'again',
+		why: describeUnreadable(answer),
+		tooMany: answer.status === 429,
+		retryAfterMs: readRetryAfterMs(answer.headers, now),
+	});
 	const code = errorCodeOf(body);
 	if (isSuccess(answer) && code === undefined) {
 		const outcome = isJsonObject(body) ? textOf(body, 'outcome') : undefined;
-		return outcome === undefined
-			? { kind: 'again', why: describeUnreadable(answer) }
-			: { kind: 'outcome', outcome: outcome.toLowerCase() };
+		return outcome === undefined ? again() : { kind: 'outcome', outcome: outcome.toLowerCase() };
 	}
-	if (isPassing(answer)) return { kind: 'again', why: describeUnreadable(answer) };
-	return { kind: 'refused', problem: refusedProblem(answer, requestId) };
+	if (isTransient(answer)) return again();
+	return { kind: isNotFound(answer) ? 'notFound' : 'refused', problem: refusedProblem(answer, requestId) };
 }

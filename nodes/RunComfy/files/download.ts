@@ -8,7 +8,7 @@ import { outputFileStems } from './fileNames';
 import { fileTypeOf, looksLikeText, nameKind, SNIFF_BYTES, type FileKind, type FileType } from './fileTypes';
 import { DownloadFault, openUrl, type ByteStream, type FetchedFile } from './fetchFile';
 import { BYTES_PER_MB } from './sizes';
-import { Slots } from './slots';
+import { Slots } from '../common/slots';
 
 /** Downloads at once per run: outputs are large, and more would only share the same line. */
 const MAX_DOWNLOADS = 4;
@@ -86,7 +86,7 @@ export class Downloader {
 			files.map(async (file, index): Promise<Attempt> => {
 				const own = controllers[index]?.signal ?? signal;
 				const work = async () => await this.download(file, stems[index] ?? file.kind, options, own);
-				const attempt = await this.slots.use(work, own);
+				const attempt = await this.slots.use(work, 1, own);
 				if ('fault' in attempt && failure === undefined) {
 					failure = { file, fault: attempt.fault };
 					abortAll();

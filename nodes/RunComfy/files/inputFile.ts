@@ -16,12 +16,18 @@ export interface InputFileOrder {
 	maxMegabytes: number;
 }
 
+/** The value of an input that may be large: read only when it is sent. */
+export interface InputSource {
+	/** About how many bytes `read` gives. */
+	bytes: number;
+	/** The address of a file, or a whole file as a data URI. */
+	read(): Promise<string>;
+}
+
 /** A file of the item that has been checked and not yet been read. */
-export interface InputFile {
+export interface InputFile extends InputSource {
 	/** Undefined when n8n does not say. */
 	megabytes: number | undefined;
-	/** The whole file as a data URI. */
-	toDataUri(): Promise<string>;
 }
 
 /** True when the item has a file of that name. */
@@ -53,13 +59,17 @@ export async function openInputFile(
 	const mimeType = type?.mimeType ?? (binary.mimeType || 'application/octet-stream');
 	return {
 		megabytes: size === undefined ? undefined : size / BYTES_PER_MB,
-		async toDataUri() {
+		bytes: Math.ceil((size ?? order.maxMegabytes * BYTES_PER_MB) * BASE64_GROWTH),
+		async read() {
 			const bytes = await context.helpers.getBinaryDataBuffer(itemIndex, fieldName);
 			assertSize(bytes.length, order);
 			return `data:${mimeType};base64,${bytes.toString('base64')}`;
 		},
 	};
 }
+
+/** Three bytes become four characters. */
+const BASE64_GROWTH = 4 / 3;
 
 function assertSize(bytes: number, { label, fieldName, maxMegabytes }: InputFileOrder): void {
 	if (bytes <= maxMegabytes * BYTES_PER_MB) return;

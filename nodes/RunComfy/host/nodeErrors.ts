@@ -1,6 +1,7 @@
-import { NodeApiError, type IDataObject, type INode, type INodeExecutionData } from 'n8n-workflow';
+import { NodeApiError, type INode, type INodeExecutionData } from 'n8n-workflow';
 
 import { RunComfyError } from '../api/problems';
+import { omitUndefined } from '../common/omitUndefined';
 import { FieldError } from '../fieldError';
 import { StoppedError } from '../common/stoppedError';
 import { ItemFailedError } from '../jobs/run';
@@ -27,7 +28,11 @@ function wordingOf(error: unknown): Wording {
 		};
 	}
 	if (error instanceof StoppedError) {
-		return { message: 'Stopped', description: error.report || 'Nothing had been submitted.' };
+		// By the word “canceled” n8n counts the execution as canceled, and not as failed.
+		return {
+			message: 'Stopped: the execution was canceled',
+			description: error.report === '' ? 'Nothing had been submitted.' : error.report,
+		};
 	}
 	return {
 		message: error instanceof Error && error.message !== '' ? error.message : 'Something unexpected happened',
@@ -62,22 +67,29 @@ function itemFailed(node: INode, { itemIndex, reason, others }: ItemFailedError)
 	if (others !== '') {
 		nodeError.description =
 			`Item ${itemIndex} failed. ${nodeError.description ?? ''} No further item was started. ${others} ` +
-			'Fetch what is there with the operation “Get Result”, or switch on “Retry On Fail”: a retry takes these requests up again instead of paying for new ones.';
+			'Fetch what is there with the operation “Get Result”, or switch on “Retry On Fail”: a retry resumes these requests instead of paying for new ones.';
 	}
 	return nodeError;
 }
 
 /**
- * The row of a failed item under “continue on fail”.
- * n8n runs the whole node again when the first row's JSON has an `error` key, which the input of an earlier error
- * branch would bring along; n8n puts the message there itself.
+ * The output item of a failed item under “continue on fail”: the input item's own fields and files, and `error`, so
+ * that a workflow knows which photo failed and can fetch its result later. n8n merges the input's fields in itself where
+ * errors have an output of their own, and takes an item with other fields beside `error` for a success there.
  */
-export function errorRow(
+export function errorItem(
 	node: INode,
 	error: unknown,
 	itemIndex: number,
-	json: IDataObject,
+	item: INodeExecutionData | undefined,
 ): INodeExecutionData {
-	const { error: _inputError, ...rest } = json;
-	return { json: rest, error: toNodeError(node, error, itemIndex), pairedItem: { item: itemIndex } };
+	const { message, description } = toNodeError(node, error, itemIndex);
+	const requestId = error instanceof RunComfyError ? error.problem.requestId : undefined;
+	const facts = { error: omitUndefined({ message, description: description ?? undefined, requestId }) };
+	const hasErrorOutput = node.onError === 'continueErrorOutput';
+	return {
+		json: hasErrorOutput ? facts : { ...item?.json, ...facts },
+		...omitUndefined({ binary: item?.binary }),
+		pairedItem: { item: itemIndex },
+	};
 }

@@ -2,329 +2,381 @@ import type { JsonObject } from '../api/json';
 import {
 	describeNoAnswer,
 	endedProblem,
-	inDoubtProblem,
 	neverAcceptedProblem,
 	noOutputProblem,
+	outcomeUnknownProblem,
 	RunComfyError,
 	timeoutProblem,
 	unknownStatusProblem,
 	unreachableProblem,
 	type Problem,
 } from '../api/problems';
-import { readResult, type JobResult, type LookAnswer, type SubmitAnswer } from '../api/responses';
+import { readResult, type JobResult, type PollAnswer, type SubmitAnswer } from '../api/responses';
+import { omitUndefined } from '../common/omitUndefined';
+import { backoffMs, ERROR_BACKOFF, retryPauseMs } from '../common/retry';
 import type { JobTimes } from './jobTimes';
+import type { LedgerEntry } from './ledger';
 import type { Run } from './run';
-import { backoffMs, ERROR_BACKOFF } from '../common/retry';
 import { nextPauseMs } from './schedule';
 import type { Verdict } from './throttle';
 
 /** How to wait for one job. Times in milliseconds. */
 export interface WaitLimits {
 	timeoutMs: number;
-	/** The shortest pause between two looks. */
+	/** The shortest pause between two polls. */
 	pollIntervalMs: number;
 	includeCost: boolean;
 	/** Whether a result must hold the URL of a file. Models that make something else put it into the output. */
 	needsFile: boolean;
 }
 
-/** What is to be bought for one item, of whatever model. */
-export interface JobOrder {
+/** What is to be submitted for one item, of whatever model. */
+export interface JobRequest {
 	modelId: string;
-	/** The body of the submit. */
-	input: JsonObject;
-	/** The same for the same wish, and independent of a seed that was drawn for it. */
-	fingerprint: string;
-	/** The seed in `input`, to report it. */
-	seed?: number;
+	/** The body of the submit. Built when it is sent, and not kept, because it may hold files. */
+	buildInput(): Promise<JsonObject>;
+	/** About how large that is. */
+	inputBytes: number;
+	/** The seed in it, to report it. */
+	seed?: number | undefined;
 	limits: WaitLimits;
-}
-
-/** A request that exists at RunComfy and is paid for. */
-export interface BoughtRequest {
-	requestId: string;
-	seed?: number;
-	/** True when this call submitted it; false when an earlier try did. */
-	fresh: boolean;
 }
 
 export interface FinishedJob {
 	result: JobResult;
-	seed?: number;
+	seed?: number | undefined;
 }
 
-/** RunComfy may need a moment until a new request can be looked up (assumed; a 404 later than this is believed). */
+/** A request that RunComfy has accepted. */
+type AcceptedEntry = LedgerEntry & { requestId: string };
+
+/** RunComfy may need a moment until a new request can be found [assumed]; a 404 later than this is believed. */
 const NEW_REQUEST_GRACE_MS = 15_000;
 /** A call that cannot even be sent usually means a wrong address: not worth the whole deadline. */
 const MAX_UNREACHABLE_TRIES = 4;
-const LATE_COST_LOOKS = 3;
-/** The least that a look is given, even at the end of the deadline. */
-const MIN_LOOK_MS = 1_000;
+const LATE_COST_POLLS = 3;
+/** The least time that a poll is given, even at the end of the deadline. */
+const MIN_POLL_MS = 1_000;
 
 /**
- * Makes sure that the item's request exists: takes up the one that an earlier try bought, or submits. The paid POST is
- * sent again only when it was certainly not accepted (“too many requests”, or it never left this machine).
- * @throws RunComfyError when nothing was bought, or when it is not known; RunEndedError.
+ * True while RunComfy may not know a request yet.
+ * @param submittedAt by the monotonic clock; undefined when that is not known. A moment in the future is of another
+ * process, whose clock began elsewhere: then the request may be new.
  */
-export async function buy(run: Run, itemIndex: number, order: JobOrder): Promise<BoughtRequest> {
-	const { ledger, log } = run.dependencies;
-	const entry = ledger.find(itemIndex, order.fingerprint);
-	if (entry?.state === 'submitting' || entry?.state === 'inDoubt') {
-		run.purchases.inDoubt(itemIndex);
-		run.purse?.adopt(itemIndex, order.modelId);
-		run.purse?.settle(itemIndex, undefined, false);
-		const why = entry.state === 'inDoubt' ? entry.why : 'an earlier try did not learn the outcome';
-		throw new RunComfyError(inDoubtProblem(why));
-	}
-	if (entry !== undefined) {
-		const { requestId, seed } = entry;
-		if (entry.state === 'submitted') run.purchases.bought(requestId, itemIndex);
-		else run.purchases.done(requestId, itemIndex);
-		run.purse?.adopt(itemIndex, order.modelId);
+export function isNewRequest(submittedAt: number | undefined, now: number): boolean {
+	return submittedAt !== undefined && now - submittedAt < NEW_REQUEST_GRACE_MS;
+}
+
+/**
+ * Makes sure that the item's request exists: resumes what an earlier try submitted, or submits. The paid POST is sent
+ * again only when it was certainly not accepted (“too many requests”, or it never left this machine).
+ * @returns the item's entry in the ledger, with the id of its request.
+ * @throws RunComfyError when nothing was submitted, or when that is not known; RunEndedError.
+ */
+export async function submitOrResume(
+	run: Run,
+	itemIndex: number,
+	request: JobRequest,
+): Promise<AcceptedEntry> {
+	const { turn, log } = run.dependencies;
+	const known = turn.find(itemIndex);
+	if (known?.state === 'outcomeUnknown') throw new RunComfyError(outcomeUnknownProblem(known.why ?? ''));
+	if (known !== undefined && isAccepted(known)) {
+		turn.ledger.attend(known, true);
 		log.info(
-			`RunComfy request ${requestId} taken up again for item ${itemIndex}; nothing was submitted anew`,
+			`RunComfy request ${known.requestId} resumed for item ${itemIndex}; nothing was submitted again`,
 		);
-		return { requestId, fresh: false, ...(seed === undefined ? {} : { seed }) };
+		return known;
 	}
-	const left = ledger.leftBehind(itemIndex, order.fingerprint);
-	if (left !== undefined) {
+	for (const requestId of turn.abandonedIds(itemIndex)) {
 		log.warn(
-			`RunComfy request ${left} is left: the input of item ${itemIndex} has changed since it was submitted`,
+			`RunComfy request ${requestId} is not resumed: the input of item ${itemIndex}, or a field of the node, has changed since it was submitted`,
 		);
 	}
-	const { purse } = run;
-	if (purse !== undefined) {
-		await run.untilEnd(async (signal) => await purse.reserve(itemIndex, order.modelId, signal));
-	}
+	return await submitNew(run, itemIndex, request);
+}
+
+/** True for a request that can be waited for, or has finished. */
+function isAccepted(entry: LedgerEntry): entry is AcceptedEntry {
+	const { state, requestId } = entry;
+	return requestId !== undefined && (state === 'queued' || state === 'running' || state === 'finished');
+}
+
+async function submitNew(run: Run, itemIndex: number, request: JobRequest): Promise<AcceptedEntry> {
+	const { turn, budget } = run.dependencies;
+	const { modelId } = request;
+	run.throwIfEnded();
+	const entry =
+		budget === undefined
+			? turn.reserve(itemIndex, modelId)
+			: await run.abortable(async (signal) => await budget.reserve(turn, itemIndex, modelId, signal));
+	run.throwIfEnded();
+	if (entry === undefined) throw new Error('The wait for the spending limit ended too early');
 	try {
-		run.throwIfEnded();
-		return await submit(run, itemIndex, order);
+		return await submit(run, entry, request);
 	} finally {
-		// What the ledger knows nothing of was certainly not bought.
-		const state = ledger.find(itemIndex, order.fingerprint)?.state;
-		if (state === undefined) run.purse?.release(itemIndex);
-		else if (state !== 'submitted') run.purse?.settle(itemIndex, undefined, false);
+		// Whatever ended it before the POST left, its reserved cost is free again at once.
+		if (entry.state === 'reserved') turn.refused(entry);
 	}
 }
 
-async function submit(run: Run, itemIndex: number, order: JobOrder): Promise<BoughtRequest> {
-	const { clock, random, ledger, log, client } = run.dependencies;
-	const { fingerprint, seed } = order;
-	const deadline = clock.now() + order.limits.timeoutMs;
+async function submit(run: Run, entry: LedgerEntry, request: JobRequest): Promise<AcceptedEntry> {
+	const { clock, random, turn, log } = run.dependencies;
+	const { itemIndex } = entry;
+	const deadline = clock.now() + request.limits.timeoutMs;
 	for (let unreachable = 0; ;) {
-		run.throwIfEnded();
-		const answer = await run.call(async () => {
-			ledger.write(itemIndex, { state: 'submitting', fingerprint });
-			return await run.shielded(async (signal) => await client.submit(order.modelId, order.input, signal));
-		}, judgeSubmit);
-
-		if (answer.kind === 'accepted') {
-			const { requestId } = answer;
-			const kept = { fingerprint, requestId, ...(seed === undefined ? {} : { seed }) };
-			ledger.write(itemIndex, { state: 'submitted', ...kept });
-			run.purchases.bought(requestId, itemIndex);
-			log.info(`RunComfy request ${requestId} submitted for item ${itemIndex}`);
-			return { requestId, fresh: true, ...(seed === undefined ? {} : { seed }) };
+		const answer = await sendSubmit(run, entry, request);
+		switch (answer.kind) {
+			case 'accepted': {
+				const { requestId } = answer;
+				turn.accepted(entry, { requestId, seed: request.seed, submittedAt: clock.now() });
+				log.info(`RunComfy request ${requestId} submitted for item ${itemIndex}`);
+				if (isAccepted(entry)) return entry;
+				throw new Error(`The ledger did not take request ${requestId}`);
+			}
+			case 'outcomeUnknown': {
+				turn.outcomeUnknown(entry, answer.why);
+				const problem = outcomeUnknownProblem(answer.why, answer.httpStatus);
+				log.warn(`RunComfy, item ${itemIndex}: ${problem.message}`);
+				throw new RunComfyError(problem);
+			}
+			case 'refused':
+				turn.refused(entry);
+				throw new RunComfyError(answer.problem);
+			case 'busy':
+				turn.notAccepted(entry);
+				// The throttle already delays the next call; here only the item's own time counts.
+				if (clock.now() + run.throttle.pauseLeftMs >= deadline)
+					throw new RunComfyError(neverAcceptedProblem());
+				break;
+			case 'unreachable': {
+				turn.notAccepted(entry);
+				const pauseMs = backoffMs(++unreachable, ERROR_BACKOFF, random);
+				if (unreachable >= MAX_UNREACHABLE_TRIES || clock.now() + pauseMs >= deadline)
+					throw new RunComfyError(unreachableProblem(answer.error));
+				log.debug(`RunComfy, item ${itemIndex}: ${describeNoAnswer(answer.error)}; trying again`);
+				await run.pause(pauseMs);
+			}
 		}
-		if (answer.kind === 'inDoubt') {
-			const problem = inDoubtProblem(answer.why, answer.httpStatus);
-			ledger.write(itemIndex, { state: 'inDoubt', fingerprint, why: answer.why });
-			run.purchases.inDoubt(itemIndex);
-			log.warn(`RunComfy, item ${itemIndex}: ${problem.message}`);
-			throw new RunComfyError(problem);
-		}
-		ledger.forget(itemIndex);
-		if (answer.kind === 'refused') throw new RunComfyError(answer.problem);
-		if (answer.kind === 'busy') {
-			// The throttle already holds back the next call; here only the item's own time counts.
-			if (clock.now() + run.throttle.pauseLeftMs >= deadline) throw new RunComfyError(neverAcceptedProblem());
-			continue;
-		}
-		const pauseMs = backoffMs(++unreachable, ERROR_BACKOFF, random);
-		if (unreachable >= MAX_UNREACHABLE_TRIES || clock.now() + pauseMs >= deadline) {
-			throw new RunComfyError(unreachableProblem(answer.error));
-		}
-		log.debug(`RunComfy, item ${itemIndex}: ${describeNoAnswer(answer.error)}; trying again`);
-		await run.pause(pauseMs);
 	}
+}
+
+/** One POST: its body exists only while it is sent, and all bodies together are bounded. */
+async function sendSubmit(run: Run, entry: LedgerEntry, request: JobRequest): Promise<SubmitAnswer> {
+	const { turn, client } = run.dependencies;
+	const { modelId, inputBytes } = request;
+	run.throwIfEnded();
+	return await run.submitBytes.use(
+		async () =>
+			await run.call(async () => {
+				const input = await request.buildInput();
+				// Building it may have taken a while.
+				run.throwIfEnded();
+				turn.submitting(entry);
+				return await run.withStopGracePeriod(async (signal) => await client.submit(modelId, input, signal));
+			}, judgeSubmit),
+		inputBytes,
+	);
 }
 
 function judgeSubmit(answer: SubmitAnswer): Verdict {
 	return answer.kind === 'busy' ? { tooMany: true, retryAfterMs: answer.retryAfterMs } : 'ok';
 }
 
-/** How the throttle is to take the answer to a look. */
-export function judgeLook(answer: LookAnswer): Verdict {
+/** How the throttle takes the answer to a poll. */
+export function judgePoll(answer: PollAnswer): Verdict {
 	return answer.kind === 'again' && answer.tooMany
 		? { tooMany: true, retryAfterMs: answer.retryAfterMs }
 		: 'ok';
 }
 
-/** How a request came to its end at RunComfy. */
+/** What to wait for. */
+interface WaitedRequest {
+	requestId: string;
+	/** See `isNewRequest`. */
+	submittedAt?: number | undefined;
+	/** Of earlier jobs of the same model, for a request that was submitted just now. */
+	times?: JobTimes | undefined;
+	/** Told of every state that a poll finds, before anything else happens. */
+	onState?: (poll: PolledState) => void;
+}
+
+type PolledState = Extract<PollAnswer, { kind: 'state' }>;
+
+/** How a request ended at RunComfy. */
 export type JobEnd =
-	{ kind: 'done'; result: JobResult } | { kind: 'ended'; problem: Problem; cost: number | undefined };
+	| { kind: 'finished'; result: JobResult }
+	| { kind: 'failed' | 'cancelled'; problem: Problem; result: JobResult };
 
 /**
- * Waits until a request is done and reads its result. Looks are free and survive every passing fault until the
- * deadline; the deadline never cancels.
- * @param times of earlier jobs of the same model; a job that was submitted just now is looked at, and learned from, by them.
- * @throws RunComfyError with the request id when it is not to be had or time is up; RunEndedError.
+ * What a state means for whoever waits: the end, or undefined while there is something to wait for.
+ * @throws RunComfyError for a state that this node does not know.
  */
-export async function awaitEnd(
-	run: Run,
-	request: Omit<BoughtRequest, 'seed'>,
-	limits: WaitLimits,
-	times?: JobTimes,
-): Promise<JobEnd> {
-	const { clock, random, client, log } = run.dependencies;
-	const { requestId } = request;
+export function endOf(requestId: string, { phase, status, error, body }: PolledState): JobEnd | undefined {
+	switch (phase) {
+		case 'queued':
+		case 'running':
+			return undefined;
+		case 'finished':
+			return { kind: phase, result: readResult(requestId, body) };
+		case 'failed':
+		case 'cancelled': {
+			const result = readResult(requestId, body);
+			return { kind: phase, problem: endedProblem(requestId, status, error), result };
+		}
+		case 'unknown':
+			throw new RunComfyError(unknownStatusProblem(requestId, status));
+	}
+}
+
+/**
+ * Polls until a request has ended. Polls are free and survive every transient error until the deadline; the deadline
+ * never cancels.
+ * @throws RunComfyError with the request id when it cannot be found or time is up; RunEndedError.
+ */
+export async function waitForEnd(run: Run, request: WaitedRequest, limits: WaitLimits): Promise<JobEnd> {
+	const { clock, random, log } = run.dependencies;
+	const { requestId, times, onState } = request;
 	const startedAt = clock.now();
 	const deadline = startedAt + limits.timeoutMs;
-	const known = request.fresh ? times : undefined;
 	const pauseAfter = (waitedMs: number) =>
-		nextPauseMs(waitedMs, limits.pollIntervalMs, random, known?.quietUntilMs);
-	let pauseMs = request.fresh ? pauseAfter(0) : 0;
-	let faults = 0;
-	let lastUndoneMs = 0;
+		nextPauseMs(waitedMs, limits.pollIntervalMs, random, times?.quietUntilMs);
+	let pauseMs = times === undefined ? 0 : pauseAfter(0);
+	let failures = 0;
+	let lastPendingMs = 0;
 	let lastStatus: string | undefined;
-	let lastFault: string | undefined;
+	let lastError: string | undefined;
 
 	for (;;) {
 		await run.pause(Math.min(Math.max(pauseMs, run.throttle.pauseLeftMs), deadline - clock.now()));
 		if (run.throttle.pauseLeftMs > 0 && clock.now() >= deadline) break;
-		const look = await run.call(
-			async () =>
-				await run.untilEnd(async (signal) => {
-					const timeoutMs = Math.max(MIN_LOOK_MS, deadline - clock.now());
-					return await client.getResult(requestId, limits.includeCost, { timeoutMs, signal });
-				}),
-			judgeLook,
+		const poll = await pollResult(
+			run,
+			requestId,
+			limits.includeCost,
+			Math.max(MIN_POLL_MS, deadline - clock.now()),
 		);
-		run.throwIfEnded();
-
-		if (look.kind === 'state') {
-			const end = endOf(run, requestId, look, limits);
+		if (poll.kind === 'state') {
+			// Before anything else: Stop may have come while the answer was on its way.
+			onState?.(poll);
+			const end = endOf(requestId, poll);
 			const waitedMs = clock.now() - startedAt;
-			if (end?.kind === 'done') known?.add(lastUndoneMs, waitedMs);
+			if (end?.kind === 'finished') times?.add(lastPendingMs, waitedMs);
 			if (end !== undefined) return end;
-			lastUndoneMs = waitedMs;
-			if (look.status !== lastStatus) log.debug(`RunComfy request ${requestId}: ${look.status}`);
-			lastStatus = look.status;
-			lastFault = undefined;
-			faults = 0;
+			lastPendingMs = waitedMs;
+			if (poll.status !== lastStatus) log.debug(`RunComfy request ${requestId}: ${poll.status}`);
+			lastStatus = poll.status;
+			lastError = undefined;
+			failures = 0;
 			pauseMs = pauseAfter(waitedMs);
 		} else {
-			const isNew = request.fresh && clock.now() - startedAt < NEW_REQUEST_GRACE_MS;
-			if (look.kind === 'refused' || (look.kind === 'notFound' && !isNew))
-				throw new RunComfyError(look.problem);
-			lastFault = look.kind === 'again' ? look.why : 'it is not to be found yet';
-			log.debug(`RunComfy request ${requestId}: ${lastFault}`);
-			pauseMs = Math.max(limits.pollIntervalMs, backoffMs(++faults, ERROR_BACKOFF, random));
+			run.throwIfEnded();
+			const isNew = isNewRequest(request.submittedAt, clock.now());
+			if (poll.kind === 'refused' || (poll.kind === 'notFound' && !isNew))
+				throw new RunComfyError(poll.problem);
+			lastError = poll.kind === 'again' ? poll.why : 'it cannot be found yet';
+			log.debug(`RunComfy request ${requestId}: ${lastError}`);
+			// A Retry-After of “too many requests” is the throttle's to keep.
+			const retryAfterMs = poll.kind === 'again' && !poll.tooMany ? poll.retryAfterMs : undefined;
+			const backoff = retryPauseMs(++failures, retryAfterMs, ERROR_BACKOFF, random);
+			pauseMs = Math.max(limits.pollIntervalMs, backoff);
 		}
 		if (clock.now() >= deadline) break;
 	}
-	throw new RunComfyError(timeoutProblem(requestId, limits.timeoutMs, lastStatus, lastFault));
+	throw new RunComfyError(timeoutProblem(requestId, limits.timeoutMs, lastStatus, lastError));
 }
 
-/** Undefined while there is something to wait for. */
-function endOf(
+/** One poll through the throttle, aborted when the run ends. */
+async function pollResult(
 	run: Run,
 	requestId: string,
-	look: Extract<LookAnswer, { kind: 'state' }>,
-	limits: WaitLimits,
-): JobEnd | undefined {
-	switch (look.phase) {
-		case 'queued':
-		case 'running':
-			run.purchases.saw(requestId, look.phase);
-			return undefined;
-		case 'done':
-			return { kind: 'done', result: readDoneResult(requestId, look.body, limits.needsFile) };
-		case 'failed':
-		case 'cancelled':
-			run.purchases.gone(requestId);
-			return {
-				kind: 'ended',
-				problem: endedProblem(requestId, look.status, look.error),
-				cost: readResult(requestId, look.body).cost,
-			};
-		case 'unknown':
-			throw new RunComfyError(unknownStatusProblem(requestId, look.status));
-	}
+	includeCost: boolean,
+	timeoutMs?: number,
+): Promise<PollAnswer> {
+	const { client } = run.dependencies;
+	return await run.call(
+		async () =>
+			await run.abortable(
+				async (signal) =>
+					await client.getResult(requestId, includeCost, omitUndefined({ timeoutMs, signal })),
+			),
+		judgePoll,
+	);
 }
 
 /**
- * The result in the answer of a request that is done.
- * @throws RunComfyError when it holds nothing to hand on.
+ * The result, once it is known to hold something to return.
+ * @throws RunComfyError when it does not.
  */
-export function readDoneResult(requestId: string, body: JsonObject, needsFile: boolean): JobResult {
-	const result = readResult(requestId, body);
-	const hasFile = result.images.length + result.videos.length + result.audios.length > 0;
-	const hasOutput = Object.values(result.output ?? {}).some((value) => value !== null && value !== '');
-	if (!hasFile && (needsFile || !hasOutput)) throw new RunComfyError(noOutputProblem(requestId));
+export function requireOutput(result: JobResult, needsFile: boolean): JobResult {
+	if (!hasOutput(result, needsFile)) throw new RunComfyError(noOutputProblem(result.requestId));
 	return result;
 }
 
+function hasOutput(result: JobResult, needsFile: boolean): boolean {
+	if (result.images.length + result.videos.length + result.audios.length > 0) return true;
+	return !needsFile && Object.values(result.output ?? {}).some((value) => value !== null && value !== '');
+}
+
 /**
- * Buys one item's job, or takes up what was bought, and waits for its result.
- * @throws as `buy` and `awaitEnd`, and RunComfyError when RunComfy reports that the request failed or was cancelled.
+ * Runs one item's job: resumes or submits it, and waits for its result.
+ * @throws as `submitOrResume` and `waitForEnd`, and RunComfyError when RunComfy reports that the request failed or was
+ * cancelled, or when there is no output.
  */
-export async function buyAndWait(run: Run, itemIndex: number, order: JobOrder): Promise<FinishedJob> {
+export async function runJob(run: Run, itemIndex: number, request: JobRequest): Promise<FinishedJob> {
+	const { turn } = run.dependencies;
+	const { limits } = request;
+	for (;;) {
+		const known = turn.find(itemIndex);
+		const isResumed = known !== undefined && isAccepted(known);
+		const entry = await submitOrResume(run, itemIndex, request);
+		try {
+			const { seed } = entry;
+			// What an earlier try has read is returned without a call; a result without output may have come late.
+			if (entry.result !== undefined && hasOutput(entry.result, limits.needsFile))
+				return { result: entry.result, seed };
+			const end = await waitForEntry(run, entry, request, isResumed);
+			if (end.kind === 'finished')
+				return { result: requireOutput(entry.result ?? end.result, limits.needsFile), seed };
+			// One that an earlier try submitted and that has ended badly since: this is the retry that submits again.
+			if (!isResumed) throw new RunComfyError(end.problem);
+		} finally {
+			turn.ledger.attend(entry, false);
+		}
+	}
+}
+
+/** Waits for a request of the ledger, and keeps the ledger up to date. */
+async function waitForEntry(
+	run: Run,
+	entry: AcceptedEntry,
+	{ modelId, limits }: JobRequest,
+	isResumed: boolean,
+): Promise<JobEnd> {
+	const { turn, budget } = run.dependencies;
+	const { requestId, submittedAt } = entry;
+	const onState = (poll: PolledState) => {
+		const { phase, body } = poll;
+		if (phase === 'queued' || phase === 'running') turn.polled(entry, phase);
+		else if (phase !== 'unknown') turn.ended(entry, phase, readResult(requestId, body), budget !== undefined);
+	};
+	const times = isResumed ? undefined : run.timesOf(modelId);
+	const end = await waitForEnd(run, { requestId, submittedAt, times, onState }, limits);
+	if (entry.isCostPending === true) await askForCost(run, entry, limits);
+	return end;
+}
+
+/** The cost may come somewhat after the end [assumed]: with a spending limit it is asked for a few times more. */
+async function askForCost(run: Run, entry: AcceptedEntry, { pollIntervalMs }: WaitLimits): Promise<void> {
+	const { turn } = run.dependencies;
+	let cost: number | undefined;
 	try {
-		for (;;) {
-			const known = run.dependencies.ledger.find(itemIndex, order.fingerprint);
-			const request = await buy(run, itemIndex, order);
-			const result =
-				known?.state === 'finished' ? known.result : await finish(run, itemIndex, order, request);
-			if (result === undefined) continue;
-			run.purse?.settle(itemIndex, result.cost, true);
-			return { result, ...(request.seed === undefined ? {} : { seed: request.seed }) };
+		for (let polls = 0; cost === undefined && polls < LATE_COST_POLLS; polls++) {
+			await run.pause(pollIntervalMs);
+			const poll = await pollResult(run, entry.requestId, true);
+			cost = poll.kind === 'state' ? readResult(entry.requestId, poll.body).cost : undefined;
 		}
 	} finally {
-		// However it ended: what was put aside for it is no longer open.
-		run.purse?.settle(itemIndex, undefined, false);
+		turn.recordCost(entry, cost);
 	}
-}
-
-/** The result of a request; undefined when it has ended badly and may be submitted anew. */
-async function finish(
-	run: Run,
-	itemIndex: number,
-	{ fingerprint, limits, modelId }: JobOrder,
-	request: BoughtRequest,
-): Promise<JobResult | undefined> {
-	const { ledger } = run.dependencies;
-	const { requestId, fresh, seed } = request;
-	const end = await awaitEnd(run, request, limits, run.timesOf(modelId));
-	if (end.kind === 'done') {
-		const keep = (result: JobResult) => {
-			const kept = { fingerprint, requestId, result, ...(seed === undefined ? {} : { seed }) };
-			ledger.write(itemIndex, { state: 'finished', ...kept });
-			return result;
-		};
-		keep(end.result);
-		run.purchases.done(requestId, itemIndex);
-		return run.purse === undefined ? end.result : keep(await withLateCost(run, end.result, limits));
-	}
-	ledger.forget(itemIndex);
-	run.purse?.settle(itemIndex, end.cost, false);
-	// One that an earlier try bought and that has ended badly since: this is the retry that may submit anew.
-	if (fresh) throw new RunComfyError(end.problem);
-	return undefined;
-}
-
-/** The cost may come somewhat after the result [assumed]: who has to count it looks again, a few times. */
-async function withLateCost(run: Run, result: JobResult, limits: WaitLimits): Promise<JobResult> {
-	const { client } = run.dependencies;
-	let cost = result.cost;
-	for (let tries = 0; cost === undefined && tries < LATE_COST_LOOKS; tries++) {
-		await run.pause(limits.pollIntervalMs);
-		const look = await run.call(
-			async () =>
-				await run.untilEnd(async (signal) => await client.getResult(result.requestId, true, { signal })),
-			judgeLook,
-		);
-		cost = look.kind === 'state' ? readResult(result.requestId, look.body).cost : undefined;
-	}
-	return cost === undefined ? result : { ...result, cost };
 }

@@ -1,96 +1,516 @@
-import { isJsonObject } from '../api/json';
+import { isJsonObject, numberOf } from '../api/json';
 import type { JobResult } from '../api/responses';
+import { omitUndefined } from '../common/omitUndefined';
 
 /**
- * What this node has already paid for, kept in n8n's node context, which survives Retry On Fail within an execution.
+ * One ledger for every request of this node in one n8n execution: what was submitted for which item, its id, its state,
+ * and its cost. It lives in n8n's node context, which survives Retry On Fail and n8n's “Retry execution”. Everything
+ * else is a question to it: what a retry resumes, what Stop cancels, what an error lists, what the spending limit allows.
  *
- * The rules, all of them:
- * 1. An entry belongs to one item of one run: its index and the fingerprint of what was asked for. Another input at the
- *    same index is another purchase; the same input at another index too.
- * 2. An entry is written before the paid POST leaves (`submitting`), so that a try that dies in between leaves a trace.
- *    Only a clear refusal takes it away again. What is left as `submitting` counts as in doubt.
- * 3. In doubt is for good: the item fails again with the same advice and is not submitted by a retry.
- * 4. A submitted request is resumed, a finished one handed out again without a call.
- * 5. A request that RunComfy reports failed or cancelled is forgotten, so that a retry may submit anew.
- * 6. A run index that comes again is a retry (n8n repeats it for Retry On Fail and for “Retry execution”). A new run
- *    index is a new turn of a loop and starts empty, except that it takes over what runs left that ended with a thrown
- *    error: an AI agent's tool is retried under a new run index, and a loop never gets past a thrown error.
- * 7. A run that returned rows, error rows among them, leaves nothing to later runs.
+ * The rules:
+ * 1. An entry is one attempt to submit for one item. It is written before the paid POST leaves (`submitting`), so that
+ *    a try that dies in between leaves a trace: nobody answers for it any more, so its outcome is unknown.
+ * 2. A retry is recognized by the turn (n8n's run index), the item's index, and the fingerprint of the node's raw
+ *    parameters and the input item; never by evaluated values, because expressions may differ in every try.
+ * 3. A retry resumes a queued or running request, returns a finished one, and never submits again while an outcome is
+ *    unknown. Only a refused, failed, or cancelled request is submitted again, as a new entry.
+ * 4. A new turn of a loop submits anew. The exception is a run that threw: an AI agent retries its tool under a new run
+ *    index, and a loop never gets past a thrown error. What such a run left may be resumed in any turn.
+ * 5. One entry belongs to one run at a time: parallel tool calls with the same input each keep their own.
+ * 6. No entry of another run is changed. The entries of earlier turns that nobody can resume are added up, so that a
+ *    long loop does not grow the execution's data; their cost still counts.
  */
-export type Entry =
-	| { state: 'submitting'; fingerprint: string }
-	| { state: 'inDoubt'; fingerprint: string; why: string }
-	| { state: 'submitted'; fingerprint: string; requestId: string; seed?: number }
-	| { state: 'finished'; fingerprint: string; requestId: string; seed?: number; result: JobResult };
 
-interface RunRecord {
-	/** Set while no one has told how the run ended, and when it ended with a thrown error. */
-	ended?: 'thrown' | 'returned';
-	items: Record<string, Entry>;
+/**
+ * - `reserved`: nothing has been sent; the spending limit has set its cost aside.
+ * - `submitting`: the paid POST is under way.
+ * - `outcomeUnknown`: the POST may have been accepted. Final.
+ * - `refused`: certainly not accepted, or never sent. Final.
+ * - `finished`, `failed`, `cancelled`: as RunComfy reports. Final.
+ */
+export type RequestState =
+	| 'reserved'
+	| 'submitting'
+	| 'outcomeUnknown'
+	| 'refused'
+	| 'queued'
+	| 'running'
+	| 'finished'
+	| 'failed'
+	| 'cancelled';
+
+/** Every transition there is; all others are ignored. */
+const NEXT_STATES: Record<RequestState, readonly RequestState[]> = {
+	reserved: ['submitting', 'refused'],
+	submitting: ['reserved', 'refused', 'outcomeUnknown', 'queued'],
+	outcomeUnknown: [],
+	refused: [],
+	queued: ['running', 'finished', 'failed', 'cancelled'],
+	running: ['finished', 'failed', 'cancelled'],
+	finished: [],
+	failed: [],
+	cancelled: [],
+};
+
+/** Which later runs may resume an entry: see rule 4. */
+type ResumableBy = 'anyTurn' | 'sameTurn' | 'nobody';
+
+/** One request as the ledger keeps it. Plain JSON, because n8n stores it with the execution. */
+export interface LedgerEntry {
+	turn: number;
+	itemIndex: number;
+	fingerprint: string;
+	modelId: string;
+	state: RequestState;
+	resumableBy: ResumableBy;
+	requestId?: string;
+	seed?: number;
+	/** When it was accepted, in milliseconds by the monotonic clock. */
+	submittedAt?: number;
+	/** Why the outcome is unknown. */
+	why?: string;
+	/** In USD, as RunComfy reports it. */
+	costUsd?: number;
+	/** It has ended, and its cost is still being asked for. */
+	isCostPending?: boolean;
+	/** What came out of it. */
+	result?: JobResult;
+	/** It has been seen running, so that a cancel comes too late. */
+	hasRun?: true;
+	/** How a cancel of it was answered. */
+	cancelOutcome?: CancelOutcome;
+	/** Its item has ended with an error that names it: from then on it is the user's to cancel. */
+	isReported?: true;
 }
 
-const MEMORY_NAME = 'runComfyPaid';
+export type CancelOutcome = 'cancelled' | 'requested' | 'notCancellable' | 'unknown';
 
-/** The ledger of one run of the node; changes go straight into n8n's context object. */
+/** Requests of one model in earlier turns, added up. */
+export interface Totals {
+	requests: number;
+	/** What RunComfy reported for them. */
+	spentUsd: number;
+	/** How many of them RunComfy reported no cost for. */
+	unreported: number;
+}
+
+interface Store {
+	entries: LedgerEntry[];
+	/** By model. */
+	earlier: Record<string, Totals>;
+	/** The highest cost that RunComfy has reported for one request of a model, in USD. */
+	highestCostUsd: Record<string, number>;
+	/** Stop has been reported for these turns. */
+	stoppedTurns: number[];
+}
+
+const STORE_NAME = 'runComfyRequests';
+
+/** Ledgers of executions that are under way in this process, by n8n's context object. */
+const LEDGERS = new WeakMap<object, Ledger>();
+
+/** True while RunComfy holds the request and has not ended it. */
+export function isAlive({ state }: LedgerEntry): boolean {
+	return state === 'queued' || state === 'running';
+}
+
 export class Ledger {
-	private readonly record: RunRecord;
+	/** Which run answers for an entry. Only within this process: after a crash nobody does. */
+	private readonly owners = new Map<LedgerEntry, LedgerTurn>();
+	/** Entries whose item is being worked on right now, in whichever run of this process. */
+	private readonly attended = new Set<LedgerEntry>();
+	private readonly listeners = new Set<() => void>();
+
+	private constructor(private readonly store: Store) {}
 
 	/**
+	 * The ledger of an execution: the same one for all runs of the node in it.
 	 * @param context n8n's `getContext('node')`: one object for the node for as long as the execution lasts.
-	 * @param runIndex how often the node has run before in this execution; the same for a retry.
 	 */
-	constructor(context: Record<string, unknown>, runIndex: number) {
-		const runs = openMemory(context);
-		const known = runs[runIndex];
-		this.record = known ?? { items: {} };
-		if (known === undefined) {
-			for (const [index, run] of Object.entries(runs)) {
-				if (run.ended === 'thrown') Object.assign(this.record.items, run.items);
-				if (run.ended !== undefined) delete runs[index];
-			}
-			runs[runIndex] = this.record;
+	static of(context: Record<string, unknown>): Ledger {
+		const known = LEDGERS.get(context);
+		if (known !== undefined && known.store === context[STORE_NAME]) return known;
+		const store = readStore(context[STORE_NAME]);
+		context[STORE_NAME] = store;
+		const ledger = new Ledger(store);
+		LEDGERS.set(context, ledger);
+		return ledger;
+	}
+
+	/**
+	 * Begins one run of the node: a first try, or a retry.
+	 * @param runIndex how often the node has run before in this execution; the same for a retry.
+	 * @param fingerprints of the items that submit something, by item index.
+	 */
+	openTurn(runIndex: number, fingerprints: ReadonlyMap<number, string>): LedgerTurn {
+		this.addUpEarlierTurns(runIndex);
+		const turn = new LedgerTurn(this, runIndex, fingerprints);
+		for (const entry of this.findResumable(runIndex, fingerprints)) {
+			entry.turn = runIndex;
+			entry.resumableBy = 'sameTurn';
+			this.own(entry, turn);
 		}
-		delete this.record.ended;
+		turn.abandoned.push(...this.entriesOf(turn).filter((entry) => isAlive(entry) && !this.owners.has(entry)));
+		return turn;
 	}
 
-	/** What is known of this purchase from an earlier try. */
-	find(itemIndex: number, fingerprint: string): Entry | undefined {
-		const entry = this.record.items[itemIndex];
-		return entry?.fingerprint === fingerprint ? entry : undefined;
+	get entries(): readonly LedgerEntry[] {
+		return this.store.entries;
 	}
 
-	/** The id of a request that an earlier try bought at this index for another input, if it was not finished. */
-	leftBehind(itemIndex: number, fingerprint: string): string | undefined {
-		const entry = this.record.items[itemIndex];
-		return entry !== undefined && entry.fingerprint !== fingerprint && entry.state === 'submitted'
-			? entry.requestId
-			: undefined;
+	/** What earlier turns submitted, by model, as far as it no longer has entries. */
+	get earlier(): ReadonlyMap<string, Totals> {
+		return new Map(Object.entries(this.store.earlier));
 	}
 
-	write(itemIndex: number, entry: Entry): void {
-		this.record.items[itemIndex] = entry;
+	/** The highest cost that RunComfy has reported for one request of the model, in USD; undefined before the first. */
+	highestCostUsd(modelId: string): number | undefined {
+		return Object.hasOwn(this.store.highestCostUsd, modelId) ? this.store.highestCostUsd[modelId] : undefined;
 	}
 
-	forget(itemIndex: number): void {
-		delete this.record.items[itemIndex];
+	/** True while an item of this process submits the request or waits for it. */
+	isAttended(entry: LedgerEntry): boolean {
+		return this.attended.has(entry);
 	}
 
-	/** Has to be called once, when the run ends; decides by rules 6 and 7 what later runs may see. */
-	close(ended: 'thrown' | 'returned'): void {
-		this.record.ended = ended;
+	/** An item begins, or ceases, to work on its request. */
+	attend(entry: LedgerEntry, isAttended: boolean): void {
+		if (isAttended) this.attended.add(entry);
+		else this.attended.delete(entry);
+		this.notify();
+	}
+
+	/** The run's entries: of this turn, and not another live run's. */
+	entriesOf(turn: LedgerTurn): LedgerEntry[] {
+		return this.store.entries.filter(
+			(entry) => this.owners.get(entry) === turn || (entry.turn === turn.runIndex && !this.owners.has(entry)),
+		);
+	}
+
+	add(entry: LedgerEntry, turn: LedgerTurn): void {
+		this.store.entries.push(entry);
+		this.own(entry, turn);
+		this.attend(entry, true);
+	}
+
+	/** Nobody answers for the run's entries any more; what may resume them is decided by how the run ended. */
+	disown(turn: LedgerTurn, resumableBy: ResumableBy): void {
+		for (const [entry, owner] of this.owners) {
+			if (owner !== turn) continue;
+			entry.resumableBy = resumableBy;
+			this.owners.delete(entry);
+			this.attended.delete(entry);
+			this.settleUnowned(entry);
+		}
+		this.notify();
+	}
+
+	/**
+	 * The one place where an entry changes its state.
+	 * @returns false when there is no such transition; nothing has changed then.
+	 */
+	move(entry: LedgerEntry, state: RequestState, facts: Partial<LedgerEntry> = {}): boolean {
+		if (entry.state !== state && !NEXT_STATES[entry.state].includes(state)) return false;
+		Object.assign(entry, omitUndefined(facts), { state });
+		if (state === 'running') entry.hasRun = true;
+		if (entry.costUsd !== undefined) this.learnCost(entry.modelId, entry.costUsd);
+		this.notify();
+		return true;
+	}
+
+	/** Resolves at the next change of any entry, or when the signal is aborted. */
+	async waitForChange(signal: AbortSignal): Promise<void> {
+		if (signal.aborted) return;
+		await new Promise<void>((resolve) => {
+			const done = () => {
+				this.listeners.delete(done);
+				signal.removeEventListener('abort', done);
+				resolve();
+			};
+			this.listeners.add(done);
+			signal.addEventListener('abort', done);
+		});
+	}
+
+	/** True the first time that it is asked for a turn: a retry that comes after Stop does not report again. */
+	reportStopOnce(runIndex: number): boolean {
+		if (this.store.stoppedTurns.includes(runIndex)) return false;
+		this.store.stoppedTurns.push(runIndex);
+		return true;
+	}
+
+	private learnCost(modelId: string, costUsd: number): void {
+		const highest = this.highestCostUsd(modelId) ?? 0;
+		// A free failure says nothing about what a success costs.
+		if (costUsd > highest) this.store.highestCostUsd[modelId] = costUsd;
+	}
+
+	private own(entry: LedgerEntry, turn: LedgerTurn): void {
+		this.owners.set(entry, turn);
+		turn.current.set(entry.itemIndex, entry);
+	}
+
+	/** At most one entry for each item: of the same turn if there is one. */
+	private findResumable(runIndex: number, fingerprints: ReadonlyMap<number, string>): LedgerEntry[] {
+		const found = new Map<number, LedgerEntry>();
+		for (const entry of this.store.entries) {
+			const { turn, itemIndex, fingerprint, resumableBy } = entry;
+			if (fingerprint !== fingerprints.get(itemIndex) || this.owners.has(entry)) continue;
+			const isSameTurn = turn === runIndex;
+			if (resumableBy === 'nobody' || (resumableBy === 'sameTurn' && !isSameTurn)) continue;
+			this.settleUnowned(entry);
+			if (!isAlive(entry) && entry.state !== 'finished' && entry.state !== 'outcomeUnknown') continue;
+			if (isSameTurn || !found.has(itemIndex)) found.set(itemIndex, entry);
+		}
+		return [...found.values()];
+	}
+
+	/** What is left of a try that ended, or died, in the middle of a submit. */
+	private settleUnowned(entry: LedgerEntry): void {
+		if (entry.state === 'submitting') {
+			const why = 'an earlier try ended before RunComfy answered';
+			this.move(entry, 'outcomeUnknown', { why });
+		}
+		if (entry.state === 'reserved') this.move(entry, 'refused');
+	}
+
+	private addUpEarlierTurns(runIndex: number): void {
+		const { store } = this;
+		const isOver = (entry: LedgerEntry) =>
+			entry.turn < runIndex &&
+			entry.resumableBy !== 'anyTurn' &&
+			!this.owners.has(entry) &&
+			['finished', 'failed', 'cancelled', 'refused'].includes(entry.state);
+		if (!store.entries.some(isOver)) return;
+		for (const entry of store.entries.filter((one) => isOver(one) && !isFree(one))) {
+			const known = Object.hasOwn(store.earlier, entry.modelId) ? store.earlier[entry.modelId] : undefined;
+			const totals = known ?? { requests: 0, spentUsd: 0, unreported: 0 };
+			totals.requests++;
+			totals.spentUsd += entry.costUsd ?? 0;
+			if (entry.costUsd === undefined) totals.unreported++;
+			store.earlier[entry.modelId] = totals;
+		}
+		store.entries = store.entries.filter((entry) => !isOver(entry));
+	}
+
+	private notify(): void {
+		for (const listener of [...this.listeners]) listener();
 	}
 }
 
-function openMemory(context: Record<string, unknown>): Record<string, RunRecord> {
-	const found = context[MEMORY_NAME];
-	// Our own writing, but possibly read back from n8n's database by another version of this node.
-	if (
-		isJsonObject(found) &&
-		Object.values(found).every((run) => isJsonObject(run) && isJsonObject(run.items))
-	) {
-		return found as Record<string, RunRecord>;
+/**
+ * True for an entry that costs nothing: never accepted, or cancelled while it was queued [assumed: nothing is charged
+ * for that], unless RunComfy reports a cost.
+ */
+export function isFree({ state, costUsd, hasRun }: LedgerEntry): boolean {
+	if (state === 'refused') return true;
+	return state === 'cancelled' && costUsd === undefined && hasRun !== true;
+}
+
+/** One run of the node and its entries: the transitions that a run may make. */
+export class LedgerTurn {
+	/** The latest entry of each item. */
+	readonly current = new Map<number, LedgerEntry>();
+	/** Alive, of the same turn, and not resumed, because the input or the node's fields have changed since. */
+	readonly abandoned: LedgerEntry[] = [];
+
+	constructor(
+		readonly ledger: Ledger,
+		readonly runIndex: number,
+		private readonly fingerprints: ReadonlyMap<number, string>,
+	) {}
+
+	/** What an earlier try, or this one, has submitted for the item. */
+	find(itemIndex: number): LedgerEntry | undefined {
+		return this.current.get(itemIndex);
 	}
-	const fresh: Record<string, RunRecord> = {};
-	context[MEMORY_NAME] = fresh;
-	return fresh;
+
+	/** True when an earlier try has left something to resume. */
+	get isRetry(): boolean {
+		return this.current.size > 0;
+	}
+
+	/** Ids of requests that an earlier try left alive for the item, before its input or the node's fields changed. */
+	abandonedIds(itemIndex: number): string[] {
+		return this.abandoned
+			.filter((entry) => entry.itemIndex === itemIndex)
+			.flatMap(({ requestId }) => requestId ?? []);
+	}
+
+	/** An item is about to submit; nothing has been sent. */
+	reserve(itemIndex: number, modelId: string): LedgerEntry {
+		const entry: LedgerEntry = {
+			turn: this.runIndex,
+			itemIndex,
+			fingerprint: this.fingerprints.get(itemIndex) ?? '',
+			modelId,
+			state: 'reserved',
+			resumableBy: 'sameTurn',
+		};
+		this.ledger.add(entry, this);
+		return entry;
+	}
+
+	/** The paid POST is about to leave. */
+	submitting(entry: LedgerEntry): void {
+		this.ledger.move(entry, 'submitting');
+	}
+
+	/** RunComfy certainly has not accepted the POST, and it will be sent again. */
+	notAccepted(entry: LedgerEntry): void {
+		this.ledger.move(entry, 'reserved');
+	}
+
+	/** RunComfy has certainly not accepted it, or it never left: it costs nothing. */
+	refused(entry: LedgerEntry): void {
+		this.ledger.move(entry, 'refused');
+	}
+
+	outcomeUnknown(entry: LedgerEntry, why: string): void {
+		this.ledger.move(entry, 'outcomeUnknown', { why });
+	}
+
+	accepted(
+		entry: LedgerEntry,
+		facts: { requestId: string; seed: number | undefined; submittedAt: number },
+	): void {
+		this.ledger.move(entry, 'queued', omitUndefined(facts));
+	}
+
+	/** A poll has found it queued or running. */
+	polled(entry: LedgerEntry, state: 'queued' | 'running'): void {
+		this.ledger.move(entry, state);
+	}
+
+	/**
+	 * RunComfy reports that it has ended.
+	 * @param isCostPending whether a cost that is not reported yet will be asked for.
+	 */
+	ended(
+		entry: LedgerEntry,
+		state: 'finished' | 'failed' | 'cancelled',
+		result: JobResult,
+		isCostPending: boolean,
+	): void {
+		this.ledger.move(entry, state, {
+			...omitUndefined({ costUsd: result.cost }),
+			...(state === 'finished' ? { result } : {}),
+			isCostPending: isCostPending && result.cost === undefined,
+		});
+	}
+
+	/** The cost that RunComfy reported later than the end; undefined when it was asked for in vain. */
+	recordCost(entry: LedgerEntry, costUsd: number | undefined): void {
+		const result =
+			entry.result === undefined || costUsd === undefined ? undefined : { ...entry.result, cost: costUsd };
+		this.ledger.move(entry, entry.state, { ...omitUndefined({ costUsd, result }), isCostPending: false });
+	}
+
+	/** How a cancel was answered. Only `cancelled` ends the request. */
+	cancelAnswered(entry: LedgerEntry, cancelOutcome: CancelOutcome): void {
+		this.ledger.move(entry, cancelOutcome === 'cancelled' ? 'cancelled' : entry.state, { cancelOutcome });
+	}
+
+	/** The item has ended with an error that names the request. */
+	reported(requestId: string): void {
+		for (const entry of this.current.values()) {
+			if (entry.requestId === requestId) entry.isReported = true;
+		}
+	}
+
+	/** What Stop, or an early end of the run, can still cancel: queued, with its item waiting for it. */
+	get cancellable(): LedgerEntry[] {
+		return [...this.current.values()].filter(
+			({ state, isReported, cancelOutcome, hasRun }) =>
+				state === 'queued' && isReported !== true && cancelOutcome === undefined && hasRun !== true,
+		);
+	}
+
+	/**
+	 * Sentences about everything that was submitted in this turn, for a log line or an error; empty when nothing was.
+	 * @param except a request that the error itself is about.
+	 */
+	report(except?: string): string {
+		const groups = new Map<string, string[]>(
+			[
+				'Still running at RunComfy',
+				'Could not be cancelled because already running or finished',
+				'Cancellation requested; whether it comes in time is not known',
+				'Not known whether cancelled',
+				'Cancelled while queued',
+				'Finished and paid for',
+				'It is not known whether RunComfy accepted the request of item',
+			].map((title) => [title, []]),
+		);
+		const add = (title: string, text: string) => groups.get(title)?.push(text);
+		const entries = this.ledger.entriesOf(this).sort((a, b) => a.itemIndex - b.itemIndex);
+		for (const entry of entries) {
+			const { requestId, itemIndex, state, cancelOutcome } = entry;
+			if (state === 'outcomeUnknown')
+				add('It is not known whether RunComfy accepted the request of item', String(itemIndex));
+			if (requestId === undefined || requestId === except) continue;
+			if (state === 'finished') add('Finished and paid for', requestId);
+			if (state === 'cancelled' && cancelOutcome === 'cancelled') add('Cancelled while queued', requestId);
+			if (!isAlive(entry)) continue;
+			if (cancelOutcome === 'notCancellable')
+				add('Could not be cancelled because already running or finished', requestId);
+			else if (cancelOutcome === 'requested')
+				add('Cancellation requested; whether it comes in time is not known', requestId);
+			else if (cancelOutcome === 'unknown') add('Not known whether cancelled', requestId);
+			else {
+				const phase = state === 'running' ? 'running' : 'queued when last polled';
+				add('Still running at RunComfy', `${requestId} (item ${itemIndex}, ${phase})`);
+			}
+		}
+		return [...groups]
+			.filter(([, ids]) => ids.length > 0)
+			.map(([title, ids]) => `${title}: ${ids.join(', ')}.`)
+			.join(' ');
+	}
+
+	/**
+	 * Ends the run. To be called once.
+	 * @param end `thrown`: n8n, or an AI agent, may try again under any run index; `withErrors`: it returned error items,
+	 * after which n8n may run it again under the same index; `succeeded`: nobody tries again.
+	 */
+	close(end: 'thrown' | 'withErrors' | 'succeeded'): void {
+		const resumableBy = ({ thrown: 'anyTurn', withErrors: 'sameTurn', succeeded: 'nobody' } as const)[end];
+		this.ledger.disown(this, resumableBy);
+	}
+}
+
+/** Our own writing, but possibly read back from n8n's database, written by another version of this node. */
+function readStore(value: unknown): Store {
+	const stored = isJsonObject(value) ? value : {};
+	return {
+		entries: Array.isArray(stored.entries) ? stored.entries.filter(isEntry) : [],
+		earlier: recordOf(stored.earlier, isTotals),
+		highestCostUsd: recordOf(stored.highestCostUsd, (cost): cost is number => typeof cost === 'number'),
+		stoppedTurns: [],
+	};
+}
+
+function recordOf<T>(value: unknown, isValue: (one: unknown) => one is T): Record<string, T> {
+	const entries = Object.entries(isJsonObject(value) ? value : {});
+	return Object.fromEntries(entries.filter((entry): entry is [string, T] => isValue(entry[1])));
+}
+
+function isTotals(value: unknown): value is Totals {
+	if (!isJsonObject(value)) return false;
+	return ['requests', 'spentUsd', 'unreported'].every((name) => numberOf(value, name) !== undefined);
+}
+
+function isEntry(value: unknown): value is LedgerEntry {
+	return (
+		isJsonObject(value) &&
+		typeof value.turn === 'number' &&
+		typeof value.itemIndex === 'number' &&
+		typeof value.fingerprint === 'string' &&
+		typeof value.modelId === 'string' &&
+		typeof value.state === 'string' &&
+		Object.hasOwn(NEXT_STATES, value.state) &&
+		typeof value.resumableBy === 'string' &&
+		(value.requestId === undefined || typeof value.requestId === 'string') &&
+		(value.result === undefined || isJsonObject(value.result))
+	);
 }

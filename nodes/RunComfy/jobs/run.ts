@@ -1,11 +1,12 @@
 import type { RunComfyClient } from '../api/client';
 import { RunComfyError } from '../api/problems';
-import { StoppedError } from '../common/stoppedError';
 import type { Clock, Random } from '../common/clock';
+import { Slots } from '../common/slots';
+import { StoppedError } from '../common/stoppedError';
+import type { Budget } from './budget';
+import { cancelRequest, MAX_CANCELS_AT_ONCE } from './cancelRequest';
 import { JobTimes } from './jobTimes';
-import type { Ledger } from './ledger';
-import { Purchases } from './purchases';
-import type { Purse } from './purse';
+import type { LedgerTurn } from './ledger';
 import { Throttle, type Verdict } from './throttle';
 
 export interface Log {
@@ -18,23 +19,28 @@ export interface RunDependencies {
 	client: RunComfyClient;
 	clock: Clock;
 	random: Random;
-	ledger: Ledger;
+	/** This run's part of the execution's ledger. */
+	turn: LedgerTurn;
 	log: Log;
-	/** The guard for the purse; undefined when the user has set no limit. */
-	purse?: Purse;
+	/** Undefined when the user has set no spending limit. */
+	budget?: Budget;
 	/** n8n's Stop; undefined where the host has none. */
 	stopSignal: AbortSignal | undefined;
-	/** How many items are under way, and calls in flight, at most. */
+	/** How many items are worked on, and calls in flight, at most. */
 	maxConcurrency: number;
 	/** Whether an early end cancels what is still queued. */
 	cancelOnStop: boolean;
-	/** Whether an item's failure becomes its row, or ends the run. */
+	/** Whether an item's failure becomes its error item, or ends the run. */
 	continueOnFail: boolean;
-	/** How long Stop waits for the answer of a submit that is in flight, so that its id is known. */
+	/** After Stop: how long the answer of a submit in flight, and then cancels, may take. In milliseconds. */
 	stopGraceMs: number;
 }
 
 export const STOP_GRACE_MS = 5_000;
+/** A request whose id arrives at the end of the grace period still gets a cancel. */
+const MIN_CANCEL_MS = 1_000;
+/** The bodies of all submits in flight together; a larger one is sent alone. */
+const MAX_SUBMIT_BYTES = 32_000_000;
 
 export type ItemOutcome<T> = { ok: true; value: T } | { ok: false; error: unknown };
 
@@ -67,31 +73,31 @@ export class ItemFailedError extends Error {
  * with an item; whatever waits inside an item's work waits through this object, so that nothing outlives the run.
  */
 export class Run {
-	readonly purchases = new Purchases();
 	readonly throttle: Throttle;
+	/** Bounds the memory of request bodies. */
+	readonly submitBytes = new Slots(MAX_SUBMIT_BYTES);
 	private readonly ending = new AbortController();
 	private readonly times = new Map<string, JobTimes>();
 	private readonly waits = new Set<AbortController>();
-	private readonly graces = new Set<() => void>();
+	private readonly gracePeriods = new Set<() => void>();
+	private readonly cancels = new Slots(MAX_CANCELS_AT_ONCE);
+	private readonly cancelling = new Map<string, Promise<void>>();
 	private endedBy: 'stop' | { itemIndex: number; reason: unknown } | undefined;
+	private endedAt = 0;
 
 	constructor(readonly dependencies: RunDependencies) {
 		const { maxConcurrency, clock, random } = dependencies;
 		this.throttle = new Throttle(maxConcurrency, clock, random, this.ending.signal);
 	}
 
-	get purse(): Purse | undefined {
-		return this.dependencies.purse;
-	}
-
-	/** How long the jobs of this run took so far, one model by one. */
+	/** How long the jobs of this run took so far, for each model. */
 	timesOf(modelId: string): JobTimes {
 		const known = this.times.get(modelId) ?? new JobTimes();
 		this.times.set(modelId, known);
 		return known;
 	}
 
-	/** Throws when the run has ended early. To be asked before anything that costs money or time. */
+	/** Throws when the run has ended early. To be called before anything that costs money or time. */
 	throwIfEnded(): void {
 		if (this.ending.signal.aborted) throw new RunEndedError();
 	}
@@ -99,20 +105,20 @@ export class Run {
 	/** Waits; throws as soon as the run ends early. */
 	async pause(ms: number): Promise<void> {
 		this.throwIfEnded();
-		if (ms > 0) await this.untilEnd(async (signal) => await this.dependencies.clock.sleep(ms, signal));
+		if (ms > 0) await this.abortable(async (signal) => await this.dependencies.clock.sleep(ms, signal));
 		this.throwIfEnded();
 	}
 
 	/**
-	 * Does something that ends with the run, whatever ends it. Each gets a signal of its own: Node takes many listeners
-	 * on one signal for a leak and warns.
+	 * Does something that ends with the run, whatever ends it. Each call gets a signal of its own: Node warns of a leak
+	 * when one signal has many listeners.
 	 */
-	async untilEnd<T>(make: (signal: AbortSignal) => Promise<T>): Promise<T> {
+	async abortable<T>(work: (signal: AbortSignal) => Promise<T>): Promise<T> {
 		const wait = new AbortController();
 		if (this.ending.signal.aborted) wait.abort();
 		this.waits.add(wait);
 		try {
-			return await make(wait.signal);
+			return await work(wait.signal);
 		} finally {
 			this.waits.delete(wait);
 		}
@@ -126,48 +132,50 @@ export class Run {
 	}
 
 	/**
-	 * A signal for a call that Stop must not break off at once: it trips `stopGraceMs` after Stop. Giving up after
-	 * another item's failure does not trip it at all: nobody is waiting, and the answer holds an id that is paid for.
-	 * @param make gets the signal; when it settles, nothing of this is left.
+	 * A signal for a call that Stop must not abort at once: it is aborted `stopGraceMs` after Stop. Giving up after
+	 * another item's failure does not abort it at all: nobody is waiting, and the answer holds an id that is paid for.
+	 * @param work gets the signal; when it settles, nothing of this is left.
 	 */
-	async shielded<T>(make: (signal: AbortSignal) => Promise<T>): Promise<T> {
+	async withStopGracePeriod<T>(work: (signal: AbortSignal) => Promise<T>): Promise<T> {
 		const { clock, stopGraceMs } = this.dependencies;
-		const breakOff = new AbortController();
+		const graceOver = new AbortController();
 		const answered = new AbortController();
 		const onStop = () => {
-			void clock.sleep(stopGraceMs, answered.signal).then(() => breakOff.abort());
+			void clock.sleep(stopGraceMs, answered.signal).then(() => graceOver.abort());
 		};
-		this.graces.add(onStop);
+		this.gracePeriods.add(onStop);
 		try {
-			return await make(breakOff.signal);
+			return await work(graceOver.signal);
 		} finally {
-			this.graces.delete(onStop);
+			this.gracePeriods.delete(onStop);
 			answered.abort();
 		}
 	}
 
 	/**
 	 * Works on all items, at most `maxConcurrency` at once, and gives their outcomes in the order of the items.
-	 * @throws StoppedError, ItemFailedError: after everything has come to rest and what was queued is cancelled.
+	 * @param order of work; the items' own order when left out.
+	 * @throws StoppedError, ItemFailedError: after everything has come to an end and what was queued is cancelled.
 	 */
 	async forEachItem<T>(
 		count: number,
 		work: (itemIndex: number) => Promise<T>,
+		order: number[] = Array.from({ length: count }, (_, itemIndex) => itemIndex),
 	): Promise<Array<ItemOutcome<T>>> {
-		const { stopSignal, maxConcurrency, continueOnFail } = this.dependencies;
+		const { stopSignal, maxConcurrency, continueOnFail, turn } = this.dependencies;
 		const outcomes: Array<ItemOutcome<T>> = [];
 		let next = 0;
 		const worker = async () => {
 			while (next < count && (await this.throttle.enterItem())) {
 				// Another worker may have taken the last item while this one waited to be let in.
-				const itemIndex = next < count ? next++ : undefined;
+				const itemIndex = order[next++];
 				try {
 					if (itemIndex !== undefined) outcomes[itemIndex] = { ok: true, value: await work(itemIndex) };
 				} catch (error) {
 					if (error instanceof RunEndedError || itemIndex === undefined) continue;
 					outcomes[itemIndex] = { ok: false, error };
 					if (error instanceof RunComfyError && error.problem.requestId !== undefined) {
-						this.purchases.release(error.problem.requestId);
+						turn.reported(error.problem.requestId);
 					}
 					if (!continueOnFail) this.end({ itemIndex, reason: error });
 				} finally {
@@ -177,14 +185,14 @@ export class Run {
 		};
 
 		const onStop = () => {
-			for (const grace of this.graces) grace();
+			for (const startGrace of this.gracePeriods) startGrace();
 			this.end('stop');
 		};
 		if (stopSignal?.aborted === true) onStop();
 		stopSignal?.addEventListener('abort', onStop, { once: true });
 		try {
 			await Promise.all(Array.from({ length: Math.min(count, maxConcurrency) }, worker));
-			if (this.endedBy !== undefined) await this.comeToRest();
+			if (this.endedBy !== undefined) await this.finalize();
 		} finally {
 			stopSignal?.removeEventListener('abort', onStop);
 		}
@@ -194,43 +202,52 @@ export class Run {
 	private end(by: NonNullable<typeof this.endedBy>): void {
 		if (this.endedBy !== undefined) return;
 		this.endedBy = by;
+		this.endedAt = this.dependencies.clock.now();
 		this.ending.abort();
 		for (const wait of this.waits) wait.abort();
 		// At once, and not only when all workers are back: one of them may still await the answer of its submit.
 		void this.cancelQueued();
 	}
 
+	/** Cancels whatever can be cancelled; each request once, however often this is called. */
 	private async cancelQueued(): Promise<void> {
-		const { client, ledger, cancelOnStop } = this.dependencies;
+		const { cancelOnStop, turn, clock, stopGraceMs } = this.dependencies;
 		if (!cancelOnStop) return;
-		await this.purchases.cancelQueued(client, (itemIndex) => {
-			ledger.forget(itemIndex);
-			this.purse?.refund(itemIndex);
-		});
+		const deadline = Math.max(this.endedAt + stopGraceMs, clock.now() + MIN_CANCEL_MS);
+		for (const entry of turn.cancellable) {
+			const { requestId } = entry;
+			if (requestId === undefined || this.cancelling.has(requestId)) continue;
+			const cancelling = this.cancels.use(async () => {
+				const outcome = await cancelRequest(this.dependencies, entry, requestId, deadline);
+				turn.cancelAnswered(entry, outcome);
+			});
+			this.cancelling.set(requestId, cancelling);
+		}
+		await Promise.all(this.cancelling.values());
 	}
 
-	/** Nothing of this run is under way any more: cancels what came in late, and tells what is left. */
-	private async comeToRest(): Promise<never> {
+	/** Nothing of this run is under way any more: cancels what came in late, and reports what is left. */
+	private async finalize(): Promise<never> {
 		await this.cancelQueued();
-		const { log } = this.dependencies;
+		const { log, turn } = this.dependencies;
 		if (this.endedBy === 'stop' || this.endedBy === undefined) {
-			const report = await this.report();
-			log.warn(
-				report === '' ? 'RunComfy: stopped; nothing had been submitted.' : `RunComfy: stopped. ${report}`,
-			);
+			const report = this.report();
+			if (turn.ledger.reportStopOnce(turn.runIndex)) {
+				log.warn(`RunComfy: stopped. ${report === '' ? 'Nothing had been submitted.' : report}`);
+			}
 			throw new StoppedError(report);
 		}
 		const { itemIndex, reason } = this.endedBy;
 		const failedRequest = reason instanceof RunComfyError ? reason.problem.requestId : undefined;
-		const others = await this.report(failedRequest);
+		const others = this.report(failedRequest);
 		if (others !== '') log.warn(`RunComfy: gave up after item ${itemIndex} failed. ${others}`);
 		throw new ItemFailedError(itemIndex, reason, others);
 	}
 
-	/** Sentences about everything that was bought, and what was spent on it when somebody counts. */
-	private async report(except?: string): Promise<string> {
-		const bought = await this.purchases.report(except);
-		const { purse } = this;
-		return purse === undefined || bought === '' ? bought : `${bought} ${purse.report()}`;
+	/** Sentences about everything that was submitted, and what was spent on it where there is a spending limit. */
+	private report(except?: string): string {
+		const { turn, budget } = this.dependencies;
+		const submitted = turn.report(except);
+		return budget === undefined || submitted === '' ? submitted : `${submitted} ${budget.report()}`;
 	}
 }

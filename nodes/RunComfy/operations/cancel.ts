@@ -1,55 +1,68 @@
 import { RunComfyError } from '../api/problems';
-import { phaseOf } from '../api/responses';
-import { backoffMs, ERROR_BACKOFF } from '../common/retry';
-import { lookOnce } from './look';
-import type { ItemWork, Operation } from './operation';
+import type { CancelAnswer } from '../api/responses';
+import { retry } from '../common/retry';
+import type { Run } from '../jobs/run';
+import type { Operation } from './operation';
 import { readRequestId } from './parameters';
+import { pollOnce } from './pollOnce';
 import { requestIdField } from './requestIdField';
 
 const MAX_TRIES = 3;
 const CANCELLED = 'cancelled';
 const NOT_CANCELLABLE = 'not_cancellable';
 
-/** Cancels a queued request, and says truthfully when that was not possible. */
+/** Cancels a queued request, and reports whether it was cancelled. */
 export const cancel: Operation = {
 	fields: [requestIdField],
 
 	async prepare({ context }, itemIndex) {
 		const requestId = readRequestId(context, itemIndex);
-		const work: ItemWork['run'] = async ({ run }) => {
-			const { client, random } = run.dependencies;
-			const toOutput = (outcome: string) => ({
-				json: { requestId, cancelled: outcome === CANCELLED, outcome },
-			});
-			for (let tries = 1; ; tries++) {
-				run.throwIfEnded();
-				const answer = await run.call(
-					async () => await client.cancel(requestId),
-					() => 'ok',
-				);
-				if (answer.kind === 'refused') throw new RunComfyError(answer.problem);
-				if (answer.kind === 'outcome') {
-					// A cancel whose answer got lost may have worked: then the repeated one finds nothing to cancel.
-					if (tries === 1 || answer.outcome !== NOT_CANCELLABLE) return toOutput(answer.outcome);
-				}
-				const { phase } = await lookOnce(
-					run,
-					requestId,
-					async (look) => await client.getStatus(requestId, look),
-				);
-				if (phase === phaseOf(CANCELLED)) return toOutput(CANCELLED);
-				if (phase !== 'queued' || answer.kind === 'outcome') return toOutput(NOT_CANCELLABLE);
-				if (tries >= MAX_TRIES) {
-					throw new RunComfyError({
-						kind: 'unavailable',
-						message: `RunComfy request ${requestId} could not be cancelled: ${answer.why}`,
-						advice: 'It is still queued. Run this operation again.',
-						requestId,
-					});
-				}
-				await run.pause(backoffMs(tries, ERROR_BACKOFF, random));
-			}
+		return {
+			run: async ({ run }) => {
+				const outcome = await cancelOnce(run, requestId);
+				return { json: { requestId, cancelled: outcome === CANCELLED, outcome } };
+			},
 		};
-		return { run: work };
 	},
 };
+
+/**
+ * @returns RunComfy's word for the outcome.
+ * @throws RunComfyError with the request id; RunEndedError.
+ */
+async function cancelOnce(run: Run, requestId: string): Promise<string> {
+	const { client, clock, random } = run.dependencies;
+	let tries = 0;
+	const answer = await retry(
+		async () => {
+			tries++;
+			const sent = await run.call(
+				async () => await client.cancel(requestId),
+				({ kind, ...rest }: CancelAnswer & { tooMany?: boolean; retryAfterMs?: number | undefined }) =>
+					kind === 'again' && rest.tooMany === true
+						? { tooMany: true, retryAfterMs: rest.retryAfterMs }
+						: 'ok',
+			);
+			if (sent.kind === 'refused' || sent.kind === 'notFound') throw new RunComfyError(sent.problem);
+			// A cancel whose answer got lost may have worked: the repeated one then finds nothing to cancel.
+			if (sent.kind === 'outcome' && (tries === 1 || sent.outcome !== NOT_CANCELLABLE)) return sent;
+			const { phase } = await pollOnce(
+				run,
+				requestId,
+				async (api, options) => await api.getStatus(requestId, options),
+			);
+			if (phase === 'cancelled') return { kind: 'outcome', outcome: CANCELLED } as const;
+			const isOver = phase !== 'queued' || sent.kind === 'outcome';
+			return isOver ? ({ kind: 'outcome', outcome: NOT_CANCELLABLE } as const) : sent;
+		},
+		(sent) => (sent.kind === 'again' ? sent : undefined),
+		{ clock, random, maxTries: MAX_TRIES, pause: async (ms) => await run.pause(ms) },
+	);
+	if (answer.kind === 'outcome') return answer.outcome;
+	throw new RunComfyError({
+		kind: 'unavailable',
+		message: `RunComfy request ${requestId} could not be cancelled: ${answer.why}`,
+		advice: 'It is still queued. Run this operation again.',
+		requestId,
+	});
+}

@@ -1,13 +1,14 @@
 import type { INodeProperties } from 'n8n-workflow';
 
-import { endedProblem, RunComfyError, unknownStatusProblem } from '../api/problems';
-import { awaitEnd, readDoneResult } from '../jobs/job';
-import { lookOnce } from './look';
+import { RunComfyError } from '../api/problems';
+import { omitUndefined } from '../common/omitUndefined';
+import { endOf, requireOutput, waitForEnd } from '../jobs/job';
 import type { ItemWork, Operation } from './operation';
 import { optionsField } from './optionFields';
 import { OptionsReader, readBoolean, readRequestId } from './parameters';
+import { pollOnce } from './pollOnce';
 import { requestIdField } from './requestIdField';
-import { DOWNLOAD_IMAGES, downloadFields, readDownloadWish, toFinishedOutput } from './results';
+import { DOWNLOAD_IMAGES, downloadFields, readDownloadOptions, toFinishedOutput } from './results';
 
 const waitField: INodeProperties = {
 	displayName: 'Wait for Completion',
@@ -18,7 +19,7 @@ const waitField: INodeProperties = {
 		'Whether to wait until the result is there. Without waiting, the state is handed on when it is not.',
 };
 
-/** The result of an earlier request: the way to resume after a timeout. Buys nothing and cancels nothing. */
+/** The result of an earlier request: the way to resume after a timeout. Submits nothing and cancels nothing. */
 export const getResult: Operation = {
 	fields: [
 		requestIdField,
@@ -33,29 +34,27 @@ export const getResult: Operation = {
 		// The request may be of any model.
 		const limits = options.waitLimits(false);
 		const wait = readBoolean(context, itemIndex, 'waitForCompletion', 'Wait for Completion');
-		const download = wait ? readDownloadWish(context, itemIndex, DOWNLOAD_IMAGES, options) : undefined;
+		const download = wait ? readDownloadOptions(context, itemIndex, DOWNLOAD_IMAGES, options) : undefined;
 
 		const work: ItemWork['run'] = async (tools) => {
 			const { run } = tools;
-			if (wait) {
-				const end = await awaitEnd(run, { requestId, fresh: false }, limits);
-				if (end.kind === 'ended') throw new RunComfyError(end.problem);
-				return await toFinishedOutput(tools, end.result, { download });
+			const request = { requestId, submittedAt: run.dependencies.clock.now() };
+			const poll = wait
+				? undefined
+				: await pollOnce(
+						run,
+						requestId,
+						async (client, more) => await client.getResult(requestId, limits.includeCost, more),
+					);
+			const end = poll === undefined ? await waitForEnd(run, request, limits) : endOf(requestId, poll);
+			if (end === undefined) {
+				return {
+					json: { requestId, ...omitUndefined({ status: poll?.status, queuePosition: poll?.queuePosition }) },
+				};
 			}
-			const { client } = run.dependencies;
-			const { status, phase, queuePosition, error, body } = await lookOnce(
-				run,
-				requestId,
-				async (look) => await client.getResult(requestId, limits.includeCost, look),
-			);
-			if (phase === 'done') {
-				return await toFinishedOutput(tools, readDoneResult(requestId, body, limits.needsFile), {});
-			}
-			if (phase === 'failed' || phase === 'cancelled') {
-				throw new RunComfyError(endedProblem(requestId, status, error));
-			}
-			if (phase === 'unknown') throw new RunComfyError(unknownStatusProblem(requestId, status));
-			return { json: { requestId, status, ...(queuePosition === undefined ? {} : { queuePosition }) } };
+			if (end.kind !== 'finished') throw new RunComfyError(end.problem);
+			const result = requireOutput(end.result, limits.needsFile);
+			return await toFinishedOutput(tools, result, { download });
 		};
 		return { run: work };
 	},

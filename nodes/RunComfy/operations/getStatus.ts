@@ -1,9 +1,10 @@
-import { lookOnce } from './look';
+import { omitUndefined } from '../common/omitUndefined';
 import type { Operation } from './operation';
 import { readRequestId } from './parameters';
+import { pollOnce } from './pollOnce';
 import { requestIdField } from './requestIdField';
 
-/** One look: the state in RunComfy's own words and the place in the queue. A failed request is a state, not an error. */
+/** One poll: the state in RunComfy's own words and the place in the queue. A failed request is a state, not an error. */
 export const getStatus: Operation = {
 	fields: [requestIdField],
 
@@ -11,13 +12,12 @@ export const getStatus: Operation = {
 		const requestId = readRequestId(context, itemIndex);
 		return {
 			run: async ({ run }) => {
-				const { client } = run.dependencies;
-				const { status, queuePosition } = await lookOnce(
+				const { status, queuePosition } = await pollOnce(
 					run,
 					requestId,
-					async (look) => await client.getStatus(requestId, look),
+					async (client, options) => await client.getStatus(requestId, options),
 				);
-				return { json: { requestId, status, ...(queuePosition === undefined ? {} : { queuePosition }) } };
+				return { json: { requestId, status, ...omitUndefined({ queuePosition }) } };
 			},
 		};
 	},

@@ -3,7 +3,7 @@ import { RunComfyError } from '../api/problems';
 import { findFileUrlFault } from '../api/addresses';
 import { FieldError } from '../fieldError';
 import type { FileKind } from '../files/fileTypes';
-import { hasInputFile, openInputFile } from '../files/inputFile';
+import { hasInputFile, openInputFile, type InputSource } from '../files/inputFile';
 import type { Random } from '../common/clock';
 import type { InputField } from '../models/inputSchema';
 import { inputLabel, type FileWish } from '../models/inputValues';
@@ -16,23 +16,25 @@ import { SEED_RANGE } from './parameters';
  * Whether the server fills in its default seed is unknown; then every result would be the same: so always send one.
  * @param range both ends included.
  */
-export function drawSeed(random: Random, { min, max }: { min: number; max: number }): number {
+export function randomSeed(random: Random, { min, max }: { min: number; max: number }): number {
 	return min + Math.floor(random() * (max - min + 1));
 }
 
 /** The seed for a model that takes one as a whole number, undefined for others. */
-export function drawSeedFor(fields: InputField[], random: Random): number | undefined {
+export function randomSeedFor(fields: InputField[], random: Random): number | undefined {
 	const field = fields.find(({ name, kind }) => name === 'seed' && kind === 'integer');
 	if (field === undefined) return undefined;
 	const min = Math.max(SEED_RANGE.min, field.minimum ?? SEED_RANGE.min);
 	const max = Math.min(SEED_RANGE.max, field.maximum ?? SEED_RANGE.max);
-	return min <= max ? drawSeed(random, { min, max }) : undefined;
+	return min <= max ? randomSeed(random, { min, max }) : undefined;
 }
 
-/** The inputs that hold files, checked now and read when it is the item's turn: files may be large. */
+/** The inputs that hold files, checked now and read when they are sent: files may be large. */
 export interface ModelFiles {
 	/** Whether any of them comes from the item itself. */
 	areSent: boolean;
+	/** About how many bytes they take in the body. */
+	bytes: number;
 	read(): Promise<JsonObject>;
 }
 
@@ -46,25 +48,28 @@ export async function openModelFiles(
 	wishes: FileWish[],
 	maxMegabytes: number,
 ): Promise<ModelFiles> {
-	const opened: Array<{ field: InputField; sources: Array<() => Promise<string>> }> = [];
+	const opened: Array<{ field: InputField; sources: InputSource[] }> = [];
 	let areSent = false;
 	for (const { field, sources } of wishes) {
-		const readers: Array<() => Promise<string>> = [];
+		const readers: InputSource[] = [];
 		for (const source of sources) {
 			const url = addressOf(tools, field, source);
 			areSent ||= url === undefined;
 			readers.push(
-				url === undefined ? await openFile(tools, itemIndex, field, source, maxMegabytes) : async () => url,
+				url === undefined
+					? await openFile(tools, itemIndex, field, source, maxMegabytes)
+					: { bytes: url.length, read: async () => url },
 			);
 		}
 		opened.push({ field, sources: readers });
 	}
 	return {
 		areSent,
+		bytes: opened.flatMap(({ sources }) => sources).reduce((sum, { bytes }) => sum + bytes, 0),
 		async read() {
 			const input: JsonObject = {};
 			for (const { field, sources } of opened) {
-				const values = await Promise.all(sources.map(async (read) => await read()));
+				const values = await Promise.all(sources.map(async (source) => await source.read()));
 				input[field.name] = field.kind === 'files' ? values : values[0];
 			}
 			return input;
@@ -93,7 +98,7 @@ async function openFile(
 	field: InputField,
 	fieldName: string,
 	maxMegabytes: number,
-): Promise<() => Promise<string>> {
+): Promise<InputSource> {
 	const label = inputLabel(field);
 	if (!hasInputFile(context, itemIndex, fieldName) && /[/\\.]/.test(fieldName)) {
 		throw new FieldError(
@@ -110,7 +115,7 @@ async function openFile(
 		if (!holds)
 			throw new FieldError(label, `points to a file that the model does not take (“${fieldName}”): ${fault}`);
 	}
-	return async () => await file.toDataUri();
+	return file;
 }
 
 /** [unconfirmed] Whether RunComfy takes a data URI for a model: when it refuses one, that may be the whole reason. */

@@ -3,7 +3,7 @@ import type { IBinaryKeyData, IDataObject, IExecuteFunctions, INodeProperties } 
 import type { Downloader } from '../files/download';
 import type { Access } from '../host/credential';
 import type { Random } from '../common/clock';
-import type { PlannedPurchase } from '../jobs/purse';
+import type { PlannedRequest } from '../jobs/budget';
 import type { Run } from '../jobs/run';
 import type { Catalogue } from '../models/catalogue';
 
@@ -22,7 +22,7 @@ export interface WorkTools {
 	downloader: Downloader;
 }
 
-/** One output row, before n8n's pairing is put on it. */
+/** One output item, before n8n's pairing is put on it. */
 export interface OperationOutput {
 	json: IDataObject;
 	binary?: IBinaryKeyData;
@@ -30,13 +30,13 @@ export interface OperationOutput {
 
 /** What is to be done for one item whose fields have all been read and found good. */
 export interface ItemWork {
-	/** What the item buys; undefined when it buys nothing. */
-	purchase?: PlannedPurchase;
-	/** @returns the item's row; several only when that is what was asked for. */
+	/** What the item submits; undefined when it submits nothing. */
+	submits?: PlannedRequest;
+	/** @returns the item's output item; several only when that is what was asked for. */
 	run(tools: WorkTools): Promise<OperationOutput | OperationOutput[]>;
 }
 
-/** One operation of the node: its fields, and how an item becomes work and the work a row. */
+/** One operation of the node: its fields, and how an item becomes work and the work an output item. */
 export interface Operation {
 	/** As n8n shows them; `displayOptions` for resource and operation are added where they are put together. */
 	fields: INodeProperties[];

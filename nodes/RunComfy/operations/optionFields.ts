@@ -19,7 +19,8 @@ const OPTIONS = {
 		type: 'string',
 		default: '',
 		placeholder: 'e.g. product-photo',
-		description: 'Name of the downloaded file, without extension. Leave empty to use the name in its URL.',
+		description:
+			'Name of the downloaded file, without extension. Without this option, the name in its URL is used.',
 	},
 	includeCost: {
 		displayName: 'Include Cost',
@@ -52,7 +53,7 @@ const OPTIONS = {
 		default: 1,
 		typeOptions: { minValue: 0.2, maxValue: 60, numberPrecision: 1 },
 		description:
-			'The shortest pause between two looks at a request. Looks are free, and become rarer the longer a request takes.',
+			'The shortest pause between two polls of a request. Polls are free, and become rarer the longer a request takes.',
 	},
 	seed: {
 		displayName: 'Seed',
@@ -70,7 +71,7 @@ const OPTIONS = {
 		default: 1,
 		typeOptions: { minValue: 0.01, maxValue: 100_000, numberPrecision: 2 },
 		description:
-			'How much the items of one run may cost together. The price is read before anything is submitted; when the limit does not pay for all items, nothing is, or, with “On Error” set to continue, only as many as it pays for. Taken from the first item.',
+			'How much this node may spend in one execution of the workflow: all its items, retries, loop turns, and tool calls together. The price is read before anything is submitted. When the limit does not pay for all items, none is submitted, or, with “On Error” set to continue, only as many as it pays for. Taken from the first item.',
 	},
 	timeout: {
 		displayName: 'Timeout (Seconds)',

@@ -2,7 +2,7 @@ import { jsonParse, type IExecuteFunctions } from 'n8n-workflow';
 
 import { findFileUrlFault } from '../api/addresses';
 import { isJsonObject, type JsonObject } from '../api/json';
-import { isRequestId } from '../api/responses';
+import { readRequestId as toRequestId } from '../api/responses';
 import { FieldError } from '../fieldError';
 import type { WaitLimits } from '../jobs/job';
 
@@ -10,7 +10,11 @@ import type { WaitLimits } from '../jobs/job';
 
 /** A text parameter without white space around it. */
 export function readText(context: IExecuteFunctions, itemIndex: number, name: string, label: string): string {
-	const value: unknown = context.getNodeParameter(name, itemIndex, '');
+	return textOf(context.getNodeParameter(name, itemIndex, ''), label);
+}
+
+/** A text, or a number that an expression gives instead; nothing counts as an empty text. */
+function textOf(value: unknown, label: string): string {
 	if (value === undefined || value === null) return '';
 	if (typeof value === 'string' || typeof value === 'number') return String(value).trim();
 	throw new FieldError(label, 'must be a text');
@@ -84,13 +88,11 @@ export function readJsonObject(
 	return value;
 }
 
-/** An id that can stand in a path as it is. */
+/** An id that can be encoded into a path. */
 export function readRequestId(context: IExecuteFunctions, itemIndex: number): string {
 	const label = 'Request ID';
-	const requestId = readFilledText(context, itemIndex, 'requestId', label);
-	if (!isRequestId(requestId)) {
-		throw new FieldError(label, 'may only hold letters, digits, “-” and “_” (at most 128 of them)');
-	}
+	const requestId = toRequestId(readFilledText(context, itemIndex, 'requestId', label));
+	if (requestId === undefined) throw new FieldError(label, 'cannot be the ID of a request');
 	return requestId;
 }
 
@@ -126,75 +128,127 @@ export function numberIn(value: unknown, label: string, range: NumberRange): num
 		!(number >= min && number <= max) ||
 		(integer && !Number.isInteger(number))
 	) {
-		throw new FieldError(label, `must be a ${integer ? 'whole ' : ''}number from ${min} to ${max}`);
+		const fault = `must be a ${integer ? 'whole ' : ''}number from ${min} to ${max}`;
+		throw new FieldError(label, isEmpty(value) ? `${fault}, but is empty` : fault);
 	}
 	return number;
+}
+
+function isEmpty(value: unknown): boolean {
+	return value === undefined || value === null || (typeof value === 'string' && value.trim() === '');
 }
 
 function booleanOf(value: unknown, label: string): boolean {
 	if (typeof value === 'boolean') return value;
 	if (value === 'true' || value === 'false') return value === 'true';
-	throw new FieldError(label, 'must be true or false');
+	throw new FieldError(
+		label,
+		isEmpty(value) ? 'must be true or false, but is empty' : 'must be true or false',
+	);
 }
 
-type NumberOptions = Record<keyof typeof NUMBER_OPTIONS, number>;
+type NumberOptionName = keyof typeof NUMBER_OPTIONS;
 
-/** The collection “Options” of one item. */
+function numberOption(name: NumberOptionName, option: OptionValue | undefined): number {
+	const { label, default: byDefault, ...range }: NumberOption = NUMBER_OPTIONS[name];
+	return option === undefined ? byDefault : numberIn(option.value, label, range);
+}
+
+function booleanOption(option: OptionValue | undefined, label: string): boolean {
+	return option === undefined ? true : booleanOf(option.value, label);
+}
+
+/** An option that the user has added; its value may still be anything, and nothing. */
+interface OptionValue {
+	value: unknown;
+}
+
+/** The options that hold for the whole run. */
+export interface RunOptions {
+	maxConcurrency: number;
+	cancelOnStop: boolean;
+	/** In USD; undefined when the user has not added the option. */
+	spendingLimit: number | undefined;
+}
+
+/**
+ * Reads the options that hold for the whole run, from the first item. Each by itself: another option of that item that
+ * is wrong is that item's own fault.
+ * @throws FieldError.
+ */
+export function readRunOptions(context: IExecuteFunctions): RunOptions {
+	const read = (name: string): OptionValue | undefined =>
+		isOptionAdded(context, name)
+			? { value: context.getNodeParameter(`options.${name}`, 0, null) }
+			: undefined;
+	const spendingLimit = read('spendingLimit');
+	return {
+		maxConcurrency: numberOption('maxConcurrency', read('maxConcurrency')),
+		cancelOnStop: booleanOption(read('cancelOnStop'), 'Cancel on Stop'),
+		spendingLimit:
+			spendingLimit === undefined
+				? undefined
+				: numberIn(spendingLimit.value, 'Spending Limit (USD)', SPENDING_LIMIT_RANGE),
+	};
+}
+
+/** By the node's raw parameters: what an expression gives may be undefined, and then the option is there all the same. */
+function isOptionAdded(context: IExecuteFunctions, name: string): boolean {
+	const { options } = context.getNode().parameters;
+	return isJsonObject(options) && Object.hasOwn(options, name);
+}
+
+/**
+ * The options of one item. One that the user has added must have a usable value: empty never means “no limit” or “the
+ * default”.
+ */
 export class OptionsReader {
 	private readonly values: JsonObject;
-	/** All of them checked, needed or not: a wrong number is a mistake that the user wants to hear of. */
-	readonly numbers: NumberOptions;
+	readonly maxFileSize: number;
+	private readonly pollInterval: number;
+	private readonly timeout: number;
 
 	/** @throws FieldError. */
-	constructor(context: IExecuteFunctions, itemIndex: number) {
+	constructor(
+		private readonly context: IExecuteFunctions,
+		itemIndex: number,
+	) {
 		const values: unknown = context.getNodeParameter('options', itemIndex, {});
 		this.values = isJsonObject(values) ? values : {};
-		this.numbers = {
-			maxConcurrency: this.number('maxConcurrency'),
-			maxImageSize: this.number('maxImageSize'),
-			pollInterval: this.number('pollInterval'),
-			timeout: this.number('timeout'),
-		};
+		// All of them checked, needed or not: a wrong number is a mistake that the user wants to hear of.
+		this.maxFileSize = numberOption('maxImageSize', this.find('maxImageSize'));
+		this.pollInterval = numberOption('pollInterval', this.find('pollInterval'));
+		this.timeout = numberOption('timeout', this.find('timeout'));
 	}
 
-	private number(name: keyof NumberOptions): number {
-		const option: NumberOption = NUMBER_OPTIONS[name];
-		const value = this.values[name];
-		return value === undefined ? option.default : numberIn(value, option.label, option);
+	private find(name: string): OptionValue | undefined {
+		const isAdded = Object.hasOwn(this.values, name) || isOptionAdded(this.context, name);
+		return isAdded ? { value: Object.hasOwn(this.values, name) ? this.values[name] : undefined } : undefined;
 	}
 
-	boolean(name: 'cancelOnStop' | 'includeCost', label: string): boolean {
-		const value = this.values[name];
-		return value === undefined ? true : booleanOf(value, label);
-	}
-
-	/** Undefined when the user has not added the option or has left it empty. */
+	/** Undefined when the user has not added the option. */
 	seed(): number | undefined {
-		const value = this.values.seed;
-		return value === undefined || value === '' ? undefined : numberIn(value, 'Seed', SEED_RANGE);
+		const seed = this.find('seed');
+		return seed === undefined ? undefined : numberIn(seed.value, 'Seed', SEED_RANGE);
 	}
 
-	/** Without extension; empty when the name in the URL is to be used. */
-	fileName(): string {
-		const value = this.values.fileName;
-		return typeof value === 'string' ? value.trim() : '';
-	}
-
-	/** In USD; undefined when the user has not added the option or has left it empty. */
-	spendingLimit(): number | undefined {
-		const value = this.values.spendingLimit;
-		return value === undefined || value === ''
-			? undefined
-			: numberIn(value, 'Spending Limit (USD)', SPENDING_LIMIT_RANGE);
+	/** Without extension; undefined when the user has not added the option. */
+	fileName(): string | undefined {
+		const fileName = this.find('fileName');
+		if (fileName === undefined) return undefined;
+		const text = textOf(fileName.value, 'File Name');
+		if (text === '') throw new FieldError('File Name', 'must not be empty');
+		return text;
 	}
 
 	/** @param needsFile whether a result without the URL of a file is an error. */
 	waitLimits(needsFile: boolean): WaitLimits {
+		const includeCost = booleanOption(this.find('includeCost'), 'Include Cost');
 		return {
-			timeoutMs: this.numbers.timeout * 1000,
-			pollIntervalMs: this.numbers.pollInterval * 1000,
-			// Whoever limits the spending has to know the cost.
-			includeCost: this.boolean('includeCost', 'Include Cost') || this.spendingLimit() !== undefined,
+			timeoutMs: this.timeout * 1000,
+			pollIntervalMs: this.pollInterval * 1000,
+			// A spending limit needs the cost.
+			includeCost: includeCost || this.find('spendingLimit') !== undefined,
 			needsFile,
 		};
 	}

@@ -2,9 +2,9 @@ import type { IExecuteFunctions, INodeProperties } from 'n8n-workflow';
 
 import type { JsonObject } from '../api/json';
 import { isJsonObject } from '../api/json';
+import { omitUndefined } from '../common/omitUndefined';
 import { FieldError } from '../fieldError';
-import { openInputFile } from '../files/inputFile';
-import type { JobOrder } from '../jobs/job';
+import { openInputFile, type InputSource } from '../files/inputFile';
 import type { Operation, OperationTools } from './operation';
 import {
 	numberIn,
@@ -16,10 +16,9 @@ import {
 	readText,
 	SEED_RANGE,
 } from './parameters';
-import { purchaseFields, purchaseWork, readPurchaseWish } from './purchase';
+import { readSubmissionOptions, submissionFields, submissionWork } from './submission';
 import { DOWNLOAD_IMAGES } from './results';
-import { fingerprintOf } from './fingerprint';
-import { drawSeed, explainFileInput } from './modelInputs';
+import { explainFileInput, randomSeed } from './modelInputs';
 
 /** Ideogram 3.0 Replace Background: one typed model on top of the queue. Source of the schema: its API page. */
 const MODEL_ID = 'ideogram/ideogram-v3/replace-background';
@@ -173,28 +172,27 @@ const fields: INodeProperties[] = [
 		description: 'Sent to the model as style',
 		displayOptions: { show: { style: ['json'] } },
 	},
-	...purchaseFields(DOWNLOAD_IMAGES, ['seed']),
+	...submissionFields(DOWNLOAD_IMAGES, ['seed']),
 ];
 
-/** The image as the model takes it, read only when it is the item's turn: files may be large. */
+/** The image as the model takes it, read only when it is sent: files may be large. */
 async function readImage(
 	{ context, access }: OperationTools,
 	itemIndex: number,
 	source: 'url' | 'binary',
 	options: OptionsReader,
-): Promise<() => Promise<string>> {
+): Promise<InputSource> {
 	if (source === 'url') {
 		const url = readFileUrl(context, itemIndex, 'imageUrl', 'Image URL', access.isLoopback);
-		return async () => url;
+		return { bytes: url.length, read: async () => url };
 	}
 	const fieldName = readText(context, itemIndex, 'binaryPropertyName', 'Input Data Field Name');
-	const image = await openInputFile(context, itemIndex, {
+	return await openInputFile(context, itemIndex, {
 		label: 'Input Data Field Name',
 		fieldName,
 		kind: 'image',
-		maxMegabytes: options.numbers.maxImageSize,
+		maxMegabytes: options.maxFileSize,
 	});
-	return async () => await image.toDataUri();
 }
 
 /** The model's `color_palette`; undefined when the field is to be left out. */
@@ -249,33 +247,32 @@ export const replaceBackground: Operation = {
 
 	async prepare(tools, itemIndex) {
 		const { context, random } = tools;
-		const { options, limits, wait, download } = readPurchaseWish(context, itemIndex, DOWNLOAD_IMAGES, true);
+		const { options, limits, wait, download } = readSubmissionOptions(
+			context,
+			itemIndex,
+			DOWNLOAD_IMAGES,
+			true,
+		);
 		const source = readChoice(context, itemIndex, 'imageSource', 'Image Source', ['url', 'binary']);
-		const readImageNow = await readImage(tools, itemIndex, source, options);
-		const palette = readPalette(context, itemIndex);
-		const style = readStyle(context, itemIndex);
-		const wish: JsonObject = {
+		const image = await readImage(tools, itemIndex, source, options);
+		const input: JsonObject = {
 			prompt: readFilledText(context, itemIndex, 'prompt', 'Prompt'),
 			rendering_speed: readChoice(context, itemIndex, 'renderingSpeed', 'Rendering Speed', SPEEDS),
 			magic_prompt: readChoice(context, itemIndex, 'magicPrompt', 'Magic Prompt', MAGIC_PROMPTS),
-			...(palette === undefined ? {} : { color_palette: palette }),
-			...(style === undefined ? {} : { style }),
+			...omitUndefined({
+				color_palette: readPalette(context, itemIndex),
+				style: readStyle(context, itemIndex),
+			}),
 		};
-		const chosenSeed = options.seed();
-
-		const placeOrder = async (): Promise<JobOrder> => {
-			const image = await readImageNow();
-			const seed = chosenSeed ?? drawSeed(random, SEED_RANGE);
-			return {
-				modelId: MODEL_ID,
-				input: { image, ...wish, seed },
-				fingerprint: await fingerprintOf([MODEL_ID, image, wish, chosenSeed]),
-				seed,
-				limits,
-			};
+		const seed = options.seed() ?? randomSeed(random, SEED_RANGE);
+		const request = {
+			modelId: MODEL_ID,
+			buildInput: async () => ({ image: await image.read(), ...input, seed }),
+			inputBytes: image.bytes,
+			seed,
+			limits,
 		};
-
-		const work = purchaseWork(itemIndex, { modelId: MODEL_ID, wait, download, placeOrder });
+		const work = submissionWork(itemIndex, { wait, download, request });
 		return source === 'url' ? work : explainFileInput(work);
 	},
 };

@@ -7,7 +7,7 @@ import type { FileKind } from '../files/fileTypes';
 import { readBoolean, readFilledText, type OptionsReader } from './parameters';
 import type { OperationOutput, WorkTools } from './operation';
 
-/** A finished job as a row, and the fields that decide whether its files come along. */
+/** A finished job as an output item, and the fields that decide whether its files come along. */
 
 /** The switch that asks for the files; its name is part of saved workflows. */
 export interface DownloadSwitch {
@@ -42,43 +42,43 @@ export function downloadFields({ name, label }: DownloadSwitch): INodeProperties
 	];
 }
 
-export interface DownloadWish {
+export interface DownloadOptions {
 	fieldName: string;
 	fileName: string;
 	maxMegabytes: number;
 }
 
-/** What the user wants to have downloaded; undefined when nothing. */
-export function readDownloadWish(
+/** How to download the files of a result; undefined when they are not wanted. */
+export function readDownloadOptions(
 	context: IExecuteFunctions,
 	itemIndex: number,
 	{ name, label }: DownloadSwitch,
 	options: OptionsReader,
-): DownloadWish | undefined {
+): DownloadOptions | undefined {
 	if (!readBoolean(context, itemIndex, name, label)) return undefined;
 	return {
 		fieldName: readFilledText(context, itemIndex, 'binaryPropertyOutput', 'Put Output File in Field'),
-		fileName: options.fileName(),
-		maxMegabytes: options.numbers.maxImageSize,
+		fileName: options.fileName() ?? '',
+		maxMegabytes: options.maxFileSize,
 	};
 }
 
-/** What a row is to hold besides the result itself. */
-export interface OutputWish {
-	seed?: number;
-	download?: DownloadWish | undefined;
+/** What an output item is to hold besides the result itself. */
+export interface OutputOptions {
+	seed?: number | undefined;
+	download?: DownloadOptions | undefined;
 	/** Of any model: the first URL of whatever kind, and everything that RunComfy reported. */
 	isAnyModel?: boolean;
 }
 
-/** The row of a finished job; keys that RunComfy gave nothing for are left out. */
+/** The output item of a finished job; keys that RunComfy gave nothing for are left out. */
 export async function toFinishedOutput(
 	tools: WorkTools,
 	result: JobResult,
-	wish: OutputWish,
+	options: OutputOptions,
 ): Promise<OperationOutput> {
-	const json = toJson(result, wish);
-	const { download } = wish;
+	const json = toJson(result, options);
+	const { download } = options;
 	const files = filesOf(result);
 	return download === undefined || files.length === 0
 		? { json }
@@ -90,7 +90,7 @@ function filesOf({ images, videos, audios }: JobResult): ResultFile[] {
 	return [...all('image', images), ...all('video', videos), ...all('audio', audios)];
 }
 
-function toJson(result: JobResult, { seed, isAnyModel = false }: OutputWish): IDataObject {
+function toJson(result: JobResult, { seed, isAnyModel = false }: OutputOptions): IDataObject {
 	const { requestId, image, images, video, videos, audio, audios, output, cost, createdAt, finishedAt } =
 		result;
 	const [first] = filesOf(result);
@@ -117,10 +117,10 @@ async function downloadAll(
 	{ run, downloader }: WorkTools,
 	requestId: string,
 	files: ResultFile[],
-	{ fieldName, fileName, maxMegabytes }: DownloadWish,
+	{ fieldName, fileName, maxMegabytes }: DownloadOptions,
 ): Promise<IBinaryKeyData> {
 	const options = { requestId, fileName, maxMegabytes };
-	const stored = await run.untilEnd(async (signal) => await downloader.downloadAll(files, options, signal));
+	const stored = await run.abortable(async (signal) => await downloader.downloadAll(files, options, signal));
 	run.throwIfEnded();
 	const binary: IBinaryKeyData = {};
 	for (const [index, file] of stored.entries()) binary[outputFieldName(fieldName, index)] = file;

@@ -1,18 +1,17 @@
 import type { IExecuteFunctions, INodeProperties } from 'n8n-workflow';
 
 import { isJsonObject, type JsonObject } from '../api/json';
+import { omitUndefined } from '../common/omitUndefined';
 import { FieldError } from '../fieldError';
 import { hasInputFile } from '../files/inputFile';
-import type { JobOrder } from '../jobs/job';
 import { readInputFields, type InputField } from '../models/inputSchema';
 import { readInputValues, type InputValues } from '../models/inputValues';
-import { fingerprintOf } from './fingerprint';
 import { findChosenModel, modelIdField, readModelChoice } from './modelIdField';
-import { drawSeedFor, explainFileInput, openModelFiles } from './modelInputs';
+import { explainFileInput, openModelFiles, randomSeedFor } from './modelInputs';
 import type { Operation, OperationTools } from './operation';
 import { readChoice, readJsonObject } from './parameters';
-import { purchaseFields, purchaseWork, readPurchaseWish } from './purchase';
 import { DOWNLOAD_FILES } from './results';
+import { readSubmissionOptions, submissionFields, submissionWork } from './submission';
 
 /** Any model that RunComfy hosts, with the inputs that RunComfy itself names. */
 
@@ -64,7 +63,7 @@ const fields: INodeProperties[] = [
 		description: 'The inputs as the model’s API page names them, sent exactly like this',
 		displayOptions: { show: { inputMode: ['json'] } },
 	},
-	...purchaseFields(DOWNLOAD_FILES),
+	...submissionFields(DOWNLOAD_FILES),
 ];
 
 export const runModel: Operation = {
@@ -72,23 +71,24 @@ export const runModel: Operation = {
 
 	async prepare(tools, itemIndex) {
 		const { context, random } = tools;
-		const { options, limits, wait, download } = readPurchaseWish(context, itemIndex, DOWNLOAD_FILES, false);
+		const { options, limits, wait, download } = readSubmissionOptions(
+			context,
+			itemIndex,
+			DOWNLOAD_FILES,
+			false,
+		);
 		const { modelId, fields: inputFields, values } = await readInputs(tools, itemIndex);
-		const files = await openModelFiles(tools, itemIndex, values.files, options.numbers.maxImageSize);
-
-		const placeOrder = async (): Promise<JobOrder> => {
-			const input: JsonObject = { ...values.input, ...(await files.read()) };
-			const fingerprint = await fingerprintOf([modelId, input]);
-			const seed = seedIn(input) ?? drawSeedFor(inputFields, random);
-			return {
-				modelId,
-				input: seed === undefined ? input : { ...input, seed },
-				fingerprint,
-				...(seed === undefined ? {} : { seed }),
-				limits,
-			};
+		const files = await openModelFiles(tools, itemIndex, values.files, options.maxFileSize);
+		const { input } = values;
+		const seed = seedIn(input) ?? randomSeedFor(inputFields, random);
+		const request = {
+			modelId,
+			buildInput: async () => ({ ...input, ...(await files.read()), ...omitUndefined({ seed }) }),
+			inputBytes: files.bytes,
+			seed,
+			limits,
 		};
-		const work = purchaseWork(itemIndex, { modelId, wait, download, placeOrder, isAnyModel: true });
+		const work = submissionWork(itemIndex, { wait, download, request, isAnyModel: true });
 		return files.areSent ? explainFileInput(work) : work;
 	},
 };

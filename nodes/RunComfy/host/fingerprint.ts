@@ -1,0 +1,41 @@
+import type { IExecuteFunctions } from 'n8n-workflow';
+
+/**
+ * How much text is hashed at once: the files in an item may be large, and are not copied as a whole.
+ */
+const CHUNK_LENGTH = 1_000_000;
+
+/** SHA-256 of texts, as hexadecimal digits. */
+async function digest(text: string): Promise<string> {
+	const hashes: string[] = [];
+	for (let from = 0; from === 0 || from < text.length; from += CHUNK_LENGTH) {
+		const bytes = new TextEncoder().encode(text.slice(from, from + CHUNK_LENGTH));
+		hashes.push(Buffer.from(await crypto.subtle.digest('SHA-256', bytes)).toString('hex'));
+	}
+	const [first = ''] = hashes;
+	return hashes.length === 1 ? first : await digest(hashes.join());
+}
+
+/**
+ * What an item is recognized by in a retry: the node's parameters as they are written, expressions and all, and the
+ * input item. Evaluated values are no part of it: `{{ $now }}` or `{{ Math.random() }}` differ in every try.
+ * @returns a function that gives the fingerprint of an item: a hash, so that n8n's execution data holds neither prompts
+ * nor files because of it.
+ */
+export async function createFingerprints(
+	context: IExecuteFunctions,
+): Promise<(itemIndex: number) => Promise<string>> {
+	const parameters = await digest(JSON.stringify(context.getNode().parameters));
+	const items = context.getInputData();
+	return async (itemIndex) => {
+		const { json = {}, binary = {} } = items[itemIndex] ?? {};
+		// An agent's call of a tool has an id of its own in every attempt of the agent.
+		const { toolCallId: _toolCallId, ...input } = json;
+		const files: unknown[] = [];
+		for (const [name, { data, ...description }] of Object.entries(binary)) {
+			// A file that n8n keeps elsewhere is named by its id; otherwise its content stands in the item.
+			files.push([name, description, description.id === undefined ? await digest(data) : undefined]);
+		}
+		return await digest(JSON.stringify([parameters, input, files]));
+	};
+}

@@ -1,0 +1,214 @@
+import type { ModelPrice } from '../api/models';
+import { RunComfyError, type Problem } from '../api/problems';
+import { dollars, TOLERANCE_USD } from '../common/money';
+import { isAlive, isFree, type Ledger, type LedgerEntry, type LedgerTurn } from './ledger';
+
+/**
+ * Keeps an execution within the option “Spending Limit (USD)”. It keeps no books of its own: what was spent and what is
+ * still running is read from the ledger, so that retries, loop turns, and parallel tool calls count together.
+ *
+ * What a request is expected to cost is its listed price, if that is a price per request, or the highest cost that
+ * RunComfy has reported for the model, whichever is higher. While neither is known, one such request runs at a time; its
+ * real cost then counts as the price of the next.
+ */
+
+/** The unit in which one request is one piece; what other units come to is known only afterwards. */
+const PER_REQUEST = 'request';
+/** Units of which a request makes one at least. */
+const AT_LEAST_ONE = new Set([PER_REQUEST, 'image', 'output']);
+
+/** A request that an item wants to submit. */
+export interface PlannedRequest {
+	modelId: string;
+	/** Whether its end is waited for, with which its cost comes. */
+	waits: boolean;
+}
+
+export class Budget {
+	constructor(
+		readonly limitUsd: number,
+		private readonly prices: ReadonlyMap<string, ModelPrice>,
+		private readonly ledger: Ledger,
+	) {}
+
+	/** Sentences for the user about models whose requests have no known price; empty when all have one. */
+	get warnings(): string[] {
+		return [...this.prices]
+			.filter(([modelId]) => this.expectedUsd(modelId) === undefined)
+			.map(
+				([modelId, price]) =>
+					`The Spending Limit of ${dollars(this.limitUsd)} cannot be checked in advance for “${modelId}”, because ${whyUnknown(price)}. ` +
+					'Instead, one item runs first, its real cost counts as the price of the next, and no item is started that would exceed the limit at that price. The first item can exceed it.',
+			);
+	}
+
+	/**
+	 * Checks a whole run before anything is submitted.
+	 * @param mayRunInPart whether some items may be refused while the others go on.
+	 * @returns what is wrong, or undefined when the limit may pay for what is planned.
+	 */
+	findProblem(planned: PlannedRequest[], mayRunInPart: boolean): Problem | undefined {
+		const unknown = planned.find(({ modelId, waits }) => !waits && this.expectedUsd(modelId) === undefined);
+		if (unknown !== undefined) {
+			return {
+				kind: 'refused',
+				message: `Nothing was submitted: the Spending Limit of ${dollars(this.limitUsd)} cannot be kept for “${unknown.modelId}” without waiting`,
+				advice:
+					'What a request of this model costs is known only when it is finished. Switch on “Wait for Completion”, or remove “Spending Limit (USD)”.',
+			};
+		}
+		return mayRunInPart ? undefined : this.findExcess(planned);
+	}
+
+	private findExcess(planned: PlannedRequest[]): Problem | undefined {
+		const left = this.leftUsd + TOLERANCE_USD;
+		let sum = 0;
+		let affordable = 0;
+		let isExact = true;
+		for (const { modelId } of planned) {
+			const known = this.expectedUsd(modelId);
+			isExact &&= known !== undefined;
+			sum += known ?? this.leastUsd(modelId);
+			if (sum <= left) affordable++;
+		}
+		if (sum <= left) return undefined;
+		const items = `${planned.length} ${planned.length === 1 ? 'item costs' : 'items cost'}`;
+		const earlier = this.requests === 0 ? '' : ` ${this.report()}`;
+		return {
+			kind: 'refused',
+			message: `Nothing was submitted: ${items} ${isExact ? 'about' : 'at least'} ${dollars(sum)}, more than ${this.requests === 0 ? '' : 'what is left of '}the Spending Limit of ${dollars(this.limitUsd)}`,
+			advice: `The limit pays for ${isExact ? '' : 'at most '}${affordable} of them.${earlier} Raise “Spending Limit (USD)”, or send fewer items. To run as many as the limit pays for, set “On Error” of this node to “Continue”.`,
+		};
+	}
+
+	/**
+	 * Sets the expected cost of one request aside, as an entry of the ledger; waits while the first request of unknown
+	 * price runs.
+	 * @param signal ends the wait.
+	 * @returns undefined when the wait was ended.
+	 * @throws RunComfyError when the limit does not pay for it.
+	 */
+	async reserve(
+		turn: LedgerTurn,
+		itemIndex: number,
+		modelId: string,
+		signal: AbortSignal,
+	): Promise<LedgerEntry | undefined> {
+		while (!signal.aborted) {
+			const usd = this.expectedUsd(modelId);
+			const left = this.leftUsd;
+			if (usd === undefined ? left <= TOLERANCE_USD : usd > left + TOLERANCE_USD) {
+				throw new RunComfyError(this.exceeded(usd));
+			}
+			const unknown = usd === undefined ? this.unknownCosts : [];
+			const isWaitedFor = unknown.some((entry) => this.ledger.isAttended(entry) && !isSettled(entry));
+			if (unknown.length === 0 && (usd !== undefined || !this.hasUnknownEarlier)) {
+				return turn.reserve(itemIndex, modelId);
+			}
+			if (!isWaitedFor) throw new RunComfyError(this.costUnknown(unknown));
+			await this.ledger.waitForChange(signal);
+		}
+		return undefined;
+	}
+
+	/** One sentence on what has been spent, for the log, a hint, or an error. */
+	report(): string {
+		const { requests, unreported } = this;
+		const without =
+			unreported === 0
+				? ''
+				: ` (RunComfy did not report the cost of ${unreported}; the expected cost was counted)`;
+		const alive = this.ledger.entries.filter(isAlive).length;
+		const running = alive === 0 ? '' : ` ${alive} of them ${alive === 1 ? 'is' : 'are'} still running.`;
+		return `Spent ${dollars(this.spentUsd)} on ${requests} ${requests === 1 ? 'request' : 'requests'}${without}, of a Spending Limit of ${dollars(this.limitUsd)}.${running}`;
+	}
+
+	/** What one more request of the model is expected to cost, in USD; undefined while that is unknown. */
+	private expectedUsd(modelId: string): number | undefined {
+		const { usd, unit } = this.prices.get(modelId) ?? {};
+		// A price of 0 says nothing: no hosted model is known to be free [assumed].
+		const listed = unit === PER_REQUEST && usd !== undefined && usd > 0 ? usd : undefined;
+		const reported = this.ledger.highestCostUsd(modelId);
+		return listed === undefined || reported === undefined ? (listed ?? reported) : Math.max(listed, reported);
+	}
+
+	/** The least that a request costs [assumed: it makes at least one image or output]. */
+	private leastUsd(modelId: string): number {
+		const { usd = 0, unit = '' } = this.prices.get(modelId) ?? {};
+		return AT_LEAST_ONE.has(unit) ? usd : 0;
+	}
+
+	/** Spent, or set aside for what is under way and for what may exist. */
+	private get spentUsd(): number {
+		let sum = 0;
+		for (const [modelId, { spentUsd, unreported }] of this.ledger.earlier) {
+			sum += spentUsd + unreported * (this.expectedUsd(modelId) ?? 0);
+		}
+		for (const entry of this.ledger.entries) {
+			if (!isFree(entry)) sum += entry.costUsd ?? this.expectedUsd(entry.modelId) ?? 0;
+		}
+		return sum;
+	}
+
+	private get leftUsd(): number {
+		return this.limitUsd - this.spentUsd;
+	}
+
+	private get requests(): number {
+		const earlier = [...this.ledger.earlier.values()].reduce((sum, { requests }) => sum + requests, 0);
+		return earlier + this.ledger.entries.filter((entry) => !isFree(entry)).length;
+	}
+
+	/** Ended, as far as is known, without a reported cost. */
+	private get unreported(): number {
+		const earlier = [...this.ledger.earlier.values()].reduce((sum, { unreported }) => sum + unreported, 0);
+		const now = this.ledger.entries.filter(
+			(entry) => isSettled(entry) && !isFree(entry) && entry.costUsd === undefined,
+		);
+		return earlier + now.length;
+	}
+
+	/** Requests that cost money of which nobody can say how much. */
+	private get unknownCosts(): LedgerEntry[] {
+		return this.ledger.entries.filter(
+			(entry) =>
+				!isFree(entry) && entry.costUsd === undefined && this.expectedUsd(entry.modelId) === undefined,
+		);
+	}
+
+	private get hasUnknownEarlier(): boolean {
+		return [...this.ledger.earlier].some(
+			([modelId, { unreported }]) => unreported > 0 && this.expectedUsd(modelId) === undefined,
+		);
+	}
+
+	private exceeded(usd: number | undefined): Problem {
+		const next = `One more costs ${usd === undefined ? 'an unknown amount' : `about ${dollars(usd)}`}.`;
+		return {
+			kind: 'refused',
+			message: `Nothing was submitted for this item: the Spending Limit of ${dollars(this.limitUsd)} does not pay for it`,
+			advice: `${this.report()} ${next} Raise “Spending Limit (USD)”, or run this item later.`,
+		};
+	}
+
+	private costUnknown(unknown: LedgerEntry[]): Problem {
+		const ids = unknown.flatMap(({ requestId }) => requestId ?? []);
+		const which = ids.length === 0 ? '' : ` (${ids.join(', ')})`;
+		return {
+			kind: 'refused',
+			message: `Nothing was submitted for this item: the Spending Limit of ${dollars(this.limitUsd)} cannot be kept, because the cost of an earlier request is not known${which}`,
+			advice: `${this.report()} RunComfy names no price for each request of this model, so the limit allows only one request of unknown cost. Run this item later, or remove “Spending Limit (USD)”.`,
+		};
+	}
+}
+
+/** Nothing about it will change any more. */
+function isSettled({ state, isCostPending }: LedgerEntry): boolean {
+	if (isCostPending === true) return false;
+	return state === 'finished' || state === 'failed' || state === 'cancelled' || state === 'outcomeUnknown';
+}
+
+function whyUnknown({ usd, unit }: ModelPrice): string {
+	if (usd === undefined || usd === 0 || unit === undefined) return 'RunComfy names no price for it';
+	return `it costs ${dollars(usd)} for each ${unit}, not for each request`;
+}

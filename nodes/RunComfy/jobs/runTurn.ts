@@ -1,0 +1,48 @@
+import type { Budget } from './budget';
+import type { Ledger, LedgerTurn } from './ledger';
+import { Run, type ItemOutcome, type RunDependencies } from './run';
+
+export interface TurnDependencies extends Omit<RunDependencies, 'turn' | 'budget'> {
+	ledger: Ledger;
+	/** n8n's run index: the same in a retry. */
+	runIndex: number;
+	/** Of the items that submit something, by item index. */
+	fingerprints: ReadonlyMap<number, string>;
+	/** Undefined without a spending limit. May throw when the limit cannot be kept. */
+	openBudget: (turn: LedgerTurn) => Promise<Budget | undefined>;
+}
+
+/**
+ * One run of the node over its items, from what an earlier try has left to what a later one may resume.
+ * @param work of one item.
+ * @returns the items' outcomes, in their order.
+ * @throws StoppedError, ItemFailedError, and what `openBudget` throws.
+ */
+export async function runTurn<T>(
+	{ ledger, runIndex, fingerprints, openBudget, ...dependencies }: TurnDependencies,
+	count: number,
+	work: (run: Run, itemIndex: number) => Promise<T>,
+): Promise<Array<ItemOutcome<T>>> {
+	const turn = ledger.openTurn(runIndex, fingerprints);
+	let end: Parameters<LedgerTurn['close']>[0] = 'thrown';
+	try {
+		const budget = await openBudget(turn);
+		const run = new Run({ ...dependencies, turn, ...(budget === undefined ? {} : { budget }) });
+		const outcomes = await run.forEachItem(
+			count,
+			async (itemIndex) => await work(run, itemIndex),
+			resumedFirst(turn, count),
+		);
+		end = outcomes.every(({ ok }) => ok) ? 'succeeded' : 'withErrors';
+		return outcomes;
+	} finally {
+		turn.close(end);
+	}
+}
+
+/** What already runs at RunComfy comes first: others may have to wait until its cost is known. */
+function resumedFirst(turn: LedgerTurn, count: number): number[] {
+	const all = Array.from({ length: count }, (_, itemIndex) => itemIndex);
+	const isResumed = (itemIndex: number) => turn.find(itemIndex) !== undefined;
+	return [...all.filter(isResumed), ...all.filter((itemIndex) => !isResumed(itemIndex))];
+}

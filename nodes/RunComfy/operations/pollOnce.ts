@@ -1,0 +1,41 @@
+import type { CallOptions, RunComfyClient } from '../api/client';
+import { RunComfyError } from '../api/problems';
+import type { PollAnswer } from '../api/responses';
+import { retry } from '../common/retry';
+import { judgePoll } from '../jobs/job';
+import type { Run } from '../jobs/run';
+
+/** A single poll is worth a few tries: it is free, and most errors are transient. */
+const MAX_TRIES = 4;
+
+/**
+ * One poll of a request, repeated only after transient errors.
+ * @throws RunComfyError with the request id; RunEndedError.
+ */
+export async function pollOnce(
+	run: Run,
+	requestId: string,
+	poll: (client: RunComfyClient, options: CallOptions) => Promise<PollAnswer>,
+): Promise<Extract<PollAnswer, { kind: 'state' }>> {
+	const { client, clock, random } = run.dependencies;
+	const answer = await retry(
+		async () => {
+			const polled = await run.call(
+				async () => await run.abortable(async (signal) => await poll(client, { signal })),
+				judgePoll,
+			);
+			run.throwIfEnded();
+			return polled;
+		},
+		(polled) => (polled.kind === 'again' ? polled : undefined),
+		{ clock, random, maxTries: MAX_TRIES, pause: async (ms) => await run.pause(ms) },
+	);
+	if (answer.kind === 'state') return answer;
+	if (answer.kind !== 'again') throw new RunComfyError(answer.problem);
+	throw new RunComfyError({
+		kind: 'unavailable',
+		message: `The state of RunComfy request ${requestId} could not be read: ${answer.why}`,
+		advice: 'Reading it is free and changes nothing: try again later.',
+		requestId,
+	});
+}

@@ -1,0 +1,342 @@
+import type { ModelPrice } from '../../nodes/RunComfy/api/models';
+import type { RunComfyError } from '../../nodes/RunComfy/api/problems';
+import type { JobResult } from '../../nodes/RunComfy/api/responses';
+import { dollars } from '../../nodes/RunComfy/common/money';
+import { Budget } from '../../nodes/RunComfy/jobs/budget';
+import { runJob } from '../../nodes/RunComfy/jobs/job';
+import { Ledger, type LedgerEntry } from '../../nodes/RunComfy/jobs/ledger';
+import { ItemFailedError } from '../../nodes/RunComfy/jobs/run';
+import { FakeApi, makeRun, ok, openTurn, request, type FakeRun } from './fakeApi';
+import { VirtualClock } from './virtualClock';
+
+const PER_REQUEST: ModelPrice = { usd: 0.06, unit: 'request' };
+const never = new AbortController().signal;
+
+function budgetOf(
+	limit: number,
+	price: ModelPrice = PER_REQUEST,
+	context: Record<string, unknown> = {},
+): Budget {
+	return new Budget(limit, new Map([['a/b', price]]), Ledger.of(context));
+}
+
+/** A budget and a run of the node to try it with. */
+function setUpTurn(limit: number, price?: ModelPrice) {
+	const context = {};
+	const turn = openTurn(context);
+	const budget = budgetOf(limit, price, context);
+	const reserve = async (itemIndex: number): Promise<LedgerEntry> => {
+		const entry = await budget.reserve(turn, itemIndex, 'a/b', never);
+		if (entry === undefined) throw new Error('Not reserved');
+		return entry;
+	};
+	const submit = async (itemIndex: number): Promise<LedgerEntry> => {
+		const entry = await reserve(itemIndex);
+		turn.submitting(entry);
+		turn.accepted(entry, { requestId: `r${itemIndex}`, seed: undefined, submittedAt: 0 });
+		return entry;
+	};
+	const finish = (entry: LedgerEntry, cost?: number) => turn.ended(entry, 'finished', resultOf(cost), false);
+	return { turn, budget, reserve, submit, finish };
+}
+
+const resultOf = (cost?: number): JobResult => ({
+	requestId: 'r',
+	images: [],
+	videos: [],
+	audios: [],
+	...(cost === undefined ? {} : { cost }),
+});
+
+const planned = (count: number, waits = true) =>
+	Array.from({ length: count }, () => ({ modelId: 'a/b', waits }));
+
+describe('dollars', () => {
+	it.each([
+		[0.06, '$0.06'],
+		[1, '$1.00'],
+		[0.1 + 0.2, '$0.30'],
+		[0.0125, '$0.0125'],
+	])('%d', (usd, text) => expect(dollars(usd)).toBe(text));
+});
+
+describe('Budget', () => {
+	it('lets as many through as the limit pays for, to the cent', async () => {
+		const { reserve } = setUpTurn(0.18);
+		for (let item = 0; item < 3; item++) await reserve(item);
+		await expect(reserve(3)).rejects.toThrow('the Spending Limit of $0.18 does not pay for it');
+	});
+
+	it.each(['refused', 'cancelled while queued'])('gives back at once what was %s', async (how) => {
+		const { turn, submit, reserve } = setUpTurn(0.06);
+		if (how === 'refused') turn.refused(await reserve(0));
+		else turn.cancelAnswered(await submit(0), 'cancelled');
+		await reserve(1);
+	});
+
+	it('counts a cost that comes with a failure or without any output', async () => {
+		const { turn, budget, submit, finish, reserve } = setUpTurn(1, { usd: 0.06, unit: 'request' });
+		turn.ended(await submit(0), 'failed', resultOf(0.5), false);
+		finish(await submit(1), 0.4);
+		await expect(reserve(2)).rejects.toThrow('does not pay for it');
+		expect(budget.report()).toContain('Spent $0.90 on 2 requests');
+	});
+
+	it('corrects at once what is set aside for requests under way when a real cost is above the price', async () => {
+		const { budget, submit, finish, reserve } = setUpTurn(10, { usd: 1, unit: 'request' });
+		const first = await submit(0);
+		for (let item = 1; item < 4; item++) await submit(item);
+		finish(first, 3);
+		// Spent 3, and 3 under way at 3 each.
+		await expect(reserve(4)).rejects.toThrow('does not pay for it');
+		expect(budget.report()).toContain('Spent $12.00 on 4 requests');
+	});
+
+	it('takes a listed price of 0 for unknown: one request of unknown cost, and no more', async () => {
+		const { submit, finish, reserve } = setUpTurn(0.01, { usd: 0, unit: 'request' });
+		finish(await submit(0));
+		await expect(reserve(1)).rejects.toThrow('the cost of an earlier request is not known (r0)');
+	});
+
+	it('counts over retries, turns and parallel tool calls of one execution', async () => {
+		const context = {};
+		const budget = budgetOf(0.18, PER_REQUEST, context);
+		for (const turn of [0, 1, 2]) {
+			const run = openTurn(context, turn);
+			const entry = await budget.reserve(run, 0, 'a/b', never);
+			if (entry === undefined) throw new Error('Not reserved');
+			run.submitting(entry);
+			run.accepted(entry, { requestId: `r${turn}`, seed: undefined, submittedAt: 0 });
+			run.ended(entry, 'failed', resultOf(0.06), false);
+			run.close('withErrors');
+		}
+		await expect(budget.reserve(openTurn(context, 3), 0, 'a/b', never)).rejects.toThrow(
+			'does not pay for it',
+		);
+		expect(budget.report()).toContain('Spent $0.18 on 3 requests');
+	});
+
+	it('lets no second request of unknown price begin while the first may still run, timed out or not', async () => {
+		const { turn, submit, reserve } = setUpTurn(0.01, { usd: 0.05, unit: 'second' });
+		const first = await submit(0);
+		turn.ledger.attend(first, false);
+		await expect(reserve(1)).rejects.toThrow('the cost of an earlier request is not known (r0)');
+	});
+
+	it('counts the expected cost where none is reported, and says so', async () => {
+		const { budget, submit, finish } = setUpTurn(1);
+		finish(await submit(0));
+		expect(budget.report()).toBe(
+			'Spent $0.06 on 1 request (RunComfy did not report the cost of 1; the expected cost was counted), of a Spending Limit of $1.00.',
+		);
+	});
+
+	it.each([
+		[1, 3, undefined],
+		[0.18, 3, undefined],
+		[0.1, 3, 'Nothing was submitted: 3 items cost about $0.18, more than the Spending Limit of $0.10'],
+	])('with a limit of %d judges %i items at once', (limit, items, message) =>
+		expect(budgetOf(limit).findProblem(planned(items), false)?.message).toBe(message),
+	);
+
+	it.each([
+		{ usd: 0.06, unit: 'image' },
+		{ usd: 0.06, unit: 'output' },
+	])('refuses in advance what costs too much even at the least: %j', (price) =>
+		expect(budgetOf(0.1, price).findProblem(planned(2), false)?.message).toContain(
+			'2 items cost at least $0.12',
+		),
+	);
+
+	it.each([
+		[{ usd: 0.12, unit: 'second' }, 'it costs $0.12 for each second, not for each request'],
+		[{ usd: 0.06, unit: 'image' }, 'it costs $0.06 for each image, not for each request'],
+		[{ usd: 0, unit: 'request' }, 'RunComfy names no price for it'],
+		[{}, 'RunComfy names no price for it'],
+		[{ usd: 1 }, 'RunComfy names no price for it'],
+	])('says what it cannot do for %j', (price, why) => {
+		const [warning] = budgetOf(1, price).warnings;
+		expect(warning).toContain(`cannot be checked in advance for “a/b”, because ${why}`);
+		expect(warning).toContain('one item runs first');
+	});
+
+	it('refuses none in advance when some may run', () =>
+		expect(budgetOf(0.1).findProblem(planned(3), true)).toBeUndefined());
+
+	it.each([[{ usd: 0.12, unit: 'second' }], [{}]])(
+		'refuses %j when nobody waits for what it costs',
+		(price) => {
+			expect(budgetOf(1, price).findProblem(planned(1, false), true)?.message).toBe(
+				'Nothing was submitted: the Spending Limit of $1.00 cannot be kept for “a/b” without waiting',
+			);
+			expect(budgetOf(1).findProblem(planned(1, false), true)).toBeUndefined();
+		},
+	);
+
+	it('has nothing to say about a price for each request', () => expect(budgetOf(1).warnings).toEqual([]));
+});
+
+describe('A spending limit, on a virtual clock', () => {
+	function setUp(limit: number, price: ModelPrice, costs: (job: number) => number | undefined) {
+		const clock = new VirtualClock();
+		const api = new FakeApi(clock, () => ({ queueMs: 0, runMs: 5_000 }));
+		api.costOf = costs;
+		const context = {};
+		const budget = budgetOf(limit, price, context);
+		const open = (more: object = {}): FakeRun => makeRun(api, { budget, ...more }, context);
+		return { clock, api, budget, open };
+	}
+
+	it('sends one item first where the price is for a second, and then as many as its real cost allows', async () => {
+		const { clock, api, budget, open } = setUp(1, { usd: 0.05, unit: 'second' }, () => 0.25);
+		const { run } = open({ continueOnFail: true });
+		const outcomes = await clock.run(
+			run.forEachItem(8, async (i) => await runJob(run, i, request(i, { includeCost: true }))),
+		);
+		const submits = api.calls.filter(({ method }) => method === 'POST').map(({ at }) => at);
+		expect(submits).toHaveLength(4);
+		expect(submits[1]).toBeGreaterThanOrEqual(5_000);
+		expect(outcomes.map(({ ok: isOk }) => isOk)).toEqual([
+			true,
+			true,
+			true,
+			true,
+			false,
+			false,
+			false,
+			false,
+		]);
+		expect(budget.report()).toContain('Spent $1.00 on 4 requests');
+	});
+
+	it('starts no second item when the first one’s cost is never reported', async () => {
+		const { clock, api, open } = setUp(1, {}, () => undefined);
+		const { run } = open({ continueOnFail: true });
+		const outcomes = await clock.run(
+			run.forEachItem(3, async (i) => await runJob(run, i, request(i, { includeCost: true }))),
+		);
+		expect(api.jobs).toHaveLength(1);
+		const [, second] = outcomes;
+		expect(second?.ok === false && (second.error as RunComfyError).problem.advice).toContain(
+			'the limit allows only one request of unknown cost',
+		);
+	});
+
+	it.each([
+		[
+			'starts no second item when the first failed at an unknown cost',
+			undefined,
+			[false, false, false, false],
+			1,
+		],
+		['lets the next one go first when the first failed at no cost', 0, [false, true, true, true], 4],
+	])('%s', async (_, cost, succeeded, jobs) => {
+		const { clock, api, open } = setUp(1, {}, () => 0.1);
+		api.intercept = (_request, path) => {
+			const [, id] = /job-(\d+)/.exec(path) ?? [];
+			return Number(id) === 0 ? ok({ status: 'failed', cost }) : undefined;
+		};
+		const { run } = open({ continueOnFail: true });
+		const outcomes = await clock.run(
+			run.forEachItem(4, async (i) => await runJob(run, i, request(i, { includeCost: true }))),
+		);
+		expect(outcomes.map(({ ok: isOk }) => isOk)).toEqual(succeeded);
+		expect(api.jobs).toHaveLength(jobs);
+	});
+
+	it('does not take what a failed request cost for nothing as the price of the next', async () => {
+		const { clock, api, budget, open } = setUp(0.25, {}, () => 0.1);
+		api.intercept = (_request, path) =>
+			path.includes('job-0') ? ok({ status: 'failed', cost: 0 }) : undefined;
+		const { run } = open({ continueOnFail: true });
+		await clock.run(run.forEachItem(6, async (i) => await runJob(run, i, request(i, { includeCost: true }))));
+		expect(api.jobs).toHaveLength(3);
+		expect(budget.report()).toContain('Spent $0.20 on 3 requests, of');
+	});
+
+	it('looks again for a cost that comes late', async () => {
+		const { clock, budget, open } = setUp(1, PER_REQUEST, () => (clock.now() < 8_000 ? undefined : 0.07));
+		const { run } = open();
+		const [outcome] = await clock.run(
+			run.forEachItem(1, async (i) => await runJob(run, i, request(i, { includeCost: true }))),
+		);
+		expect(outcome?.ok && outcome.value.result.cost).toBe(0.07);
+		expect(budget.report()).toContain('Spent $0.07 on 1 request,');
+	});
+
+	it('lets the next one go first when the first was refused', async () => {
+		const { clock, api, budget, open } = setUp(1, {}, () => 0.1);
+		api.intercept = (_, path) =>
+			api.calls.length === 1 && path.includes('models')
+				? { status: 422, headers: {}, body: { error_code: 422001 } }
+				: undefined;
+		const { run } = open({ continueOnFail: true });
+		const outcomes = await clock.run(
+			run.forEachItem(3, async (i) => await runJob(run, i, request(i, { includeCost: true }))),
+		);
+		expect(outcomes.map(({ ok: isOk }) => isOk)).toEqual([false, true, true]);
+		expect(budget.report()).toContain('Spent $0.20 on 2 requests');
+	});
+
+	it('ends the waiting for the first one when the run is stopped', async () => {
+		const { clock, api, open } = setUp(1, {}, () => 0.1);
+		const { run, stop } = open();
+		clock.at(2_000, stop);
+		await expect(
+			clock.run(run.forEachItem(5, async (i) => await runJob(run, i, request(i)))),
+		).rejects.toThrow('Stopped');
+		expect(clock.now()).toBe(2_000);
+		expect(api.jobs).toHaveLength(1);
+	});
+
+	it('does not count what was cancelled while it was queued', async () => {
+		const clock = new VirtualClock();
+		const api = new FakeApi(clock, (n) => ({ queueMs: n === 0 ? 0 : 60_000, runMs: 60_000 }));
+		const context = {};
+		const { run, stop } = makeRun(api, { budget: budgetOf(1, PER_REQUEST, context) }, context);
+		clock.at(8_000, stop);
+		await expect(
+			clock.run(run.forEachItem(4, async (i) => await runJob(run, i, request(i)))),
+		).rejects.toMatchObject({
+			report: expect.stringContaining('Spent $0.06 on 1 request, of') as string,
+		});
+		expect(api.jobs.filter(({ cancelled }) => cancelled)).toHaveLength(3);
+	});
+
+	it('counts what an earlier try has submitted, and does not refuse it', async () => {
+		const { clock, api, budget, open } = setUp(0.06, PER_REQUEST, () => 0.06);
+		const first = open();
+		clock.at(3_000, first.stop);
+		await expect(
+			clock.run(first.run.forEachItem(1, async (i) => await runJob(first.run, i, request(i)))),
+		).rejects.toThrow('Stopped');
+		first.turn.close('thrown');
+		const second = open({ continueOnFail: true });
+		const outcomes = await clock.run(
+			second.run.forEachItem(2, async (i) => await runJob(second.run, i, request(i, { includeCost: true }))),
+		);
+		expect(outcomes.map(({ ok: isOk }) => isOk)).toEqual([true, false]);
+		expect(api.jobs).toHaveLength(1);
+		expect(budget.report()).toContain('Spent $0.06 on 1 request,');
+	});
+
+	it('reports what was spent when the run gives up', async () => {
+		const { clock, open } = setUp(0.13, PER_REQUEST, () => 0.06);
+		const { run } = open({ maxConcurrency: 1 });
+		const failure = await clock
+			.run(run.forEachItem(3, async (i) => await runJob(run, i, request(i, { includeCost: true }))))
+			.catch((error: unknown) => error);
+		expect(failure).toBeInstanceOf(ItemFailedError);
+		expect((failure as ItemFailedError).others).toContain(
+			'Finished and paid for: job-0, job-1. Spent $0.12 on 2 requests',
+		);
+	});
+
+	it('works without asking for money when there is no limit', async () => {
+		const clock = new VirtualClock();
+		const api = new FakeApi(clock, () => ({ queueMs: 0, runMs: 1_000 }));
+		const { run } = makeRun(api);
+		await clock.run(run.forEachItem(1, async (i) => await runJob(run, i, request(i))));
+		expect(api.countCalls(/include_cost/)).toBe(0);
+	});
+});
