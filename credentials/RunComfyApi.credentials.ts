@@ -1,4 +1,5 @@
 import type {
+	IAuthenticateRuleResponseSuccessBody,
 	ICredentialDataDecryptedObject,
 	ICredentialTestRequest,
 	ICredentialType,
@@ -9,14 +10,19 @@ import type {
 
 import {
 	cleanBaseUrl,
+	cleanToken,
 	DEFAULT_ACCOUNT_BASE_URL,
 	DEFAULT_BASE_URL,
 	findBaseUrlFault,
 	findTokenFault,
 } from '../nodes/RunComfy/api/addresses';
 
+/** Documented for the Model API, and seen in other APIs of RunComfy's. */
+const TOKEN_CODES = [400004, 401001];
 const TOKEN_NOT_ACCEPTED =
 	'RunComfy did not accept the API token. Paste a fresh one from your RunComfy profile.';
+const TOKEN_NOT_CONFIRMED =
+	'RunComfy did not confirm the API token. Check the base URL, and paste a fresh token from your RunComfy profile.';
 
 export class RunComfyApi implements ICredentialType {
 	name = 'runComfyApi';
@@ -59,12 +65,16 @@ export class RunComfyApi implements ICredentialType {
 		},
 	];
 
-	/** Puts the token on a request, but only on one to the two base URLs: whoever uses this credential, it goes nowhere else. */
+	/**
+	 * Puts the token on a request, but only on one to the two base URLs and without redirects: whatever uses this
+	 * credential, the token goes nowhere else.
+	 * @throws Error when the credential is faulty, or the request goes elsewhere or nowhere that can be read.
+	 */
 	async authenticate(
 		credentials: ICredentialDataDecryptedObject,
-		requestOptions: IHttpRequestOptions,
+		requestOptions: AnyRequestOptions,
 	): Promise<IHttpRequestOptions> {
-		const token = String(credentials.apiToken ?? '').trim();
+		const token = cleanToken(credentials.apiToken);
 		const tokenFault = findTokenFault(token);
 		if (tokenFault !== undefined) throw new Error(`The API token ${tokenFault}`);
 		const baseUrl = cleanBaseUrl(String(credentials.baseUrl ?? ''));
@@ -73,28 +83,68 @@ export class RunComfyApi implements ICredentialType {
 		const accountBaseUrl = cleanBaseUrl(String(credentials.accountBaseUrl || DEFAULT_ACCOUNT_BASE_URL));
 		const accountFault = findBaseUrlFault(accountBaseUrl);
 		if (accountFault !== undefined) throw new Error(`The account base URL ${accountFault}`);
-		const target = new URL(requestOptions.url, requestOptions.baseURL ?? baseUrl);
-		if (![baseUrl, accountBaseUrl].some((allowed) => new URL(allowed).origin === target.origin)) {
+		const allowed = [baseUrl, accountBaseUrl].map((url) => new URL(url).origin);
+		const origins = originsOf(requestOptions);
+		if (origins.length === 0 || !origins.every((origin) => allowed.includes(origin))) {
 			throw new Error(`The RunComfy token may only be sent to ${baseUrl} and ${accountBaseUrl}`);
 		}
 		return {
 			...requestOptions,
+			...NO_REDIRECTS,
 			headers: { ...requestOptions.headers, Authorization: `Bearer ${token}` },
 		};
 	}
 
-	/** Free and without side effect: the catalogue entry of the model. */
+	/**
+	 * Free and without side effect: the catalogue entry of the model. What RunComfy answers to a bad token, and with which
+	 * HTTP status, is not documented: so the body alone decides, and a token is good only if the model came with it.
+	 */
 	test: ICredentialTestRequest = {
 		request: {
 			baseURL: '={{ $credentials.baseUrl.trim().replace(/\\/+$/, "") }}',
 			url: '/v1/models/ideogram/ideogram-v3/replace-background',
 			disableFollowRedirect: true,
+			ignoreHttpStatusErrors: true,
 			timeout: 15_000,
 		},
-		// Which of these RunComfy sends for a bad token is not documented.
-		rules: [400, 401, 403].map((value) => ({
-			type: 'responseCode',
-			properties: { value, message: TOKEN_NOT_ACCEPTED },
-		})),
+		rules: [
+			...TOKEN_CODES.flatMap((code) => [code, String(code)]).map((value) =>
+				failWhere('error_code', value, TOKEN_NOT_ACCEPTED),
+			),
+			failWhere('model_id', undefined, TOKEN_NOT_CONFIRMED),
+		],
 	};
+}
+
+/**
+ * The address in one of n8n's two shapes of a request: `url`, perhaps below `baseURL`, or `uri` from its older helper,
+ * which n8n's own HTTP Request node uses.
+ */
+interface AnyRequestOptions extends IHttpRequestOptions {
+	uri?: unknown;
+}
+
+/**
+ * Every origin that a request may reach: HTTP clients differ in how they join an address with its base.
+ * @returns an empty list when the address cannot be read, or says two things.
+ */
+function originsOf({ url, uri = url, baseURL }: AnyRequestOptions): string[] {
+	const target: unknown = url ?? uri;
+	if (typeof target !== 'string' || uri !== target) return [];
+	const base: unknown = baseURL === '' ? undefined : baseURL;
+	if (base === undefined) return URL.canParse(target) ? [new URL(target).origin] : [];
+	if (typeof base !== 'string' || !URL.canParse(target, base)) return [];
+	return [new URL(base).origin, new URL(target, base).origin];
+}
+
+/** n8n resends the token to wherever a redirect leads. In the words of both helpers; of old ones as well as new ones. */
+const NO_REDIRECTS = {
+	disableFollowRedirect: true,
+	followRedirect: false,
+	followAllRedirects: false,
+	sendCredentialsOnCrossOriginRedirect: false,
+};
+
+function failWhere(key: string, value: unknown, message: string): IAuthenticateRuleResponseSuccessBody {
+	return { type: 'responseSuccessBody', properties: { key, value, message } };
 }

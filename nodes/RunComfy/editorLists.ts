@@ -16,9 +16,10 @@ import { readInputFields } from './models/inputSchema';
 import { toMapperField } from './models/mapperFields';
 import { findChosenModel } from './operations/modelIdField';
 import { dollars } from './common/money';
+import { omitUndefined } from './common/omitUndefined';
 
 /**
- * What the editor shows from RunComfy's catalogue while a workflow is being built. Asked anew every time: nothing of one
+ * What the editor shows from RunComfy's catalogue while a workflow is being built. Asked again every time: nothing of one
  * account is kept for another.
  */
 
@@ -27,7 +28,7 @@ const PAGE_SIZE = 50;
 async function openCatalogue(context: ILoadOptionsFunctions): Promise<Catalogue> {
 	const { clock, random, callTimeouts } = systemRuntime;
 	const access = await readAccess(context);
-	const send = createSend(context, clock, access.conceal);
+	const send = createSend(context, clock, access.redact);
 	const client = new RunComfyClient(access, send, clock.timeOfDay, callTimeouts);
 	return new Catalogue({ client, clock, random, stopSignal: undefined });
 }
@@ -40,13 +41,13 @@ async function searchModels(
 	try {
 		const catalogue = await openCatalogue(this);
 		const offset = Number(paginationToken ?? 0);
-		const query = { ...(filter === undefined ? {} : { search: filter }), limit: PAGE_SIZE, offset };
+		const query = { ...omitUndefined({ search: filter }), limit: PAGE_SIZE, offset };
 		const { models, next } = await catalogue.page(query);
 		return {
 			results: models.map(({ modelId, displayName, description, price, url }) => ({
 				name: displayName,
 				value: modelId,
-				...(url === undefined ? {} : { url }),
+				...omitUndefined({ url }),
 				description: [
 					price.usd === undefined ? '' : `${dollars(price.usd)} per ${price.unit ?? 'request'}`,
 					description ?? '',
@@ -54,7 +55,7 @@ async function searchModels(
 					.filter((part) => part !== '')
 					.join(' · '),
 			})),
-			...(next === undefined ? {} : { paginationToken: String(next) }),
+			...omitUndefined({ paginationToken: next?.toString() }),
 		};
 	} catch (error) {
 		throw toNodeError(this.getNode(), error);

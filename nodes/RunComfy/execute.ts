@@ -58,7 +58,7 @@ async function executeItems(context: IExecuteFunctions, runtime: Runtime, count:
 	const { spendingLimit, ...runOptions } = runOptionsOf(context);
 	const client = new RunComfyClient(
 		access,
-		createSend(context, clock, access.conceal),
+		createSend(context, clock, access.redact),
 		clock.timeOfDay,
 		callTimeouts,
 	);

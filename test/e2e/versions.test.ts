@@ -19,12 +19,10 @@ describe.each([NEWEST, OLDEST])('In n8n %s', (version) => {
 		expect(await n8n.testCredential(SANDBOX_TOKEN, sandbox.url)).toMatchObject({ status: 'OK' });
 		expect(await n8n.testCredential(SANDBOX_TOKEN, `${sandbox.url}/`)).toMatchObject({ status: 'OK' });
 		const wrong = await n8n.testCredential('wrong-token', sandbox.url);
-		// Older versions have a sentence of their own for a 401.
-		const sentence =
-			version === NEWEST
-				? 'RunComfy did not accept the API token. Paste a fresh one from your RunComfy profile.'
-				: 'Authorization failed - please check your credentials';
-		expect(wrong).toEqual({ status: 'Error', message: sentence });
+		expect(wrong).toEqual({
+			status: 'Error',
+			message: 'RunComfy did not accept the API token. Paste a fresh one from your RunComfy profile.',
+		});
 		expect((await n8n.testCredential('Bearer abc', sandbox.url)).message).toContain(
 			'without the word "Bearer"',
 		);

@@ -3,6 +3,7 @@ import { readdirSync } from 'node:fs';
 import type { INodeExecutionData } from 'n8n-workflow';
 import sharp from 'sharp';
 
+import { TINY_PICTURE } from '../sandbox/sandbox';
 import { failure, rows, Workbench, type WorkbenchOptions } from './workbench';
 
 const BINARY = { imageSource: 'binary' };
@@ -147,6 +148,8 @@ describe.each(['default', 'filesystem'] as const)(
 			['empty', 'the file is empty'],
 			['endless', 'the file is larger than the 1 MB of the option “Max File Size (MB)”'],
 			['notFound', 'the file server answered with HTTP 404'],
+			['partial', 'the file server answered with HTTP 206'],
+			['noContent', 'the file server answered with HTTP 204'],
 		] as const)(
 			'refuses a hostile output (%s), keeps nothing of it, and loses nothing that is paid for',
 			async (kind, words) => {
@@ -166,8 +169,45 @@ describe.each(['default', 'filesystem'] as const)(
 			},
 		);
 
+		it.each(['compressed', 'truncatedGzip'] as const)(
+			'refuses what n8n has unpacked by itself, because it may be truncated (%s)',
+			async (kind) => {
+				await open();
+				bench.sandbox.faults.add({ on: 'output', kind });
+				const { message } = failure(await bench.run({ downloadImages: true }));
+				expect(message).toMatch(/could not be downloaded: \d+ bytes came instead of the \d+ announced/);
+				expect(bench.sandbox.stats.downloads).toBe(1);
+			},
+		);
+
+		it('stores a file that is shorter than any file type’s first bytes', async () => {
+			await open();
+			bench.sandbox.faults.add({ on: 'output', kind: 'tiny' });
+			const row = rows(await bench.run({ downloadImages: true }))[0];
+			expect(row?.binary?.data).toMatchObject({ mimeType: 'image/gif', fileExtension: 'gif' });
+			expect(await bench.engine.readBinary(row ?? { json: {} }, 'data')).toEqual(TINY_PICTURE);
+		});
+
+		it('ends the other downloads of an item with the first that fails, and names all their URLs', async () => {
+			await open();
+			const before = storedFiles();
+			bench.sandbox.faults.add({ job: 'manyImages' });
+			bench.sandbox.faults.add({ on: 'output', kind: 'drip', times: 2 });
+			bench.sandbox.faults.add({ on: 'output', kind: 'notFound' });
+			const { message, description } = failure(await bench.run({ downloadImages: true }));
+			const job = bench.sandbox.jobs[0];
+			const urls = ['', '-2', '-3'].map(
+				(n) => `${bench.sandbox.url}/outputs/${job?.requestId}/replaced-background${n}.png`,
+			);
+			for (const url of urls) expect(`${message} ${description}`).toContain(url);
+			expect(message).toContain(`RunComfy request ${job?.requestId} finished`);
+			expect(message).toContain('HTTP 404');
+			expect(storedFiles()).toEqual(before);
+			expect(bench.sandbox.stats.downloads).toBe(3);
+		});
+
 		it.each(['serverError', 'badGateway', 'lostBefore', 'short', 'tooMany', 'redirectOnce'] as const)(
-			'gets over a passing fault of a download (%s), and keeps nothing partial',
+			'gets over a transient error of a download (%s), and keeps nothing partial',
 			async (kind) => {
 				await open();
 				const before = storedFiles().length;
@@ -192,6 +232,13 @@ describe.each(['default', 'filesystem'] as const)(
 				'the file server went silent',
 			);
 			expect(storedFiles()).toEqual(before);
+		});
+
+		it('is told by n8n which addresses lead to a private network, by a name that it knows', async () => {
+			await open();
+			const { getSecureEgressFilter } = bench.editorContext({}).helpers;
+			const verdict = await getSecureEgressFilter('enforced').validateUrl('https://10.0.0.1/a.png');
+			expect(verdict).toMatchObject({ ok: false, error: { name: 'SsrfBlockedIpError' } });
 		});
 
 		it('streams a large file', async () => {

@@ -139,6 +139,57 @@ describe('Any model on n8n’s engine', () => {
 		]);
 	});
 
+	it.each<[string, unknown, string[]]>([
+		['an address and a name behind it', 'https://example.com/c.png,a', ['https://example.com/c.png', 'file']],
+		[
+			'an array from an expression',
+			'={{ ["https://example.com/c.png", "a"] }}',
+			['https://example.com/c.png', 'file'],
+		],
+		[
+			'two data URIs',
+			'data:image/png;base64,AAAA,data:image/png;base64,BBBB',
+			['data:image/png;base64,AAAA', 'data:image/png;base64,BBBB'],
+		],
+		['a comma in an address', 'https://example.com/w_1,h_2/c.png', ['https://example.com/w_1,h_2/c.png']],
+	])('takes files given as %s', async (_, image, sent) => {
+		const data = (await makeImage('x', 1, 32, 32)).toString('base64');
+		await open({ items: [{ json: {}, binary: { a: { mimeType: 'image/png', data } } }] });
+		await bench.run(runOf(IMAGE_EDIT, { prompt: 'Join them', image }));
+		const file = `data:image/png;base64,${data}`;
+		expect(bench.sandbox.jobs[0]?.input.image).toEqual(sent.map((one) => (one === 'file' ? file : one)));
+	});
+
+	it.each(['constructor', 'toString', '__proto__'])(
+		'knows that “%s” is no file of the item',
+		async (name) => {
+			await open({ items: [{ json: {}, binary: { a: { mimeType: 'image/png', data: 'AAAA' } } }] });
+			const run = await bench.run(runOf(IMAGE_TO_VIDEO, { prompt: 'x', image: name }));
+			expect(failure(run).message).toBe(`“Inputs → Image” names no file of this item (“${name}”)`);
+		},
+	);
+
+	// n8n itself takes “constructor” and “__proto__” out of a node's parameters.
+	it('sends inputs with the names of an object’s own methods, and numbers of a referenced type', async () => {
+		const [sample] = CATALOGUE;
+		if (sample === undefined) throw new Error('No model');
+		const schema = {
+			$defs: { Steps: { type: 'integer', minimum: 1 } },
+			type: 'object' as const,
+			properties: {
+				valueOf: { type: 'string' },
+				toString: { type: 'float' },
+				steps: { $ref: '#/$defs/Steps' },
+			},
+		};
+		await open({ sandbox: { models: [{ ...sample, model_id: 'a/odd', input_schema: schema }] } });
+		const run = await bench.run(runOf('a/odd', { valueOf: 'x', toString: '2.5', steps: '7' }));
+		expect(run.status).toBe('success');
+		expect(bench.sandbox.jobs[0]?.input).toEqual({ valueOf: 'x', toString: 2.5, steps: 7 });
+		const wrong = await bench.run(runOf('a/odd', { valueOf: 'x', toString: 1, steps: '0' }));
+		expect(failure(wrong).message).toBe('“Inputs → Steps” must be a whole number of at least 1');
+	});
+
 	it('maps the item’s own fields when it is told to, and leaves out the rest', async () => {
 		await open({ items: [{ json: { prompt: 'From the item', image_size: 'square_hd', customer: 7 } }] });
 		await bench.run({ ...runOf(TEXT_TO_IMAGE, {}), inputs: mapped({}, 'autoMapInputData') });
@@ -405,11 +456,76 @@ describe('The free operations', () => {
 		['as many as asked for', { returnAll: false, limit: 3 }, 3],
 		['what is searched', { returnAll: true, filters: { search: 'seedance' } }, 2],
 		['one category', { returnAll: true, filters: { category: 'text-to-image' } }, 3],
+		['what a number finds', { returnAll: true, filters: { search: '={{ 2.5 }}' } }, 3],
+		[
+			'all with an empty filter',
+			{ returnAll: true, filters: { search: ' ', category: '' } },
+			CATALOGUE.length,
+		],
+		[
+			'what a text finds that is cut off in a character',
+			{ returnAll: true, filters: { search: 'labs\ud83c' } },
+			2,
+		],
 	])('Get Many lists %s', async (_, parameters, count) => {
 		const run = await bench.run({ resource: 'model', operation: 'getMany', ...parameters });
 		expect(rows(run)).toHaveLength(count);
 		expect(rows(run).every(({ pairedItem }) => JSON.stringify(pairedItem) === '{"item":0}')).toBe(true);
 		expect(rows(run)[0]?.json).not.toHaveProperty('inputSchema');
+	});
+
+	it.each([
+		[{ search: '={{ [1] }}' }, '“Filters → Search” must be a text'],
+		[{ search: '={{ $json.nothing }}' }, '“Filters → Search” must be a text'],
+		[{ category: '={{ {} }}' }, '“Filters → Category” must be a text'],
+	])('Get Many refuses the filter %j', async (filters, message) => {
+		const run = await bench.run({ resource: 'model', operation: 'getMany', returnAll: true, filters });
+		expect(failure(run).message).toBe(message);
+	});
+
+	it('Get Many goes on to an empty page, where pages are smaller than asked and nobody names a total', async () => {
+		await bench.close();
+		bench = await Workbench.open({ sandbox: { moreModels: 60, modelsPerPage: 25 } });
+		const run = await bench.run({ resource: 'model', operation: 'getMany', returnAll: true });
+		expect(rows(run)).toHaveLength(60 + CATALOGUE.length);
+		expect(run.data.resultData.runData.RunComfy?.[0]?.hints).toEqual([]);
+		const some = await bench.run({ resource: 'model', operation: 'getMany', returnAll: false, limit: 40 });
+		expect(rows(some)).toHaveLength(40);
+	});
+
+	it('Get Many says when the list goes on further than it does', async () => {
+		await bench.close();
+		bench = await Workbench.open({ sandbox: { moreModels: 60, modelsPerPage: 1 } });
+		const run = await bench.run({ resource: 'model', operation: 'getMany', returnAll: true });
+		expect(rows(run)).toHaveLength(40);
+		expect(run.data.resultData.runData.RunComfy?.[0]?.hints).toEqual([
+			{
+				message: 'RunComfy lists more than these 40 models. Narrow the list down with a filter.',
+				type: 'warning',
+				location: 'outputPane',
+			},
+		]);
+	});
+
+	it('finds a model by its page beside an entry whose address is broken', async () => {
+		await bench.close();
+		const [sample] = CATALOGUE;
+		if (sample === undefined) throw new Error('No model');
+		const broken = { ...sample, model_id: 'a/broken', model_url: 'https://www.runcomfy.com/models/a/100%' };
+		bench = await Workbench.open({
+			sandbox: {
+				models: [
+					broken,
+					{ ...sample, model_id: 'a/good', model_url: 'https://www.runcomfy.com/models/a/better' },
+				],
+			},
+		});
+		const get = async (value: string) =>
+			await bench.run({ resource: 'model', operation: 'get', modelId: { __rl: true, mode: 'url', value } });
+		expect(rows(await get('https://www.runcomfy.com/models/a/better'))[0]?.json.modelId).toBe('a/good');
+		expect(failure(await get('https://www.runcomfy.com/models/a/100%')).message).toBe(
+			'“Model” is neither the ID of a model nor the address of its page on RunComfy',
+		);
 	});
 
 	it.each([
@@ -478,7 +594,6 @@ describe('The editor’s lists, in n8n’s own context for them', () => {
 		bench = await Workbench.open();
 		const all = await searchModels.call(context());
 		expect(all.results).toHaveLength(CATALOGUE.length);
-		expect(all.paginationToken).toBeUndefined();
 		const found = await searchModels.call(context(), 'flux 2');
 		expect(found.results).toEqual([
 			{
@@ -496,8 +611,9 @@ describe('The editor’s lists, in n8n’s own context for them', () => {
 		expect(first.results).toHaveLength(50);
 		const second = await searchModels.call(context(), undefined, first.paginationToken);
 		expect(second.results).toHaveLength(10 + CATALOGUE.length);
-		expect(second.paginationToken).toBeUndefined();
 		expect(second.results[0]?.name).toBe('Filler 50');
+		const third = await searchModels.call(context(), undefined, second.paginationToken);
+		expect(third).toEqual({ results: [] });
 	});
 
 	it('lists categories', async () => {

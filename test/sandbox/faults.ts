@@ -12,7 +12,9 @@ export type CallKind = 'submit' | 'status' | 'result' | 'cancel' | 'model' | 'mo
  * - `answer`: whatever the rule's `answer` says, once the call was carried out if `isDone`
  * - `echoToken`: 400 whose message holds the caller's token
  * - `noId`: a submit is accepted, but its answer holds no id
- * - for outputs: `redirectPrivate`, `redirectLoop`, `redirectOnce`, `notImage`, `webPage`, `empty`, `endless`, `short`
+ * - for outputs: `redirectPrivate`, `redirectLoop`, `redirectOnce`, `notImage`, `webPage`, `empty`, `endless`, `short`;
+ *   `tiny` is a whole picture of 14 bytes, `compressed` is gzip that nobody asked for, `truncatedGzip` ends before its end
+ *   without saying so, `partial` is 206, `noContent` 204, `drip` sends a few bytes every `delayMs`
  */
 export type CallFault =
 	| 'tooMany'
@@ -38,7 +40,13 @@ export type CallFault =
 	| 'webPage'
 	| 'empty'
 	| 'endless'
-	| 'short';
+	| 'short'
+	| 'tiny'
+	| 'compressed'
+	| 'truncatedGzip'
+	| 'partial'
+	| 'noContent'
+	| 'drip';
 
 /** How a job ends other than with one image. */
 export type JobFault = 'failed' | 'cancelled' | 'unknownStatus' | 'noUrl' | 'manyImages';
@@ -58,7 +66,7 @@ export interface CallRule {
 	isDone?: boolean;
 	/** For `redirectAway`. */
 	location?: string;
-	/** Milliseconds, for `slow`. */
+	/** Milliseconds, for `slow` and `drip`. */
 	delayMs?: number;
 	/** For `errorCode`. */
 	errorCode?: number;

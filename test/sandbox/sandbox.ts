@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import { Readable } from 'node:stream';
+import { gzipSync } from 'node:zlib';
 
 import fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
 import sharp from 'sharp';
@@ -42,6 +43,10 @@ export interface SandboxOptions {
 	requestId?: (jobNumber: number) => string | number;
 	/** Entries that fill the catalogue's list, so that it has several pages; they cannot be run. */
 	moreModels?: number;
+	/** The list comes in pages of no more than this, however many are asked for, and without a total. */
+	modelsPerPage?: number;
+	/** More models for the catalogue. */
+	models?: SandboxModel[];
 	/** Decides fault rates. */
 	seed?: number;
 }
@@ -106,6 +111,11 @@ export class Sandbox {
 		return sandbox;
 	}
 
+	/** Those that can be run. */
+	private get models(): SandboxModel[] {
+		return [...CATALOGUE, ...(this.options.models ?? [])];
+	}
+
 	private get catalogue(): SandboxModel[] {
 		const [sample] = CATALOGUE;
 		if (sample === undefined) return [];
@@ -116,7 +126,7 @@ export class Sandbox {
 			description: '',
 			model_url: `https://www.runcomfy.com/models/filler/model-${n}`,
 		}));
-		return [...fillers, ...CATALOGUE];
+		return [...fillers, ...this.models];
 	}
 
 	get stats() {
@@ -152,7 +162,7 @@ export class Sandbox {
 	private addRoutes(): void {
 		const { app } = this;
 		const api = '/v1/requests/:requestId';
-		for (const model of CATALOGUE) {
+		for (const model of this.models) {
 			app.post(
 				`/v1/models/${model.model_id}`,
 				{ schema: { body: withoutQuirks(model.input_schema) } },
@@ -168,7 +178,7 @@ export class Sandbox {
 		app.post('/v1/models/*', this.on('submit', unknownModel));
 		app.get(
 			'/v1/models',
-			this.on('models', (r) => listModels(this.catalogue, r)),
+			this.on('models', (r) => listModels(this.catalogue, r, this.options.modelsPerPage)),
 		);
 		app.get(
 			'/v1/models/categories',
@@ -513,6 +523,26 @@ export class Sandbox {
 				return await reply
 					.type('image/png')
 					.send(Readable.from(pictureChunks(await this.plainPicture, Infinity)));
+			case 'tiny':
+				return await reply.type('image/gif').send(TINY_PICTURE);
+			case 'compressed':
+			case 'truncatedGzip': {
+				const whole = gzipSync(await this.plainPicture);
+				const sent = fault.kind === 'compressed' ? whole : whole.subarray(0, Math.floor(whole.length / 2));
+				return await reply.type('image/png').header('content-encoding', 'gzip').send(sent);
+			}
+			case 'partial':
+				return await reply
+					.code(206)
+					.header('content-range', 'bytes 0-99/200')
+					.type('image/png')
+					.send((await this.plainPicture).subarray(0, 100));
+			case 'noContent':
+				return await reply.code(204).send();
+			case 'drip': {
+				const picture = await this.plainPicture;
+				return await reply.type('image/png').send(Readable.from(dripping(picture, fault.delayMs ?? 50)));
+			}
 			case 'short': {
 				reply.hijack();
 				const picture = await this.plainPicture;
@@ -565,6 +595,17 @@ function* pictureChunks(picture: Buffer, size: number): Generator<Buffer> {
 	}
 }
 
+/** Whole, and shorter than any look at the first bytes. */
+export const TINY_PICTURE = Buffer.from('GIF89a\x01\0\x01\0\0\0\0;', 'latin1');
+
+async function* dripping(picture: Buffer, everyMs: number): AsyncGenerator<Buffer> {
+	yield picture;
+	for (;;) {
+		await new Promise((resolve) => setTimeout(resolve, everyMs));
+		yield Buffer.alloc(4);
+	}
+}
+
 /** Fetches an input as RunComfy's servers do: without login, with limits on time and size; a data URI is unpacked. */
 async function fetchInput(image: string): Promise<Buffer> {
 	const dataUri = /^data:image\/[a-z]+;base64,(.+)$/s.exec(image);
@@ -604,7 +645,7 @@ function catalogueEntry({ input_schema: schema, ...entry }: SandboxModel, withSc
 const MAX_PAGE = 500;
 
 /** The catalogue, searched and paged as RunComfy's own clients do it. */
-function listModels(catalogue: SandboxModel[], request: FastifyRequest): Answer {
+function listModels(catalogue: SandboxModel[], request: FastifyRequest, perPage = Infinity): Answer {
 	const query = request.query as Record<string, string | undefined>;
 	const { search = '', category, kind } = query;
 	const limit = Math.min(Number(query.limit ?? 100), MAX_PAGE);
@@ -617,9 +658,10 @@ function listModels(catalogue: SandboxModel[], request: FastifyRequest): Answer 
 			(kind === undefined || itsKind === kind),
 	);
 	const models = found
-		.slice(offset, offset + limit)
+		.slice(offset, offset + Math.min(limit, perPage))
 		.map((model) => catalogueEntry(model, query.include_schema === 'true'));
-	return { status: 200, body: { models, total: found.length, limit, offset } };
+	const total = perPage === Infinity ? { total: found.length } : {};
+	return { status: 200, body: { models, ...total, limit, offset } };
 }
 
 /** A digest for comparing pictures in tests. */

@@ -13,7 +13,16 @@ import { CATALOGUE } from '../sandbox/catalogue';
 
 /** One input from its schema, under the name `it`. */
 function field(property: unknown, required = false): InputField {
-	const [read] = readInputFields({ properties: { it: property } }, required ? ['it'] : []);
+	const schema = {
+		properties: { it: property },
+		definitions: { Mode: { enum: ['fast', 'slow'] } },
+		$defs: {
+			Steps: { type: 'integer', minimum: 1, title: 'Steps' },
+			'More/Steps': { $ref: '#/$defs/Steps' },
+			Picture: { type: 'string', format: 'image_uri' },
+		},
+	};
+	const [read] = readInputFields(schema, required ? ['it'] : []);
 	if (read === undefined) throw new Error('No field');
 	return read;
 }
@@ -75,7 +84,35 @@ describe('readInputFields', () => {
 			{ kind: 'file', label: 'Image' },
 		],
 		['several alternatives', { anyOf: [{ type: 'string' }, { type: 'integer' }] }, { kind: 'any' }],
-		['a reference', { $ref: '#/$defs/Style' }, { kind: 'any' }],
+		['two kinds of number', { anyOf: [{ type: 'integer' }, { type: 'float' }] }, { kind: 'number' }],
+		['one kind twice', { oneOf: [{ type: 'integer' }, { type: 'integer' }] }, { kind: 'integer' }],
+		[
+			'choices as alternatives',
+			{ anyOf: [{ const: 'a' }, { enum: ['b', 3] }, { type: 'null' }] },
+			{ kind: 'choice', choices: ['a', 'b', 3] },
+		],
+		[
+			'all of several rules',
+			{ allOf: [{ type: 'integer' }, { minimum: 2 }] },
+			{ kind: 'integer', minimum: 2 },
+		],
+		['a reference to nothing', { $ref: '#/$defs/Nothing' }, { kind: 'any' }],
+		['a reference to a method of objects', { $ref: '#/constructor/name' }, { kind: 'any' }],
+		['a reference to another document', { $ref: 'https://example.com/schema' }, { kind: 'any' }],
+		['a reference to itself', { $ref: '#/properties/it' }, { kind: 'any' }],
+		[
+			'a reference',
+			{ $ref: '#/$defs/Steps', title: 'How many' },
+			{ kind: 'integer', minimum: 1, label: 'How many' },
+		],
+		['an older reference', { $ref: '#/definitions/Mode' }, { kind: 'choice', choices: ['fast', 'slow'] }],
+		['a reference to a reference', { $ref: '#/$defs/More~1Steps' }, { kind: 'integer' }],
+		['a reference or null', { anyOf: [{ $ref: '#/$defs/Steps' }, { type: 'null' }] }, { kind: 'integer' }],
+		[
+			'a list of referenced images',
+			{ type: 'array', items: { $ref: '#/$defs/Picture' } },
+			{ kind: 'files', fileKind: 'image' },
+		],
 		['a type that nobody knows', { type: 'tensor', default: null }, { kind: 'any' }],
 		['nothing at all', null, { kind: 'any', label: 'It' }],
 		[
@@ -147,6 +184,24 @@ describe('readInputValues', () => {
 		['a list', { type: 'array' }, '[1, 2]', [1, 2]],
 		['a date', { type: 'string', format: 'date-time' }, new Date(0), '1970-01-01T00:00:00.000Z'],
 		['whatever is not understood', { type: 'tensor' }, { deep: [1] }, { deep: [1] }],
+		['a number of a referenced type', { $ref: '#/$defs/Steps' }, '7', 7],
+		[
+			'a number where a word is the alternative',
+			{ anyOf: [{ type: 'integer' }, { enum: ['auto'] }] },
+			'7',
+			7,
+		],
+		['the word', { anyOf: [{ type: 'integer' }, { enum: ['auto'] }] }, 'auto', 'auto'],
+		[
+			'an object where a word is the alternative',
+			{ anyOf: [{ enum: ['hd'] }, { type: 'object' }] },
+			'{"w": 1}',
+			{ w: 1 },
+		],
+		['a text where any text will do', { anyOf: [{ type: 'integer' }, { type: 'string' }] }, '7', '7'],
+		['a number where any text will do', { anyOf: [{ type: 'string' }, { type: 'integer' }] }, 7, 7],
+		['what suits no alternative', { anyOf: [{ type: 'integer' }, { enum: ['auto'] }] }, 'x', 'x'],
+		['as many characters as there may be', { type: 'string', maxLength: 3 }, '🎉🎉🎉', '🎉🎉🎉'],
 	])('takes %s', (_, property, given, sent) => expect(value(property, given)).toEqual(sent));
 
 	it.each<[string, unknown, unknown, string]>([
@@ -201,7 +256,26 @@ describe('readInputValues', () => {
 			'no',
 			'“Inputs → It” must have at least 3 characters, but has 2',
 		],
+		[
+			'too few characters, however many units they take',
+			{ type: 'string', minLength: 3 },
+			'🎉🎉',
+			'“Inputs → It” must have at least 3 characters, but has 2',
+		],
 		['an object for a text', { type: 'string' }, {}, '“Inputs → It” must be a text'],
+		[
+			'an object without a text for a choice',
+			{ enum: ['a'] },
+			Object.create(null),
+			'“Inputs → It” must be one of: a',
+		],
+		[
+			'an object without a text for a text',
+			{ type: 'string' },
+			Object.create(null),
+			'“Inputs → It” must be a text',
+		],
+		['a broken date', { type: 'string', format: 'date' }, new Date(NaN), '“Inputs → It” must be a text'],
 		[
 			'too few files',
 			{ type: 'array', format: 'image_uris', minItems: 2 },
@@ -241,14 +315,41 @@ describe('readInputValues', () => {
 			'https://a.test/1.png,https://a.test/2.png',
 			['https://a.test/1.png', 'https://a.test/2.png'],
 		],
+		['a name after an address', 'https://a.test/1.png,data', ['https://a.test/1.png', 'data']],
+		['a name before an address', 'data,https://a.test/1.png', ['data', 'https://a.test/1.png']],
+		['a comma before what is no name', 'https://a.test/1.png,size=2', ['https://a.test/1.png,size=2']],
+		[
+			'data URIs',
+			'data:image/png;base64,AAAA,data:image/png;base64,BBBB',
+			['data:image/png;base64,AAAA', 'data:image/png;base64,BBBB'],
+		],
+		[
+			'a data URI among others',
+			'data,data:image/png;base64,data,https://a.test/1.png',
+			['data', 'data:image/png;base64,data', 'https://a.test/1.png'],
+		],
+		['a name that nobody knows', 'data,tada,https://a.test/1.png', ['data', 'tada', 'https://a.test/1.png']],
+		['too many commas', ',data,, https://a.test/1.png,', ['data', 'https://a.test/1.png,']],
 		['a comma in an address', 'https://a.test/w_10,h_20/1.png', ['https://a.test/w_10,h_20/1.png']],
 		['names', 'data, data_1,data_2', ['data', 'data_1', 'data_2']],
 		['lines', 'data\nhttps://a.test/1.png', ['data', 'https://a.test/1.png']],
 		['JSON', '["data", "https://a.test/1.png"]', ['data', 'https://a.test/1.png']],
 		['a list from an expression', ['data', 'data_1'], ['data', 'data_1']],
 	])('reads files given by %s', (_, given, sources) => {
-		const [wish] = readInputValues([field({ type: 'array', format: 'image_uris' })], { it: given }).files;
-		expect(wish?.sources).toEqual(sources);
+		const isFileName = (name: string) => ['data', 'data_1', 'data_2'].includes(name);
+		const fields = [field({ type: 'array', format: 'image_uris' })];
+		expect(readInputValues(fields, { it: given }, isFileName).files).toMatchObject([{ sources }]);
+	});
+
+	it('takes inputs of any name', () => {
+		const names = ['constructor', '__proto__', 'toString', 'hasOwnProperty'];
+		const properties = JSON.parse(
+			`{${names.map((name) => `"${name}": {"type": "integer"}`).join()}}`,
+		) as object;
+		const values = JSON.parse(`{${names.map((name) => `"${name}": "7"`).join()}}`) as Record<string, unknown>;
+		const { input } = readInputValues(readInputFields({ properties }, []), values);
+		expect(Object.entries(input)).toEqual(names.map((name) => [name, 7]));
+		expect(readInputValues(readInputFields({ properties }, []), {}).input).toEqual({});
 	});
 });
 
@@ -327,6 +428,10 @@ describe('readModelReference', () => {
 		['../../v1/requests/x/cancel', undefined],
 		['a/../b', undefined],
 		['a/b?c=d', undefined],
+		['a/b%', undefined],
+		['https://www.runcomfy.com/models/a/b%', undefined],
+		['https://www.runcomfy.com/models/a/%zz', undefined],
+		[`a/b${' '.repeat(2_000)}c`, undefined],
 	])('%s', (text, expected) => expect(readModelReference(text)).toEqual(expected));
 
 	it('finds nothing in what is no address', () => expect(pagePathOf('nonsense')).toBeUndefined());
@@ -372,6 +477,10 @@ describe('The catalogue’s answers', () => {
 	it.each([
 		['https://www.runcomfy.com/models/a/b', true],
 		['javascript:alert(1)', false],
+		['https://', false],
+		['https://[broken', false],
+		['https://10.0.0.1/models/a/b', false],
+		['https://user:password@www.runcomfy.com/', false],
 	])('makes a link of %s: %s', (url, isLink) =>
 		expect(readModelEntry({ ...entry, model_url: url })?.url !== undefined).toBe(isLink),
 	);
@@ -379,7 +488,6 @@ describe('The catalogue’s answers', () => {
 	it('reads a page and skips what it cannot use', () =>
 		expect(readModelPage({ models: [entry, 7], total: 2 })).toMatchObject({
 			received: 2,
-			total: 2,
 			models: [{ modelId: 'a/b' }],
 		}));
 

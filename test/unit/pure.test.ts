@@ -1,4 +1,3 @@
-import { outputFieldName, outputFileName } from '../../nodes/RunComfy/files/fileNames';
 import { fileTypeOf, isInputType, looksLikeText } from '../../nodes/RunComfy/files/fileTypes';
 import { JobTimes } from '../../nodes/RunComfy/jobs/jobTimes';
 import { backoffMs, ERROR_BACKOFF, RATE_LIMIT_BACKOFF } from '../../nodes/RunComfy/common/retry';
@@ -109,27 +108,6 @@ describe('backoffMs', () => {
 
 	it('stays within a minute for the whole run', () =>
 		expect(backoffMs(50, RATE_LIMIT_BACKOFF, () => 1)).toBe(60_000));
-});
-
-describe('File names', () => {
-	it.each([
-		['', 'https://cdn/x/pic-1.png?sig=1', 0, 'webp', 'pic-1.webp'],
-		['', 'https://cdn/', 0, 'png', 'image.png'],
-		['', 'https://cdn/', 2, 'png', 'image_2.png'],
-		['', 'https://cdn/a%20b.jpeg', 0, 'jpg', 'a b.jpg'],
-		['', 'https://cdn/%E0%A4%A', 0, 'jpg', 'image.jpg'],
-		['summer', 'https://cdn/x.png', 0, 'png', 'summer.png'],
-		['summer', 'https://cdn/x.png', 1, 'png', 'summer_1.png'],
-		['../../etc/passwd', 'https://cdn/x.png', 0, 'png', '_.._etc_passwd.png'],
-		['a\nb"c', 'https://cdn/x.png', 0, 'png', 'a_b_c.png'],
-		['...', 'https://cdn/x.png', 0, 'png', 'x.png'],
-		['Grüße 東京', 'https://cdn/x.png', 0, 'png', 'Grüße 東京.png'],
-	])('%j from %s (%i, %s) is %s', (fileName, url, index, extension, name) =>
-		expect(outputFileName({ fileName, url, kind: 'image', index }, extension)).toBe(name),
-	);
-
-	it('has a field for each image', () =>
-		expect([0, 1, 2].map((i) => outputFieldName('data', i))).toEqual(['data', 'data_1', 'data_2']));
 });
 
 describe('fileTypeOf', () => {

@@ -18,7 +18,10 @@ export interface AddressRules {
 	allowLoopback: boolean;
 }
 
-/** First octets, then how many leading bits count. RFC 6890: every range that is not the public internet. */
+/**
+ * Ranges that are not globally reachable: the address, then how many leading bits count. From IANA's registry of
+ * special-purpose IPv4 addresses, and multicast.
+ */
 const NON_PUBLIC_IPV4: ReadonlyArray<readonly [number, number, HostKind]> = [
 	[ipv4(0, 0, 0, 0), 8, 'private'],
 	[ipv4(10, 0, 0, 0), 8, 'private'],
@@ -28,6 +31,7 @@ const NON_PUBLIC_IPV4: ReadonlyArray<readonly [number, number, HostKind]> = [
 	[ipv4(172, 16, 0, 0), 12, 'private'],
 	[ipv4(192, 0, 0, 0), 24, 'private'],
 	[ipv4(192, 0, 2, 0), 24, 'private'],
+	[ipv4(192, 88, 99, 0), 24, 'private'],
 	[ipv4(192, 168, 0, 0), 16, 'private'],
 	[ipv4(198, 18, 0, 0), 15, 'private'],
 	[ipv4(198, 51, 100, 0), 24, 'private'],
@@ -36,15 +40,36 @@ const NON_PUBLIC_IPV4: ReadonlyArray<readonly [number, number, HostKind]> = [
 	[ipv4(240, 0, 0, 0), 4, 'private'],
 ];
 
+/**
+ * The parts of 2000::/3, outside of which no address is public, that are not globally reachable: the first groups, then
+ * how many leading bits of them count. From IANA's registry of special-purpose IPv6 addresses: protocol assignments (with
+ * Teredo, benchmarking and ORCHID), documentation, 6to4, documentation.
+ */
+const NON_PUBLIC_IPV6: ReadonlyArray<readonly [number, number]> = [
+	[ipv6Start(0x2001, 0), 23],
+	[ipv6Start(0x2001, 0xdb8), 32],
+	[ipv6Start(0x2002, 0), 16],
+	[ipv6Start(0x3fff, 0), 20],
+];
+
 const PRIVATE_NAME_ENDINGS = ['.local', '.internal', '.lan', '.home.arpa', '.intranet', '.corp'];
 
 function ipv4(a: number, b: number, c: number, d: number): number {
 	return ((a << 24) | (b << 16) | (c << 8) | d) >>> 0;
 }
 
+/** The first 32 bits of an IPv6 address. */
+function ipv6Start(g0: number, g1: number): number {
+	return ((g0 << 16) | g1) >>> 0;
+}
+
+function isIn(address: number, range: number, bits: number): boolean {
+	return address >>> (32 - bits) === range >>> (32 - bits);
+}
+
 function ipv4Kind(address: number): HostKind {
 	for (const [range, bits, kind] of NON_PUBLIC_IPV4) {
-		if (address >>> (32 - bits) === range >>> (32 - bits)) return kind;
+		if (isIn(address, range, bits)) return kind;
 	}
 	return 'public';
 }
@@ -70,18 +95,18 @@ function parseIpv6(address: string): number[] | undefined {
 }
 
 function ipv6Kind(groups: number[]): HostKind {
-	const [g0 = 0, g1 = 0, g2 = 0, , , g5 = 0, g6 = 0, g7 = 0] = groups;
-	const embedded = (high: number, low: number) => ipv4Kind(((high << 16) | low) >>> 0);
+	const [g0 = 0, g1 = 0, , , , g5 = 0, g6 = 0, g7 = 0] = groups;
+	const embedded = ipv4Kind(ipv6Start(g6, g7));
 	const leadingZeros = groups.findIndex((group) => group !== 0);
-	if (leadingZeros === -1) return 'private';
 	if (leadingZeros === 7 && g7 === 1) return 'loopback';
-	// IPv4 in IPv6: mapped, compatible, translated (64:ff9b::/96) and 6to4 carry an IPv4 address that decides.
-	if (leadingZeros === 5 && g5 === 0xffff) return embedded(g6, g7);
-	if (leadingZeros >= 6) return embedded(g6, g7);
-	if (g0 === 0x64 && g1 === 0xff9b) return embedded(g6, g7);
-	if (g0 === 0x2002) return embedded(g1, g2);
-	// Only 2000::/3 is handed out for the public internet; fc00::/7, fe80::/10 and ff00::/8 lie outside it.
-	return (g0 & 0xe000) === 0x2000 && !(g0 === 0x2001 && g1 === 0xdb8) ? 'public' : 'private';
+	// IPv4 in IPv6: mapped and compatible addresses are not for the internet, translated ones (64:ff9b::/96) are.
+	const isMapped = leadingZeros === 5 && g5 === 0xffff;
+	if ((isMapped || leadingZeros === 6) && embedded === 'loopback') return 'loopback';
+	const isTranslated = g0 === 0x64 && g1 === 0xff9b && groups.slice(2, 6).every((group) => group === 0);
+	if (isTranslated) return embedded === 'public' ? 'public' : 'private';
+	const start = ipv6Start(g0, g1);
+	const isPublic = isIn(start, 0x2000_0000, 3) && !NON_PUBLIC_IPV6.some((range) => isIn(start, ...range));
+	return isPublic ? 'public' : 'private';
 }
 
 /**
@@ -97,7 +122,9 @@ export function hostKind(hostname: string): HostKind {
 	const address = parseIpv4(host);
 	if (address !== undefined) return ipv4Kind(address);
 	if (host === 'localhost' || host.endsWith('.localhost')) return 'loopback';
-	if (!host.includes('.') || PRIVATE_NAME_ENDINGS.some((ending) => host.endsWith(ending))) return 'private';
+	const labels = host.split('.');
+	if (labels.length < 2 || labels.includes('')) return 'private';
+	if (PRIVATE_NAME_ENDINGS.some((ending) => host.endsWith(ending))) return 'private';
 	return 'public';
 }
 
@@ -153,6 +180,11 @@ export function findBaseUrlFault(text: string): AddressFault | undefined {
 /** A checked base URL without white space around it and without slashes at its end. */
 export function cleanBaseUrl(text: string): string {
 	return text.trim().replace(/\/+$/, '');
+}
+
+/** The API token without the white space that is easily pasted along. */
+export function cleanToken(value: unknown): string {
+	return String(value ?? '').trim();
 }
 
 /**

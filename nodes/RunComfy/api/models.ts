@@ -1,3 +1,5 @@
+import { omitUndefined } from '../common/omitUndefined';
+import { findFileUrlFault } from './addresses';
 import { isJsonObject, numberOf, textOf, textsOf, type JsonObject } from './json';
 import { cleanReason, errorCodeOf, explainAnswer, isTransient, type Problem } from './problems';
 import { readRetryAfterMs } from './responses';
@@ -35,8 +37,6 @@ export interface ModelPage {
 	models: ModelEntry[];
 	/** With those that could not be used. */
 	received: number;
-	/** Of the whole list; undefined when RunComfy does not say. */
-	total?: number;
 }
 
 export interface Balance {
@@ -47,7 +47,7 @@ export interface Balance {
 /** The answer to a free question; `what` could not be had. */
 export type CatalogueAnswer<T> =
 	| { kind: 'found'; value: T }
-	/** A passing fault: asking again costs nothing. */
+	/** A transient error: asking again costs nothing. */
 	| { kind: 'again'; what: string; why: string; retryAfterMs: number | undefined }
 	| { kind: 'refused'; problem: Problem };
 
@@ -90,12 +90,14 @@ export function readCatalogue<T>(
 }
 
 /** Slashes are part of an id; the parts are what a path can hold as it is. [assumed] */
-const MODEL_ID = /^[a-zA-Z0-9][\w.-]*(\/[a-zA-Z0-9][\w.-]*)+$/;
+const MODEL_ID_PART = /^[a-zA-Z0-9][\w.-]*$/;
 const MAX_MODEL_ID_LENGTH = 200;
 
 /** True for text that can be the id of a model, and stand in a path. */
 export function isModelId(text: string): boolean {
-	return text.length <= MAX_MODEL_ID_LENGTH && MODEL_ID.test(text);
+	if (text.length > MAX_MODEL_ID_LENGTH) return false;
+	const parts = text.split('/');
+	return parts.length > 1 && parts.every((part) => MODEL_ID_PART.test(part));
 }
 
 /** An entry of the catalogue; undefined when it has no usable id. */
@@ -103,43 +105,38 @@ export function readModelEntry(body: unknown): ModelEntry | undefined {
 	if (!isJsonObject(body)) return undefined;
 	const modelId = textOf(body, 'model_id');
 	if (modelId === undefined || !isModelId(modelId)) return undefined;
-	const description = textOf(body, 'description');
-	const kind = textOf(body, 'kind');
 	const url = textOf(body, 'model_url');
-	// The editor makes a link of it.
-	const isPage = url !== undefined && /^https:\/\//i.test(url);
 	return {
+		...omitUndefined({
+			description: textOf(body, 'description'),
+			kind: textOf(body, 'kind'),
+			// The editor makes a link of it.
+			url: url === undefined || findFileUrlFault(url, { allowLoopback: false }) ? undefined : url,
+			inputSchema: isJsonObject(body.input_schema) ? body.input_schema : undefined,
+		}),
 		modelId,
 		displayName: textOf(body, 'display_name') ?? modelId,
-		...(description === undefined ? {} : { description }),
-		...(kind === undefined ? {} : { kind }),
 		categories: textsOf(body.categories),
 		price: readPrice(body),
-		...(isPage ? { url } : {}),
-		...(isJsonObject(body.input_schema) ? { inputSchema: body.input_schema } : {}),
 		requiredInputs: textsOf(body.required_inputs),
 	};
 }
 
 function readPrice(body: JsonObject): ModelPrice {
 	const usd = numberOf(body, 'base_price_usd');
-	const unit = textOf(body, 'price_unit')?.toLowerCase();
-	const note = cleanReason(textOf(body, 'pricing_note'));
-	return {
-		...(usd === undefined || usd < 0 ? {} : { usd }),
-		...(unit === undefined ? {} : { unit }),
-		...(note === undefined ? {} : { note }),
-	};
+	return omitUndefined({
+		usd: usd === undefined || usd < 0 ? undefined : usd,
+		unit: textOf(body, 'price_unit')?.toLowerCase(),
+		note: cleanReason(textOf(body, 'pricing_note')),
+	});
 }
 
 /** A page of the catalogue; entries that cannot be used are left out. */
 export function readModelPage(body: unknown): ModelPage | undefined {
 	if (!isJsonObject(body) || !Array.isArray(body.models)) return undefined;
-	const total = numberOf(body, 'total');
 	return {
 		models: body.models.map(readModelEntry).filter((entry): entry is ModelEntry => entry !== undefined),
 		received: body.models.length,
-		...(total === undefined ? {} : { total }),
 	};
 }
 

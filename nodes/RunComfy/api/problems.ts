@@ -98,6 +98,11 @@ const BY_STATUS: Record<number, string> = {
 };
 
 const MAX_REASON_LENGTH = 300;
+/** Texts from outside are cut to this before patterns meet them. */
+const MAX_READ_LENGTH = 2_000;
+/** No sentence of an error lies deeper, or behind so many others. */
+const MAX_READ_DEPTH = 6;
+const MAX_READ_PARTS = 20;
 /** Words for which n8n would replace the whole message by a canned sentence (NodeError's list). */
 const NODE_ERROR_CODES =
 	/\b(ECONN(REFUSED|RESET|ABORTED)|ENOTFOUND|ETIMEDOUT|ERRADDRINUSE|EADDRNOTAVAIL|EHOSTUNREACH|EAI_AGAIN|ENOENT|EISDIR|ENOTDIR|EACCES|EEXIST|EPERM|getaddrinfo)\b/g;
@@ -108,7 +113,7 @@ const NODE_ERROR_CODES =
  */
 export function cleanReason(text: string | undefined): string | undefined {
 	if (text === undefined) return undefined;
-	const oneLine = text.replace(/\s+/g, ' ').trim();
+	const oneLine = text.slice(0, MAX_READ_LENGTH).replace(/\s+/g, ' ').trim();
 	if (oneLine === '' || /<\s*(!doctype|html|head|body|title|h\d|p|div)\b/i.test(oneLine)) return undefined;
 	const safe = oneLine
 		.replace(/\bbearer\s+\S+/gi, '[token]')
@@ -127,26 +132,34 @@ export function errorCodeOf(body: unknown): string | undefined {
 }
 
 /** The sentence of an error answer: `error_message`, `message`, `error` or `detail`, of whatever shape. */
-export function reasonOf(body: unknown): string | undefined {
+export function reasonOf(body: unknown, depth = 0): string | undefined {
 	if (typeof body === 'string') return cleanReason(body);
 	if (!isJsonObject(body)) return undefined;
 	for (const name of ['error_message', 'message', 'error', 'detail', 'msg']) {
-		const reason = cleanReason(flatten(body[name]));
+		const reason = cleanReason(flatten(body[name], depth + 1));
 		if (reason !== undefined) return reason;
 	}
 	return undefined;
 }
 
 /** `detail` may be a list of `{loc, msg}` (FastAPI's shape, seen in other RunComfy APIs). */
-function flatten(value: unknown): string | undefined {
+function flatten(value: unknown, depth = 0): string | undefined {
 	if (typeof value === 'string') return value;
+	if (depth > MAX_READ_DEPTH) return undefined;
 	if (Array.isArray(value)) {
-		const parts = value.map(flatten).filter((part): part is string => part !== undefined);
+		const parts = value
+			.slice(0, MAX_READ_PARTS)
+			.map((part: unknown) => flatten(part, depth + 1))
+			.filter((part): part is string => part !== undefined);
 		return parts.length > 0 ? parts.join('; ') : undefined;
 	}
 	if (!isJsonObject(value)) return undefined;
-	const text = textOf(value, 'msg') ?? textOf(value, 'message') ?? reasonOf(value) ?? textOf(value, 'code');
-	const field = Array.isArray(value.loc) ? value.loc.filter((part) => part !== 'body').join('.') : '';
+	const text =
+		textOf(value, 'msg') ?? textOf(value, 'message') ?? reasonOf(value, depth) ?? textOf(value, 'code');
+	const names = Array.isArray(value.loc) ? value.loc.slice(0, MAX_READ_PARTS) : [];
+	const field = names
+		.filter((part) => (typeof part === 'string' && part !== 'body') || typeof part === 'number')
+		.join('.');
 	return text !== undefined && field !== '' ? `${field}: ${text}` : text;
 }
 

@@ -1,24 +1,52 @@
+interface Waiting {
+	weight: number;
+	start: () => void;
+}
+
 /** A bound on how much is done at once. Who does not fit waits, in order of arrival. */
 export class Slots {
 	private used = 0;
-	private readonly waiting: Array<{ weight: number; start: () => void }> = [];
+	private waiting: Waiting[] = [];
 
 	constructor(private readonly capacity: number) {}
 
 	/**
 	 * Does the work as soon as there is room.
 	 * @param weight how much room it takes; one that takes more than there is runs alone.
+	 * @param signal ends the wait for room: the work then starts without any, and has to end at once by itself.
 	 */
-	async use<T>(work: () => Promise<T>, weight = 1): Promise<T> {
+	async use<T>(work: () => Promise<T>, weight = 1, signal?: AbortSignal): Promise<T> {
 		const bounded = Math.min(weight, this.capacity);
-		if (this.waiting.length === 0 && this.used + bounded <= this.capacity) this.used += bounded;
-		else await new Promise<void>((start) => this.waiting.push({ weight: bounded, start }));
+		const taken = (await this.take(bounded, signal)) ? bounded : 0;
 		try {
 			return await work();
 		} finally {
-			this.used -= bounded;
+			this.used -= taken;
 			this.startWaiting();
 		}
+	}
+
+	/** @returns false when the signal came first. */
+	private async take(weight: number, signal?: AbortSignal): Promise<boolean> {
+		if (this.waiting.length === 0 && this.used + weight <= this.capacity) {
+			this.used += weight;
+			return true;
+		}
+		if (signal?.aborted === true) return false;
+		return await new Promise<boolean>((resolve) => {
+			const onAbort = () => {
+				this.waiting = this.waiting.filter((other) => other !== mine);
+				this.startWaiting();
+				resolve(false);
+			};
+			const start = () => {
+				signal?.removeEventListener('abort', onAbort);
+				resolve(true);
+			};
+			const mine = { weight, start };
+			this.waiting.push(mine);
+			signal?.addEventListener('abort', onAbort, { once: true });
+		});
 	}
 
 	private startWaiting(): void {

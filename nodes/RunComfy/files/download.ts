@@ -3,10 +3,10 @@ import type { IBinaryData, IExecuteFunctions } from 'n8n-workflow';
 import { findFileUrlFault, hostKind } from '../api/addresses';
 import { RunComfyError } from '../api/problems';
 import type { Clock, Random } from '../common/clock';
-import { backoffMs, ERROR_BACKOFF } from '../common/retry';
-import { outputFileName } from './fileNames';
-import { fileTypeOf, looksLikeText, nameKind, SNIFF_BYTES, type FileKind } from './fileTypes';
-import { openUrl, type ByteStream, type FetchedFile } from './fetchFile';
+import { retry } from '../common/retry';
+import { outputFileStems } from './fileNames';
+import { fileTypeOf, looksLikeText, nameKind, SNIFF_BYTES, type FileKind, type FileType } from './fileTypes';
+import { DownloadFault, openUrl, type ByteStream, type FetchedFile } from './fetchFile';
 import { BYTES_PER_MB } from './sizes';
 import { Slots } from '../common/slots';
 
@@ -17,10 +17,15 @@ const MAX_TRIES = 4;
 /** A server that says nothing for so long has hung up without telling. */
 export const DOWNLOAD_IDLE_MS = 30_000;
 
-/** A download that may succeed when tried again. */
-class PassingFault extends Error {}
-/** A download that will not get better. */
-class FinalFault extends Error {}
+/** How long a whole download, with its retries, may take: a file that drips would hold its slot forever. */
+export interface DownloadPace {
+	/** Slower than any line that n8n would run on. */
+	minBytesPerSecond: number;
+	/** However small the file. */
+	minMs: number;
+}
+
+export const DOWNLOAD_PACE: DownloadPace = { minBytesPerSecond: 50_000, minMs: 60_000 };
 
 export interface DownloadDependencies {
 	context: IExecuteFunctions;
@@ -29,148 +34,217 @@ export interface DownloadDependencies {
 	/** Only while the credential's base URL is on loopback. */
 	allowLoopback: boolean;
 	idleMs: number;
+	pace?: DownloadPace;
 }
 
-export interface DownloadOrder {
+/** A file of a finished request. */
+export interface ResultFile {
 	url: string;
 	/** What RunComfy says it is; which type of it is for the bytes to tell. */
 	kind: FileKind;
+}
+
+/** What holds for all files of one item. */
+export interface DownloadOptions {
 	requestId: string;
-	/** Position in the result, for its name. */
-	index: number;
 	/** Without extension; empty: the name in the URL. */
 	fileName: string;
 	maxMegabytes: number;
 }
 
+/** One try: a file, or why there is none. */
+type Attempt = { stored: IBinaryData } | { fault: DownloadFault };
+
 /**
  * Streams output files into n8n's binary data. Never with the token, never from an address that is not public, and
- * never believing a server about what it sends. A GET costs nothing, so faults are retried.
+ * never believing a server about what it sends. A GET costs nothing, so transient errors are retried.
  */
 export class Downloader {
-	private readonly slots: Slots;
+	private readonly slots = new Slots(MAX_DOWNLOADS);
 
-	constructor(private readonly dependencies: DownloadDependencies) {
-		this.slots = new Slots(MAX_DOWNLOADS);
-	}
+	constructor(private readonly dependencies: DownloadDependencies) {}
 
 	/**
-	 * @param signal ends the download at once.
-	 * @returns the stored file, with the MIME type and the extension of what was really received.
-	 * @throws RunComfyError naming request and URL: the result is paid for and can be fetched again.
+	 * All files of one item, or none: the first that fails ends the others, and nothing goes on after this has returned.
+	 * @param signal ends the downloads at once.
+	 * @returns the stored files in the same order, with the MIME type and the extension of what was really received.
+	 * @throws RunComfyError naming the request and all URLs: the result is paid for and can be downloaded again.
 	 */
-	async download(order: DownloadOrder, signal: AbortSignal): Promise<IBinaryData> {
-		return await this.slots.use(async () => await this.downloadWithRetries(order, signal));
+	async downloadAll(
+		files: ResultFile[],
+		options: DownloadOptions,
+		signal: AbortSignal,
+	): Promise<IBinaryData[]> {
+		const stems = outputFileStems(files, options.fileName);
+		// A signal for each: Node takes many listeners on one for a leak and warns.
+		const controllers = files.map(() => new AbortController());
+		const abortAll = () => controllers.forEach((controller) => controller.abort());
+		if (signal.aborted) abortAll();
+		signal.addEventListener('abort', abortAll, { once: true });
+		let failure: { file: ResultFile; fault: DownloadFault } | undefined;
+		const attempts = await Promise.all(
+			files.map(async (file, index): Promise<Attempt> => {
+				const own = controllers[index]?.signal ?? signal;
+				const work = async () => await this.download(file, stems[index] ?? file.kind, options, own);
+				const attempt = await this.slots.use(work, 1, own);
+				if ('fault' in attempt && failure === undefined) {
+					failure = { file, fault: attempt.fault };
+					abortAll();
+				}
+				return attempt;
+			}),
+		);
+		signal.removeEventListener('abort', abortAll);
+		if (failure !== undefined) throw downloadError(options.requestId, failure.file, failure.fault, files);
+		return attempts.flatMap((attempt) => ('stored' in attempt ? [attempt.stored] : []));
 	}
 
-	private async downloadWithRetries(order: DownloadOrder, signal: AbortSignal): Promise<IBinaryData> {
-		const { clock, random } = this.dependencies;
-		for (let tries = 1; ; tries++) {
+	/** One file, with retries. Never rejects. */
+	private async download(
+		file: ResultFile,
+		stem: string,
+		{ maxMegabytes }: DownloadOptions,
+		signal: AbortSignal,
+	): Promise<Attempt> {
+		const { clock, random, pace = DOWNLOAD_PACE } = this.dependencies;
+		const maxBytes = maxMegabytes * BYTES_PER_MB;
+		const startedAt = clock.now();
+		const deadlineOf = (bytes = maxBytes) =>
+			startedAt + Math.max(pace.minMs, (Math.min(bytes, maxBytes) / pace.minBytesPerSecond) * 1_000);
+		const attempt = async (): Promise<Attempt> => {
+			if (signal.aborted) return { fault: new DownloadFault('it was stopped', false) };
 			try {
-				return await this.downloadOnce(order, signal);
+				return { stored: await this.downloadOnce(file, stem, maxMegabytes, deadlineOf, signal) };
 			} catch (error) {
-				const canRetry = error instanceof PassingFault && tries < MAX_TRIES && !signal.aborted;
-				const why =
-					error instanceof PassingFault || error instanceof FinalFault ? error.message : storeFault(error);
-				if (!canRetry) throw downloadError(order, why);
-				await clock.sleep(backoffMs(tries, ERROR_BACKOFF, random), signal);
+				return { fault: error instanceof DownloadFault ? error : storeFault(error) };
 			}
-		}
+		};
+		return await retry(
+			attempt,
+			(answer) => ('fault' in answer && answer.fault.isTransient && !signal.aborted ? {} : undefined),
+			{
+				clock,
+				random,
+				maxTries: MAX_TRIES,
+				deadline: deadlineOf(),
+				pause: async (ms) => await clock.sleep(ms, signal),
+			},
+		);
 	}
 
-	private async downloadOnce(order: DownloadOrder, signal: AbortSignal): Promise<IBinaryData> {
+	/** @throws DownloadFault, or what n8n's storage throws. */
+	private async downloadOnce(
+		{ url, kind }: ResultFile,
+		stem: string,
+		maxMegabytes: number,
+		deadlineOf: (bytes?: number) => number,
+		signal: AbortSignal,
+	): Promise<IBinaryData> {
 		const { context } = this.dependencies;
-		const maxBytes = order.maxMegabytes * BYTES_PER_MB;
-		const file = await this.open(order.url, signal);
-		let exceeded = false;
-		const onExceeded = () => {
-			exceeded = true;
-			throw tooLarge(order.maxMegabytes);
-		};
+		const file = await this.open(url, deadlineOf, signal);
+		const limit = new SizeLimit(file, maxMegabytes);
 		try {
-			if (file.contentLength !== undefined && file.contentLength > maxBytes) {
-				onExceeded();
+			limit.check(file.contentLength ?? 0);
+			const { head, isWhole } = await peek(file, SNIFF_BYTES);
+			const { extension, mimeType } = typeOf(head, kind);
+			const body = isWhole ? head : await limit.guard();
+			const stored = await context.helpers.prepareBinaryData(body, `${stem}.${extension}`, mimeType);
+			const received = isWhole ? head.length : limit.received;
+			// Only of an encoded file that n8n has unpacked; a connection that is lost ends the stream with an error.
+			if (file.contentLength !== undefined && received !== file.contentLength) {
+				const message = `${received} bytes came instead of the ${file.contentLength} announced`;
+				throw new DownloadFault(message, false);
 			}
-			const head = await peek(file, SNIFF_BYTES);
-			if (head.length === 0) throw new FinalFault('the file is empty');
-			const type = fileTypeOf(head);
-			if (type === undefined) {
-				const expected = nameKind(order.kind);
-				throw new FinalFault(
-					looksLikeText(head)
-						? `a web page or text came instead of ${expected}`
-						: `the file is not ${expected}`,
-				);
-			}
-			const name = outputFileName(order, type.extension);
-			const body = await guard(file, maxBytes, onExceeded);
-			return await context.helpers.prepareBinaryData(body, name, type.mimeType);
+			return stored;
 		} catch (error) {
-			throw exceeded ? tooLarge(order.maxMegabytes) : reasonOf(error, file);
+			// What n8n's storage throws may wrap or replace the reason.
+			throw limit.fault ?? (error instanceof DownloadFault ? error : (file.fault() ?? storeFault(error)));
 		} finally {
 			file.close();
 		}
 	}
 
 	/** Follows at most three redirects, each of which has to be a safe address itself. */
-	private async open(firstUrl: string, signal: AbortSignal): Promise<FetchedFile> {
+	private async open(
+		firstUrl: string,
+		deadlineOf: (bytes?: number) => number,
+		signal: AbortSignal,
+	): Promise<FetchedFile> {
 		let url = firstUrl;
 		for (let redirects = 0; ; redirects++) {
 			await this.assertSafe(url, redirects);
-			const file = await openUrl(url, { ...this.dependencies, signal }).catch((error: unknown) => {
-				throw new PassingFault(error instanceof Error ? error.message : 'the connection was lost');
-			});
-			if (file.status >= 200 && file.status < 300) return file;
+			const file = await openUrl(url, { ...this.dependencies, deadlineOf, signal });
+			const fault = faultOf(file);
+			if (fault === undefined) return file;
 			file.close();
-			if (file.status >= 300 && file.status < 400 && file.location !== undefined) {
-				if (redirects >= MAX_REDIRECTS)
-					throw new FinalFault(`it was redirected more than ${MAX_REDIRECTS} times`);
-				url = resolveUrl(file.location, url);
-				continue;
-			}
-			const passing = file.status >= 500 || [408, 425, 429].includes(file.status);
-			const message = `the file server answered with HTTP ${file.status}`;
-			throw passing ? new PassingFault(message) : new FinalFault(message);
+			if (file.status < 300 || file.status >= 400 || file.location === undefined) throw fault;
+			if (redirects >= MAX_REDIRECTS)
+				throw new DownloadFault(`it was redirected more than ${MAX_REDIRECTS} times`, false);
+			url = resolveUrl(file.location, url);
 		}
 	}
 
 	private async assertSafe(url: string, redirects: number): Promise<void> {
-		const { context, allowLoopback } = this.dependencies;
 		const which = redirects === 0 ? 'its address' : 'the address it was redirected to';
-		const fault = findFileUrlFault(url, { allowLoopback });
-		if (fault !== undefined) throw new FinalFault(`${which} ${fault}`);
-		if (hostKind(new URL(url).hostname) === 'loopback') return;
-		// Newer versions of n8n can look a name up and judge where it really leads.
-		const verdict = await context.helpers.getSecureEgressFilter?.('enforced').validateUrl(url);
-		if (verdict?.ok === false && verdict.error.constructor.name.startsWith('SsrfBlocked')) {
-			throw new FinalFault(`${which} leads to a private network`);
+		const fault = findFileUrlFault(url, this.dependencies);
+		if (fault !== undefined) throw new DownloadFault(`${which} ${fault}`, false);
+		if (hostKind(new URL(url).hostname) !== 'loopback' && (await this.leadsToPrivateNetwork(url))) {
+			throw new DownloadFault(`${which} leads to a private network`, false);
+		}
+	}
+
+	/**
+	 * Newer versions of n8n look a name up and judge where it really leads. A name that they cannot resolve may be one that
+	 * only a proxy resolves: then the request itself, by its own rules, decides.
+	 */
+	private async leadsToPrivateNetwork(url: string): Promise<boolean> {
+		try {
+			const { getSecureEgressFilter }: Partial<IExecuteFunctions['helpers']> =
+				this.dependencies.context.helpers;
+			const verdict = await getSecureEgressFilter?.('enforced').validateUrl(url);
+			return verdict?.ok === false && verdict.error.name.startsWith('SsrfBlocked');
+		} catch {
+			return false;
 		}
 	}
 }
 
-function tooLarge(maxMegabytes: number): FinalFault {
-	return new FinalFault(`the file is larger than the ${maxMegabytes} MB of the option “Max File Size (MB)”`);
+/** Why an answer is not the whole file; undefined when it may be. */
+function faultOf({ status, isEncoded }: FetchedFile): DownloadFault | undefined {
+	if (status !== 200) {
+		const isTransient = status >= 500 || [408, 425, 429].includes(status);
+		return new DownloadFault(`the file server answered with HTTP ${status}`, isTransient);
+	}
+	return isEncoded ? new DownloadFault('the file server sent it compressed', false) : undefined;
 }
 
-/** What n8n's storage throws may wrap or replace the reason: the file knows whether it broke off. */
-function reasonOf(error: unknown, file: FetchedFile): unknown {
-	const fault = error instanceof FinalFault ? undefined : file.fault();
-	return fault === undefined ? error : new PassingFault(fault);
+function typeOf(head: Buffer, kind: FileKind): FileType {
+	if (head.length === 0) throw new DownloadFault('the file is empty', false);
+	const type = fileTypeOf(head);
+	if (type !== undefined) return type;
+	const expected = nameKind(kind);
+	const fault = looksLikeText(head)
+		? `a web page or text came instead of ${expected}`
+		: `the file is not ${expected}`;
+	throw new DownloadFault(fault, false);
 }
 
-function storeFault(error: unknown): string {
+function storeFault(error: unknown): DownloadFault {
 	const reason = error instanceof Error && error.message !== '' ? ` (${error.message})` : '';
-	return `n8n could not store the file${reason}`;
+	return new DownloadFault(`n8n could not store the file${reason}`, false);
 }
 
 function resolveUrl(location: string, base: string): string {
 	if (!URL.canParse(location, base))
-		throw new FinalFault('it was redirected to an address that cannot be read');
+		throw new DownloadFault('it was redirected to an address that cannot be read', false);
 	return new URL(location, base).toString();
 }
 
-/** The first bytes of a stream, which stay in it. Fewer only when there are no more. */
-async function peek(file: FetchedFile, bytes: number): Promise<Buffer> {
+/**
+ * The first bytes of a stream, which stay in it; fewer only when there are no more. Such a short file `isWhole`: a stream
+ * that has ended takes nothing back.
+ */
+async function peek(file: FetchedFile, bytes: number): Promise<{ head: Buffer; isWhole: boolean }> {
 	const { stream } = file;
 	const chunks: Buffer[] = [];
 	let length = 0;
@@ -185,61 +259,87 @@ async function peek(file: FetchedFile, bytes: number): Promise<Buffer> {
 		length += buffer.length;
 		file.touch();
 	}
+	const fault = file.fault();
+	if (fault !== undefined) throw fault;
 	const head = Buffer.concat(chunks);
-	if (stream.errored) throw stream.errored;
-	if (head.length > 0) stream.unshift(head);
-	return head.subarray(0, bytes);
+	if (length < bytes) return { head, isWhole: true };
+	stream.unshift(head);
+	return { head: head.subarray(0, bytes), isWhole: false };
 }
 
 async function moreOrEnd(stream: ByteStream): Promise<'more' | 'end'> {
 	return await new Promise((resolve, reject) => {
-		const settle = (then: () => void) => () => {
+		const finish = (then: () => void) => () => {
 			for (const [event, listener] of listeners) stream.off(event, listener);
 			then();
 		};
 		const listeners: Array<[string, (...args: unknown[]) => void]> = [
-			['readable', settle(() => resolve('more'))],
-			['end', settle(() => resolve('end'))],
-			['close', settle(() => resolve('end'))],
+			['readable', finish(() => resolve('more'))],
+			['end', finish(() => resolve('end'))],
+			['close', finish(() => resolve('end'))],
 			[
 				'error',
-				(error: unknown) => settle(() => reject(error instanceof Error ? error : new Error('lost')))(),
+				(error: unknown) => finish(() => reject(error instanceof Error ? error : new Error('lost')))(),
 			],
 		];
 		for (const [event, listener] of listeners) stream.once(event, listener);
 	});
 }
 
-/**
- * The stream, ending in an error as soon as it exceeds its limit, so that n8n throws away what it has stored of it.
- * `map` is a method of Node's streams since version 16 (experimental by its documentation); without it the file is
- * held in memory, under the same limit.
- */
-async function guard(
-	file: FetchedFile,
-	maxBytes: number,
-	onExceeded: () => void,
-): Promise<ByteStream | Buffer> {
-	let total = 0;
-	const check = (chunk: Uint8Array): Uint8Array => {
-		total += chunk.length;
-		file.touch();
-		if (total > maxBytes) onExceeded();
-		return chunk;
-	};
-	if (typeof file.stream.map === 'function') return file.stream.map(check);
-	const chunks: Uint8Array[] = [];
-	for await (const chunk of file.stream) chunks.push(check(chunk as Uint8Array));
-	return Buffer.concat(chunks);
+/** Ends a file as soon as it exceeds the user's limit, so that n8n throws away what it has stored of it. */
+class SizeLimit {
+	received = 0;
+	/** Set once the file has exceeded the limit. */
+	fault: DownloadFault | undefined;
+
+	constructor(
+		private readonly file: FetchedFile,
+		private readonly maxMegabytes: number,
+	) {}
+
+	/** @throws DownloadFault. */
+	check(bytes: number): void {
+		if (bytes <= this.maxMegabytes * BYTES_PER_MB) return;
+		this.fault = new DownloadFault(
+			`the file is larger than the ${this.maxMegabytes} MB of the option “Max File Size (MB)”`,
+			false,
+		);
+		throw this.fault;
+	}
+
+	/**
+	 * The file's stream under this limit. `map` is a method of Node's streams since version 16 (experimental by its
+	 * documentation); without it the file is held in memory.
+	 */
+	async guard(): Promise<ByteStream | Buffer> {
+		const { stream } = this.file;
+		const count = (chunk: Uint8Array): Uint8Array => {
+			this.received += chunk.length;
+			this.file.touch();
+			this.check(this.received);
+			return chunk;
+		};
+		if (typeof stream.map === 'function') return stream.map(count);
+		const chunks: Uint8Array[] = [];
+		for await (const chunk of stream) chunks.push(count(chunk as Uint8Array));
+		return Buffer.concat(chunks);
+	}
 }
 
-function downloadError({ requestId, url, kind }: DownloadOrder, why: string): RunComfyError {
+function downloadError(
+	requestId: string,
+	{ kind, url }: ResultFile,
+	{ message }: DownloadFault,
+	files: ResultFile[],
+): RunComfyError {
 	const what = kind === 'audio' ? 'audio file' : kind;
 	const label = `${what.charAt(0).toUpperCase()}${what.slice(1)} URL`;
+	const others = files.map((file) => file.url).filter((other) => other !== url);
+	const otherUrls = others.length === 0 ? '' : ` The other files of this request: ${others.join(' , ')}`;
 	return new RunComfyError({
 		kind: 'download',
-		message: `RunComfy request ${requestId} finished, but its ${what} could not be downloaded: ${why}. ${label}: ${url}`,
-		advice: `The ${what} is paid for and was not generated again.  Fetch it with the operation “Get Result” and this request id, or open the URL; outputs may expire, so do it soon.`,
+		message: `RunComfy request ${requestId} finished, but its ${what} could not be downloaded: ${message}. ${label}: ${url}`,
+		advice: `The ${what} is paid for and was not generated again. Download it with the operation “Get Result” and this request id, or open the URL; outputs may expire, so do it soon.${otherUrls}`,
 		requestId,
 	});
 }

@@ -1,5 +1,6 @@
 import type { IBinaryData, IBinaryKeyData, IExecuteFunctions } from 'n8n-workflow';
 
+import { isJsonObject } from '../api/json';
 import { FieldError } from '../fieldError';
 import { fileTypeOf, isInputType, nameKind, SNIFF_BYTES, type FileKind } from './fileTypes';
 import { BYTES_PER_MB } from './sizes';
@@ -88,11 +89,16 @@ function findBinary(
 	const binary = Object.hasOwn(fields, fieldName) ? fields[fieldName] : undefined;
 	if (binary !== undefined) return binary;
 	try {
-		// A newer n8n may keep files inside the JSON; its own helper knows where.
-		return context.helpers.assertBinaryData(itemIndex, fieldName);
+		// A newer n8n may keep files inside the JSON; its own helper knows where. It takes `constructor` for a file, too.
+		const found: unknown = context.helpers.assertBinaryData(itemIndex, fieldName);
+		return isBinaryData(found) ? found : undefined;
 	} catch {
 		return undefined;
 	}
+}
+
+function isBinaryData(value: unknown): value is IBinaryData {
+	return isJsonObject(value) && typeof value.data === 'string' && typeof value.mimeType === 'string';
 }
 
 function missingFile(fields: IBinaryKeyData, { label, fieldName }: InputFileOrder): FieldError {

@@ -3,6 +3,8 @@ import type { IExecuteFunctions, ILoadOptionsFunctions } from 'n8n-workflow';
 import { isJsonObject } from '../api/json';
 import { NoAnswerError, networkCodeOf, noAnswerReason, type ApiAnswer, type Send } from '../api/transport';
 import type { Clock } from '../common/clock';
+import { omitUndefined } from '../common/omitUndefined';
+import { redactJson, type Redact } from '../common/redact';
 
 export const CREDENTIAL_NAME = 'runComfyApi';
 
@@ -21,9 +23,9 @@ const HOST_TIMEOUT_MARGIN_MS = 1_000;
  * - it turns every HTTP error into an n8n error and, on a thrown 401, sends the request a second time: so no status is
  *   an error to it;
  * - it follows redirects and takes the credentials along: so it may not.
- * @param conceal takes the token out of what comes back, so that no error, log or row can hold it.
+ * @param redact takes the token out of what comes back, so that no error, log or output can hold it.
  */
-export function createSend(context: CallingContext, clock: Clock, conceal: (text: string) => string): Send {
+export function createSend(context: CallingContext, clock: Clock, redact: Redact): Send {
 	return async ({ method, url, body, timeoutMs, signal }) => {
 		const breakOff = new AbortController();
 		const answered = new AbortController();
@@ -44,9 +46,9 @@ export function createSend(context: CallingContext, clock: Clock, conceal: (text
 				caller,
 				CREDENTIAL_NAME,
 				{
+					...omitUndefined({ body }),
 					method,
 					url,
-					...(body === undefined ? {} : { body }),
 					json: true,
 					timeout: timeoutMs + HOST_TIMEOUT_MARGIN_MS,
 					abortSignal: breakOff.signal,
@@ -55,7 +57,7 @@ export function createSend(context: CallingContext, clock: Clock, conceal: (text
 					returnFullResponse: true,
 				},
 			);
-			return readFullResponse(answer, conceal);
+			return readFullResponse(answer, redact);
 		} catch (error) {
 			throw noAnswer(error, timedOut, breakOff.signal.aborted);
 		} finally {
@@ -73,12 +75,11 @@ function noAnswer(error: unknown, timedOut: boolean, brokenOff: boolean): NoAnsw
 	return new NoAnswerError(noAnswerReason(code), code);
 }
 
-function readFullResponse(answer: unknown, conceal: (text: string) => string): ApiAnswer {
+function readFullResponse(answer: unknown, redact: Redact): ApiAnswer {
 	if (!isJsonObject(answer) || typeof answer.statusCode !== 'number') throw new NoAnswerError('lost');
 	const headers: Record<string, unknown> = {};
 	for (const [name, value] of Object.entries(isJsonObject(answer.headers) ? answer.headers : {})) {
-		headers[name.toLowerCase()] = value;
+		headers[name.toLowerCase()] = redactJson(value, redact);
 	}
-	const body: unknown = JSON.parse(conceal(JSON.stringify(answer.body ?? null)));
-	return { status: answer.statusCode, headers, body };
+	return { status: answer.statusCode, headers, body: redactJson(answer.body ?? null, redact) };
 }

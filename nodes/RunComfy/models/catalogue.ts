@@ -2,6 +2,7 @@ import type { ModelQuery, RunComfyClient } from '../api/client';
 import type { CatalogueAnswer, ModelEntry } from '../api/models';
 import { RunComfyError } from '../api/problems';
 import type { Clock, Random } from '../common/clock';
+import { omitUndefined } from '../common/omitUndefined';
 import { retry } from '../common/retry';
 import { StoppedError } from '../common/stoppedError';
 import { pagePathOf, type ModelReference } from './modelReference';
@@ -21,7 +22,7 @@ const PAGE_SIZE = 500;
 const MAX_PAGES = 40;
 
 /**
- * RunComfy's catalogue for one run of the node, or one look of the editor. Remembers what it has read, but only for so
+ * RunComfy's catalogue for one run of the node, or one question of the editor. Remembers what it has read, but only for so
  * long: the next run may be another account's, or meet another price.
  */
 export class Catalogue {
@@ -65,43 +66,49 @@ export class Catalogue {
 	}
 
 	/**
-	 * The entries of the catalogue, page by page, for as long as somebody takes them.
+	 * The entries of the catalogue, page by page, for as long as somebody takes them; each model once. The list ends with a
+	 * page that brings nothing new: RunComfy may give smaller pages than asked, and whether its total is right is not known.
+	 * @param onCutOff hears when the list goes on further than this node follows it.
 	 * @throws RunComfyError.
 	 */
 	async *entries(
 		query: Pick<ModelQuery, 'search' | 'category'>,
 		limit = Infinity,
+		onCutOff: () => void = () => {},
 	): AsyncGenerator<ModelEntry> {
-		let given = 0;
-		let offset = 0;
-		for (let page = 0; page < MAX_PAGES && given < limit; page++) {
-			const size = Math.min(PAGE_SIZE, limit - given);
+		const given = new Set<string>();
+		let offset: number | undefined = 0;
+		for (let page = 0; offset !== undefined; page++) {
+			if (page >= MAX_PAGES) return onCutOff();
+			const size = Math.min(PAGE_SIZE, limit - given.size);
 			const { models, next } = await this.page({ ...query, limit: size, offset });
-			for (const entry of models) {
-				if (given++ >= limit) return;
+			const fresh = models.filter(({ modelId }) => !given.has(modelId));
+			if (models.length > 0 && fresh.length === 0) return;
+			for (const entry of fresh) {
+				given.add(entry.modelId);
 				yield entry;
+				if (given.size >= limit) return;
 			}
-			if (next === undefined) return;
 			offset = next;
 		}
 	}
 
 	/**
 	 * One page of the catalogue.
-	 * @returns `next`: the offset of the page after it; undefined on the last one.
+	 * @returns `next`: the offset of the page after it; undefined when this one is empty.
 	 * @throws RunComfyError.
 	 */
 	async page(query: ModelQuery): Promise<{ models: ModelEntry[]; next: number | undefined }> {
-		const { models, received, total } = await this.ask(
-			async (client, signal) => await client.listModels(query, signal),
+		const { search, category } = query;
+		const filters = omitUndefined({ search: wholeCharacters(search), category: wholeCharacters(category) });
+		const { models, received } = await this.ask(
+			async (client, signal) => await client.listModels({ ...query, ...filters }, signal),
 		);
-		const next = query.offset + received;
-		const isLast = received === 0 || (total === undefined ? received < query.limit : next >= total);
-		return { models, next: isLast ? undefined : next };
+		return { models, next: received === 0 ? undefined : query.offset + received };
 	}
 
 	/**
-	 * A free question, asked again after passing faults.
+	 * A free question, asked again after transient errors.
 	 * @throws RunComfyError, StoppedError.
 	 */
 	async ask<T>(
@@ -125,6 +132,11 @@ export class Catalogue {
 			advice: 'Nothing was submitted. Try again later.',
 		});
 	}
+}
+
+/** Half of a character, as a cut-off text may have, cannot stand in an address. */
+function wholeCharacters(text: string | undefined): string | undefined {
+	return text?.replace(/\p{Surrogate}/gu, '');
 }
 
 function asRunComfyError(error: unknown): Error {

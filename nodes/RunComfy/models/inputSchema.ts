@@ -1,4 +1,5 @@
 import { isJsonObject, numberOf, textOf, textsOf, type JsonObject } from '../api/json';
+import { omitUndefined } from '../common/omitUndefined';
 
 /**
  * What a model takes, read from the `input_schema` of its catalogue entry: JSON Schema with RunComfy's quirks. Pure, and
@@ -56,6 +57,8 @@ export interface InputField {
 	/** `image`, `video`, `audio` or another kind of file. */
 	fileKind?: string;
 	fileRules?: FileRule[];
+	/** Of an input that takes several things. */
+	alternatives?: InputField[];
 }
 
 /** The inputs of a model, in the order of its schema; empty when the schema cannot be used. */
@@ -63,59 +66,113 @@ export function readInputFields(schema: JsonObject | undefined, requiredInputs: 
 	if (!isJsonObject(schema?.properties)) return [];
 	const required = new Set([...textsOf(schema.required), ...requiredInputs]);
 	return Object.entries(schema.properties).map(([name, property]) => {
-		const rules = isJsonObject(property) ? property : {};
-		return readField(name, rules, required.has(name) || rules.required === true);
+		const rules = resolve(property, schema);
+		return readField(name, rules, required.has(name) || rules.required === true, schema);
 	});
+}
+
+/** A schema that refers to itself does not end. */
+const MAX_REFERENCES = 8;
+const MAX_ALTERNATIVES = 20;
+
+/** A rule with its local references (`#/$defs/Style`) put in; empty when it is none. What it says itself counts more. */
+function resolve(rule: unknown, schema: JsonObject): JsonObject {
+	let rules = isJsonObject(rule) ? rule : {};
+	for (let count = 0; count < MAX_REFERENCES && typeof rules.$ref === 'string'; count++) {
+		const { $ref, ...own } = rules;
+		const target = findReference($ref, schema);
+		if (target === undefined) break;
+		rules = { ...target, ...own };
+	}
+	return rules;
+}
+
+/** By a JSON pointer, as `$ref` writes it. */
+function findReference(reference: string, schema: JsonObject): JsonObject | undefined {
+	const [root, ...parts] = reference.split('/', MAX_REFERENCES);
+	if (root !== '#') return undefined;
+	let found: unknown = schema;
+	for (const part of parts) {
+		const name = part.replaceAll('~1', '/').replaceAll('~0', '~');
+		if (!isJsonObject(found) || !Object.hasOwn(found, name)) return undefined;
+		found = found[name];
+	}
+	return isJsonObject(found) ? found : undefined;
 }
 
 /** `image_uri`, `image_uris`, `video_uri` …: the format of a file's address, or of a list of them. */
 const FILE_FORMAT = /^([a-z]+)_uri(s)?$/;
 
-function readField(name: string, property: JsonObject, required: boolean): InputField {
-	const rules = onlyAlternative(property);
+function readField(name: string, property: JsonObject, required: boolean, schema: JsonObject): InputField {
+	const alternatives = alternativesOf(property, schema);
+	const [only] = alternatives;
+	const rules = alternatives.length === 1 ? { ...property, ...only } : property;
 	const title = textOf(property, 'title') ?? textOf(rules, 'title');
-	const base = { name, label: title ?? labelOf(name), required };
-	const bounds = {
-		...numberRule(rules, 'minimum'),
-		...numberRule(rules, 'maximum'),
-		...exclusiveRule(rules, 'exclusiveMinimum', 'minimum'),
-		...exclusiveRule(rules, 'exclusiveMaximum', 'maximum'),
-		...numberRule(rules, 'minLength'),
-		...numberRule(rules, 'maxLength'),
-		...numberRule(rules, 'minItems'),
-		...numberRule(rules, 'maxItems'),
-	};
 	const fallback: unknown = property.default ?? rules.default;
-	const common = {
-		...base,
-		...bounds,
-		...(fallback === undefined || fallback === null ? {} : { default: fallback }),
-	};
-	const file = fileFormatOf(rules) ?? sampleFileOf(rules, fallback);
+	const common = omitUndefined({
+		name,
+		label: title ?? labelOf(name),
+		required,
+		minimum: numberOf(rules, 'minimum'),
+		maximum: numberOf(rules, 'maximum'),
+		exclusiveMinimum: exclusiveRule(rules, 'exclusiveMinimum', 'minimum'),
+		exclusiveMaximum: exclusiveRule(rules, 'exclusiveMaximum', 'maximum'),
+		minLength: numberOf(rules, 'minLength'),
+		maxLength: numberOf(rules, 'maxLength'),
+		minItems: numberOf(rules, 'minItems'),
+		maxItems: numberOf(rules, 'maxItems'),
+		default: fallback ?? undefined,
+	});
+	const items = resolve(rules.items, schema);
+	const file = fileFormatOf(rules, items) ?? sampleFileOf(rules, fallback);
 	if (file !== undefined) {
 		const fileRules = readFileRules(property);
 		return {
 			...common,
 			kind: file.isList ? 'files' : 'file',
 			fileKind: file.kind,
-			...(fileRules.length === 0 ? {} : { fileRules }),
+			...omitUndefined({ fileRules: fileRules.length === 0 ? undefined : fileRules }),
 		};
 	}
 	const choices = choicesOf(rules);
 	if (choices !== undefined) return { ...common, kind: 'choice', choices };
-	return { ...common, kind: kindOf(rules) };
+	const kind = kindOf(rules);
+	return kind === 'any' && alternatives.length > 1
+		? ofAlternatives(common, alternatives, schema)
+		: { ...common, kind };
 }
 
-/** `anyOf: [{…}, {type: null}]` and the like mean the one alternative that is not null. */
-function onlyAlternative(property: JsonObject): JsonObject {
-	for (const name of ['anyOf', 'oneOf', 'allOf']) {
-		const list: unknown = property[name];
-		if (!Array.isArray(list)) continue;
-		const alternatives = list.filter((one): one is JsonObject => isJsonObject(one) && one.type !== 'null');
-		const [first] = alternatives;
-		if (alternatives.length === 1 && first !== undefined) return { ...property, ...first };
+/**
+ * What `anyOf` and `oneOf` offer besides null: `anyOf: [{…}, {type: null}]` means the one that is left. All of `allOf`
+ * together are one.
+ */
+function alternativesOf({ anyOf, oneOf, allOf }: JsonObject, schema: JsonObject): JsonObject[] {
+	const rulesOf = (list: unknown) =>
+		Array.isArray(list) ? list.slice(0, MAX_ALTERNATIVES).map((one) => resolve(one, schema)) : [];
+	const all = rulesOf(allOf);
+	if (all.length > 0) return [Object.assign({}, ...all) as JsonObject];
+	return rulesOf(anyOf ?? oneOf).filter(({ type }) => type !== 'null');
+}
+
+/** Kinds of which several are the same to the user as one. */
+const PLAIN_KINDS: InputKind[] = ['text', 'integer', 'number', 'boolean', 'object', 'array'];
+
+/** An input that takes several things: several of one kind are that kind, and choices are put together. */
+function ofAlternatives(
+	common: Omit<InputField, 'kind'>,
+	rules: JsonObject[],
+	schema: JsonObject,
+): InputField {
+	// Alternatives within alternatives are not followed: nothing that RunComfy shows has them.
+	const alternatives = rules.map(({ anyOf: _any, oneOf: _one, allOf: _all, ...rule }) =>
+		readField(common.name, rule, common.required, schema),
+	);
+	const are = (...kinds: InputKind[]) => alternatives.every(({ kind }) => kinds.includes(kind));
+	if (are('choice')) {
+		return { ...common, kind: 'choice', choices: alternatives.flatMap(({ choices = [] }) => choices) };
 	}
-	return property;
+	const kind = PLAIN_KINDS.find((one) => are(one)) ?? (are('integer', 'number') ? 'number' : 'any');
+	return kind === 'any' ? { ...common, kind, alternatives } : { ...common, kind };
 }
 
 function typeOf({ type }: JsonObject): unknown {
@@ -146,11 +203,10 @@ function kindOf(rules: JsonObject): InputKind {
 	return rules.items === undefined ? 'any' : 'array';
 }
 
-function fileFormatOf(rules: JsonObject): { kind: string; isList: boolean } | undefined {
+function fileFormatOf(rules: JsonObject, items: JsonObject): { kind: string; isList: boolean } | undefined {
 	const isArray = typeOf(rules) === 'array';
 	const own = FILE_FORMAT.exec(textOf(rules, 'format') ?? '');
-	const inItems =
-		isArray && isJsonObject(rules.items) ? FILE_FORMAT.exec(textOf(rules.items, 'format') ?? '') : null;
+	const inItems = isArray ? FILE_FORMAT.exec(textOf(items, 'format') ?? '') : null;
 	const [, kind, plural] = own ?? inItems ?? [];
 	if (kind === undefined) return undefined;
 	return { kind, isList: isArray || (plural !== undefined && typeOf(rules) !== 'string') };
@@ -179,20 +235,14 @@ function choicesOf(rules: JsonObject): Choice[] | undefined {
 function readFileRules({ validations }: JsonObject): FileRule[] {
 	if (!Array.isArray(validations)) return [];
 	return validations.filter(isJsonObject).flatMap((validation) => {
-		const [, subject, comparison] =
-			/^(.+?)\s*([<>])=?$/.exec(textOf(validation, 'validation_rule') ?? '') ?? [];
+		const rule = textOf(validation, 'validation_rule')?.replace(/=$/, '') ?? '';
+		const comparison = rule.at(-1);
+		const subject = rule.slice(0, -1).trim();
 		const value = numberOf(validation, 'validation_value');
-		if (subject === undefined || (comparison !== '<' && comparison !== '>') || value === undefined) return [];
+		if (subject === '' || (comparison !== '<' && comparison !== '>') || value === undefined) return [];
 		const fault = textOf(validation, 'validation_error') ?? `must have ${subject} ${comparison} ${value}`;
 		return [{ subject, comparison, value, fault }];
 	});
-}
-
-type NumberRule = 'minimum' | 'maximum' | 'minLength' | 'maxLength' | 'minItems' | 'maxItems';
-
-function numberRule(rules: JsonObject, name: NumberRule): Partial<Pick<InputField, NumberRule>> {
-	const value = numberOf(rules, name);
-	return value === undefined ? {} : { [name]: value };
 }
 
 /** A number in newer JSON Schema; `true` beside the plain bound in older. */
@@ -200,9 +250,8 @@ function exclusiveRule(
 	rules: JsonObject,
 	name: 'exclusiveMinimum' | 'exclusiveMaximum',
 	plain: 'minimum' | 'maximum',
-): Partial<InputField> {
-	const value = rules[name] === true ? numberOf(rules, plain) : numberOf(rules, name);
-	return value === undefined ? {} : { [name]: value };
+): number | undefined {
+	return rules[name] === true ? numberOf(rules, plain) : numberOf(rules, name);
 }
 
 /** `guidance_scale` → `Guidance Scale`. */

@@ -1,8 +1,11 @@
 import { isJsonObject, type JsonObject } from '../api/json';
 import { FieldError } from '../fieldError';
+import { splitSources } from './fileSources';
 import type { Choice, InputField } from './inputSchema';
 
 /** What the user has given for the inputs of a model, checked and made into what is sent. Pure. */
+
+type IsFileName = (name: string) => boolean;
 
 /** The addresses or file names given for an input that takes files. */
 export interface FileWish {
@@ -25,10 +28,16 @@ export function inputLabel({ label }: InputField): string {
 /**
  * Reads the values of a model's inputs. Empty ones are left out; values for which the schema has no field are sent as
  * they are, because a schema may be older than the model.
+ * @param isFileName whether the item has a file of that name.
  * @throws FieldError that names the input as the user sees it.
  */
-export function readInputValues(fields: InputField[], values: JsonObject): InputValues {
-	const input: JsonObject = {};
+export function readInputValues(
+	fields: InputField[],
+	values: JsonObject,
+	isFileName: IsFileName = () => false,
+): InputValues {
+	// Entries, because a name such as `__proto__` cannot be set on an object.
+	const input: Array<[string, unknown]> = [];
 	const files: FileWish[] = [];
 	const known = new Set(fields.map(({ name }) => name));
 	for (const field of fields) {
@@ -38,13 +47,13 @@ export function readInputValues(fields: InputField[], values: JsonObject): Input
 			continue;
 		}
 		if (field.kind === 'file' || field.kind === 'files')
-			files.push({ field, sources: sourcesOf(field, value) });
-		else input[field.name] = readValue(field, value);
+			files.push({ field, sources: sourcesOf(field, value, isFileName) });
+		else input.push([field.name, readValue(field, value)]);
 	}
 	for (const [name, value] of Object.entries(values)) {
-		if (!known.has(name) && !isEmpty(value)) input[name] = value;
+		if (!known.has(name) && !isEmpty(value)) input.push([name, value]);
 	}
-	return { input, files };
+	return { input: Object.fromEntries(input), files };
 }
 
 function isEmpty(value: unknown): boolean {
@@ -66,10 +75,31 @@ function readValue(field: InputField, value: unknown): unknown {
 		case 'text':
 			return readText(field, value);
 		case 'date':
-			return value instanceof Date ? value.toISOString() : readText(field, value);
+			return value instanceof Date && Number.isFinite(value.getTime())
+				? value.toISOString()
+				: readText(field, value);
+		case 'any':
+			return readAlternative(field, value);
 		default:
 			return value;
 	}
+}
+
+/**
+ * The value as the first alternative takes it: a text that is a number as a number, where a number is wanted. A text stays
+ * one where any text will do. What suits none is sent as it is, for RunComfy to judge.
+ */
+function readAlternative({ label, alternatives = [] }: InputField, value: unknown): unknown {
+	const takesText = alternatives.some(({ kind }) => kind === 'text');
+	if (typeof value === 'string' && takesText) return value;
+	for (const alternative of alternatives.filter(({ kind }) => kind !== 'text')) {
+		try {
+			return readValue({ ...alternative, label }, value);
+		} catch {
+			continue;
+		}
+	}
+	return value;
 }
 
 function readNumber(field: InputField, value: unknown): number {
@@ -114,11 +144,16 @@ function readSwitch(field: InputField, value: unknown): boolean {
 	throw new FieldError(inputLabel(field), 'must be true or false');
 }
 
+/** The text of a plain value; undefined for an object, which may not even have one. */
+function textIn(value: unknown): string | undefined {
+	return ['string', 'number', 'boolean', 'bigint'].includes(typeof value) ? String(value) : undefined;
+}
+
 /** The value as the schema writes it: an expression may give “5” for 5. */
 function readChoice(field: InputField, value: unknown): Choice {
 	const { choices = [] } = field;
 	const choice =
-		choices.find((one) => one === value) ?? choices.find((one) => String(one) === String(value).trim());
+		choices.find((one) => one === value) ?? choices.find((one) => String(one) === textIn(value)?.trim());
 	if (choice === undefined) {
 		throw new FieldError(inputLabel(field), `must be one of: ${choices.map(String).join(', ')}`);
 	}
@@ -126,22 +161,22 @@ function readChoice(field: InputField, value: unknown): Choice {
 }
 
 function readText(field: InputField, value: unknown): string {
-	if (typeof value === 'object') throw new FieldError(inputLabel(field), 'must be a text');
-	const text = String(value);
+	const text = textIn(value);
+	if (text === undefined) throw new FieldError(inputLabel(field), 'must be a text');
 	const { minLength = 0, maxLength = Infinity } = field;
-	if (text.length < minLength) {
-		throw new FieldError(
-			inputLabel(field),
-			`must have at least ${minLength} characters, but has ${text.length}`,
-		);
+	const length = lengthOf(text);
+	if (length < minLength) {
+		throw new FieldError(inputLabel(field), `must have at least ${minLength} characters, but has ${length}`);
 	}
-	if (text.length > maxLength) {
-		throw new FieldError(
-			inputLabel(field),
-			`may have at most ${maxLength} characters, but has ${text.length}`,
-		);
+	if (length > maxLength) {
+		throw new FieldError(inputLabel(field), `may have at most ${maxLength} characters, but has ${length}`);
 	}
 	return text;
+}
+
+/** In characters, as JSON Schema counts them; JavaScript counts most emoji twice. */
+function lengthOf(text: string): number {
+	return text.length - (text.match(/[\ud800-\udbff][\udc00-\udfff]/g)?.length ?? 0);
 }
 
 function parseJson(text: string): unknown {
@@ -174,13 +209,13 @@ function assertCount(field: InputField, count: number): void {
 }
 
 /** One address or file name; for a list several, as a JSON list, or one a line, or separated by commas. */
-function sourcesOf(field: InputField, value: unknown): string[] {
+function sourcesOf(field: InputField, value: unknown, isFileName: IsFileName): string[] {
 	if (field.kind === 'file') {
 		if (typeof value !== 'string')
 			throw new FieldError(inputLabel(field), 'must be a URL or the name of an input file');
 		return [value.trim()];
 	}
-	const list = typeof value === 'string' ? splitSources(value) : value;
+	const list = typeof value === 'string' ? readSources(value, isFileName) : value;
 	if (
 		!Array.isArray(list) ||
 		!list.every((one): one is string => typeof one === 'string' && one.trim() !== '')
@@ -194,12 +229,6 @@ function sourcesOf(field: InputField, value: unknown): string[] {
 	return list.map((one) => one.trim());
 }
 
-function splitSources(text: string): unknown {
-	if (text.trim().startsWith('[')) return parseJson(text);
-	// A comma can be part of an address, but then no new one begins after it.
-	const separator = /:/.test(text) ? /\n|,\s+|,(?=https?:)/i : /\n|,/;
-	return text
-		.split(separator)
-		.map((one) => one.trim())
-		.filter((one) => one !== '');
+function readSources(text: string, isFileName: IsFileName): unknown {
+	return text.trim().startsWith('[') ? parseJson(text) : splitSources(text, isFileName);
 }

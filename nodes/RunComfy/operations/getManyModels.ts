@@ -1,13 +1,16 @@
 import type { IExecuteFunctions } from 'n8n-workflow';
 
-import { isJsonObject, textOf } from '../api/json';
+import { isJsonObject } from '../api/json';
+import { omitUndefined } from '../common/omitUndefined';
+import { FieldError } from '../fieldError';
+import { showHint } from '../host/log';
 import { modelJson } from './getModel';
 import type { Operation, OperationOutput } from './operation';
 import { numberIn, readBoolean } from './parameters';
 
 const LIMIT_RANGE = { min: 1, max: 10_000, integer: true };
 
-/** The models that RunComfy hosts, one row each. Free. */
+/** The models that RunComfy hosts, one item each. Free. */
 export const getManyModels: Operation = {
 	fields: [
 		{
@@ -62,12 +65,18 @@ export const getManyModels: Operation = {
 		const filters = readFilters(context, itemIndex);
 		return {
 			run: async ({ run }) => {
-				const rows: OperationOutput[] = [];
-				for await (const model of catalogue.entries(filters, limit)) {
+				const output: OperationOutput[] = [];
+				const onCutOff = () =>
+					showHint(
+						context,
+						`RunComfy lists more than these ${output.length} models. Narrow the list down with a filter.`,
+						'warning',
+					);
+				for await (const model of catalogue.entries(filters, limit, onCutOff)) {
 					run.throwIfEnded();
-					rows.push({ json: modelJson(model) });
+					output.push({ json: modelJson(model) });
 				}
-				return rows;
+				return output;
 			},
 		};
 	},
@@ -75,8 +84,14 @@ export const getManyModels: Operation = {
 
 function readFilters(context: IExecuteFunctions, itemIndex: number): { search?: string; category?: string } {
 	const filters: unknown = context.getNodeParameter('filters', itemIndex, {});
-	if (!isJsonObject(filters)) return {};
-	const search = textOf(filters, 'search');
-	const category = textOf(filters, 'category');
-	return { ...(search === undefined ? {} : { search }), ...(category === undefined ? {} : { category }) };
+	if (!isJsonObject(filters)) throw new FieldError('Filters', 'must be filled in');
+	const read = (name: string, label: string): string | undefined => {
+		if (!Object.hasOwn(filters, name)) return undefined;
+		const value = filters[name];
+		if (typeof value !== 'string' && typeof value !== 'number') {
+			throw new FieldError(`Filters → ${label}`, 'must be a text');
+		}
+		return String(value).trim() || undefined;
+	};
+	return omitUndefined({ search: read('search', 'Search'), category: read('category', 'Category') });
 }

@@ -1,6 +1,7 @@
 import type { IDataObject } from 'n8n-workflow';
 
 import type { ModelEntry } from '../api/models';
+import { omitUndefined } from '../common/omitUndefined';
 import { readInputFields } from '../models/inputSchema';
 import { findChosenModel, modelIdField } from './modelIdField';
 import type { Operation } from './operation';
@@ -15,12 +16,11 @@ export const getModel: Operation = {
 			run: async () => {
 				const model = await findChosenModel(catalogue, choice);
 				const inputs = readInputFields(model.inputSchema, model.requiredInputs);
-				const { inputSchema } = model;
 				return {
 					json: {
 						...modelJson(model),
 						inputs: inputs.map((input) => ({ ...input }) as IDataObject),
-						...(inputSchema === undefined ? {} : { inputSchema: inputSchema as IDataObject }),
+						...omitUndefined({ inputSchema: model.inputSchema as IDataObject | undefined }),
 					},
 				};
 			},
@@ -31,15 +31,15 @@ export const getModel: Operation = {
 /** What a list says of a model. */
 export function modelJson(model: ModelEntry): IDataObject {
 	const { modelId, displayName, description, kind, categories, price, url } = model;
-	return {
+	return omitUndefined({
 		modelId,
 		displayName,
-		...(description === undefined ? {} : { description }),
-		...(kind === undefined ? {} : { kind }),
+		description,
+		kind,
 		categories,
-		...(price.usd === undefined ? {} : { priceUsd: price.usd }),
-		...(price.unit === undefined ? {} : { priceUnit: price.unit }),
-		...(price.note === undefined ? {} : { pricingNote: price.note }),
-		...(url === undefined ? {} : { url }),
-	};
+		priceUsd: price.usd,
+		priceUnit: price.unit,
+		pricingNote: price.note,
+		url,
+	});
 }

@@ -1,6 +1,7 @@
 import type { IBinaryKeyData, IDataObject, IExecuteFunctions, INodeProperties } from 'n8n-workflow';
 
 import type { JobResult } from '../api/responses';
+import type { ResultFile } from '../files/download';
 import { outputFieldName } from '../files/fileNames';
 import type { FileKind } from '../files/fileTypes';
 import { readBoolean, readFilledText, type OptionsReader } from './parameters';
@@ -84,11 +85,6 @@ export async function toFinishedOutput(
 		: { json, binary: await downloadAll(tools, result.requestId, files, download) };
 }
 
-interface ResultFile {
-	url: string;
-	kind: FileKind;
-}
-
 function filesOf({ images, videos, audios }: JobResult): ResultFile[] {
 	const all = (kind: FileKind, urls: string[]) => urls.map((url) => ({ url, kind }));
 	return [...all('image', images), ...all('video', videos), ...all('audio', audios)];
@@ -123,12 +119,8 @@ async function downloadAll(
 	files: ResultFile[],
 	{ fieldName, fileName, maxMegabytes }: DownloadOptions,
 ): Promise<IBinaryKeyData> {
-	const stored = await Promise.all(
-		files.map(async ({ url, kind }, index) => {
-			const order = { url, kind, requestId, index, fileName, maxMegabytes };
-			return await run.abortable(async (signal) => await downloader.download(order, signal));
-		}),
-	);
+	const options = { requestId, fileName, maxMegabytes };
+	const stored = await run.abortable(async (signal) => await downloader.downloadAll(files, options, signal));
 	run.throwIfEnded();
 	const binary: IBinaryKeyData = {};
 	for (const [index, file] of stored.entries()) binary[outputFieldName(fieldName, index)] = file;

@@ -3,6 +3,7 @@ import type { IExecuteFunctions, INodeProperties } from 'n8n-workflow';
 import { isJsonObject, type JsonObject } from '../api/json';
 import { omitUndefined } from '../common/omitUndefined';
 import { FieldError } from '../fieldError';
+import { hasInputFile } from '../files/inputFile';
 import { readInputFields, type InputField } from '../models/inputSchema';
 import { readInputValues, type InputValues } from '../models/inputValues';
 import { findChosenModel, modelIdField, readModelChoice } from './modelIdField';
@@ -112,7 +113,9 @@ async function readInputs({ context, catalogue }: OperationTools, itemIndex: num
 	}
 	const { modelId, inputSchema, requiredInputs } = await findChosenModel(catalogue, choice);
 	const fields = readInputFields(inputSchema, requiredInputs);
-	return { modelId, fields, values: readInputValues(fields, readMapped(context, itemIndex, fields)) };
+	const isFileName = (name: string) => hasInputFile(context, itemIndex, name);
+	const values = readInputValues(fields, readMapped(context, itemIndex, fields), isFileName);
+	return { modelId, fields, values };
 }
 
 /** The values of the resource mapper; mapped automatically, they are the item's own under the names of the inputs. */

@@ -1,0 +1,36 @@
+import { isJsonObject } from '../api/json';
+
+/** No real token is shorter, and taking a short one out could hit words of the answer itself. */
+const MIN_TOKEN_LENGTH = 8;
+const REPLACEMENT = '[token]';
+
+export type Redact = (text: string) => string;
+
+/**
+ * Takes a token out of texts: as it is, and in the ways in which a server may write it into an error: with its special
+ * characters escaped for JSON (also twice), or percent-encoded for a URL. Pure.
+ */
+export function createRedact(token: string): Redact {
+	if (token.length < MIN_TOKEN_LENGTH) return (text) => text;
+	const pattern = new RegExp([...token].map(patternOf).join(''), 'g');
+	return (text) => text.replace(pattern, REPLACEMENT);
+}
+
+/** Every spelling of one character. Repetitions are bounded: no text takes long to search. */
+function patternOf(character: string): string {
+	if (/[\w-]/.test(character)) return character;
+	const code = character.charCodeAt(0).toString(16).padStart(2, '0');
+	const hex = code.replace(/[a-f]/g, (digit) => `[${digit}${digit.toUpperCase()}]`);
+	const plain = character === '\\' ? '\\\\{1,4}' : `\\\\{0,3}\\${character}`;
+	return `(?:${plain}|%${hex}|\\\\{1,2}u00${hex})`;
+}
+
+/** A copy of parsed JSON with every text in it, also the names of fields, redacted. */
+export function redactJson(value: unknown, redact: Redact): unknown {
+	if (typeof value === 'string') return redact(value);
+	if (Array.isArray(value)) return value.map((entry: unknown) => redactJson(entry, redact));
+	if (!isJsonObject(value)) return value;
+	return Object.fromEntries(
+		Object.entries(value).map(([name, entry]) => [redact(name), redactJson(entry, redact)]),
+	);
+}

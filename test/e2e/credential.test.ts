@@ -1,0 +1,138 @@
+import { createServer, type Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
+
+import type { INode } from 'n8n-workflow';
+
+import { NEWEST, OLDEST } from '../n8n/installation';
+import type { StoredExecution, WorkflowDefinition } from '../n8n/instance';
+import { SANDBOX_TOKEN } from '../sandbox/sandbox';
+import { closeStage, INSTALL_PATIENCE_MS, openStage, type Stage } from './harness';
+
+/** Whoever asks; remembers what came along. */
+class OtherServer {
+	readonly tokens: Array<string | undefined> = [];
+	url = '';
+	private readonly server: Server = createServer((request, response) => {
+		this.tokens.push(request.headers.authorization);
+		response.writeHead(200, { 'content-type': 'application/json' }).end('{}');
+	});
+
+	async start(): Promise<void> {
+		await new Promise<void>((resolve) => this.server.listen(0, '127.0.0.1', resolve));
+		this.url = `http://127.0.0.1:${(this.server.address() as AddressInfo).port}`;
+	}
+
+	stop(): void {
+		this.server.close();
+		this.server.closeAllConnections();
+	}
+}
+
+/** n8n's own HTTP Request node with this package's credential: it sends requests by n8n's older helper. */
+describe.each([NEWEST, OLDEST])('The credential in n8n %s', (version) => {
+	let stage: Stage;
+	const other = new OtherServer();
+
+	beforeAll(async () => {
+		await other.start();
+		stage = await openStage(version);
+	}, INSTALL_PATIENCE_MS);
+	beforeEach(() => {
+		stage.sandbox.reset();
+		other.tokens.length = 0;
+	});
+	afterAll(async () => {
+		await closeStage(stage);
+		other.stop();
+	});
+
+	const httpRequest = async (
+		url: string,
+		typeVersion = 4.2,
+		options: object = {},
+	): Promise<StoredExecution> => {
+		const node = (name: string, type: string, more: Partial<INode> = {}): INode => ({
+			id: name,
+			name,
+			type,
+			typeVersion: 1,
+			position: [0, 0],
+			parameters: {},
+			...more,
+		});
+		const definition: WorkflowDefinition = {
+			name: `HTTP Request ${Math.random().toString(36).slice(2)}`,
+			nodes: [
+				node('Start', 'n8n-nodes-base.manualTrigger'),
+				node('HTTP', 'n8n-nodes-base.httpRequest', {
+					typeVersion,
+					parameters: {
+						url,
+						authentication: 'predefinedCredentialType',
+						nodeCredentialType: 'runComfyApi',
+						options: options as INode['parameters'],
+					},
+					credentials: { runComfyApi: stage.credential },
+				}),
+			],
+			connections: { Start: { main: [[{ node: 'HTTP', type: 'main', index: 0 }]] } },
+		};
+		return await stage.n8n.run(definition);
+	};
+	const messageOf = ({ data }: StoredExecution) => String(data?.resultData.error?.message);
+
+	it('is good for RunComfy in the HTTP Request node', async () => {
+		const execution = await httpRequest(`${stage.sandbox.url}/v1/models`);
+		expect(execution.status).toBe('success');
+		expect(stage.sandbox.stats.refusedTokens).toBe(0);
+	});
+
+	it('sends the token to no other server', async () => {
+		const execution = await httpRequest(`${other.url}/v1/models`);
+		expect(execution.status).toBe('error');
+		expect(messageOf(execution)).toContain('The RunComfy token may only be sent to');
+		expect(other.tokens).toEqual([]);
+	});
+
+	it.each([
+		['as the node has it by itself', 4.2, {}],
+		['in an older version of the node', 3, {}],
+		[
+			'when it is told to follow them',
+			4.2,
+			{ redirect: { redirect: { followRedirects: true, maxRedirects: 5 } } },
+		],
+	])('sends the token along with no redirect, %s', async (_, typeVersion, options) => {
+		stage.sandbox.faults.add({ on: 'models', kind: 'redirectAway', location: `${other.url}/stolen` });
+		const execution = await httpRequest(`${stage.sandbox.url}/v1/models`, typeVersion, options);
+		expect(execution.status).toBe('error');
+		expect(other.tokens).toEqual([]);
+	});
+
+	it('fails its test when RunComfy answers with an error in a success, or with anything but the model', async () => {
+		const { n8n, sandbox } = stage;
+		const test = async () => await n8n.testCredential(SANDBOX_TOKEN, sandbox.url);
+		expect(await test()).toMatchObject({ status: 'OK' });
+		sandbox.faults.add({ on: 'model', kind: 'errorCode', errorCode: 400004, times: 1 });
+		expect(await test()).toEqual({
+			status: 'Error',
+			message: 'RunComfy did not accept the API token. Paste a fresh one from your RunComfy profile.',
+		});
+		const unconfirmed = {
+			status: 'Error',
+			message:
+				'RunComfy did not confirm the API token. Check the base URL, and paste a fresh token from your RunComfy profile.',
+		};
+		for (const fault of ['errorCode', 'badGateway', 'redirectAway', 'noId', 'truncated'] as const) {
+			sandbox.faults.clear();
+			sandbox.faults.add({ on: 'model', kind: fault, location: `${other.url}/stolen` });
+			expect(await test()).toEqual(unconfirmed);
+		}
+		expect(other.tokens).toEqual([]);
+	});
+
+	it('is good with white space around the token', async () => {
+		const { n8n, sandbox } = stage;
+		expect(await n8n.testCredential(` ${SANDBOX_TOKEN}\n`, sandbox.url)).toMatchObject({ status: 'OK' });
+	});
+});

@@ -1,0 +1,214 @@
+import * as fc from 'fast-check';
+import type { IHttpRequestOptions, ILoadOptionsFunctions } from 'n8n-workflow';
+
+import { RunComfyApi } from '../../credentials/RunComfyApi.credentials';
+import { createRedact, redactJson } from '../../nodes/RunComfy/common/redact';
+import { readAccess } from '../../nodes/RunComfy/host/credential';
+
+const TOKEN = 'rc_token-0123456789';
+const CREDENTIAL = {
+	apiToken: TOKEN,
+	baseUrl: 'https://model-api.runcomfy.net',
+	accountBaseUrl: 'https://api.runcomfy.net',
+};
+
+/** Both shapes of n8n's requests; typed as n8n types them, though it sends others. */
+async function authenticate(request: Record<string, unknown>, credential: object = CREDENTIAL) {
+	const options = request as unknown as IHttpRequestOptions;
+	return await new RunComfyApi().authenticate({ ...CREDENTIAL, ...credential }, options);
+}
+
+describe('The credential on a request', () => {
+	it.each<[string, Record<string, unknown>]>([
+		['an address', { url: 'https://model-api.runcomfy.net/v1/models' }],
+		['the account’s address', { url: 'https://api.runcomfy.net/prod/v2/balance' }],
+		['an address below a base', { url: '/v1/models', baseURL: 'https://model-api.runcomfy.net' }],
+		['the older helper’s address', { uri: 'https://model-api.runcomfy.net/v1/models' }],
+		[
+			'the same address twice',
+			{ url: 'https://model-api.runcomfy.net/a', uri: 'https://model-api.runcomfy.net/a' },
+		],
+		['an empty base', { url: 'https://model-api.runcomfy.net/a', baseURL: '' }],
+		['the default port', { uri: 'https://model-api.runcomfy.net:443/a' }],
+		['capitals', { uri: 'HTTPS://Model-API.runcomfy.net/a' }],
+	])('sends the token to %s, and along with no redirect', async (_, request) => {
+		const answer = await authenticate({ method: 'GET', headers: { accept: 'x' }, ...request });
+		expect(answer).toEqual({
+			method: 'GET',
+			...request,
+			headers: { accept: 'x', Authorization: `Bearer ${TOKEN}` },
+			disableFollowRedirect: true,
+			followRedirect: false,
+			followAllRedirects: false,
+			sendCredentialsOnCrossOriginRedirect: false,
+		});
+	});
+
+	it('switches redirects off that a node has switched on', async () =>
+		expect(
+			await authenticate({
+				uri: 'https://model-api.runcomfy.net/a',
+				followRedirect: true,
+				followAllRedirects: true,
+				disableFollowRedirect: false,
+				sendCredentialsOnCrossOriginRedirect: true,
+			}),
+		).toMatchObject({
+			disableFollowRedirect: true,
+			followRedirect: false,
+			followAllRedirects: false,
+			sendCredentialsOnCrossOriginRedirect: false,
+		}));
+
+	it.each<[string, Record<string, unknown>]>([
+		['another host', { url: 'https://evil.example/v1' }],
+		['another host in the older shape', { uri: 'https://evil.example/v1' }],
+		['another host than its base', { url: 'https://evil.example/v1', baseURL: CREDENTIAL.baseUrl }],
+		['another host by two slashes', { url: '//evil.example/v1', baseURL: CREDENTIAL.baseUrl }],
+		['another host by two backslashes', { url: '\\\\evil.example/v1', baseURL: CREDENTIAL.baseUrl }],
+		['another base', { url: '/v1', baseURL: 'https://evil.example' }],
+		[
+			'another base below a good address',
+			{ url: 'https://model-api.runcomfy.net/a', baseURL: 'https://b.c' },
+		],
+		[
+			'two addresses, the good one first',
+			{ url: 'https://model-api.runcomfy.net', uri: 'https://evil.example' },
+		],
+		[
+			'two addresses, the good one last',
+			{ uri: 'https://model-api.runcomfy.net', url: 'https://evil.example' },
+		],
+		['an empty address before a good one', { url: '', uri: 'https://model-api.runcomfy.net' }],
+		['an unencrypted address', { uri: 'http://model-api.runcomfy.net/v1' }],
+		['another port', { uri: 'https://model-api.runcomfy.net:8443/v1' }],
+		['a host that begins alike', { uri: 'https://model-api.runcomfy.net.evil.example/' }],
+		['a user name that looks like the host', { uri: 'https://model-api.runcomfy.net@evil.example/' }],
+		['a subdomain', { uri: 'https://x.model-api.runcomfy.net/' }],
+		['no address', {}],
+		['an address without a host', { url: '/v1/models' }],
+		['an address that is no text', { uri: { toString: () => 'https://model-api.runcomfy.net' } }],
+		['a base that is no text', { url: '/v1', baseURL: ['https://model-api.runcomfy.net'] }],
+		['a broken address', { uri: 'https://%zz/' }],
+	])('refuses %s', async (_, request) =>
+		expect(authenticate(request)).rejects.toThrow('The RunComfy token may only be sent to'),
+	);
+
+	it('property: whatever the addresses, the token goes to the two origins or nowhere', async () => {
+		const part = fc.constantFrom(
+			'https:', '//', '/', '\\', '@', '?', '#', '%', ' ', '\t', '.', ':8443', 'evil.example', 'http://', 'v1',
+			'https://model-api.runcomfy.net', 'https://api.runcomfy.net', 'model-api.runcomfy.net', '[::1]', '\u3002',
+		); // prettier-ignore
+		const address = fc.oneof(
+			fc.array(part, { maxLength: 6 }).map((parts) => parts.join('')),
+			fc.webUrl(),
+			fc.anything(),
+		);
+		const allowed = [CREDENTIAL.baseUrl, CREDENTIAL.accountBaseUrl];
+		await fc.assert(
+			fc.asyncProperty(
+				fc.record({ url: address, uri: address, baseURL: address }, { requiredKeys: [] }),
+				async (request) => {
+					const answer = await authenticate(request).catch((error: unknown) => error);
+					if (answer instanceof Error) {
+						expect(answer.message).toMatch(/^The RunComfy token may only be sent to/);
+						expect(answer.message).not.toContain(TOKEN);
+						return;
+					}
+					// As axios joins them: an absolute address stands for itself, another is put behind the base.
+					const target = String(request.url ?? request.uri);
+					const joined = /^([a-z][a-z\d+\-.]*:)?\/\//i.test(target)
+						? target
+						: `${String(request.baseURL)}/${target.replace(/^\/+/, '')}`;
+					if (URL.canParse(joined)) expect(allowed).toContain(new URL(joined).origin);
+				},
+			),
+			{ numRuns: 2_000 },
+		);
+	});
+
+	it.each([
+		[{ apiToken: '' }, 'The API token is empty'],
+		[{ apiToken: 'Bearer abc' }, 'without the word'],
+		[{ baseUrl: 'http://example.com' }, 'The base URL must begin with https://'],
+		[{ accountBaseUrl: 'nonsense' }, 'The account base URL is not a complete web address'],
+	])('is refused when it is faulty: %j', async (credential, message) =>
+		expect(authenticate({ url: 'https://model-api.runcomfy.net' }, credential)).rejects.toThrow(message),
+	);
+});
+
+describe('White space around the token', () => {
+	const pasted = ` ${TOKEN}\n`;
+
+	it('is left out when it is sent', async () => {
+		const { headers } = await authenticate({ url: CREDENTIAL.baseUrl }, { apiToken: pasted });
+		expect(headers?.Authorization).toBe(`Bearer ${TOKEN}`);
+	});
+
+	it('is left out when a run reads the credential, which then redacts the token itself', async () => {
+		const context = { getCredentials: async () => ({ ...CREDENTIAL, apiToken: pasted }) };
+		const access = await readAccess(context as unknown as ILoadOptionsFunctions);
+		expect(access.redact(`bad token ${TOKEN}.`)).toBe('bad token [token].');
+	});
+});
+
+describe('createRedact', () => {
+	const awkward = 'tok"en\\with/all=of%it';
+	const redact = createRedact(awkward);
+
+	it.each([
+		['as it is', awkward],
+		['in JSON', JSON.stringify(awkward).slice(1, -1)],
+		['in JSON within JSON', JSON.stringify(JSON.stringify(awkward)).slice(3, -3)],
+		['in JSON as PHP writes it', JSON.stringify(awkward).slice(1, -1).replaceAll('/', '\\/')],
+		['in JSON with codes', 'tok\\u0022en\\u005Cwith\\u002fall=of%it'],
+		['in a URL', encodeURIComponent(awkward)],
+		['in a URL, in small letters', encodeURIComponent(awkward).toLowerCase()],
+	])('takes the token out %s', (_, written) =>
+		expect(redact(`a ${written} b ${written}`)).toBe('a [token] b [token]'),
+	);
+
+	it('leaves other texts alone, and a token so short that it may be a word', () => {
+		expect(redact('tok en with')).toBe('tok en with');
+		expect(createRedact('short')('a short word')).toBe('a short word');
+	});
+
+	it('redacts all texts of an answer, and leaves its structure as it is', () =>
+		expect(
+			redactJson({ [`x${awkward}`]: [awkward, 7, null, { deep: `é ${awkward}` }], __proto: true }, redact),
+		).toEqual({ 'x[token]': ['[token]', 7, null, { deep: 'é [token]' }], __proto: true }));
+
+	const tokens = fc.string({
+		unit: fc.integer({ min: 0x21, max: 0x7e }).map((n) => String.fromCharCode(n)),
+		minLength: 8,
+	});
+
+	it('property: no spelling of any token is left', () => {
+		fc.assert(
+			fc.property(tokens, fc.string(), fc.string(), (token, before, after) => {
+				const once = JSON.stringify(token).slice(1, -1);
+				for (const written of [token, once, JSON.stringify(once).slice(1, -1), encodeURIComponent(token)]) {
+					const redacted = createRedact(token)(`${before}${written}${after}`);
+					expect(redacted).toContain('[token]');
+					// What remains may hold the token only where the replacement itself completes it.
+					if (!token.includes('[token]')) expect(redacted.replaceAll('[token]', '\0')).not.toContain(written);
+				}
+			}),
+		);
+	});
+
+	it('property: an answer stays what it is but for the token', () => {
+		fc.assert(
+			fc.property(tokens, fc.jsonValue(), (token, value) => {
+				const text = JSON.stringify(value);
+				fc.pre(!text.includes(token) && createRedact(token)(text) === text);
+				expect(JSON.stringify(redactJson(value, createRedact(token)))).toBe(text);
+			}),
+		);
+	});
+
+	it('takes no time over a hostile text', () => {
+		const hostile = createRedact('\\\\""\\\\""\\\\""')('\\'.repeat(400_000));
+		expect(hostile).toHaveLength(400_000);
+	}, 5_000);
+});

@@ -1,0 +1,79 @@
+import * as fc from 'fast-check';
+
+import { outputFieldName, outputFileStems } from '../../nodes/RunComfy/files/fileNames';
+
+const stems = (fileName: string, ...urls: string[]) =>
+	outputFileStems(
+		urls.map((url) => ({ url, kind: 'image' })),
+		fileName,
+	);
+
+describe('outputFileStems', () => {
+	it.each([
+		['', 'https://cdn/x/pic-1.png?sig=1', 'pic-1'],
+		['', 'https://cdn/', 'image'],
+		['', 'no address', 'image'],
+		['', 'https://cdn/a%20b.jpeg', 'a b'],
+		['', 'https://cdn/%E0%A4%A', 'image'],
+		['', 'https://cdn/..%2F..%2Fetc', '_.._etc'],
+		['summer', 'https://cdn/x.png', 'summer'],
+		['../../etc/passwd', 'https://cdn/x.png', '_.._etc_passwd'],
+		['a\nb"c', 'https://cdn/x.png', 'a_b_c'],
+		['photo\u202egnp.exe', 'https://cdn/x.png', 'photo_gnp.exe'],
+		['cut \ud83c', 'https://cdn/x.png', 'cut _'],
+		['...', 'https://cdn/x.png', 'x'],
+		['Grüße 東京', 'https://cdn/x.png', 'Grüße 東京'],
+		['🎉'.repeat(200), 'https://cdn/x.png', '🎉'.repeat(120)],
+	])('%j from %s is %s', (fileName, url, name) => expect(stems(fileName, url)).toEqual([name]));
+
+	it.each<[string, string, string[], string[]]>([
+		[
+			'the user’s name',
+			'summer',
+			['https://a/1.png', 'https://a/2.png', 'https://a/3.png'],
+			['summer', 'summer_1', 'summer_2'],
+		],
+		[
+			'the same name in several folders',
+			'',
+			['https://a/x/out.png', 'https://a/y/out.png'],
+			['out', 'out_1'],
+		],
+		['names that differ in capitals only', '', ['https://a/Out.png', 'https://a/out.png'], ['Out', 'out_1']],
+		[
+			'a name that is already numbered',
+			'',
+			['https://a/o_1.png', 'https://b/o.png', 'https://c/o.png'],
+			['o_1', 'o', 'o_2'],
+		],
+		['no names', '', ['https://a/', 'https://b/'], ['image', 'image_1']],
+	])('makes %s different', (_, fileName, urls, names) => expect(stems(fileName, ...urls)).toEqual(names));
+
+	it('property: whatever the names, all are different and none is a path', () => {
+		const url = fc.oneof(
+			fc.webUrl(),
+			fc.string({ unit: 'binary' }).map((text) => `https://a.b/${text}`),
+			fc.string(),
+		);
+		const name = fc.oneof(fc.constant(''), fc.string({ unit: 'binary', maxLength: 300 }));
+		fc.assert(
+			fc.property(fc.array(url, { maxLength: 12 }), name, (urls, fileName) => {
+				const found = stems(fileName, ...urls);
+				expect(new Set(found.map((one) => one.toLowerCase())).size).toBe(urls.length);
+				for (const one of found) {
+					expect(one).not.toMatch(/[\p{Cc}\p{Cs}/\\:*?"<>|]|^[.\s]|[.\s]$|^$/u);
+					expect([...one].length).toBeLessThanOrEqual(124);
+				}
+			}),
+		);
+	});
+
+	it(
+		'takes no time over a hostile text',
+		() => expect(stems(`a${' '.repeat(500_000)}b`, 'https://a/x.png')).toEqual(['a']),
+		2_000,
+	);
+});
+
+it('There is a field for each file', () =>
+	expect([0, 1, 2].map((i) => outputFieldName('data', i))).toEqual(['data', 'data_1', 'data_2']));
