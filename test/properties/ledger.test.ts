@@ -49,6 +49,7 @@ const event: fc.Arbitrary<Event> = fc.oneof(
 					'unreachable' as const,
 				),
 				retryAfter: fc.constantFrom(0, 1, 90),
+				times: fc.constantFrom(1, 5),
 			},
 			{ requiredKeys: ['do', 'fault'] },
 		),

@@ -33,7 +33,7 @@ export type Event =
 	| { do: 'retry' }
 	| { do: 'call'; input: 'A' | 'B' }
 	| { do: 'wait'; ms: number }
-	| { do: 'submitFault'; fault: SubmitFault; retryAfter?: number }
+	| { do: 'submitFault'; fault: SubmitFault; retryAfter?: number; times?: number }
 	| { do: 'pollFault'; fault: PollFault }
 	| { do: 'cancelFault'; fault: 'tooMany' | 'serverError' | 'lost' }
 	| { do: 'start'; nth: number }
@@ -55,6 +55,7 @@ export interface Settings {
 }
 
 const LATENCY_MS = 20;
+const MIN_BACKOFF_MS = 400;
 const NO_REQUEST_MS = 60_000;
 /** The longest that a submit in flight, and then the cancel of what it brought, may take after Stop. */
 const STOP_MS = 5_000;
@@ -104,6 +105,8 @@ export class World {
 	};
 	/** Inputs of submits whose outcome the node cannot know, and that RunComfy never got. */
 	private readonly lost: string[] = [];
+	/** When a submit was last answered with “too many requests”. */
+	private tooManyAt = -Infinity;
 	private nextRunIndex = 0;
 	private turns = 0;
 	private calls = 0;
@@ -127,7 +130,7 @@ export class World {
 				await this.clock.advance(event.ms);
 				break;
 			case 'submitFault':
-				this.faults.submit.push(event);
+				for (let n = 0; n < (event.times ?? 1); n++) this.faults.submit.push(event);
 				break;
 			case 'pollFault':
 				this.faults.poll.push(event.fault);
@@ -260,7 +263,11 @@ export class World {
 						needsFile: true,
 					},
 				});
-				job.catch((error: unknown) => error instanceof RunComfyError && this.writeError(error));
+				job.catch((error: unknown) => {
+					if (!(error instanceof RunComfyError)) return;
+					this.checkDenial(error.problem.message);
+					this.writeError(error);
+				});
 				return (await job).result.requestId;
 			},
 		).catch((error: unknown) => {
@@ -351,12 +358,15 @@ export class World {
 	private async submit(request: ApiRequest): Promise<ApiAnswer> {
 		const key = String(request.body?.key);
 		this.checkBeforeSubmit(key);
+		if (this.runs.length === 1 && this.clock.now() - this.tooManyAt < MIN_BACKOFF_MS)
+			this.violations.push('a submit left right after “too many requests”');
 		const rule = this.faults.submit.shift();
 		const fault = rule?.fault;
 		const headers = rule?.retryAfter === undefined ? {} : { 'retry-after': String(rule.retryAfter) };
 		if (fault === 'unreachable') throw new NoAnswerError('unreachable', 'ECONNREFUSED');
 		if (fault === 'tooMany' || fault === 'refused') {
 			await this.latency(request);
+			if (fault === 'tooMany') this.tooManyAt = this.clock.now();
 			return fault === 'tooMany'
 				? { status: 429, headers, body: {} }
 				: { status: 400, headers: {}, body: { error_code: 400002 } };
@@ -435,19 +445,41 @@ export class World {
 		const asked = this.runs.filter((run) => run.isTool && inputOf(run.key) === input).length || 1;
 		if (existing.length + this.lost.filter((one) => one === input).length >= asked)
 			this.violations.push(`${key} was submitted although it exists, or may exist`);
-		const { limitUsd, listedUsd } = this.settings;
+		const { limitUsd } = this.settings;
 		if (limitUsd === undefined) return;
-		const alreadySent = this.requests.filter(({ state }) => state !== 'cancelled');
-		const reported = alreadySent.filter(({ isCostKnown }) => isCostKnown);
-		const spent = reported.reduce((sum, { costUsd }) => sum + costUsd, 0);
-		const highest = Math.max(0, ...reported.map(({ costUsd }) => costUsd));
-		const expected = Math.max(listedUsd ?? 0, highest);
-		const open = alreadySent.length - reported.length;
+		const { spent, open, expected } = this.money();
 		if (expected === 0) {
 			if (open > 0) this.violations.push('a second request of unknown cost was submitted');
 			if (spent >= limitUsd) this.violations.push(`$${spent} is spent of $${limitUsd}`);
 		} else if (spent + (open + 1) * expected > limitUsd + 1e-6)
 			this.violations.push(`$${spent} spent, ${open} running at $${expected}: one more exceeds $${limitUsd}`);
+	}
+
+	/** Nothing is refused that the limit pays for. Other items' reservations are not known here. */
+	private checkDenial(message: string): void {
+		const { limitUsd = Infinity, maxConcurrency } = this.settings;
+		if (
+			!message.includes('does not pay for it') ||
+			maxConcurrency > 1 ||
+			this.runs.some(({ isTool }) => isTool)
+		)
+			return;
+		const { spent, open, expected } = this.money();
+		if (spent + (open + this.lost.length + 1) * expected <= limitUsd - 1e-6)
+			this.violations.push(
+				`denied, though $${spent} is spent and ${open} run at $${expected} of $${limitUsd}`,
+			);
+	}
+
+	/** What the node can know by now: spent, requests of yet unknown cost, and what one more is expected to cost. */
+	private money(): { spent: number; open: number; expected: number } {
+		const { listedUsd } = this.settings;
+		const alreadySent = this.requests.filter(({ state }) => state !== 'cancelled');
+		const reported = alreadySent.filter(({ isCostKnown }) => isCostKnown);
+		const spent = reported.reduce((sum, { costUsd }) => sum + costUsd, 0);
+		const highest = Math.max(0, ...reported.map(({ costUsd }) => costUsd));
+		const expected = Math.max(listedUsd ?? 0, highest);
+		return { spent, open: alreadySent.length - reported.length, expected };
 	}
 
 	private checkDoublePayment(): void {
