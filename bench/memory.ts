@@ -1,53 +1,23 @@
-import { fork } from 'node:child_process';
-import path from 'node:path';
+import { finishedRequests, measure, startSandbox } from './processes';
 
-import { Sandbox, SANDBOX_TOKEN } from '../test/sandbox/sandbox';
-
-/**
- * What downloading costs in memory: `npm run bench:memory`. The node runs in a child process, so that neither the
- * sandbox nor this script is part of the figure. Fails when the goal is missed.
- */
+/** `npm run bench:memory`: what downloading costs in memory. Fails when the goal is missed. */
 const IMAGES = 40;
-const IMAGE_BYTES = 25_000_000;
-const CONCURRENCY = 10;
-const GOAL_BYTES = 150_000_000;
-
-export interface MemoryReport {
-	/** Resident set before the downloads, after a warm-up of one image. */
-	beforeBytes: number;
-	peakBytes: number;
-	storedBytes: number;
-	seconds: number;
-}
+const IMAGE_BYTES = 25e6;
+const GOAL_BYTES = 150e6;
 
 async function main(): Promise<void> {
-	const sandbox = await Sandbox.start({ pictures: 'plain', pictureBytes: IMAGE_BYTES, queueMs: 0, runMs: 0 });
-	const child = fork(
-		path.join(__dirname, 'memoryChild.ts'),
-		[sandbox.url, SANDBOX_TOKEN, String(IMAGES), String(CONCURRENCY)],
-		{
-			execArgv: process.execArgv,
-		},
-	);
-	const report = await new Promise<MemoryReport>((resolve, reject) => {
-		child.once('message', (message) => resolve(message as MemoryReport));
-		child.once('exit', (code) => reject(new Error(`The child ended with ${code}`)));
-	});
+	const sandbox = await startSandbox(IMAGE_BYTES);
+	const items = await finishedRequests(sandbox, IMAGES);
+	const task = { baseUrl: sandbox.url, items, concurrency: 10, warmUp: items.slice(0, 1) };
+	const { downloadedBytes, rssGrowthBytes } = await measure({ variant: 'downloads by this node', ...task });
 	await sandbox.close();
-
-	const mb = (bytes: number) => `${(bytes / 1_000_000).toFixed(0)} MB`;
-	const { beforeBytes, peakBytes, storedBytes, seconds } = report;
-	const rise = peakBytes - beforeBytes;
+	const mb = (bytes: number) => `${(bytes / 1e6).toFixed(0)} MB`;
 	console.log(
-		`${IMAGES} images of ${mb(IMAGE_BYTES)}, ${CONCURRENCY} items at once, binary data on disk, Node ${process.version}`,
+		`${IMAGES} images of ${mb(IMAGE_BYTES)}, binary data on disk: resident set +${mb(rssGrowthBytes)},`,
 	);
-	console.log(
-		`moved ${mb(storedBytes)} in ${seconds.toFixed(1)} s; resident set ${mb(beforeBytes)} → ${mb(peakBytes)}`,
-	);
-	console.log(
-		`rise ${mb(rise)} = ${((100 * rise) / storedBytes).toFixed(1)} % of the bytes moved (goal: below ${mb(GOAL_BYTES)})`,
-	);
-	if (rise >= GOAL_BYTES || storedBytes !== IMAGES * IMAGE_BYTES) process.exitCode = 1;
+	const share = ((100 * rssGrowthBytes) / downloadedBytes).toFixed(1);
+	console.log(`${share} % of the bytes downloaded (goal: below ${mb(GOAL_BYTES)})`);
+	if (rssGrowthBytes >= GOAL_BYTES || downloadedBytes !== IMAGES * IMAGE_BYTES) process.exitCode = 1;
 }
 
 void main();

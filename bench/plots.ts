@@ -1,198 +1,117 @@
-import { compile, type TopLevelSpec } from 'vega-lite';
 import { parse, View } from 'vega';
+import { compile, type TopLevelSpec } from 'vega-lite';
 
-import type { CostResult } from './measures/cost';
-import type { SchedulePoint } from './measures/schedules';
+import type { Figures } from './main';
+import { ONE_BY_ONE } from './measures/handBuilt';
 
-/** The pictures of docs/benchmarks.md, drawn by Vega. */
+/** The plots of docs/benchmarks.md, as SVG. */
+export async function drawAll(figures: Figures): Promise<Record<string, string>> {
+	const plots = { wall: wallPlot, schedules: schedulesPlot, cost: costPlot, growth: growthPlot };
+	const drawn: Record<string, string> = {};
+	for (const [name, plot] of Object.entries(plots)) {
+		const spec = { background: 'white', padding: 12, config: CONFIG, ...plot(figures) } as TopLevelSpec;
+		const view = new View(parse(compile(spec).spec), { renderer: 'none' });
+		drawn[name] = `${await view.toSVG()}\n`;
+		view.finalize();
+	}
+	return drawn;
+}
 
-const LOOK = {
-	background: 'white',
-	padding: 12,
-	config: {
-		font: 'Helvetica, Arial, sans-serif',
-		axis: { labelFontSize: 12, titleFontSize: 12, titleFontWeight: 'normal' as const, gridColor: '#e8e8e8' },
-		legend: { labelFontSize: 12, titleFontSize: 12, labelLimit: 320 },
-		title: {
-			fontSize: 14,
-			anchor: 'start' as const,
-			subtitleFontSize: 12,
-			subtitleColor: '#555',
-			offset: 14,
-		},
-		view: { stroke: null },
-	},
+const PINK = '#d6336c';
+const COLORS = [PINK, '#1c7ed6', '#868e96', '#f08c00', '#5c940d', '#862e9c'];
+const CONFIG = {
+	font: 'Helvetica, Arial, sans-serif',
+	axis: { labelFontSize: 12, titleFontSize: 12, titleFontWeight: 'normal', gridColor: '#e8e8e8' },
+	legend: { labelFontSize: 12, title: null, labelLimit: 500 },
+	title: { fontSize: 14, anchor: 'start', offset: 14 },
+	view: { stroke: null, continuousWidth: 420, continuousHeight: 300 },
 };
-const OURS = '#d6336c';
-const COLORS = [OURS, '#1c7ed6', '#868e96', '#f08c00', '#5c940d', '#862e9c'];
 
-async function draw(spec: TopLevelSpec): Promise<string> {
-	const view = new View(parse(compile(spec).spec), { renderer: 'none' });
-	const svg = await view.toSVG();
-	view.finalize();
-	return `${svg}\n`;
+function axis(field: string, title: string, scale = {}, values?: number[]): object {
+	const ticks = values === undefined ? {} : { values, format: '~g' };
+	return { field, type: 'quantitative', axis: { title, ...ticks }, scale };
 }
 
-export interface WallPoint {
-	contestant: string;
-	items: number;
-	overLongest: number;
+/** Colors by name, in the order of the names. */
+function colors(field: string, names: string[], range = COLORS, legend = {}): object {
+	return { field, type: 'nominal', sort: names, scale: { domain: names, range }, legend };
 }
 
-/** Wall time over the longest job, by the number of items. */
-export async function drawWall(points: WallPoint[], order: string[]): Promise<string> {
-	const x = {
-		field: 'items',
-		type: 'quantitative' as const,
-		scale: { type: 'log' as const },
-		axis: { values: [1, 10, 100, 1000], title: 'items', format: 'd' },
-	};
-	const y = {
-		field: 'overLongest',
-		type: 'quantitative' as const,
-		scale: { type: 'log' as const },
-		axis: { values: [1, 2, 5, 10, 20, 50, 100], title: 'wall time ÷ longest job', format: '~g' },
-	};
-	const color = {
-		field: 'contestant',
-		type: 'nominal' as const,
-		sort: order,
-		scale: { domain: order, range: COLORS },
-		legend: { title: null, orient: 'right' as const },
-	};
-	return await draw({
-		...LOOK,
-		title: {
-			text: 'How long a run takes, measured in its longest job',
-			subtitle: 'Jobs of 8 to 16 seconds. 1 means: as long as the slowest job alone.',
-		},
-		width: 420,
-		height: 300,
-		data: { values: points },
-		layer: [
-			{ mark: { type: 'line', strokeWidth: 2 }, encoding: { x, y, color } },
-			{ mark: { type: 'point', filled: true, size: 60 }, encoding: { x, y, color } },
-		],
-	} as TopLevelSpec);
-}
-
-/** Looks against lateness, for the schedules that one could have. */
-export async function drawSchedules(points: SchedulePoint[], order: string[]): Promise<string> {
-	const values = points.map((point) => ({ ...point, percent: 100 * point.lateness }));
-	const x = {
-		field: 'looksPerJob',
-		type: 'quantitative' as const,
-		scale: { type: 'log' as const, domain: [2, 60] },
-		axis: { values: [2, 3, 4, 6, 8, 12, 20, 30, 60], title: 'looks per job', format: 'd' },
-	};
-	const y = {
-		field: 'percent',
-		type: 'quantitative' as const,
-		scale: { domain: [0, 14], clamp: true },
-		axis: { title: 'mean lateness, % of the job' },
-	};
-	const color = {
-		field: 'name',
-		type: 'nominal' as const,
-		sort: order,
-		scale: { domain: order, range: [OURS, '#e599b8', '#868e96', '#1c7ed6', '#f08c00'] },
-		legend: { title: null, orient: 'right' as const },
-	};
-	const shown = values.filter(({ percent }) => percent <= 14);
-	const chosen = shown.filter(({ intervalSeconds }) => intervalSeconds === 1);
-	return await draw({
-		...LOOK,
-		title: {
-			text: 'When to look: what fewer looks cost',
-			subtitle: [
-				'Jobs of 8 to 16 seconds; along each line the shortest pause goes from 0.2 to 5 s.',
-				'Rings: the default of 1 s. Shaded: at most 12 looks and at most 4 % late.',
-			],
-		},
-		width: 420,
-		height: 300,
-		layer: [
-			{
-				data: { values: [{ from: 2, to: 12, low: 0, high: 4 }] },
-				mark: { type: 'rect', color: '#2f9e44', opacity: 0.09 },
-				encoding: {
-					x: { ...x, field: 'from' },
-					x2: { field: 'to' },
-					y: { ...y, field: 'low' },
-					y2: { field: 'high' },
-				},
-			},
-			{
-				data: { values: shown },
-				mark: { type: 'line', strokeWidth: 2, point: { size: 30 } },
-				encoding: { x, y, color, order: { field: 'intervalSeconds', type: 'quantitative' } },
-			},
-			{
-				data: { values: chosen },
-				mark: { type: 'point', size: 160, strokeWidth: 2 },
-				encoding: { x, y, color },
-			},
-		],
-	} as TopLevelSpec);
-}
-
-/** CPU time of each item, by what makes the calls. */
-export async function drawCost(parts: Array<{ who: string; part: string; cpuMs: number }>): Promise<string> {
-	const who = [...new Set(parts.map((row) => row.who))];
-	const order = [...new Set(parts.map(({ part }) => part))];
-	return await draw({
-		...LOOK,
-		title: {
-			text: 'CPU time of one item',
-			subtitle: '1000 items, 100 at once, in milliseconds of one core; waiting costs nothing.',
-		},
-		width: 420,
-		height: 120,
-		data: { values: parts.map((row) => ({ ...row, rank: order.indexOf(row.part) })) },
-		mark: { type: 'bar' },
-		encoding: {
-			y: { field: 'who', type: 'nominal', sort: who, axis: { title: null, labelLimit: 260 } },
-			x: { field: 'cpuMs', type: 'quantitative', axis: { title: 'milliseconds' } },
-			color: {
-				field: 'part',
-				type: 'nominal',
-				sort: order,
-				scale: { domain: order, range: ['#868e96', '#f08c00', OURS] },
-				legend: { title: null, orient: 'bottom', columns: 1, labelLimit: 500 },
-			},
-			order: { field: 'rank', type: 'quantitative' },
-		},
-	} as TopLevelSpec);
-}
-
-/** CPU time and memory by the number of items. */
-export async function drawGrowth(results: CostResult[]): Promise<string> {
-	const panel = (field: string, title: string, values: object[]) => ({
-		width: 260,
-		height: 200,
-		data: { values },
-		layer: [{ mark: { type: 'line' as const, color: OURS, point: { color: OURS, size: 50 } } }],
-		encoding: {
-			x: { field: 'items', type: 'quantitative' as const, axis: { title: 'items' } },
-			y: {
-				field,
-				type: 'quantitative' as const,
-				axis: { title },
-				scale: { domainMin: 0 },
-			},
-		},
+function wallPlot({ wall, handBuilt }: Figures): object {
+	const shown = wall.filter((one) => one.pollSeconds === 1 && !(one.variant === 'floor' && one.items > 100));
+	const measured = shown.flatMap(({ variant, concurrency, items, overLongest: { median } }) => {
+		// Up to ten items, ten at once and a hundred at once are the same.
+		const slots = items <= 10 ? [10, 100] : [concurrency];
+		const names = variant === 'this node' ? slots.map((count) => `${variant}, ${count} at once`) : [variant];
+		return names.map((name) => ({ name, items, overLongest: median }));
 	});
-	const values = results.map(({ items, cpuMsPerItem, rssGrowthMegabytes }) => ({
+	const byHand = handBuilt.filter(({ variant }) => variant === ONE_BY_ONE);
+	const values = [...measured, ...byHand.map((one) => ({ ...one, name: one.variant }))];
+	const log = { type: 'log' };
+	const x = axis('items', 'items', log, [1, 10, 100, 1000]);
+	const y = axis('overLongest', 'wall time ÷ longest job', log, [1, 2, 5, 10, 20, 50, 100]);
+	const color = colors('name', [...new Set(values.map(({ name }) => name))]);
+	const mark = { type: 'line', point: { size: 60 } };
+	return {
+		title: 'Wall time, measured in the longest job',
+		data: { values },
+		mark,
+		encoding: { x, y, color },
+	};
+}
+
+function schedulesPlot({ schedules }: Figures): object {
+	const values = schedules.map((one) => ({ ...one, percent: 100 * one.lateness }));
+	const data = { values: values.filter(({ percent }) => percent <= 14) };
+	const domain = { type: 'log', domain: [2, 60] };
+	const x = axis('pollsPerJob', 'polls per job', domain, [2, 3, 4, 6, 8, 12, 20, 30, 60]);
+	const y = axis('percent', 'mean lateness, % of the job', { domain: [0, 14] });
+	const names = [...new Set(schedules.map(({ name }) => name))];
+	const color = colors('name', names, [PINK, '#e599b8', '#868e96', '#1c7ed6', '#f08c00']);
+	const order = { field: 'intervalSeconds', type: 'quantitative' };
+	const goal = {
+		data: { values: [{ pollsPerJob: 2, to: 12, percent: 0, high: 4 }] },
+		mark: { type: 'rect', color: '#2f9e44', opacity: 0.09 },
+		encoding: { x, y, x2: { field: 'to' }, y2: { field: 'high' } },
+	};
+	const lines = { data, mark: { type: 'line', point: { size: 30 } }, encoding: { x, y, color, order } };
+	const isDefault = [{ filter: 'datum.intervalSeconds === 1' }];
+	const rings = { data, transform: isDefault, mark: { type: 'point', size: 160 }, encoding: { x, y, color } };
+	return { title: 'When to poll: what fewer polls cost', layer: [goal, lines, rings] };
+}
+
+/** The node's CPU time beyond the floor: as many of n8n's requests as it makes, and the rest. */
+function costPlot({ cost: { floor, callsOnly, node }, calls }: Figures): object {
+	const parts = ['the floor', 'n8n’s own request, beyond the floor', 'the node: queue, waiting, items'];
+	const [floorMs, nodeMs] = [floor.cpuMsPerItem.median, node.cpuMsPerItem.median];
+	const callCount = node.pollsPerJob.median + 1;
+	const requestsMs = Math.min(nodeMs - floorMs, callCount * calls.helper.median);
+	const bars = {
+		'floor (2 calls)': [floorMs],
+		'n8n’s request (2 calls)': [floorMs, Math.max(0, callsOnly.cpuMsPerItem.median - floorMs)],
+		[`this node (${callCount.toFixed(1)} calls)`]: [floorMs, requestsMs, nodeMs - floorMs - requestsMs],
+	};
+	const values = Object.entries(bars).flatMap(([name, sizes]) =>
+		sizes.map((cpuMs, rank) => ({ name, part: parts[rank], cpuMs, rank })),
+	);
+	const encoding = {
+		x: axis('cpuMs', 'milliseconds'),
+		y: { field: 'name', type: 'nominal', sort: null, axis: { title: null, labelLimit: 260 } },
+		color: colors('part', parts, ['#868e96', '#f08c00', PINK], { orient: 'bottom', columns: 1 }),
+		order: { field: 'rank', type: 'quantitative' },
+	};
+	return { title: 'CPU time of one item', height: 120, data: { values }, mark: 'bar', encoding };
+}
+
+function growthPlot({ growth }: Figures): object {
+	const values = growth.map(({ items, cpuMsPerItem, rssGrowthMegabytes }) => ({
 		items,
-		cpuSeconds: (items * cpuMsPerItem.median) / 1000,
-		megabytes: rssGrowthMegabytes.median,
+		'CPU time, s': (items * cpuMsPerItem.median) / 1000,
+		'growth of the resident set, MB': rssGrowthMegabytes.median,
 	}));
-	return await draw({
-		...LOOK,
-		title: { text: 'What more items cost', subtitle: '100 items at once, binary data on disk' },
-		hconcat: [
-			panel('cpuSeconds', 'CPU time, s', values),
-			panel('megabytes', 'growth of the resident set, MB', values),
-		],
-	} as TopLevelSpec);
+	const mark = { type: 'line', color: PINK, point: { color: PINK, size: 50 } };
+	const y = { field: { repeat: 'repeat' }, type: 'quantitative', scale: { domainMin: 0 } };
+	const spec = { width: 260, height: 200, mark, encoding: { x: axis('items', 'items'), y } };
+	const repeat = Object.keys(values[0] ?? {}).slice(1);
+	return { title: 'What more items cost', data: { values }, repeat, spec };
 }

@@ -1,89 +1,52 @@
-import { fork, type ChildProcess } from 'node:child_process';
+import { fork } from 'node:child_process';
 import path from 'node:path';
 
-import { request } from 'undici';
+import { Sandbox } from '../test/sandbox/sandbox';
+import type { Measurement, Report } from './child';
+import { mean } from './stats';
+import { durationOf, durationsOf, promptsOf } from './workload';
 
-import { MODEL_ID, SANDBOX_TOKEN, type SandboxOptions } from '../test/sandbox/sandbox';
-import type { ContestantOrder, ContestantReport } from './contestantChild';
-import { IMAGE_URL } from './workload';
-
-/** Every contestant and the sandbox run in processes of their own: none is part of another's figures. */
-
-export interface SandboxProcess {
-	url: string;
-	close(): void;
+/** The sandbox runs in this process, and every variant in one of its own: none is part of another's figures. */
+export async function startSandbox(pictureBytes = 0): Promise<Sandbox> {
+	const runMs = (_: number, prompt: string) => durationOf(prompt);
+	return await Sandbox.start({ pictures: 'plain', queueMs: 0, runMs, balanceUsd: 1_000_000, pictureBytes });
 }
 
-/** A job as the sandbox saw it; times in milliseconds since the epoch. */
-export interface SeenJob {
-	requestId: string;
-	prompt: string;
-	submittedAt: number;
-	endsAt: number;
-	deliveredAt?: number;
-	looks: number;
-	statusLooks: number;
+/** Polls and mean lateness (as a share of the mean duration) of one run's jobs. */
+export function timingsOf(sandbox: Sandbox, run: string, durationsMs: number[]) {
+	const jobs = sandbox.jobs.filter(({ input }) => String(input.prompt).startsWith(`run ${run} `));
+	if (jobs.length !== durationsMs.length) throw new Error(`${run}: ${jobs.length} jobs`);
+	const pollsPerJob = mean(jobs.map(({ looks, statusLooks }) => looks + statusLooks));
+	const lateMs = mean(jobs.map(({ deliveredAt = NaN, endsAt }) => deliveredAt - endsAt));
+	return { pollsPerJob, lateness: lateMs / mean(durationsMs) };
 }
 
-/** Starts a script of this folder in a process of its own. `next` gives its next message, or throws when it ends without. */
-export function startChild(
-	script: string,
-	...args: string[]
-): { child: ChildProcess; next(): Promise<unknown> } {
-	const child = fork(path.join(__dirname, script), args, { execArgv: [...process.execArgv, '--expose-gc'] });
-	const next = async () =>
-		await new Promise<unknown>((resolve, reject) => {
+/** @returns their ids. */
+export async function finishedRequests(sandbox: Sandbox, count: number): Promise<string[]> {
+	const items = promptsOf('finished', new Array<number>(count).fill(0));
+	await measure({ variant: 'floor', baseUrl: sandbox.url, items, concurrency: 1, warmUp: [] });
+	return sandbox.jobs.map(({ requestId }) => requestId);
+}
+
+export const SHORT_JOBS = promptsOf('warm-up', durationsOf(20, 1, 1, 40));
+
+/** Resolves when the variant has loaded everything. @returns what starts it. */
+export async function prepare(measurement: Measurement): Promise<() => Promise<Report>> {
+	const { variant, items, concurrency } = measurement;
+	console.log(`${process.uptime().toFixed(0)} s  ${variant}: ${items.length} items, ${concurrency} at once`);
+	const execArgv = [...process.execArgv, '--expose-gc'];
+	const child = fork(path.join(__dirname, 'child.ts'), process.argv.slice(2), { execArgv });
+	const answerTo = async (message: object): Promise<unknown> =>
+		await new Promise((resolve, reject) => {
 			child.once('message', resolve);
-			child.once('exit', (code) =>
-				reject(new Error(`${script} ${args.join(' ').slice(0, 80)} ended with ${code}`)),
-			);
+			child.once('exit', (code) => reject(new Error(`${variant}: exit code ${code}`)));
+			child.send(message);
 		});
-	return { child, next };
+	await answerTo(measurement);
+	return async () => (await answerTo({})) as Report;
 }
 
-export async function startSandbox(options: SandboxOptions = {}): Promise<SandboxProcess> {
-	const { child, next } = startChild('sandboxChild.ts', JSON.stringify(options));
-	const url = String(await next());
-	return { url, close: () => void child.kill() };
-}
-
-/** What the sandbox saw of one contestant's run, in the order of the submits. */
-export async function jobsOf({ url }: SandboxProcess, run: string): Promise<SeenJob[]> {
-	const { body } = await request(`${url}/sandbox/jobs`);
-	const jobs = (await body.json()) as SeenJob[];
-	return jobs.filter(({ prompt }) => prompt.startsWith(`run ${run} `));
-}
-
-/** A request that is done as soon as it is submitted. @returns its id. */
-export async function submitTo({ url }: SandboxProcess): Promise<string> {
-	const { body } = await request(`${url}/v1/models/${MODEL_ID}`, {
-		method: 'POST',
-		headers: { authorization: `Bearer ${SANDBOX_TOKEN}`, 'content-type': 'application/json' },
-		body: JSON.stringify({ image: IMAGE_URL, prompt: 'takes 0 ms' }),
-	});
-	const { request_id: id } = (await body.json()) as { request_id: string };
-	return id;
-}
-
-/** A contestant that has loaded everything and waits for its start. */
-export interface ReadyContestant {
-	order: ContestantOrder;
-	run(): Promise<ContestantReport>;
-}
-
-export async function prepareContestant(order: ContestantOrder): Promise<ReadyContestant> {
-	const { child, next } = startChild('contestantChild.ts', JSON.stringify(order));
-	await next();
-	return {
-		order,
-		run: async () => {
-			const report = next();
-			child.send('go');
-			return (await report) as ContestantReport;
-		},
-	};
-}
-
-export async function runContestant(order: ContestantOrder): Promise<ContestantReport> {
-	return await (await prepareContestant(order)).run();
+export async function measure(measurement: Measurement): Promise<Report> {
+	const run = await prepare(measurement);
+	return await run();
 }

@@ -1,4 +1,4 @@
-/** The middle of some figures, and how far they lie apart. */
+/** The median of some figures, and how far they lie apart. */
 export interface Spread {
 	median: number;
 	least: number;
@@ -7,24 +7,20 @@ export interface Spread {
 }
 
 export function spreadOf(values: number[]): Spread {
-	if (values.length === 0) throw new Error('No figures');
 	const sorted = [...values].sort((a, b) => a - b);
-	const middle = (sorted.length - 1) / 2;
 	const at = (index: number) => sorted[index] ?? NaN;
-	return {
-		median: (at(Math.floor(middle)) + at(Math.ceil(middle))) / 2,
-		least: at(0),
-		most: at(sorted.length - 1),
-		runs: sorted.length,
-	};
+	const middle = (sorted.length - 1) / 2;
+	const median = (at(Math.floor(middle)) + at(Math.ceil(middle))) / 2;
+	return { median, least: at(0), most: at(sorted.length - 1), runs: sorted.length };
+}
+
+/** The spread of each figure over several runs. */
+export function spreadsOf<Name extends string>(runs: Array<Record<Name, number>>): Record<Name, Spread> {
+	const names = Object.keys(runs[0] ?? {}) as Name[];
+	const spreads = names.map((name) => [name, spreadOf(runs.map((run) => run[name]))]);
+	return Object.fromEntries(spreads) as Record<Name, Spread>;
 }
 
 export function mean(values: number[]): number {
 	return values.reduce((a, b) => a + b, 0) / values.length;
-}
-
-/** For example `1.04 (1.03–1.06)`. */
-export function show({ median, least, most, runs }: Spread, digits = 2, unit = ''): string {
-	const text = (value: number) => value.toFixed(digits);
-	return runs === 1 ? `${text(median)}${unit}` : `${text(median)}${unit} (${text(least)}–${text(most)})`;
 }

@@ -1,53 +1,67 @@
-import type { ContestantName } from '../contestantChild';
-import { jobsOf, runContestant, type SandboxProcess } from '../processes';
-import { mean, spreadOf, type Spread } from '../stats';
-import { durationsOf } from '../workload';
+import type { Sandbox } from '../../test/sandbox/sandbox';
+import type { VariantName } from '../child';
+import { against, quick } from '../options';
+import { finishedRequests, measure, SHORT_JOBS, timingsOf } from '../processes';
+import { spreadOf, spreadsOf, type Spread } from '../stats';
+import { durationsOf, promptsOf } from '../workload';
 
-/** What the work itself costs the machine, waiting left out: one process after the other, nothing beside it. */
-export interface CostResult {
-	contestant: ContestantName;
-	items: number;
-	cpuMsPerItem: Spread;
-	rssGrowthMegabytes: Spread;
-	looksPerJob: Spread;
-	/** Counted in runs of their own, because counting takes time. */
-	allocatedKilobytesPerItem?: Spread;
-}
-
-const CONCURRENCY = 100;
+/** CPU time and memory, waiting left out: one process after the other, nothing beside it. */
+const REPEATS = quick ? 1 : 3;
+const ITEMS = quick ? 100 : 1000;
+const GROWTH_ITEMS = quick ? [50, 100] : [250, 500, 1000, 2000];
+const POLLS = quick ? 200 : 4000;
 /** Jobs of 0.8 to 1.6 seconds: CPU time does not depend on how long one waits in between. */
 const TIME_SCALE = 10;
 
-export async function measureCost(
-	sandbox: SandboxProcess,
-	contestant: ContestantName,
-	items: number,
-	repeats: number,
-	countAllocations: boolean,
-): Promise<CostResult> {
-	const durationsMs = durationsOf(items, 3).map((ms) => Math.round(ms / TIME_SCALE));
-	const once = async (counting: boolean, repeat: number) => {
-		const run = `cost-${contestant}-${items}-${counting ? 'counting' : 'timing'}-${repeat}`;
-		const task = { baseUrl: sandbox.url, concurrency: CONCURRENCY, timeScale: TIME_SCALE, pollSeconds: 1 };
-		const workload = { run, durationsMs };
-		const report = await runContestant({ contestant, ...task, workload, countAllocations: counting });
-		const jobs = await jobsOf(sandbox, run);
-		return { ...report, looksPerJob: mean(jobs.map(({ looks }) => looks)) };
+/** CPU milliseconds of one poll, by what makes the call. */
+export async function measureCalls(sandbox: Sandbox) {
+	const [id = ''] = await finishedRequests(sandbox, 1);
+	const polls = (count: number) => new Array<string>(count).fill(id);
+	const task = { baseUrl: sandbox.url, items: polls(POLLS), concurrency: 20, warmUp: polls(300) };
+	const costOfPoll = async (variant: VariantName): Promise<Spread> => {
+		const costs: number[] = [];
+		while (costs.length < REPEATS) costs.push((await measure({ variant, ...task })).cpuMs / POLLS);
+		return spreadOf(costs);
 	};
-	const timed = [];
-	const counted: number[] = [];
-	for (let repeat = 0; repeat < repeats; repeat++) {
-		timed.push(await once(false, repeat));
-	}
-	if (countAllocations) counted.push((await once(true, 0)).allocatedBytes ?? NaN);
 	return {
-		contestant,
-		items,
-		cpuMsPerItem: spreadOf(timed.map(({ cpuMs }) => cpuMs / items)),
-		rssGrowthMegabytes: spreadOf(timed.map(({ rssGrowthBytes }) => rssGrowthBytes / 1_000_000)),
-		looksPerJob: spreadOf(timed.map(({ looksPerJob }) => looksPerJob)),
-		...(counted.length === 0
-			? {}
-			: { allocatedKilobytesPerItem: spreadOf(counted.map((bytes) => bytes / items / 1000)) }),
+		undici: await costOfPoll('polls by undici'),
+		fresh: await costOfPoll('polls by undici, new connections'),
+		helper: await costOfPoll('polls by n8n'),
 	};
+}
+
+/** CPU time and memory of an item. */
+export async function measureCost(sandbox: Sandbox) {
+	return {
+		floor: await costOf(sandbox, 'floor'),
+		callsOnly: await costOf(sandbox, 'the floor’s calls by n8n'),
+		node: await costOf(sandbox, 'this node'),
+		...(against === undefined ? {} : { before: await costOf(sandbox, 'this node, before') }),
+	};
+}
+
+/** The same by the number of items. */
+export async function measureGrowth(sandbox: Sandbox) {
+	const growth = [];
+	for (const items of GROWTH_ITEMS) growth.push(await costOf(sandbox, 'this node', items, quick ? 1 : 2));
+	return growth;
+}
+
+async function costOf(sandbox: Sandbox, variant: VariantName, items = ITEMS, repeats = REPEATS) {
+	const durationsMs = durationsOf(items, 3).map((ms) => Math.round(ms / TIME_SCALE));
+	const run = async (countAllocations: boolean) => {
+		const name = `${variant}-${sandbox.jobs.length}`;
+		const task = { baseUrl: sandbox.url, items: promptsOf(name, durationsMs), concurrency: 100 };
+		const how = { timeScale: TIME_SCALE, warmUp: SHORT_JOBS, countAllocations };
+		const report = await measure({ variant, ...task, ...how });
+		return { ...report, ...timingsOf(sandbox, name, durationsMs) };
+	};
+	const timed: Array<Record<'cpuMsPerItem' | 'rssGrowthMegabytes' | 'pollsPerJob', number>> = [];
+	while (timed.length < repeats) {
+		const { cpuMs, rssGrowthBytes, pollsPerJob } = await run(false);
+		timed.push({ cpuMsPerItem: cpuMs / items, rssGrowthMegabytes: rssGrowthBytes / 1e6, pollsPerJob });
+	}
+	// Counted in a run of its own, because counting takes time.
+	const { allocatedBytes } = await run(true);
+	return { variant, items, ...spreadsOf(timed), allocatedKilobytesPerItem: allocatedBytes / items / 1000 };
 }

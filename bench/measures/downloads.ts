@@ -1,42 +1,30 @@
-import type { DownloadsOrder, DownloadsReport } from '../downloadsChild';
-import { startChild, startSandbox, submitTo } from '../processes';
-import { spreadOf, type Spread } from '../stats';
+import type { VariantName } from '../child';
+import { quick } from '../options';
+import { finishedRequests, measure, startSandbox } from '../processes';
+import { spreadsOf } from '../stats';
 
-export interface DownloadsResult {
-	files: number;
-	bytesEach: number;
-	nodeMegabytesPerSecond: Spread;
-	undiciMegabytesPerSecond: Spread;
-	/** The node's rate over undici's, round by round. */
-	ratio: Spread;
-}
+const FILES = quick ? 2 : 40;
+const BYTES_EACH = quick ? 1e6 : 25e6;
 
-/** The node and undici in turn, so that a slow minute of the machine meets both. */
-export async function measureDownloads(
-	files: number,
-	bytesEach: number,
-	rounds: number,
-): Promise<DownloadsResult> {
-	const sandbox = await startSandbox({ pictureBytes: bytesEach });
-	const requestIds: string[] = [];
-	for (let file = 0; file < files; file++) requestIds.push(await submitTo(sandbox));
-	const rate = async (way: DownloadsOrder['way']) => {
-		const order: DownloadsOrder = { way, baseUrl: sandbox.url, requestIds, bytesEach };
-		const report = (await startChild('downloadsChild.ts', JSON.stringify(order)).next()) as DownloadsReport;
-		return report.bytesPerSecond / 1_000_000;
+/** How fast the node downloads files into n8n's binary data on disk, beside undici into plain files. */
+export async function measureDownloads() {
+	const sandbox = await startSandbox(BYTES_EACH);
+	const items = await finishedRequests(sandbox, FILES);
+	// As many at once as the node downloads.
+	const task = { baseUrl: sandbox.url, items, concurrency: 4, warmUp: items.slice(0, 2) };
+	const rateOf = async (variant: VariantName): Promise<number> => {
+		const { downloadedBytes, wallMs } = await measure({ variant, ...task });
+		if (downloadedBytes !== FILES * BYTES_EACH) throw new Error(`${variant}: ${downloadedBytes} bytes`);
+		return downloadedBytes / wallMs / 1000;
 	};
-	const node: number[] = [];
-	const undici: number[] = [];
-	for (let round = 0; round < rounds; round++) {
-		undici.push(await rate('undici'));
-		node.push(await rate('node'));
+	const rounds = [];
+	// In turn, so that a slow minute of the machine meets both.
+	for (let round = 0; round < (quick ? 1 : 3); round++) {
+		const undiciMegabytesPerSecond = await rateOf('downloads by undici');
+		const nodeMegabytesPerSecond = await rateOf('downloads by this node');
+		const ratio = nodeMegabytesPerSecond / undiciMegabytesPerSecond;
+		rounds.push({ nodeMegabytesPerSecond, undiciMegabytesPerSecond, ratio });
 	}
-	sandbox.close();
-	return {
-		files,
-		bytesEach,
-		nodeMegabytesPerSecond: spreadOf(node),
-		undiciMegabytesPerSecond: spreadOf(undici),
-		ratio: spreadOf(node.map((value, round) => value / (undici[round] ?? NaN))),
-	};
+	await sandbox.close();
+	return { files: FILES, bytesEach: BYTES_EACH, ...spreadsOf(rounds) };
 }

@@ -1,88 +1,72 @@
-import type { ContestantName, ContestantReport } from '../contestantChild';
-import { jobsOf, prepareContestant, type ReadyContestant, type SandboxProcess } from '../processes';
-import { mean, spreadOf, type Spread } from '../stats';
-import { durationsOf, inOrderMs, lowerBoundMs } from '../workload';
+import { setTimeout as sleep } from 'node:timers/promises';
 
-/** One contestant with so many items; run once for each seed. */
-export interface Cell {
-	contestant: ContestantName;
-	items: number;
-	concurrency: number;
-	timeScale: number;
-	pollSeconds?: number;
-	/** Instead of those of the whole measurement. */
-	seeds?: number[];
+import type { Sandbox } from '../../test/sandbox/sandbox';
+import type { VariantName } from '../child';
+import { against, quick } from '../options';
+import { prepare, SHORT_JOBS, timingsOf } from '../processes';
+import { spreadsOf } from '../stats';
+import { durationsOf, inOrderMs, lowerBoundMs, promptsOf } from '../workload';
+
+/** Wall time, polls and lateness of whole runs. */
+
+const NODES: VariantName[] = against === undefined ? ['this node'] : ['this node', 'this node, before'];
+const LOOPS: VariantName[] = ['one by one, poll every 2 s', 'one by one, poll every 5 s'];
+/** Between the starts of runs that go on side by side, so that their first submits do not meet. */
+const STAGGER_MS = quick ? 100 : 2_500;
+/** With as many at once as items, a run's end depends on one poll: more runs, so that chance evens out. */
+const MORE_RUNS = { runs: quick ? 1 : 7 };
+
+const USUAL = { timeScale: quick ? 20 : 1, pollSeconds: 1, runs: quick ? 1 : 3 };
+
+type Case = ReturnType<typeof aCase>;
+function aCase(variant: VariantName, items: number, concurrency: number, more: Partial<typeof USUAL> = {}) {
+	return { variant, items, concurrency, ...USUAL, ...more };
 }
 
-export interface CellResult extends Cell {
-	/** Wall time over the longest job. */
-	overLongest: Spread;
-	/** Wall time over that of the same slots in the items' order, with nobody ever late. */
-	overInOrder: Spread;
-	/** Wall time over a bound that no schedule can beat, not even one that knows all durations. */
-	overBound: Spread;
-	looksPerJob: Spread;
-	/** Mean over the jobs, as a share of the mean duration. */
-	lateness: Spread;
-}
+export const UP_TO_100 = [
+	...[...NODES, 'floor' as const].flatMap((variant) => [
+		aCase(variant, 1, 10, MORE_RUNS),
+		aCase(variant, 10, 10, MORE_RUNS),
+		aCase(variant, 100, 100, MORE_RUNS),
+	]),
+	...[1, 10].flatMap((items) => LOOPS.map((variant) => aCase(variant, items, 1))),
+	...NODES.flatMap((node) => [aCase(node, 100, 10), aCase(node, 100, 10, { pollSeconds: 0.5 })]),
+];
+export const THOUSAND = [
+	...[...NODES, 'floor' as const].map((variant) => aCase(variant, 1000, 100)),
+	...NODES.map((node) => aCase(node, 1000, 10, { timeScale: quick ? 50 : 5 })),
+];
 
-/**
- * Runs all cells for all seeds side by side: they mostly wait, and together leave the machine idle most of the time.
- * Nothing is measured before everything is loaded.
- */
-export async function measureWall(
-	sandbox: SandboxProcess,
-	cells: Cell[],
-	{ seeds, staggerMs }: { seeds: number[]; staggerMs: number },
-	tell: (line: string) => void,
-): Promise<CellResult[]> {
-	const runs: Array<{ cell: Cell; run: string; durationsMs: number[]; ready: ReadyContestant }> = [];
-	for (const cell of cells) {
-		for (const seed of cell.seeds ?? seeds) {
-			const { contestant, items, concurrency, timeScale, pollSeconds = 1 } = cell;
-			const run = [contestant, items, concurrency, pollSeconds, seed].join('-');
-			const durationsMs = durationsOf(items, seed).map((ms) => Math.round(ms / timeScale));
-			const workload = { run, durationsMs };
-			const task = { baseUrl: sandbox.url, workload, concurrency, timeScale, pollSeconds };
-			runs.push({ cell, run, durationsMs, ready: await prepareContestant({ contestant, ...task }) });
-		}
+/** Side by side: the runs mostly wait, and together leave the machine idle most of the time. */
+export async function measureWall(sandbox: Sandbox, cases: Case[]) {
+	const ready: Array<Awaited<ReturnType<typeof prepareRun>>> = [];
+	// All are loaded before the first one starts.
+	for (const one of cases) {
+		for (let seed = 1; seed <= one.runs; seed++) ready.push(await prepareRun(sandbox, one, seed));
 	}
-	tell(`${runs.length} runs side by side`);
-	const figures = await Promise.all(
-		runs.map(async ({ cell, run, durationsMs, ready }, index) => {
-			await new Promise((resolve) => setTimeout(resolve, index * staggerMs));
-			const report = await ready.run();
-			return { cell, ...(await figuresOf(sandbox, cell, run, durationsMs, report)) };
-		}),
-	);
-	return cells.map((cell) => {
-		const own = figures.filter((figure) => figure.cell === cell);
-		return {
-			...cell,
-			overLongest: spreadOf(own.map(({ overLongest }) => overLongest)),
-			overInOrder: spreadOf(own.map(({ overInOrder }) => overInOrder)),
-			overBound: spreadOf(own.map(({ overBound }) => overBound)),
-			looksPerJob: spreadOf(own.map(({ looksPerJob }) => looksPerJob)),
-			lateness: spreadOf(own.map(({ lateness }) => lateness)),
-		};
+	const started = ready.map(async (run, index) => {
+		await sleep(index * STAGGER_MS);
+		return await run();
 	});
+	const figures = await Promise.all(started);
+	return cases.map((one) => ({ ...one, ...spreadsOf(figures.splice(0, one.runs)) }));
 }
 
-async function figuresOf(
-	sandbox: SandboxProcess,
-	{ concurrency, contestant }: Cell,
-	run: string,
-	durationsMs: number[],
-	{ wallMs }: ContestantReport,
-) {
-	const jobs = await jobsOf(sandbox, run);
-	if (jobs.length !== durationsMs.length) throw new Error(`${run}: ${jobs.length} jobs`);
-	const slots = contestant.startsWith('sequential') ? 1 : concurrency;
-	return {
-		overLongest: wallMs / Math.max(...durationsMs),
-		overInOrder: wallMs / inOrderMs(durationsMs, slots),
-		overBound: wallMs / lowerBoundMs(durationsMs, slots),
-		looksPerJob: mean(jobs.map(({ looks, statusLooks }) => looks + statusLooks)),
-		lateness: mean(jobs.map(({ deliveredAt = NaN, endsAt }) => deliveredAt - endsAt)) / mean(durationsMs),
+async function prepareRun(sandbox: Sandbox, one: Case, seed: number) {
+	const { variant, items, concurrency, timeScale, pollSeconds } = one;
+	const name = [variant, items, concurrency, pollSeconds, seed].join('-');
+	const durationsMs = durationsOf(items, seed).map((ms) => Math.round(ms / timeScale));
+	const prompts = promptsOf(name, durationsMs);
+	const task = { baseUrl: sandbox.url, items: prompts, concurrency, timeScale, pollSeconds };
+	const warmUp = LOOPS.includes(variant) ? [] : SHORT_JOBS;
+	const run = await prepare({ variant, ...task, warmUp });
+	return async () => {
+		const { wallMs } = await run();
+		return {
+			overLongest: wallMs / Math.max(...durationsMs),
+			overInOrder: wallMs / inOrderMs(durationsMs, concurrency),
+			overBound: wallMs / lowerBoundMs(durationsMs, concurrency),
+			...timingsOf(sandbox, name, durationsMs),
+		};
 	};
 }

@@ -3,7 +3,7 @@ import sharp from 'sharp';
 import { hashText, seededRandom } from './random';
 
 /**
- * Makes a picture the way the model would, as far as a few lines can: keys out the colour that touches the border of
+ * Makes a picture the way the model would, as far as a few lines can: keys out the color that touches the border of
  * the input and puts what is left before a scene drawn from prompt, palette and seed. Same input, same bytes.
  */
 export interface SceneOrder {
@@ -15,7 +15,7 @@ export interface SceneOrder {
 
 /** The longest side of an output, in pixels. */
 const MAX_SIDE = 1024;
-/** How far a pixel may be from the border's colour and still count as background (Euclidean, RGB). */
+/** How far a pixel may be from the border's color and still count as background (Euclidean, RGB). */
 const KEY_DISTANCE = 42;
 
 /** Stand-ins for Ideogram's named palettes. */
@@ -32,7 +32,7 @@ const NAMED_PALETTES: Record<string, string[]> = {
 
 const NEUTRAL_PALETTE = ['#23304a', '#4d648d', '#8fa6c7', '#d9c7a8', '#f5efe3'];
 
-/** The colours that a `color_palette` of a request asks for, darkest idea first. */
+/** The colors that a `color_palette` of a request asks for, darkest idea first. */
 export function paletteColors(palette: unknown): string[] {
 	if (typeof palette !== 'object' || palette === null) return NEUTRAL_PALETTE;
 	if ('name' in palette && typeof palette.name === 'string')
@@ -57,7 +57,7 @@ export async function renderScene(order: SceneOrder): Promise<Buffer> {
 		.raw()
 		.toBuffer({ resolveWithObject: true });
 	const { width, height } = info;
-	keyOutBorder(data, width, height);
+	cutOutSubject(data, width, height);
 	const raw = { raw: { width, height, channels: 4 as const } };
 	const subject = await sharp(data, raw).png().toBuffer();
 	const alpha = await sharp(data, raw)
@@ -85,39 +85,77 @@ export async function renderScene(order: SceneOrder): Promise<Buffer> {
 		.toBuffer();
 }
 
-/** Makes transparent every pixel that is connected with the border and close to the border's own colour. */
-function keyOutBorder(pixels: Buffer, width: number, height: number): void {
+type Color = [number, number, number];
+
+/** Makes the background transparent and the subject's edge soft. */
+function cutOutSubject(pixels: Buffer, width: number, height: number): void {
 	const key = borderColor(pixels, width, height);
-	const isKey = (pixel: number) => {
-		const at = pixel * 4;
-		const distance = Math.hypot(
-			(pixels[at] ?? 0) - key[0],
-			(pixels[at + 1] ?? 0) - key[1],
-			(pixels[at + 2] ?? 0) - key[2],
-		);
-		return (pixels[at + 3] ?? 0) < 8 || distance < KEY_DISTANCE;
+	const isBackground = findBackground(pixels, width, height, key);
+	const isEdge = new Uint8Array(isBackground.length);
+	for (const step of [1, width - 1, width, width + 1]) {
+		isBackground.forEach((own, pixel) => {
+			if ((isBackground[pixel + step] ?? own) !== own) isEdge[pixel] = isEdge[pixel + step] = 1;
+		});
+	}
+	/** The subject's own pixels near an edge pixel. */
+	const solidNear = (pixel: number): number[] => {
+		const found: number[] = [];
+		for (let y = -2; y <= 2; y++) {
+			for (let x = Math.max(-2, -(pixel % width)); x <= Math.min(2, width - 1 - (pixel % width)); x++) {
+				const other = pixel + y * width + x;
+				if (isBackground[other] === 0 && isEdge[other] === 0) found.push(other);
+			}
+		}
+		return found;
 	};
-	const seen = new Uint8Array(width * height);
+	const original = Buffer.from(pixels);
+	isBackground.forEach((own, pixel) => {
+		if (own === 1) pixels[pixel * 4 + 3] = 0;
+		if (isEdge[pixel] === 0 || original[pixel * 4 + 3] !== 255) return;
+		// An edge pixel is a mixture of background and subject: its distance from the one gives the share of the other.
+		const solid = solidNear(pixel);
+		if (solid.length === 0) return;
+		const subject = [0, 1, 2].map(
+			(c) => solid.reduce((sum, n) => sum + (original[n * 4 + c] ?? 0), 0) / solid.length,
+		);
+		const share = distance(colorAt(original, pixel), key) / distance(subject as Color, key);
+		if (share < 1) pixels.set([...subject, 255 * share].map(Math.round), pixel * 4);
+	});
+}
+
+function colorAt(pixels: Buffer, pixel: number): Color {
+	return [pixels[pixel * 4] ?? 0, pixels[pixel * 4 + 1] ?? 0, pixels[pixel * 4 + 2] ?? 0];
+}
+
+function distance(a: Color, b: Color): number {
+	return Math.hypot(a[0] - b[0], a[1] - b[1], a[2] - b[2]);
+}
+
+/** 1 for every pixel that is connected with the border and close to the border's own color, or transparent. */
+function findBackground(pixels: Buffer, width: number, height: number, key: Color): Uint8Array {
+	const found = new Uint8Array(width * height);
 	const stack: number[] = [];
 	const visit = (pixel: number) => {
-		if (seen[pixel] === 1 || !isKey(pixel)) return;
-		seen[pixel] = 1;
+		if (found[pixel] === 1) return;
+		const isTransparent = (pixels[pixel * 4 + 3] ?? 0) < 8;
+		if (!isTransparent && distance(colorAt(pixels, pixel), key) >= KEY_DISTANCE) return;
+		found[pixel] = 1;
 		stack.push(pixel);
 	};
 	for (let x = 0; x < width; x++) [x, (height - 1) * width + x].forEach(visit);
 	for (let y = 0; y < height; y++) [y * width, y * width + width - 1].forEach(visit);
 	for (let pixel = stack.pop(); pixel !== undefined; pixel = stack.pop()) {
-		pixels[pixel * 4 + 3] = 0;
 		const x = pixel % width;
 		if (x > 0) visit(pixel - 1);
 		if (x < width - 1) visit(pixel + 1);
 		if (pixel >= width) visit(pixel - width);
 		if (pixel < (height - 1) * width) visit(pixel + width);
 	}
+	return found;
 }
 
 /** The median of the border's pixels, channel by channel. */
-function borderColor(pixels: Buffer, width: number, height: number): [number, number, number] {
+function borderColor(pixels: Buffer, width: number, height: number): Color {
 	const channels: [number[], number[], number[]] = [[], [], []];
 	const take = (pixel: number) => channels.forEach((values, c) => values.push(pixels[pixel * 4 + c] ?? 0));
 	for (let x = 0; x < width; x++) [x, (height - 1) * width + x].forEach(take);
