@@ -67,6 +67,7 @@ async function executeItems(context: IExecuteFunctions, runtime: Runtime, count:
 	const continueOnFail = context.continueOnFail();
 	const works = await prepareAll(operation, tools, count, continueOnFail);
 	const downloader = openDownloader(context, runtime, access.isLoopback);
+	const hint = (message: string) => showHint(context, message, 'warning');
 	let budget: Budget | undefined;
 	const openBudget = async (turn: LedgerTurn) => {
 		budget = await openBudgetFor(tools, turn, spendingLimit, works);
@@ -93,7 +94,7 @@ async function executeItems(context: IExecuteFunctions, runtime: Runtime, count:
 			async (run, itemIndex) => {
 				const work = works[itemIndex];
 				if (work === undefined || work instanceof Error) throw work;
-				return await work.run({ run, downloader });
+				return await work.run({ run, downloader, hint });
 			},
 		);
 	} finally {

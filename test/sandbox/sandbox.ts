@@ -80,6 +80,8 @@ export class Sandbox {
 	private balanceUsd: number;
 	private readonly plainPicture: Promise<Buffer>;
 	url = '';
+	/** Of the latest call that had one. */
+	lastBody: unknown;
 
 	private constructor(private readonly options: SandboxOptions) {
 		this.faults = new Faults(options.seed ?? 1);
@@ -161,6 +163,9 @@ export class Sandbox {
 
 	private addRoutes(): void {
 		const { app } = this;
+		app.addHook('preValidation', async ({ body }) => {
+			if (body !== undefined) this.lastBody = body;
+		});
 		const api = '/v1/requests/:requestId';
 		for (const model of this.models) {
 			app.post(

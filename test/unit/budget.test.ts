@@ -45,6 +45,7 @@ const resultOf = (cost?: number): JobResult => ({
 	images: [],
 	videos: [],
 	audios: [],
+	otherUrls: [],
 	...(cost === undefined ? {} : { cost }),
 });
 

@@ -7,6 +7,7 @@ const result = (requestId: string, cost?: number): JobResult => ({
 	images: [`https://cdn.test/${requestId}.png`],
 	videos: [],
 	audios: [],
+	otherUrls: [],
 	...(cost === undefined ? {} : { cost }),
 });
 

@@ -161,13 +161,23 @@ describe('readOutput and readResult', () => {
 		['video', { video: 'https://a/v', videos: ['https://a/w'] }, [], ['https://a/v', 'https://a/w']],
 		['nothing', {}, [], []],
 		['null', null, [], []],
-		['no URLs', { image: '', images: [null, 7, 'file:///etc/passwd', { url: 'https://a/1' }] }, [], []],
+		['no URLs', { image: '', images: [null, 7, 'file:///etc/passwd', { href: 'x' }] }, [], []],
+		['objects with a url', { images: [{ url: 'https://a/1' }, { url: 7 }] }, ['https://a/1'], []],
+		['an object as the image', { image: { url: 'https://a/1', width: 8 } }, ['https://a/1'], []],
+		[
+			'a list',
+			['https://a/1.png', { url: 'https://a/2.mp4?x=1' }],
+			['https://a/1.png'],
+			['https://a/2.mp4?x=1'],
+		],
+		['a text', 'https://a/1', ['https://a/1'], []],
 	])('%s', (_name, output, images, videos) => {
 		const read = readOutput(output);
 		expect(read).toEqual({
 			images,
 			videos,
 			audios: [],
+			otherUrls: [],
 			...(output === null ? {} : { output }),
 			...(images[0] === undefined ? {} : { image: images[0] }),
 			...(videos[0] === undefined ? {} : { video: videos[0] }),
@@ -179,6 +189,19 @@ describe('readOutput and readResult', () => {
 		expect(readOutput(output)).toMatchObject({
 			audio: 'https://a/1.wav',
 			audios: ['https://a/1.wav', 'https://a/2.wav'],
+			output,
+		});
+	});
+
+	it('lists URLs under other names, however deep, without taking them for files', () => {
+		const output = {
+			image: 'https://a/1',
+			mesh: { files: [{ href: 'https://a/2.glb' }] },
+			input: 'https://a/3',
+		};
+		expect(readOutput(output)).toMatchObject({
+			images: ['https://a/1'],
+			otherUrls: ['https://a/2.glb', 'https://a/3'],
 			output,
 		});
 	});
@@ -208,6 +231,7 @@ describe('readOutput and readResult', () => {
 		expect(Object.keys(readResult('r1', { cost: {}, created_at: 7 })).sort()).toEqual([
 			'audios',
 			'images',
+			'otherUrls',
 			'requestId',
 			'videos',
 		]);

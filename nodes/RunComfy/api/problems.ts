@@ -295,11 +295,12 @@ export function endedProblem(requestId: string, status: string, error: unknown):
 }
 
 /** Finished, but without anything to hand on. */
-export function noOutputProblem(requestId: string): Problem {
+export function noOutputProblem(requestId: string, otherUrls: string[]): Problem {
+	const urls = otherUrls.length === 0 ? '' : ` Its output holds these addresses: ${otherUrls.join(', ')}.`;
 	return {
 		kind: 'refused',
-		message: `${nameRequest(requestId)} finished, but its result holds no URL of a file`,
-		advice: `Look on ${GENERATIONS_PAGE} whether the file is there, and try the operation “Get Result” with this request id later. It was not submitted again.`,
+		message: `${nameRequest(requestId)} finished, but its result holds no URL of a file where one is expected`,
+		advice: `Look on ${GENERATIONS_PAGE} whether the file is there, and try the operation “Get Result” with this request id later.${urls} It was not submitted again.`,
 		requestId,
 	};
 }

@@ -78,8 +78,10 @@ export interface JobOutput {
 	videos: string[];
 	audio?: string;
 	audios: string[];
-	/** As RunComfy wrote it; undefined when there was none. */
-	output?: JsonObject;
+	/** As RunComfy wrote it, of whatever shape; undefined when there was none. */
+	output?: unknown;
+	/** URLs elsewhere in the output, which may be files or echoed inputs. */
+	otherUrls: string[];
 }
 
 /** A finished job as the workflow gets it. */
@@ -186,30 +188,60 @@ export function readPoll(answer: ApiAnswer, requestId: string, now: number): Pol
 	return { kind: isNotFound(answer) ? 'notFound' : 'refused', problem };
 }
 
-/** URLs are looked for in `output` and nowhere else: an answer may echo its inputs. */
+/**
+ * What came out of a job. URLs are looked for in `output` and nowhere else: an answer may echo its inputs. Where they are
+ * documented, under `image`, `images` and so on, they are files, as texts or as objects with a `url`; an output that is a
+ * single URL, or a list of them, is sorted by the endings of their names [assumed].
+ */
 export function readOutput(output: unknown): JobOutput {
-	const fields = isJsonObject(output) ? output : {};
+	const fields = isJsonObject(output) ? output : sortByKind(urlsOf(output));
 	const images = urlsOf(fields.image, fields.images);
 	const videos = urlsOf(fields.video, fields.videos);
 	const audios = urlsOf(fields.audio, fields.audios);
+	const files = new Set([...images, ...videos, ...audios]);
 	return {
 		...omitUndefined({
 			image: images[0],
 			video: videos[0],
 			audio: audios[0],
-			output: isJsonObject(output) ? output : undefined,
+			output: output === null ? undefined : output,
 		}),
 		images,
 		videos,
 		audios,
+		otherUrls: findUrls(output).filter((url) => !files.has(url)),
 	};
 }
 
-function urlsOf(single: unknown, several: unknown): string[] {
-	const found = [single, ...(Array.isArray(several) ? several : [several])];
-	return [
-		...new Set(found.filter((url): url is string => typeof url === 'string' && /^https?:\/\//i.test(url))),
-	];
+const VIDEO_NAME = /\.(mp4|webm|mov|avi|mkv)$/i;
+const AUDIO_NAME = /\.(mp3|wav|ogg|flac|m4a|aac)$/i;
+
+function sortByKind(urls: string[]): JsonObject {
+	const nameOf = (url: string) => url.replace(/[?#].*$/s, '');
+	const videos = urls.filter((url) => VIDEO_NAME.test(nameOf(url)));
+	const audios = urls.filter((url) => AUDIO_NAME.test(nameOf(url)));
+	return { videos, audios, images: urls.filter((url) => !videos.includes(url) && !audios.includes(url)) };
+}
+
+/** The URLs in a value, in a list of values, or in objects with a `url`; each once. */
+function urlsOf(...values: unknown[]): string[] {
+	const urls = values.flat().map((value) => (isJsonObject(value) ? value.url : value));
+	return [...new Set(urls.filter(isUrl))];
+}
+
+function isUrl(value: unknown): value is string {
+	return typeof value === 'string' && /^https?:\/\//i.test(value);
+}
+
+const MAX_OTHER_URLS = 100;
+const MAX_DEPTH = 8;
+
+/** Every URL in a value, however deep within reason. */
+function findUrls(value: unknown, depth = 0): string[] {
+	if (isUrl(value)) return [value];
+	if (typeof value !== 'object' || value === null || depth > MAX_DEPTH) return [];
+	const found = Object.values(value).flatMap((part) => findUrls(part, depth + 1));
+	return [...new Set(found)].slice(0, MAX_OTHER_URLS);
 }
 
 /** The result of a job that has ended. Dates and cost only where RunComfy gave them. */

@@ -1,9 +1,8 @@
-import type { IExecuteFunctions, ILoadOptionsFunctions } from 'n8n-workflow';
+import type { IExecuteFunctions, IHttpRequestOptions, ILoadOptionsFunctions } from 'n8n-workflow';
 
-import { isJsonObject } from '../api/json';
+import { isJsonObject, type JsonObject } from '../api/json';
 import { NoAnswerError, networkCodeOf, noAnswerReason, type ApiAnswer, type Send } from '../api/transport';
 import type { Clock } from '../common/clock';
-import { omitUndefined } from '../common/omitUndefined';
 import { redactJson, type Redact } from '../common/redact';
 
 export const CREDENTIAL_NAME = 'runComfyApi';
@@ -46,7 +45,7 @@ export function createSend(context: CallingContext, clock: Clock, redact: Redact
 				caller,
 				CREDENTIAL_NAME,
 				{
-					...omitUndefined({ body }),
+					...bodyOptions(body),
 					method,
 					url,
 					json: true,
@@ -65,6 +64,13 @@ export function createSend(context: CallingContext, clock: Clock, redact: Redact
 			answered.abort(ANSWERED);
 		}
 	};
+}
+
+/** n8n leaves out a body without keys: it is sent as the text that it is. */
+function bodyOptions(body: JsonObject | undefined): Pick<IHttpRequestOptions, 'body' | 'headers'> {
+	if (body === undefined) return {};
+	if (Object.keys(body).length > 0) return { body };
+	return { body: '{}', headers: { 'content-type': 'application/json' } };
 }
 
 function noAnswer(error: unknown, timedOut: boolean, brokenOff: boolean): NoAnswerError {

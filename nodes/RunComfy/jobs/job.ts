@@ -310,13 +310,20 @@ async function pollResult(
  * @throws RunComfyError when it does not.
  */
 export function requireOutput(result: JobResult, needsFile: boolean): JobResult {
-	if (!hasOutput(result, needsFile)) throw new RunComfyError(noOutputProblem(result.requestId));
+	if (!hasOutput(result, needsFile))
+		throw new RunComfyError(noOutputProblem(result.requestId, result.otherUrls));
 	return result;
+}
+
+/** Nothing, or only nothings. */
+function isBlank(value: unknown): boolean {
+	if (value === undefined || value === null || value === '') return true;
+	return typeof value === 'object' && Object.values(value).every(isBlank);
 }
 
 function hasOutput(result: JobResult, needsFile: boolean): boolean {
 	if (result.images.length + result.videos.length + result.audios.length > 0) return true;
-	return !needsFile && Object.values(result.output ?? {}).some((value) => value !== null && value !== '');
+	return !needsFile && !isBlank(result.output);
 }
 
 /**

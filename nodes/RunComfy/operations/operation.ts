@@ -20,6 +20,8 @@ export interface OperationTools {
 export interface WorkTools {
 	run: Run;
 	downloader: Downloader;
+	/** Says something above the node's output. */
+	hint(message: string): void;
 }
 
 /** One output item, before n8n's pairing is put on it. */

@@ -1,6 +1,8 @@
 import type { IBinaryKeyData, IDataObject, IExecuteFunctions, INodeProperties } from 'n8n-workflow';
 
+import { isJsonObject } from '../api/json';
 import type { JobResult } from '../api/responses';
+import { omitUndefined } from '../common/omitUndefined';
 import type { ResultFile } from '../files/download';
 import { outputFieldName } from '../files/fileNames';
 import type { FileKind } from '../files/fileTypes';
@@ -80,6 +82,11 @@ export async function toFinishedOutput(
 	const json = toJson(result, options);
 	const { download } = options;
 	const files = filesOf(result);
+	if (download !== undefined && result.otherUrls.length > 0) {
+		tools.hint(
+			`Some addresses in the output of RunComfy request ${result.requestId} were not downloaded, because it is not known whether they are files: ${result.otherUrls.join(', ')}`,
+		);
+	}
 	return download === undefined || files.length === 0
 		? { json }
 		: { json, binary: await downloadAll(tools, result.requestId, files, download) };
@@ -91,25 +98,28 @@ function filesOf({ images, videos, audios }: JobResult): ResultFile[] {
 }
 
 function toJson(result: JobResult, { seed, isAnyModel = false }: OutputOptions): IDataObject {
-	const { requestId, image, images, video, videos, audio, audios, output, cost, createdAt, finishedAt } =
-		result;
+	const { requestId, image, images, video, videos, audio, audios, output, otherUrls, ...facts } = result;
+	const { cost, createdAt, finishedAt } = facts;
 	const [first] = filesOf(result);
+	// What the documented fields do not hold would otherwise be lost.
+	const isUnusual = first === undefined || otherUrls.length > 0 || !isJsonObject(output);
 	return {
 		requestId,
 		status: 'succeeded',
-		...(isAnyModel && first !== undefined ? { url: first.url } : {}),
-		...(image === undefined ? {} : { image }),
 		images,
-		...(video === undefined ? {} : { video }),
-		...(videos.length === 0 && !isAnyModel ? {} : { videos }),
-		...(audio === undefined ? {} : { audio }),
-		...(audios.length === 0 && !isAnyModel ? {} : { audios }),
-		...(seed === undefined ? {} : { seed }),
-		...(cost === undefined ? {} : { cost }),
-		...(createdAt === undefined ? {} : { createdAt }),
-		...(finishedAt === undefined ? {} : { finishedAt }),
-		// A result without a file would otherwise come without what it is.
-		...((isAnyModel || first === undefined) && output !== undefined ? { output: output as IDataObject } : {}),
+		...omitUndefined({
+			url: isAnyModel ? first?.url : undefined,
+			image,
+			video,
+			videos: videos.length === 0 && !isAnyModel ? undefined : videos,
+			audio,
+			audios: audios.length === 0 && !isAnyModel ? undefined : audios,
+			seed,
+			cost,
+			createdAt,
+			finishedAt,
+			output: isAnyModel || isUnusual ? (output as IDataObject | undefined) : undefined,
+		}),
 	};
 }
 

@@ -1,0 +1,122 @@
+import { MODEL_ID, TEXT_TO_IMAGE } from '../sandbox/catalogue';
+import { failure, items, rows, Workbench } from './workbench';
+
+/** Results of a shape that no page documents: nothing that RunComfy reports is lost. */
+describe('An output of unusual shape', () => {
+	let bench: Workbench;
+
+	beforeAll(async () => {
+		bench = await Workbench.open();
+	});
+	beforeEach(() => bench.sandbox.reset());
+	afterAll(async () => await bench.close());
+
+	const runWith = async (output: unknown, parameters: Record<string, unknown>) => {
+		const answer = { status: 200, body: { status: 'succeeded', output } };
+		bench.sandbox.faults.add({ on: 'result', kind: 'answer', answer });
+		return await bench.run(parameters);
+	};
+	const anyModel = {
+		resource: 'model',
+		operation: 'run',
+		modelId: { mode: 'id', value: TEXT_TO_IMAGE },
+		inputMode: 'json',
+		inputsJson: '{"prompt": "x"}',
+	};
+	const URL = 'https://cdn.example.com/a.png';
+
+	it.each([
+		['a list of URLs', [URL]],
+		['a text', URL],
+		['objects with a url', { images: [{ url: URL, width: 8 }] }],
+		['an object as image', { image: { url: URL } }],
+	])('%s: its files are found, and it is kept as it is', async (_what, output) => {
+		const [item] = rows(await runWith(output, anyModel));
+		expect(item?.json).toMatchObject({ url: URL, image: URL, images: [URL], output });
+		const [image] = rows(await runWith(output, {}));
+		expect(image?.json).toMatchObject({ image: URL });
+	});
+
+	it('URLs under other names: kept, and named in the error where a file is expected', async () => {
+		const output = { result: { mesh: 'https://cdn.example.com/a.glb' } };
+		const [item] = rows(await runWith(output, anyModel));
+		expect(item?.json).toMatchObject({ images: [], output });
+		expect(failure(await runWith(output, {})).description).toContain('https://cdn.example.com/a.glb');
+	});
+
+	it('says which addresses were not downloaded', async () => {
+		const mesh = 'https://cdn.example.com/a.glb';
+		const run = await runWith({ mesh }, { ...anyModel, downloadFiles: true });
+		const [task] = run.data.resultData.runData.RunComfy ?? [];
+		expect(JSON.stringify(task?.hints)).toContain(mesh);
+	});
+
+	it('keeps a text that is no URL', async () => {
+		const [item] = rows(await runWith('A picture with lights in it.', anyModel));
+		expect(item?.json.output).toBe('A picture with lights in it.');
+	});
+});
+
+describe('Error items', () => {
+	it.each(['continueErrorOutput', 'continueRegularOutput'] as const)(
+		'carry the fields and files of their input, under %s',
+		async (onError) => {
+			const file = { data: { data: 'AAAA', mimeType: 'image/png', fileName: 'shoe.png' } };
+			const bench = await Workbench.open({
+				items: items(2).map((item) => ({ ...item, binary: file })),
+				settings: { onError },
+			});
+			bench.sandbox.faults.add({ job: 'failed', promptIncludes: 'scene 1' });
+			const run = await bench.run({ prompt: '={{ "scene " + $json.n }}' });
+			const output = onError === 'continueErrorOutput' ? 1 : 0;
+			const failed = rows(run, 'RunComfy', output).find(({ json }) => 'error' in json);
+			const { requestId } = bench.sandbox.jobs.find(({ input }) => input.prompt === 'scene 1') ?? {};
+			expect(failed?.json).toEqual({
+				n: 1,
+				error: {
+					message: expect.stringContaining(`RunComfy request ${requestId} failed`) as string,
+					description: expect.any(String) as string,
+					requestId,
+				},
+			});
+			expect(failed?.binary).toMatchObject({ data: { fileName: 'shoe.png' } });
+			expect(failed?.pairedItem).toEqual({ item: 1 });
+			await bench.close();
+		},
+	);
+});
+
+describe('What is sent, and how files are named', () => {
+	it('sends an input without keys as {}', async () => {
+		const bench = await Workbench.open();
+		const empty = {
+			on: 'submit',
+			kind: 'answer',
+			answer: { status: 422, body: { error_code: 422001 } },
+		} as const;
+		bench.sandbox.faults.add(empty);
+		await bench.run({
+			resource: 'model',
+			operation: 'run',
+			modelId: { mode: 'id', value: MODEL_ID },
+			inputMode: 'json',
+			inputsJson: '{}',
+		});
+		expect(bench.sandbox.lastBody).toEqual({});
+		await bench.close();
+	});
+
+	it('takes a number as a file name', async () => {
+		const bench = await Workbench.open({ items: [{ json: { id: 4711 } }] });
+		const run = await bench.run({ downloadImages: true, options: { fileName: '={{ $json.id }}' } });
+		expect(rows(run)[0]?.binary?.data?.fileName).toBe('4711.png');
+		await bench.close();
+	});
+
+	it('refuses a file name of another type', async () => {
+		const bench = await Workbench.open();
+		const run = await bench.run({ downloadImages: true, options: { fileName: '={{ [1] }}' } });
+		expect(failure(run).message).toBe('“File Name” must be a text');
+		await bench.close();
+	});
+});
