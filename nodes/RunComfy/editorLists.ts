@@ -14,7 +14,7 @@ import { createSend } from './host/transport';
 import { Catalogue } from './models/catalogue';
 import { readInputFields } from './models/inputSchema';
 import { toMapperField } from './models/mapperFields';
-import { findChosenModel } from './operations/modelIdField';
+import { findChosenModel } from './operations/shared/modelIdField';
 import { dollars } from './common/money';
 import { omitUndefined } from './common/omitUndefined';
 

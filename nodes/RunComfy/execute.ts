@@ -17,8 +17,8 @@ import type { ItemOutcome, Log } from './jobs/run';
 import { runTurn } from './jobs/runTurn';
 import { Catalogue } from './models/catalogue';
 import { findOperation } from './operations';
-import type { ItemWork, Operation, OperationOutput, OperationTools } from './operations/operation';
-import { readRunOptions, type RunOptions } from './operations/parameters';
+import type { ItemWork, Operation, OperationOutput, OperationTools } from './operations/shared/operation';
+import { readRunOptions, type RunOptions } from './operations/shared/parameters';
 
 /**
  * One run of the node: reads and checks all items, and only then lets anything be sent.

@@ -4,7 +4,7 @@ import { hostKind } from '../../nodes/RunComfy/api/addresses';
 import { readBalance, readCategories, readModelEntry, readModelPage } from '../../nodes/RunComfy/api/models';
 import { cleanReason, endedProblem, explainAnswer, reasonOf } from '../../nodes/RunComfy/api/problems';
 import { createRedact, redactJson } from '../../nodes/RunComfy/common/redact';
-import { FieldError } from '../../nodes/RunComfy/fieldError';
+import { FieldError } from '../../nodes/RunComfy/common/fieldError';
 import { fileTypeOf, looksLikeText } from '../../nodes/RunComfy/files/fileTypes';
 import { splitSources } from '../../nodes/RunComfy/models/fileSources';
 import { readInputFields } from '../../nodes/RunComfy/models/inputSchema';

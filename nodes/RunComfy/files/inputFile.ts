@@ -1,7 +1,7 @@
 import type { IBinaryData, IBinaryKeyData, IExecuteFunctions } from 'n8n-workflow';
 
 import { isJsonObject } from '../api/json';
-import { FieldError } from '../fieldError';
+import { FieldError } from '../common/fieldError';
 import { fileTypeOf, isInputType, nameKind, SNIFF_BYTES, type FileKind } from './fileTypes';
 import { BYTES_PER_MB } from './sizes';
 

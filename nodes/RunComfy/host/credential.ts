@@ -8,7 +8,7 @@ import {
 } from '../api/addresses';
 import type { ApiAddresses } from '../api/client';
 import { createRedact, type Redact } from '../common/redact';
-import { FieldError } from '../fieldError';
+import { FieldError } from '../common/fieldError';
 import { CREDENTIAL_NAME, type CallingContext } from './transport';
 
 export interface Access extends ApiAddresses {

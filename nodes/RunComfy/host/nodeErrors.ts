@@ -2,7 +2,7 @@ import { NodeApiError, type INode, type INodeExecutionData } from 'n8n-workflow'
 
 import { RunComfyError } from '../api/problems';
 import { omitUndefined } from '../common/omitUndefined';
-import { FieldError } from '../fieldError';
+import { FieldError } from '../common/fieldError';
 import { StoppedError } from '../common/stoppedError';
 import { ItemFailedError } from '../jobs/run';
 

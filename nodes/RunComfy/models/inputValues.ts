@@ -1,5 +1,5 @@
 import { isJsonObject, type JsonObject } from '../api/json';
-import { FieldError } from '../fieldError';
+import { FieldError } from '../common/fieldError';
 import { splitSources } from './fileSources';
 import type { Choice, InputField } from './inputSchema';
 

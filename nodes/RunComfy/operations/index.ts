@@ -1,15 +1,15 @@
 import type { IExecuteFunctions, INodeProperties } from 'n8n-workflow';
 
-import { FieldError } from '../fieldError';
-import { cancel } from './cancel';
-import { getBalance } from './getBalance';
-import { getManyModels } from './getManyModels';
-import { getModel } from './getModel';
-import { getResult } from './getResult';
-import { getStatus } from './getStatus';
-import type { Operation } from './operation';
-import { replaceBackground } from './replaceBackground';
-import { runModel } from './runModel';
+import { FieldError } from '../common/fieldError';
+import { cancel } from './request/cancel';
+import { getBalance } from './account/getBalance';
+import { getManyModels } from './model/getMany';
+import { getModel } from './model/get';
+import { getResult } from './request/getResult';
+import { getStatus } from './request/getStatus';
+import type { Operation } from './shared/operation';
+import { replaceBackground } from './image/replaceBackground';
+import { runModel } from './model/run';
 
 /** Every operation under its resource, by the names that saved workflows hold. */
 const OPERATIONS: Record<string, Record<string, Operation>> = {

@@ -1,12 +1,12 @@
 import type { IExecuteFunctions } from 'n8n-workflow';
 
-import { isJsonObject } from '../api/json';
-import { omitUndefined } from '../common/omitUndefined';
-import { FieldError } from '../fieldError';
-import { showHint } from '../host/log';
-import { modelJson } from './getModel';
-import type { Operation, OperationOutput } from './operation';
-import { numberIn, readBoolean } from './parameters';
+import { isJsonObject } from '../../api/json';
+import { omitUndefined } from '../../common/omitUndefined';
+import { FieldError } from '../../common/fieldError';
+import { showHint } from '../../host/log';
+import { modelJson } from './get';
+import type { Operation, OperationOutput } from '../shared/operation';
+import { numberIn, readBoolean } from '../shared/parameters';
 
 const LIMIT_RANGE = { min: 1, max: 10_000, integer: true };
 

@@ -1,11 +1,11 @@
 import type { IExecuteFunctions, INodeProperties } from 'n8n-workflow';
 
-import type { JsonObject } from '../api/json';
-import { isJsonObject } from '../api/json';
-import { omitUndefined } from '../common/omitUndefined';
-import { FieldError } from '../fieldError';
-import { openInputFile, type InputSource } from '../files/inputFile';
-import type { Operation, OperationTools } from './operation';
+import type { JsonObject } from '../../api/json';
+import { isJsonObject } from '../../api/json';
+import { omitUndefined } from '../../common/omitUndefined';
+import { FieldError } from '../../common/fieldError';
+import { openInputFile, type InputSource } from '../../files/inputFile';
+import type { Operation, OperationTools } from '../shared/operation';
 import {
 	numberIn,
 	type OptionsReader,
@@ -15,10 +15,10 @@ import {
 	readJsonObject,
 	readText,
 	SEED_RANGE,
-} from './parameters';
-import { readSubmissionOptions, submissionFields, submissionWork } from './submission';
-import { DOWNLOAD_IMAGES } from './results';
-import { explainFileInput, randomSeed } from './modelInputs';
+} from '../shared/parameters';
+import { readSubmissionOptions, submissionFields, submissionWork } from '../shared/submission';
+import { DOWNLOAD_IMAGES } from '../shared/results';
+import { explainFileInput, randomSeed } from '../shared/modelInputs';
 
 /** Ideogram 3.0 Replace Background: one typed model on top of the queue. Source of the schema: its API page. */
 const MODEL_ID = 'ideogram/ideogram-v3/replace-background';

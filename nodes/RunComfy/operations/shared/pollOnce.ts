@@ -1,9 +1,9 @@
-import type { CallOptions, RunComfyClient } from '../api/client';
-import { RunComfyError } from '../api/problems';
-import type { PollAnswer } from '../api/responses';
-import { retry } from '../common/retry';
-import { judgePoll } from '../jobs/job';
-import type { Run } from '../jobs/run';
+import type { CallOptions, RunComfyClient } from '../../api/client';
+import { RunComfyError } from '../../api/problems';
+import type { PollAnswer } from '../../api/responses';
+import { retry } from '../../common/retry';
+import { judgePoll } from '../../jobs/job';
+import type { Run } from '../../jobs/run';
 
 /** A single poll is worth a few tries: it is free, and most errors are transient. */
 const MAX_TRIES = 4;

@@ -1,17 +1,17 @@
 import type { IExecuteFunctions, INodeProperties } from 'n8n-workflow';
 
-import { isJsonObject, type JsonObject } from '../api/json';
-import { omitUndefined } from '../common/omitUndefined';
-import { FieldError } from '../fieldError';
-import { hasInputFile } from '../files/inputFile';
-import { readInputFields, type InputField } from '../models/inputSchema';
-import { readInputValues, type InputValues } from '../models/inputValues';
-import { findChosenModel, modelIdField, readModelChoice } from './modelIdField';
-import { explainFileInput, openModelFiles, randomSeedFor } from './modelInputs';
-import type { Operation, OperationTools } from './operation';
-import { readChoice, readJsonObject } from './parameters';
-import { DOWNLOAD_FILES } from './results';
-import { readSubmissionOptions, submissionFields, submissionWork } from './submission';
+import { isJsonObject, type JsonObject } from '../../api/json';
+import { omitUndefined } from '../../common/omitUndefined';
+import { FieldError } from '../../common/fieldError';
+import { hasInputFile } from '../../files/inputFile';
+import { readInputFields, type InputField } from '../../models/inputSchema';
+import { readInputValues, type InputValues } from '../../models/inputValues';
+import { findChosenModel, modelIdField, readModelChoice } from '../shared/modelIdField';
+import { explainFileInput, openModelFiles, randomSeedFor } from '../shared/modelInputs';
+import type { Operation, OperationTools } from '../shared/operation';
+import { readChoice, readJsonObject } from '../shared/parameters';
+import { DOWNLOAD_FILES } from '../shared/results';
+import { readSubmissionOptions, submissionFields, submissionWork } from '../shared/submission';
 
 /** Any model that RunComfy hosts, with the inputs that RunComfy itself names. */
 

@@ -1,11 +1,11 @@
 import type { IBinaryKeyData, IDataObject, IExecuteFunctions, INodeProperties } from 'n8n-workflow';
 
-import { isJsonObject } from '../api/json';
-import type { JobResult } from '../api/responses';
-import { omitUndefined } from '../common/omitUndefined';
-import type { ResultFile } from '../files/download';
-import { outputFieldName } from '../files/fileNames';
-import type { FileKind } from '../files/fileTypes';
+import { isJsonObject } from '../../api/json';
+import type { JobResult } from '../../api/responses';
+import { omitUndefined } from '../../common/omitUndefined';
+import type { ResultFile } from '../../files/download';
+import { outputFieldName } from '../../files/fileNames';
+import type { FileKind } from '../../files/fileTypes';
 import { readBoolean, readFilledText, type OptionsReader } from './parameters';
 import type { OperationOutput, WorkTools } from './operation';
 

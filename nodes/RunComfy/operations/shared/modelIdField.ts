@@ -1,10 +1,10 @@
 import type { INodeProperties } from 'n8n-workflow';
 
-import type { ModelEntry } from '../api/models';
-import { isJsonObject } from '../api/json';
-import { FieldError } from '../fieldError';
-import type { Catalogue } from '../models/catalogue';
-import { readModelReference, type ModelReference } from '../models/modelReference';
+import type { ModelEntry } from '../../api/models';
+import { isJsonObject } from '../../api/json';
+import { FieldError } from '../../common/fieldError';
+import type { Catalogue } from '../../models/catalogue';
+import { readModelReference, type ModelReference } from '../../models/modelReference';
 
 const LABEL = 'Model';
 

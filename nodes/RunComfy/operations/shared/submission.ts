@@ -1,7 +1,7 @@
 import type { IExecuteFunctions, INodeProperties } from 'n8n-workflow';
 
-import { omitUndefined } from '../common/omitUndefined';
-import { runJob, submitOrResume, type JobRequest, type WaitLimits } from '../jobs/job';
+import { omitUndefined } from '../../common/omitUndefined';
+import { runJob, submitOrResume, type JobRequest, type WaitLimits } from '../../jobs/job';
 import type { ItemWork } from './operation';
 import { optionsField, type OptionName } from './optionFields';
 import { OptionsReader, readBoolean } from './parameters';

@@ -1,10 +1,10 @@
 import type { IDataObject } from 'n8n-workflow';
 
-import type { ModelEntry } from '../api/models';
-import { omitUndefined } from '../common/omitUndefined';
-import { readInputFields } from '../models/inputSchema';
-import { findChosenModel, modelIdField } from './modelIdField';
-import type { Operation } from './operation';
+import type { ModelEntry } from '../../api/models';
+import { omitUndefined } from '../../common/omitUndefined';
+import { readInputFields } from '../../models/inputSchema';
+import { findChosenModel, modelIdField } from '../shared/modelIdField';
+import type { Operation } from '../shared/operation';
 
 /** One model: what it takes, what it costs, and for what unit. Free. */
 export const getModel: Operation = {

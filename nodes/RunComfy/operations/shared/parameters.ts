@@ -1,10 +1,10 @@
 import { jsonParse, type IExecuteFunctions } from 'n8n-workflow';
 
-import { findFileUrlFault } from '../api/addresses';
-import { isJsonObject, type JsonObject } from '../api/json';
-import { readRequestId as toRequestId } from '../api/responses';
-import { FieldError } from '../fieldError';
-import type { WaitLimits } from '../jobs/job';
+import { findFileUrlFault } from '../../api/addresses';
+import { isJsonObject, type JsonObject } from '../../api/json';
+import { readRequestId as toRequestId } from '../../api/responses';
+import { FieldError } from '../../common/fieldError';
+import type { WaitLimits } from '../../jobs/job';
 
 /** Readers of what the user has typed, or what an expression gave instead: each checks, and names the field's label. */
 

@@ -1,11 +1,11 @@
-import { RunComfyError } from '../api/problems';
-import type { CancelAnswer } from '../api/responses';
-import { retry } from '../common/retry';
-import type { Run } from '../jobs/run';
-import type { Operation } from './operation';
-import { readRequestId } from './parameters';
-import { pollOnce } from './pollOnce';
-import { requestIdField } from './requestIdField';
+import { RunComfyError } from '../../api/problems';
+import type { CancelAnswer } from '../../api/responses';
+import { retry } from '../../common/retry';
+import type { Run } from '../../jobs/run';
+import type { Operation } from '../shared/operation';
+import { readRequestId } from '../shared/parameters';
+import { pollOnce } from '../shared/pollOnce';
+import { requestIdField } from '../shared/requestIdField';
 
 const MAX_TRIES = 3;
 const CANCELLED = 'cancelled';

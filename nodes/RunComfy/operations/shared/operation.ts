@@ -1,11 +1,11 @@
 import type { IBinaryKeyData, IDataObject, IExecuteFunctions, INodeProperties } from 'n8n-workflow';
 
-import type { Downloader } from '../files/download';
-import type { Access } from '../host/credential';
-import type { Random } from '../common/clock';
-import type { PlannedRequest } from '../jobs/budget';
-import type { Run } from '../jobs/run';
-import type { Catalogue } from '../models/catalogue';
+import type { Downloader } from '../../files/download';
+import type { Access } from '../../host/credential';
+import type { Random } from '../../common/clock';
+import type { PlannedRequest } from '../../jobs/budget';
+import type { Run } from '../../jobs/run';
+import type { Catalogue } from '../../models/catalogue';
 
 /** What an operation may use. */
 export interface OperationTools {

@@ -1,4 +1,4 @@
-import type { Operation } from './operation';
+import type { Operation } from '../shared/operation';
 
 /** What is left on the account. Free. */
 export const getBalance: Operation = {

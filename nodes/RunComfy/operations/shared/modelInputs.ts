@@ -1,12 +1,12 @@
-import type { JsonObject } from '../api/json';
-import { RunComfyError } from '../api/problems';
-import { findFileUrlFault } from '../api/addresses';
-import { FieldError } from '../fieldError';
-import type { FileKind } from '../files/fileTypes';
-import { hasInputFile, openInputFile, type InputSource } from '../files/inputFile';
-import type { Random } from '../common/clock';
-import type { InputField } from '../models/inputSchema';
-import { inputLabel, type FileWish } from '../models/inputValues';
+import type { JsonObject } from '../../api/json';
+import { RunComfyError } from '../../api/problems';
+import { findFileUrlFault } from '../../api/addresses';
+import { FieldError } from '../../common/fieldError';
+import type { FileKind } from '../../files/fileTypes';
+import { hasInputFile, openInputFile, type InputSource } from '../../files/inputFile';
+import type { Random } from '../../common/clock';
+import type { InputField } from '../../models/inputSchema';
+import { inputLabel, type FileWish } from '../../models/inputValues';
 import type { ItemWork, OperationTools } from './operation';
 import { SEED_RANGE } from './parameters';
 

@@ -1,8 +1,8 @@
-import { omitUndefined } from '../common/omitUndefined';
-import type { Operation } from './operation';
-import { readRequestId } from './parameters';
-import { pollOnce } from './pollOnce';
-import { requestIdField } from './requestIdField';
+import { omitUndefined } from '../../common/omitUndefined';
+import type { Operation } from '../shared/operation';
+import { readRequestId } from '../shared/parameters';
+import { pollOnce } from '../shared/pollOnce';
+import { requestIdField } from '../shared/requestIdField';
 
 /** One poll: the state in RunComfy's own words and the place in the queue. A failed request is a state, not an error. */
 export const getStatus: Operation = {

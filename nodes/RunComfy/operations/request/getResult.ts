@@ -1,14 +1,14 @@
 import type { INodeProperties } from 'n8n-workflow';
 
-import { RunComfyError } from '../api/problems';
-import { omitUndefined } from '../common/omitUndefined';
-import { endOf, requireOutput, waitForEnd } from '../jobs/job';
-import type { ItemWork, Operation } from './operation';
-import { optionsField } from './optionFields';
-import { OptionsReader, readBoolean, readRequestId } from './parameters';
-import { pollOnce } from './pollOnce';
-import { requestIdField } from './requestIdField';
-import { DOWNLOAD_IMAGES, downloadFields, readDownloadOptions, toFinishedOutput } from './results';
+import { RunComfyError } from '../../api/problems';
+import { omitUndefined } from '../../common/omitUndefined';
+import { endOf, requireOutput, waitForEnd } from '../../jobs/job';
+import type { ItemWork, Operation } from '../shared/operation';
+import { optionsField } from '../shared/optionFields';
+import { OptionsReader, readBoolean, readRequestId } from '../shared/parameters';
+import { pollOnce } from '../shared/pollOnce';
+import { requestIdField } from '../shared/requestIdField';
+import { DOWNLOAD_IMAGES, downloadFields, readDownloadOptions, toFinishedOutput } from '../shared/results';
 
 const waitField: INodeProperties = {
 	displayName: 'Wait for Completion',
