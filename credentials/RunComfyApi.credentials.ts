@@ -11,7 +11,7 @@ import type {
 import {
 	cleanBaseUrl,
 	cleanToken,
-	DEFAULT_ACCOUNT_BASE_URL,
+	DEFAULT_PLATFORM_BASE_URL,
 	DEFAULT_BASE_URL,
 	findBaseUrlFault,
 	findTokenFault,
@@ -55,10 +55,10 @@ export class RunComfyApi implements ICredentialType {
 				'Where RunComfy’s Model API is. Change it only for tests with a sandbox. The token is sent nowhere but here and to the account’s address.',
 		},
 		{
-			displayName: 'Account Base URL',
-			name: 'accountBaseUrl',
+			displayName: 'Platform Base URL',
+			name: 'platformBaseUrl',
 			type: 'string',
-			default: DEFAULT_ACCOUNT_BASE_URL,
+			default: DEFAULT_PLATFORM_BASE_URL,
 			placeholder: 'e.g. https://api.runcomfy.net',
 			description:
 				'Where RunComfy answers questions about your balance. Only the operation Get Balance uses it. Change it only for tests with a sandbox.',
@@ -80,13 +80,13 @@ export class RunComfyApi implements ICredentialType {
 		const baseUrl = cleanBaseUrl(String(credentials.baseUrl ?? ''));
 		const baseUrlFault = findBaseUrlFault(baseUrl);
 		if (baseUrlFault !== undefined) throw new Error(`The base URL ${baseUrlFault}`);
-		const accountBaseUrl = cleanBaseUrl(String(credentials.accountBaseUrl || DEFAULT_ACCOUNT_BASE_URL));
-		const accountFault = findBaseUrlFault(accountBaseUrl);
-		if (accountFault !== undefined) throw new Error(`The account base URL ${accountFault}`);
-		const allowed = [baseUrl, accountBaseUrl].map((url) => new URL(url).origin);
+		const platformBaseUrl = cleanBaseUrl(String(credentials.platformBaseUrl || DEFAULT_PLATFORM_BASE_URL));
+		const accountFault = findBaseUrlFault(platformBaseUrl);
+		if (accountFault !== undefined) throw new Error(`The platform base URL ${accountFault}`);
+		const allowed = [baseUrl, platformBaseUrl].map((url) => new URL(url).origin);
 		const origins = originsOf(requestOptions);
 		if (origins.length === 0 || !origins.every((origin) => allowed.includes(origin))) {
-			throw new Error(`The RunComfy token may only be sent to ${baseUrl} and ${accountBaseUrl}`);
+			throw new Error(`The RunComfy token may only be sent to ${baseUrl} and ${platformBaseUrl}`);
 		}
 		return {
 			...requestOptions,

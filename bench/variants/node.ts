@@ -80,6 +80,6 @@ function faster({ clock, callTimeouts, ...runtime }: Runtime, times: number): Ru
 /** Request → Get Result downloads what finished requests have made. */
 export const nodeDownloads: Variant = async (task) => {
 	const { RunComfy } = await loadCompiled();
-	const operation = { resource: 'request', operation: 'getResult', downloadImages: true };
+	const operation = { resource: 'request', operation: 'getResult', downloadFiles: true };
 	return await prepareEngine(task, new RunComfy(), { ...operation, requestId: '={{ $json.item }}' });
 };

@@ -102,7 +102,7 @@ describe.each(SEEDS.map((seed) => [seed, SCENARIOS[seed % 3] ?? 'continue on fai
 			const bench = await open(seed, scenario);
 			const execution = bench.start({
 				prompt: '={{ "item " + $json.n + "." }}',
-				downloadImages: seed % 2 === 0,
+				downloadFiles: seed % 2 === 0,
 				options: { maxConcurrency: 100, timeout: 30 },
 			});
 			if (scenario === 'stop in the middle') {

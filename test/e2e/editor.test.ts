@@ -129,7 +129,7 @@ const SCREENSHOTS =
 		expect(await page.getByText('Palette Colors', { exact: true }).count()).toBe(0);
 
 		await field('binaryPropertyOutput').waitFor();
-		await field('downloadImages').locator('.el-switch, [role="switch"]').first().click();
+		await field('downloadFiles').locator('.el-switch, [role="switch"]').first().click();
 		await until('the output field has gone', async () => (await field('binaryPropertyOutput').count()) === 0);
 		await closePanel();
 	});

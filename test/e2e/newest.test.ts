@@ -276,7 +276,7 @@ describe(`In n8n ${NEWEST}`, () => {
 				resource: 'request',
 				operation: 'getResult',
 				requestId: `={{ ${JSON.stringify(ids)}[$json.n] }}`,
-				downloadImages: true,
+				downloadFiles: true,
 			}),
 		);
 		expect(execution.status).toBe('success');

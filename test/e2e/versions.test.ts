@@ -33,7 +33,7 @@ describe.each([NEWEST, OLDEST])('In n8n %s', (version) => {
 	});
 
 	it('runs several items and downloads their images', async () => {
-		const execution = await stage.n8n.run(workflow(stage, 3, { downloadImages: true }));
+		const execution = await stage.n8n.run(workflow(stage, 3, { downloadFiles: true }));
 		expect(execution.status).toBe('success');
 		const output = storedRows(execution, RUNCOMFY);
 		expect(output.map(({ json }) => json.status)).toEqual(['succeeded', 'succeeded', 'succeeded']);

@@ -67,7 +67,7 @@ describe('An agent’s calls of the tool', () => {
 				[RUNCOMFY_TYPE]: asTool(new RunComfy()),
 			},
 			credentialType: new RunComfyApi(),
-			credential: { apiToken: SANDBOX_TOKEN, baseUrl: sandbox.url, accountBaseUrl: sandbox.url },
+			credential: { apiToken: SANDBOX_TOKEN, baseUrl: sandbox.url, platformBaseUrl: sandbox.url },
 		});
 		const { timeout, spendingLimit } = options;
 		const node = (name: string, type: string, more: Partial<INode> = {}): INode => ({

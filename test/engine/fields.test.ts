@@ -114,13 +114,13 @@ describe('Bad input', () => {
 		],
 		[
 			'an empty file name',
-			{ downloadImages: true, options: { fileName: '={{ $json.x }}' } },
+			{ downloadFiles: true, options: { fileName: '={{ $json.x }}' } },
 			'“File Name” must not be empty',
 		],
-		['no size', { options: { maxImageSize: 0 } }, '“Max File Size (MB)” must be a number from 1 to 350'],
+		['no size', { options: { maxFileSize: 0 } }, '“Max File Size (MB)” must be a number from 1 to 350'],
 		[
 			'no name for the output field',
-			{ downloadImages: true, binaryPropertyOutput: '={{ "" }}' },
+			{ downloadFiles: true, binaryPropertyOutput: '={{ "" }}' },
 			'“Put Output File in Field” must not be empty',
 		],
 		[
@@ -154,7 +154,7 @@ describe('Bad input', () => {
 			['seed', 'Seed'],
 			['timeout', 'Timeout (Seconds)'],
 			['pollInterval', 'Poll Interval (Seconds)'],
-			['maxImageSize', 'Max File Size (MB)'],
+			['maxFileSize', 'Max File Size (MB)'],
 			['cancelOnStop', 'Cancel on Stop'],
 			['includeCost', 'Include Cost'],
 		].flatMap(([name = '', label = '']) =>

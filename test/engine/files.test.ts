@@ -61,7 +61,7 @@ describe.each(['default', 'filesystem'] as const)(
 		it('takes a file that an earlier node has stored', async () => {
 			// The first RunComfy run downloads, so that the file lies where n8n keeps files; the loop brings it back in.
 			await open();
-			const downloaded = rows(await bench.run({ downloadImages: true }))[0];
+			const downloaded = rows(await bench.run({ downloadFiles: true }))[0];
 			const stored = await bench.engine.readBinary(downloaded ?? { json: {} }, 'data');
 			if (binaryMode === 'filesystem') expect(downloaded?.binary?.data?.id).toContain('filesystem');
 			const { sandbox } = bench;
@@ -89,7 +89,7 @@ describe.each(['default', 'filesystem'] as const)(
 			expect(failure(await bench.run(BINARY)).message).toContain('points to an empty file');
 			await bench.close();
 			await open({ items: [withFile(Buffer.concat([await picture('png'), Buffer.alloc(1_200_000)]))] });
-			expect(failure(await bench.run({ ...BINARY, options: { maxImageSize: 1 } })).message).toContain(
+			expect(failure(await bench.run({ ...BINARY, options: { maxFileSize: 1 } })).message).toContain(
 				'points to a file of 1.2 MB (“data”), more than the 1 MB of the option “Max File Size (MB)”',
 			);
 			expect(bench.sandbox.stats.submits).toBe(0);
@@ -119,7 +119,7 @@ describe.each(['default', 'filesystem'] as const)(
 			await open();
 			bench.sandbox.faults.add({ job: 'manyImages' });
 			const run = await bench.run({
-				downloadImages: true,
+				downloadFiles: true,
 				binaryPropertyOutput: 'photo',
 				options: { fileName: 'summer' },
 			});
@@ -157,7 +157,7 @@ describe.each(['default', 'filesystem'] as const)(
 				const before = storedFiles();
 				bench.sandbox.faults.add({ on: 'output', kind });
 				const { message, description } = failure(
-					await bench.run({ downloadImages: true, options: { maxImageSize: 1 } }),
+					await bench.run({ downloadFiles: true, options: { maxFileSize: 1 } }),
 				);
 				const job = bench.sandbox.jobs[0];
 				expect(message).toContain(words);
@@ -174,7 +174,7 @@ describe.each(['default', 'filesystem'] as const)(
 			async (kind) => {
 				await open();
 				bench.sandbox.faults.add({ on: 'output', kind });
-				const { message } = failure(await bench.run({ downloadImages: true }));
+				const { message } = failure(await bench.run({ downloadFiles: true }));
 				expect(message).toMatch(/could not be downloaded: \d+ bytes came instead of the \d+ announced/);
 				expect(bench.sandbox.stats.downloads).toBe(1);
 			},
@@ -183,7 +183,7 @@ describe.each(['default', 'filesystem'] as const)(
 		it('stores a file that is shorter than any file type’s first bytes', async () => {
 			await open();
 			bench.sandbox.faults.add({ on: 'output', kind: 'tiny' });
-			const row = rows(await bench.run({ downloadImages: true }))[0];
+			const row = rows(await bench.run({ downloadFiles: true }))[0];
 			expect(row?.binary?.data).toMatchObject({ mimeType: 'image/gif', fileExtension: 'gif' });
 			expect(await bench.engine.readBinary(row ?? { json: {} }, 'data')).toEqual(TINY_PICTURE);
 		});
@@ -194,7 +194,7 @@ describe.each(['default', 'filesystem'] as const)(
 			bench.sandbox.faults.add({ job: 'manyImages' });
 			bench.sandbox.faults.add({ on: 'output', kind: 'drip', times: 2 });
 			bench.sandbox.faults.add({ on: 'output', kind: 'notFound' });
-			const { message, description } = failure(await bench.run({ downloadImages: true }));
+			const { message, description } = failure(await bench.run({ downloadFiles: true }));
 			const job = bench.sandbox.jobs[0];
 			const urls = ['', '-2', '-3'].map(
 				(n) => `${bench.sandbox.url}/outputs/${job?.requestId}/replaced-background${n}.png`,
@@ -212,7 +212,7 @@ describe.each(['default', 'filesystem'] as const)(
 				await open();
 				const before = storedFiles().length;
 				bench.sandbox.faults.add({ on: 'output', kind, times: 1 });
-				const run = await bench.run({ downloadImages: true });
+				const run = await bench.run({ downloadFiles: true });
 				expect(run.status).toBe('success');
 				// A file and its metadata.
 				expect(storedFiles().length - before).toBe(binaryMode === 'filesystem' ? 2 : 0);
@@ -223,12 +223,12 @@ describe.each(['default', 'filesystem'] as const)(
 			await open({ runtime: { downloadIdleMs: 200 } });
 			bench.sandbox.faults.add({ on: 'output', kind: 'short' });
 			const before = storedFiles();
-			expect(failure(await bench.run({ downloadImages: true })).message).toContain(
+			expect(failure(await bench.run({ downloadFiles: true })).message).toContain(
 				'the connection was lost before the file was complete',
 			);
 			bench.sandbox.faults.clear();
 			bench.sandbox.faults.add({ on: 'output', kind: 'hangBefore' });
-			expect(failure(await bench.run({ downloadImages: true })).message).toContain(
+			expect(failure(await bench.run({ downloadFiles: true })).message).toContain(
 				'the file server went silent',
 			);
 			expect(storedFiles()).toEqual(before);
@@ -243,14 +243,14 @@ describe.each(['default', 'filesystem'] as const)(
 
 		it('streams a large file', async () => {
 			await open({ sandbox: { pictureBytes: 12_000_000 } });
-			const row = rows(await bench.run({ downloadImages: true }))[0];
+			const row = rows(await bench.run({ downloadFiles: true }))[0];
 			expect((await bench.engine.readBinary(row ?? { json: {} }, 'data')).length).toBe(12_000_000);
 		});
 
 		it('refuses at once a file that is announced as too large', async () => {
 			await open({ sandbox: { pictureBytes: 3_000_000 } });
 			expect(
-				failure(await bench.run({ downloadImages: true, options: { maxImageSize: 2 } })).message,
+				failure(await bench.run({ downloadFiles: true, options: { maxFileSize: 2 } })).message,
 			).toContain('larger than the 2 MB');
 		});
 	},

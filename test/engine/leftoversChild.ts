@@ -48,7 +48,7 @@ const PHASES: Record<string, Phase> = {
 	},
 	downloading: async (bench) => {
 		bench.sandbox.faults.add({ on: 'output', kind: 'hangBefore' });
-		const execution = bench.start({ prompt: 'quick', downloadImages: true, options: { maxConcurrency: 30 } });
+		const execution = bench.start({ prompt: 'quick', downloadFiles: true, options: { maxConcurrency: 30 } });
 		await bench.until('downloads hang', () => bench.sandbox.stats.downloads >= 4);
 		await bench.stop(execution);
 	},

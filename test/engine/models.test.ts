@@ -344,7 +344,7 @@ describe('Any model on n8n’s engine', () => {
 		await bench.run(runOf(TEXT_TO_AUDIO, { tags: 'rain' }, { waitForCompletion: false }));
 		const requestId = bench.sandbox.jobs[0]?.requestId;
 		const [row] = rows(
-			await bench.run({ resource: 'request', operation: 'getResult', requestId, downloadImages: true }),
+			await bench.run({ resource: 'request', operation: 'getResult', requestId, downloadFiles: true }),
 		);
 		expect(row?.json).toMatchObject({ requestId, audio: expect.stringContaining('song.wav') as string });
 		expect(row?.binary?.data?.mimeType).toBe('audio/wav');
@@ -565,7 +565,7 @@ describe('The free operations', () => {
 
 describe('The token', () => {
 	it('goes to the account’s address and to no third one', async () => {
-		const bench = await Workbench.open({ credential: { accountBaseUrl: 'http://127.0.0.1:9' } });
+		const bench = await Workbench.open({ credential: { platformBaseUrl: 'http://127.0.0.1:9' } });
 		const run = await bench.run({ resource: 'account', operation: 'getBalance' });
 		expect(failure(run).message).toBe('The balance could not be read: RunComfy could not be reached');
 		expect(bench.sandbox.stats.modelLooks).toBe(0);
@@ -573,9 +573,9 @@ describe('The token', () => {
 	});
 
 	it('refuses an account address that is not encrypted', async () => {
-		const bench = await Workbench.open({ credential: { accountBaseUrl: 'http://api.example.com' } });
+		const bench = await Workbench.open({ credential: { platformBaseUrl: 'http://api.example.com' } });
 		const run = await bench.run({ resource: 'account', operation: 'getBalance' });
-		expect(failure(run).message).toContain('“Account Base URL” must begin with https://');
+		expect(failure(run).message).toContain('“Platform Base URL” must begin with https://');
 		await bench.close();
 	});
 });

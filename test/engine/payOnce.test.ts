@@ -102,7 +102,7 @@ describe('Retry On Fail', () => {
 	it('downloads again, and only that, after a failed download', async () => {
 		await open();
 		bench.sandbox.faults.add({ on: 'output', kind: 'webPage', times: 1 });
-		const run = await bench.run({ downloadImages: true });
+		const run = await bench.run({ downloadFiles: true });
 		expect(run.status).toBe('success');
 		expect(bench.sandbox.stats).toMatchObject({ submits: 1, downloads: 2 });
 		expect(bench.sandbox.jobs[0]?.looks).toBeLessThanOrEqual(2);

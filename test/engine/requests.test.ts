@@ -42,7 +42,7 @@ describe('The operations on a request', () => {
 		);
 		expect(early.message).toContain(requestId);
 		const run = await request('getResult', requestId, {
-			downloadImages: true,
+			downloadFiles: true,
 			options: { fileName: 'scene', pollInterval: 0.2 },
 		});
 		const row = rows(run)[0];

@@ -129,7 +129,7 @@ describe('Stop', () => {
 	it('ends a download', async () => {
 		bench = await Workbench.open();
 		bench.sandbox.faults.add({ on: 'output', kind: 'hangBefore' });
-		const execution = bench.start({ downloadImages: true });
+		const execution = bench.start({ downloadFiles: true });
 		await bench.until('the download hangs', () => bench.sandbox.stats.downloads === 1);
 		expect(await bench.stop(execution)).toBeLessThan(300);
 		expect(bench.stopReports[0]).toContain(`Finished and paid for: ${bench.sandbox.jobs[0]?.requestId}`);

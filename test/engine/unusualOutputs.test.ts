@@ -108,14 +108,14 @@ describe('What is sent, and how files are named', () => {
 
 	it('takes a number as a file name', async () => {
 		const bench = await Workbench.open({ items: [{ json: { id: 4711 } }] });
-		const run = await bench.run({ downloadImages: true, options: { fileName: '={{ $json.id }}' } });
+		const run = await bench.run({ downloadFiles: true, options: { fileName: '={{ $json.id }}' } });
 		expect(rows(run)[0]?.binary?.data?.fileName).toBe('4711.png');
 		await bench.close();
 	});
 
 	it('refuses a file name of another type', async () => {
 		const bench = await Workbench.open();
-		const run = await bench.run({ downloadImages: true, options: { fileName: '={{ [1] }}' } });
+		const run = await bench.run({ downloadFiles: true, options: { fileName: '={{ [1] }}' } });
 		expect(failure(run).message).toBe('“File Name” must be a text');
 		await bench.close();
 	});

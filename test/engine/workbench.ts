@@ -66,7 +66,7 @@ export class Workbench {
 			credential: {
 				apiToken: SANDBOX_TOKEN,
 				baseUrl: sandbox.url,
-				accountBaseUrl: sandbox.url,
+				platformBaseUrl: sandbox.url,
 				...options.credential,
 			},
 			log: (level, message) => log.push({ level, message }),

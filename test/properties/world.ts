@@ -232,7 +232,7 @@ export class World {
 		const outcomes = await runTurn(
 			{
 				client: new RunComfyClient(
-					{ baseUrl: 'https://api.test', accountBaseUrl: 'https://account.test' },
+					{ baseUrl: 'https://api.test', platformBaseUrl: 'https://account.test' },
 					async (request) => await this.send(request),
 					this.clock.timeOfDay,
 				),

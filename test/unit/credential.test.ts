@@ -9,7 +9,7 @@ const TOKEN = 'rc_token-0123456789';
 const CREDENTIAL = {
 	apiToken: TOKEN,
 	baseUrl: 'https://model-api.runcomfy.net',
-	accountBaseUrl: 'https://api.runcomfy.net',
+	platformBaseUrl: 'https://api.runcomfy.net',
 };
 
 /** Both shapes of n8n's requests; typed as n8n types them, though it sends others. */
@@ -104,7 +104,7 @@ describe('The credential on a request', () => {
 			fc.webUrl(),
 			fc.anything(),
 		);
-		const allowed = [CREDENTIAL.baseUrl, CREDENTIAL.accountBaseUrl];
+		const allowed = [CREDENTIAL.baseUrl, CREDENTIAL.platformBaseUrl];
 		await fc.assert(
 			fc.asyncProperty(
 				fc.record({ url: address, uri: address, baseURL: address }, { requiredKeys: [] }),
@@ -131,7 +131,7 @@ describe('The credential on a request', () => {
 		[{ apiToken: '' }, 'The API token is empty'],
 		[{ apiToken: 'Bearer abc' }, 'without the word'],
 		[{ baseUrl: 'http://example.com' }, 'The base URL must begin with https://'],
-		[{ accountBaseUrl: 'nonsense' }, 'The account base URL is not a complete web address'],
+		[{ platformBaseUrl: 'nonsense' }, 'The platform base URL is not a complete web address'],
 	])('is refused when it is faulty: %j', async (credential, message) =>
 		expect(authenticate({ url: 'https://model-api.runcomfy.net' }, credential)).rejects.toThrow(message),
 	);

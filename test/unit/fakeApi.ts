@@ -145,7 +145,7 @@ export function makeRun(
 	const turn = openTurn(context);
 	const run = new Run({
 		client: new RunComfyClient(
-			{ baseUrl: 'https://api.test', accountBaseUrl: 'https://account.test' },
+			{ baseUrl: 'https://api.test', platformBaseUrl: 'https://account.test' },
 			api.send,
 			clock.now,
 		),

@@ -2,7 +2,8 @@ import * as fc from 'fast-check';
 
 import { hostKind } from '../../nodes/RunComfy/api/addresses';
 import { readBalance, readCategories, readModelEntry, readModelPage } from '../../nodes/RunComfy/api/models';
-import { cleanReason, endedProblem, explainAnswer, reasonOf } from '../../nodes/RunComfy/api/problems';
+import { cleanReason, explainAnswer, reasonOf } from '../../nodes/RunComfy/api/problems';
+import { endedProblem } from '../../nodes/RunComfy/jobs/problems';
 import { createRedact, redactJson } from '../../nodes/RunComfy/common/redact';
 import { FieldError } from '../../nodes/RunComfy/common/fieldError';
 import { fileTypeOf, looksLikeText } from '../../nodes/RunComfy/files/fileTypes';

@@ -45,7 +45,7 @@ describe('The client over a real local HTTP server', () => {
 	});
 	beforeEach(() => {
 		sandbox.reset();
-		client = new RunComfyClient({ baseUrl: sandbox.url, accountBaseUrl: sandbox.url }, send, Date.now, {
+		client = new RunComfyClient({ baseUrl: sandbox.url, platformBaseUrl: sandbox.url }, send, Date.now, {
 			submitMs: 500,
 			pollMs: 300,
 			cancelMs: 300,
@@ -103,7 +103,7 @@ describe('The client over a real local HTTP server', () => {
 
 	it('knows that a submit without a server was not sent', async () => {
 		const nowhere = new RunComfyClient(
-			{ baseUrl: 'http://127.0.0.1:1', accountBaseUrl: 'http://127.0.0.1:1' },
+			{ baseUrl: 'http://127.0.0.1:1', platformBaseUrl: 'http://127.0.0.1:1' },
 			send,
 			Date.now,
 		);

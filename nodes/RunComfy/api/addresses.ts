@@ -6,7 +6,7 @@
 /** RunComfy's Model API (documented). */
 export const DEFAULT_BASE_URL = 'https://model-api.runcomfy.net';
 /** The API with the balance [seen in RunComfy's own clients]. */
-export const DEFAULT_ACCOUNT_BASE_URL = 'https://api.runcomfy.net';
+export const DEFAULT_PLATFORM_BASE_URL = 'https://api.runcomfy.net';
 
 export type HostKind = 'public' | 'loopback' | 'private';
 

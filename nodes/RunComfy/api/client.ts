@@ -43,7 +43,7 @@ export interface CallOptions {
 export interface ApiAddresses {
 	baseUrl: string;
 	/** Of the account, which lives on another host of RunComfy's. */
-	accountBaseUrl: string;
+	platformBaseUrl: string;
 }
 
 /** Which part of the catalogue. */
@@ -136,9 +136,9 @@ export class RunComfyClient {
 
 	/** What is left on the account. */
 	async getBalance(signal?: AbortSignal): Promise<CatalogueAnswer<Balance>> {
-		const { accountBaseUrl } = this.addresses;
+		const { platformBaseUrl } = this.addresses;
 		const what = 'The balance could not be read';
-		return await this.ask('/prod/v2/balance', what, readBalance, signal, accountBaseUrl);
+		return await this.ask('/prod/v2/balance', what, readBalance, signal, platformBaseUrl);
 	}
 
 	/** A free question about catalogue or account. */
@@ -154,7 +154,7 @@ export class RunComfyClient {
 		if (answer.reason === 'untrusted') {
 			const { advice } = unreachableProblem(answer);
 			const message = `${what}: ${describeNoAnswer(answer)}`;
-			return { kind: 'refused', problem: { kind: 'unavailable', message, advice } };
+			return { kind: 'refused', problem: { message, advice } };
 		}
 		return { kind: 'again', what, why: describeNoAnswer(answer), retryAfterMs: undefined };
 	}

@@ -80,7 +80,6 @@ export function readCatalogue<T>(
 	return {
 		kind: 'refused',
 		problem: {
-			kind: 'refused',
 			message: `${what}: ${reason}`,
 			advice,
 			httpStatus: status,

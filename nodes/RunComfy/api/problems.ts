@@ -2,28 +2,11 @@ import type { ApiAnswer, NoAnswerError } from './transport';
 import { isJsonObject, textOf } from './json';
 
 /** Where RunComfy shows a person what they have generated, and so what they have paid for. Its address is not documented. */
-const GENERATIONS_PAGE = 'the Generations page of your RunComfy account';
+export const GENERATIONS_PAGE = 'the Generations page of your RunComfy account';
 const PROFILE_PAGE = 'https://www.runcomfy.com/profile';
-
-export type ProblemKind =
-	/** The user has to change something; the same call would be refused again. */
-	| 'refused'
-	/** RunComfy could not be reached, or not understood, for too long. */
-	| 'unavailable'
-	/** A paid submit whose outcome is not known. Never sent again. */
-	| 'outcomeUnknown'
-	/** RunComfy reports that the request failed or was cancelled. */
-	| 'ended'
-	/** The request goes on at RunComfy, but this node no longer waits for it. */
-	| 'timeout'
-	/** The run was stopped, or gave up after another item's failure. */
-	| 'stopped'
-	/** The result is there and paid for, but a file of it could not be fetched. */
-	| 'download';
 
 /** What went wrong, in the words of the person who reads it. */
 export interface Problem {
-	kind: ProblemKind;
 	/** What happened and to which request. Free of Node error codes: n8n would replace the sentence. */
 	message: string;
 	/** What to do next. */
@@ -136,20 +119,20 @@ export function reasonOf(body: unknown, depth = 0): string | undefined {
 	if (typeof body === 'string') return cleanReason(body);
 	if (!isJsonObject(body)) return undefined;
 	for (const name of ['error_message', 'message', 'error', 'detail', 'msg']) {
-		const reason = cleanReason(flatten(body[name], depth + 1));
+		const reason = cleanReason(flattenReason(body[name], depth + 1));
 		if (reason !== undefined) return reason;
 	}
 	return undefined;
 }
 
 /** `detail` may be a list of `{loc, msg}` (FastAPI's shape, seen in other RunComfy APIs). */
-function flatten(value: unknown, depth = 0): string | undefined {
+export function flattenReason(value: unknown, depth = 0): string | undefined {
 	if (typeof value === 'string') return value;
 	if (depth > MAX_READ_DEPTH) return undefined;
 	if (Array.isArray(value)) {
 		const parts = value
 			.slice(0, MAX_READ_PARTS)
-			.map((part: unknown) => flatten(part, depth + 1))
+			.map((part: unknown) => flattenReason(part, depth + 1))
 			.filter((part): part is string => part !== undefined);
 		return parts.length > 0 ? parts.join('; ') : undefined;
 	}
@@ -220,24 +203,11 @@ export function nameRequest(requestId: string | undefined): string {
 export function refusedProblem(answer: ApiAnswer, requestId?: string): Problem {
 	const { what, advice, isAboutInput } = explainAnswer(answer);
 	return {
-		kind: 'refused',
 		message: `${requestId === undefined ? 'Nothing was submitted' : nameRequest(requestId)}: ${what}`,
 		advice,
 		httpStatus: answer.status,
 		...(requestId === undefined ? {} : { requestId }),
 		...(isAboutInput ? { mayBeInput: true } : {}),
-	};
-}
-
-/** A submit whose outcome is unknown: it may exist and cost money, so it is never sent again. */
-export function outcomeUnknownProblem(cause: string, httpStatus?: number): Problem {
-	return {
-		kind: 'outcomeUnknown',
-		message: `It is not known whether RunComfy accepted this request: ${cause}. It was not sent again, so that you do not pay twice`,
-		advice:
-			`Look on ${GENERATIONS_PAGE} whether the image is there. If it is, fetch it with the operation “Get Result” and its request id. ` +
-			'If it is not, run this item again in a new execution.',
-		...(httpStatus === undefined ? {} : { httpStatus }),
 	};
 }
 
@@ -261,75 +231,9 @@ export function describeNoAnswer(error: NoAnswerError): string {
 export function unreachableProblem(error: NoAnswerError, requestId?: string): Problem {
 	const code = error.code === undefined ? '' : ` (${error.code})`;
 	return {
-		kind: 'unavailable',
 		message: `${requestId === undefined ? 'Nothing was submitted' : nameRequest(requestId)}: ${describeNoAnswer(error)}`,
 		advice: `Check the base URL of the RunComfy credential and the internet connection of n8n${code}.`,
 		...(requestId === undefined ? {} : { requestId }),
-	};
-}
-
-/** RunComfy kept saying “too many requests” until the deadline: nothing was accepted. */
-export function neverAcceptedProblem(): Problem {
-	return {
-		kind: 'unavailable',
-		message: 'Nothing was submitted: RunComfy kept answering “too many requests” until the timeout',
-		advice:
-			'Nothing was bought for this item. Lower “Max Concurrency”, raise “Timeout (Seconds)”, or run again later.',
-		httpStatus: 429,
-	};
-}
-
-/** The job ended badly, as RunComfy reports it. */
-export function endedProblem(requestId: string, status: string, error: unknown): Problem {
-	const reason = cleanReason(flatten(error));
-	const cancelled = status === 'cancelled' || status === 'canceled';
-	return {
-		kind: 'ended',
-		message: `${nameRequest(requestId)} ${cancelled ? 'was cancelled' : 'failed'}${reason === undefined ? '' : `: “${reason}”`}`,
-		advice: cancelled
-			? 'It was cancelled before it ran. Run the item again to submit it anew.'
-			: 'Check the image and the prompt, then run the item again: it is submitted anew. Whether RunComfy charges for failed requests is not documented; see the Generations page of your RunComfy account.',
-		requestId,
-		...(cancelled ? {} : { mayBeInput: true }),
-	};
-}
-
-/** Finished, but without anything to hand on. */
-export function noOutputProblem(requestId: string, otherUrls: string[]): Problem {
-	const urls = otherUrls.length === 0 ? '' : ` Its output holds these addresses: ${otherUrls.join(', ')}.`;
-	return {
-		kind: 'refused',
-		message: `${nameRequest(requestId)} finished, but its result holds no URL of a file where one is expected`,
-		advice: `Look on ${GENERATIONS_PAGE} whether the file is there, and try the operation “Get Result” with this request id later.${urls} It was not submitted again.`,
-		requestId,
-	};
-}
-
-/** A state that this node does not know: waiting further could be waiting forever. */
-export function unknownStatusProblem(requestId: string, status: string): Problem {
-	return {
-		kind: 'refused',
-		message: `${nameRequest(requestId)} reports a state that this node does not know: “${cleanReason(status) ?? '?'}”`,
-		advice:
-			'The request may still be running. Use the operation “Get Status” or “Get Result” with this request id later. It was not submitted again.',
-		requestId,
-	};
-}
-
-/** The item's time is up. The job goes on, and so does what was paid for it. */
-export function timeoutProblem(
-	requestId: string,
-	timeoutMs: number,
-	lastState: string | undefined,
-	lastFault?: string,
-): Problem {
-	const state = lastState === undefined ? '' : ` Its last known state was “${lastState}”.`;
-	const fault = lastFault === undefined ? '' : ` The last look failed: ${lastFault}.`;
-	return {
-		kind: 'timeout',
-		message: `${nameRequest(requestId)} was not finished after ${timeoutMs / 1000} seconds`,
-		advice: `It was not cancelled and may still finish.${state}${fault} Fetch the image later with the operation “Get Result” and this request id, or raise “Timeout (Seconds)”.`,
-		requestId,
 	};
 }
 

@@ -337,7 +337,6 @@ function downloadError(
 	const others = files.map((file) => file.url).filter((other) => other !== url);
 	const otherUrls = others.length === 0 ? '' : ` The other files of this request: ${others.join(' , ')}`;
 	return new RunComfyError({
-		kind: 'download',
 		message: `RunComfy request ${requestId} finished, but its ${what} could not be downloaded: ${message}. ${label}: ${url}`,
 		advice: `The ${what} is paid for and was not generated again. Download it with the operation “Get Result” and this request id, or open the URL; outputs may expire, so do it soon.${otherUrls}`,
 		requestId,

@@ -1,7 +1,7 @@
 import {
 	cleanBaseUrl,
 	cleanToken,
-	DEFAULT_ACCOUNT_BASE_URL,
+	DEFAULT_PLATFORM_BASE_URL,
 	findBaseUrlFault,
 	findTokenFault,
 	isLoopbackUrl,
@@ -38,7 +38,7 @@ export async function readAccess(context: CallingContext): Promise<Access> {
 	return {
 		baseUrl,
 		// Credentials that were saved before there was this field do not have it.
-		accountBaseUrl: readUrl('Account Base URL', credential.accountBaseUrl || DEFAULT_ACCOUNT_BASE_URL),
+		platformBaseUrl: readUrl('Platform Base URL', credential.platformBaseUrl || DEFAULT_PLATFORM_BASE_URL),
 		isLoopback: isLoopbackUrl(baseUrl),
 		redact: createRedact(apiToken),
 	};

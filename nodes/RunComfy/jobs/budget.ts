@@ -51,7 +51,6 @@ export class Budget {
 		const unknown = planned.find(({ modelId, waits }) => !waits && this.expectedUsd(modelId) === undefined);
 		if (unknown !== undefined) {
 			return {
-				kind: 'refused',
 				message: `Nothing was submitted: the Spending Limit of ${dollars(this.limitUsd)} cannot be kept for “${unknown.modelId}” without waiting`,
 				advice:
 					'What a request of this model costs is known only when it is finished. Switch on “Wait for Completion”, or remove “Spending Limit (USD)”.',
@@ -75,7 +74,6 @@ export class Budget {
 		const items = `${planned.length} ${planned.length === 1 ? 'item costs' : 'items cost'}`;
 		const earlier = this.requests === 0 ? '' : ` ${this.report()}`;
 		return {
-			kind: 'refused',
 			message: `Nothing was submitted: ${items} ${isExact ? 'about' : 'at least'} ${dollars(sum)}, more than ${this.requests === 0 ? '' : 'what is left of '}the Spending Limit of ${dollars(this.limitUsd)}`,
 			advice: `The limit pays for ${isExact ? '' : 'at most '}${affordable} of them.${earlier} Raise “Spending Limit (USD)”, or send fewer items. To run as many as the limit pays for, set “On Error” of this node to “Continue”.`,
 		};
@@ -194,7 +192,6 @@ export class Budget {
 	private exceeded(usd: number | undefined): Problem {
 		const next = `One more costs ${usd === undefined ? 'an unknown amount' : `about ${dollars(usd)}`}.`;
 		return {
-			kind: 'refused',
 			message: `Nothing was submitted for this item: the Spending Limit of ${dollars(this.limitUsd)} does not pay for it`,
 			advice: `${this.report()} ${next} Raise “Spending Limit (USD)”, or run this item later.`,
 		};
@@ -204,7 +201,6 @@ export class Budget {
 		const ids = unknown.flatMap(({ requestId }) => requestId ?? []);
 		const which = ids.length === 0 ? '' : ` (${ids.join(', ')})`;
 		return {
-			kind: 'refused',
 			message: `Nothing was submitted for this item: the Spending Limit of ${dollars(this.limitUsd)} cannot be kept, because the cost of an earlier request is not known${which}`,
 			advice: `${this.report()} RunComfy names no price for each request of this model, so the limit allows only one request of unknown cost. Run this item later, or remove “Spending Limit (USD)”.`,
 		};

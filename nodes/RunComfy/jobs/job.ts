@@ -1,22 +1,19 @@
 import type { JsonObject } from '../api/json';
-import {
-	describeNoAnswer,
-	endedProblem,
-	neverAcceptedProblem,
-	noOutputProblem,
-	outcomeUnknownProblem,
-	RunComfyError,
-	timeoutProblem,
-	unknownStatusProblem,
-	unreachableProblem,
-	type Problem,
-} from '../api/problems';
+import { describeNoAnswer, RunComfyError, unreachableProblem, type Problem } from '../api/problems';
 import { readResult, type JobResult, type PollAnswer, type SubmitAnswer } from '../api/responses';
 import { omitUndefined } from '../common/omitUndefined';
 import { backoffMs, ERROR_BACKOFF, retryPauseMs } from '../common/retry';
 import type { JobTimes } from './jobTimes';
 import type { LedgerEntry } from './ledger';
 import type { Run } from './run';
+import {
+	endedProblem,
+	neverAcceptedProblem,
+	noOutputProblem,
+	outcomeUnknownProblem,
+	timeoutProblem,
+	unknownStatusProblem,
+} from './problems';
 import { nextPauseMs } from './schedule';
 import type { Verdict } from './throttle';
 

@@ -127,7 +127,6 @@ export class Catalogue {
 		if (answer.kind === 'found') return answer.value;
 		if (answer.kind === 'refused') throw new RunComfyError(answer.problem);
 		throw new RunComfyError({
-			kind: 'unavailable',
 			message: `${answer.what}: ${answer.why}`,
 			advice: 'Nothing was submitted. Try again later.',
 		});

@@ -17,7 +17,6 @@ import {
 	SEED_RANGE,
 } from '../shared/parameters';
 import { readSubmissionOptions, submissionFields, submissionWork } from '../shared/submission';
-import { DOWNLOAD_IMAGES } from '../shared/results';
 import { explainFileInput, randomSeed } from '../shared/modelInputs';
 
 /** Ideogram 3.0 Replace Background: one typed model on top of the queue. Source of the schema: its API page. */
@@ -172,7 +171,7 @@ const fields: INodeProperties[] = [
 		description: 'Sent to the model as style',
 		displayOptions: { show: { style: ['json'] } },
 	},
-	...submissionFields(DOWNLOAD_IMAGES, ['seed']),
+	...submissionFields(['seed']),
 ];
 
 /** The image as the model takes it, read only when it is sent: files may be large. */
@@ -247,12 +246,7 @@ export const replaceBackground: Operation = {
 
 	async prepare(tools, itemIndex) {
 		const { context, random } = tools;
-		const { options, limits, wait, download } = readSubmissionOptions(
-			context,
-			itemIndex,
-			DOWNLOAD_IMAGES,
-			true,
-		);
+		const { options, limits, wait, download } = readSubmissionOptions(context, itemIndex, true);
 		const source = readChoice(context, itemIndex, 'imageSource', 'Image Source', ['url', 'binary']);
 		const image = await readImage(tools, itemIndex, source, options);
 		const input: JsonObject = {

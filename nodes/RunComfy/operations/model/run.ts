@@ -10,7 +10,6 @@ import { findChosenModel, modelIdField, readModelChoice } from '../shared/modelI
 import { explainFileInput, openModelFiles, randomSeedFor } from '../shared/modelInputs';
 import type { Operation, OperationTools } from '../shared/operation';
 import { readChoice, readJsonObject } from '../shared/parameters';
-import { DOWNLOAD_FILES } from '../shared/results';
 import { readSubmissionOptions, submissionFields, submissionWork } from '../shared/submission';
 
 /** Any model that RunComfy hosts, with the inputs that RunComfy itself names. */
@@ -63,7 +62,7 @@ const fields: INodeProperties[] = [
 		description: 'The inputs as the model’s API page names them, sent exactly like this',
 		displayOptions: { show: { inputMode: ['json'] } },
 	},
-	...submissionFields(DOWNLOAD_FILES),
+	...submissionFields(),
 ];
 
 export const runModel: Operation = {
@@ -71,12 +70,7 @@ export const runModel: Operation = {
 
 	async prepare(tools, itemIndex) {
 		const { context, random } = tools;
-		const { options, limits, wait, download } = readSubmissionOptions(
-			context,
-			itemIndex,
-			DOWNLOAD_FILES,
-			false,
-		);
+		const { options, limits, wait, download } = readSubmissionOptions(context, itemIndex, false);
 		const { modelId, fields: inputFields, values } = await readInputs(tools, itemIndex);
 		const files = await openModelFiles(tools, itemIndex, values.files, options.maxFileSize);
 		const { input } = values;

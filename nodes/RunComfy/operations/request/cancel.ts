@@ -60,7 +60,6 @@ async function cancelOnce(run: Run, requestId: string): Promise<string> {
 	);
 	if (answer.kind === 'outcome') return answer.outcome;
 	throw new RunComfyError({
-		kind: 'unavailable',
 		message: `RunComfy request ${requestId} could not be cancelled: ${answer.why}`,
 		advice: 'It is still queued. Run this operation again.',
 		requestId,

@@ -8,7 +8,7 @@ import { optionsField } from '../shared/optionFields';
 import { OptionsReader, readBoolean, readRequestId } from '../shared/parameters';
 import { pollOnce } from '../shared/pollOnce';
 import { requestIdField } from '../shared/requestIdField';
-import { DOWNLOAD_IMAGES, downloadFields, readDownloadOptions, toFinishedOutput } from '../shared/results';
+import { downloadFields, readDownloadOptions, toFinishedOutput } from '../shared/results';
 
 const waitField: INodeProperties = {
 	displayName: 'Wait for Completion',
@@ -24,8 +24,8 @@ export const getResult: Operation = {
 	fields: [
 		requestIdField,
 		waitField,
-		...downloadFields(DOWNLOAD_IMAGES),
-		optionsField(['fileName', 'includeCost', 'maxConcurrency', 'maxImageSize', 'pollInterval', 'timeout']),
+		...downloadFields,
+		optionsField(['fileName', 'includeCost', 'maxConcurrency', 'maxFileSize', 'pollInterval', 'timeout']),
 	],
 
 	async prepare({ context }, itemIndex) {
@@ -34,7 +34,7 @@ export const getResult: Operation = {
 		// The request may be of any model.
 		const limits = options.waitLimits(false);
 		const wait = readBoolean(context, itemIndex, 'waitForCompletion', 'Wait for Completion');
-		const download = wait ? readDownloadOptions(context, itemIndex, DOWNLOAD_IMAGES, options) : undefined;
+		const download = wait ? readDownloadOptions(context, itemIndex, options) : undefined;
 
 		const work: ItemWork['run'] = async (tools) => {
 			const { run } = tools;

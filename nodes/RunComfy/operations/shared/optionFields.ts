@@ -38,9 +38,9 @@ const OPTIONS = {
 		typeOptions: { minValue: 1, maxValue: 100, numberPrecision: 0 },
 		description: 'How many items are worked on at the same time. Taken from the first item.',
 	},
-	maxImageSize: {
+	maxFileSize: {
 		displayName: 'Max File Size (MB)',
-		name: 'maxImageSize',
+		name: 'maxFileSize',
 		type: 'number',
 		default: 50,
 		typeOptions: { minValue: 1, maxValue: 350 },

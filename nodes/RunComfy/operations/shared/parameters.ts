@@ -109,7 +109,7 @@ interface NumberOption extends NumberRange {
 
 const NUMBER_OPTIONS = {
 	maxConcurrency: { label: 'Max Concurrency', default: 10, min: 1, max: 100, integer: true },
-	maxImageSize: { label: 'Max File Size (MB)', default: 50, min: 1, max: 350 },
+	maxFileSize: { label: 'Max File Size (MB)', default: 50, min: 1, max: 350 },
 	pollInterval: { label: 'Poll Interval (Seconds)', default: 1, min: 0.2, max: 60 },
 	timeout: { label: 'Timeout (Seconds)', default: 600, min: 1, max: 86_400 },
 } satisfies Record<string, NumberOption>;
@@ -216,7 +216,7 @@ export class OptionsReader {
 		const values: unknown = context.getNodeParameter('options', itemIndex, {});
 		this.values = isJsonObject(values) ? values : {};
 		// All of them checked, needed or not: a wrong number is a mistake that the user wants to hear of.
-		this.maxFileSize = numberOption('maxImageSize', this.find('maxImageSize'));
+		this.maxFileSize = numberOption('maxFileSize', this.find('maxFileSize'));
 		this.pollInterval = numberOption('pollInterval', this.find('pollInterval'));
 		this.timeout = numberOption('timeout', this.find('timeout'));
 	}

@@ -33,7 +33,6 @@ export async function pollOnce(
 	if (answer.kind === 'state') return answer;
 	if (answer.kind !== 'again') throw new RunComfyError(answer.problem);
 	throw new RunComfyError({
-		kind: 'unavailable',
 		message: `The state of RunComfy request ${requestId} could not be read: ${answer.why}`,
 		advice: 'Reading it is free and changes nothing: try again later.',
 		requestId,

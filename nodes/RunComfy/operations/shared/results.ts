@@ -11,38 +11,27 @@ import type { OperationOutput, WorkTools } from './operation';
 
 /** A finished job as an output item, and the fields that decide whether its files come along. */
 
-/** The switch that asks for the files; its name is part of saved workflows. */
-export interface DownloadSwitch {
-	name: string;
-	label: string;
-}
-
-export const DOWNLOAD_IMAGES: DownloadSwitch = { name: 'downloadImages', label: 'Download Images' };
-export const DOWNLOAD_FILES: DownloadSwitch = { name: 'downloadFiles', label: 'Download Files' };
-
-export function downloadFields({ name, label }: DownloadSwitch): INodeProperties[] {
-	const what = name === DOWNLOAD_IMAGES.name ? 'images' : 'images, videos and audio';
-	return [
-		{
-			displayName: label,
-			name,
-			type: 'boolean',
-			default: false,
-			description: `Whether to hand on the finished ${what} as files, for a storage or e-mail node, in addition to their URLs. Outputs may expire, so download what you want to keep.`,
-			displayOptions: { show: { waitForCompletion: [true] } },
-		},
-		{
-			displayName: 'Put Output File in Field',
-			name: 'binaryPropertyOutput',
-			type: 'string',
-			required: true,
-			default: 'data',
-			placeholder: 'e.g. data',
-			hint: 'The name of the output field to put the file in. Further files go to data_1, data_2 and so on.',
-			displayOptions: { show: { waitForCompletion: [true], [name]: [true] } },
-		},
-	];
-}
+export const downloadFields: INodeProperties[] = [
+	{
+		displayName: 'Download Files',
+		name: 'downloadFiles',
+		type: 'boolean',
+		default: false,
+		description:
+			'Whether to return the images, videos, and audio as files, for a storage or e-mail node, in addition to their URLs. The URLs may expire, so download what you want to keep.',
+		displayOptions: { show: { waitForCompletion: [true] } },
+	},
+	{
+		displayName: 'Put Output File in Field',
+		name: 'binaryPropertyOutput',
+		type: 'string',
+		required: true,
+		default: 'data',
+		placeholder: 'e.g. data',
+		hint: 'The name of the output field to put the file in. Further files go to data_1, data_2, and so on.',
+		displayOptions: { show: { waitForCompletion: [true], downloadFiles: [true] } },
+	},
+];
 
 export interface DownloadOptions {
 	fieldName: string;
@@ -54,10 +43,9 @@ export interface DownloadOptions {
 export function readDownloadOptions(
 	context: IExecuteFunctions,
 	itemIndex: number,
-	{ name, label }: DownloadSwitch,
 	options: OptionsReader,
 ): DownloadOptions | undefined {
-	if (!readBoolean(context, itemIndex, name, label)) return undefined;
+	if (!readBoolean(context, itemIndex, 'downloadFiles', 'Download Files')) return undefined;
 	return {
 		fieldName: readFilledText(context, itemIndex, 'binaryPropertyOutput', 'Put Output File in Field'),
 		fileName: options.fileName() ?? '',

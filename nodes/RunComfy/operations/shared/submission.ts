@@ -10,7 +10,6 @@ import {
 	readDownloadOptions,
 	toFinishedOutput,
 	type DownloadOptions,
-	type DownloadSwitch,
 	type OutputOptions,
 } from './results';
 
@@ -21,17 +20,14 @@ const OPTIONS: OptionName[] = [
 	'fileName',
 	'includeCost',
 	'maxConcurrency',
-	'maxImageSize',
+	'maxFileSize',
 	'pollInterval',
 	'spendingLimit',
 	'timeout',
 ];
 
 /** The fields of an operation that submits, after those of its model. */
-export function submissionFields(
-	download: DownloadSwitch,
-	moreOptions: OptionName[] = [],
-): INodeProperties[] {
+export function submissionFields(moreOptions: OptionName[] = []): INodeProperties[] {
 	return [
 		{
 			displayName: 'Wait for Completion',
@@ -41,7 +37,7 @@ export function submissionFields(
 			description:
 				'Whether to wait until the result is there. Without waiting, the request ID is returned at once, and Get Result fetches the result later.',
 		},
-		...downloadFields(download),
+		...downloadFields,
 		optionsField([...OPTIONS, ...moreOptions]),
 	];
 }
@@ -62,7 +58,6 @@ export interface SubmissionOptions {
 export function readSubmissionOptions(
 	context: IExecuteFunctions,
 	itemIndex: number,
-	download: DownloadSwitch,
 	needsFile: boolean,
 ): SubmissionOptions {
 	const options = new OptionsReader(context, itemIndex);
@@ -71,7 +66,7 @@ export function readSubmissionOptions(
 		options,
 		limits: options.waitLimits(needsFile),
 		wait,
-		download: wait ? readDownloadOptions(context, itemIndex, download, options) : undefined,
+		download: wait ? readDownloadOptions(context, itemIndex, options) : undefined,
 	};
 }
 

@@ -1,0 +1,74 @@
+import { cleanReason, flattenReason, GENERATIONS_PAGE, nameRequest, type Problem } from '../api/problems';
+
+/** What can go wrong while a request is submitted or waited for, with the fields and operations that help. */
+
+/** A submit whose outcome is unknown: it may exist and cost money, so it is never sent again. */
+export function outcomeUnknownProblem(cause: string, httpStatus?: number): Problem {
+	return {
+		message: `It is not known whether RunComfy accepted this request: ${cause}. It was not sent again, so that you do not pay twice`,
+		advice:
+			`Look on ${GENERATIONS_PAGE} whether the image is there. If it is, fetch it with the operation “Get Result” and its request id. ` +
+			'If it is not, run this item again in a new execution.',
+		...(httpStatus === undefined ? {} : { httpStatus }),
+	};
+}
+
+/** RunComfy kept saying “too many requests” until the deadline: nothing was accepted. */
+export function neverAcceptedProblem(): Problem {
+	return {
+		message: 'Nothing was submitted: RunComfy kept answering “too many requests” until the timeout',
+		advice:
+			'Nothing was bought for this item. Lower “Max Concurrency”, raise “Timeout (Seconds)”, or run again later.',
+		httpStatus: 429,
+	};
+}
+
+/** The job ended badly, as RunComfy reports it. */
+export function endedProblem(requestId: string, status: string, error: unknown): Problem {
+	const reason = cleanReason(flattenReason(error));
+	const cancelled = status === 'cancelled' || status === 'canceled';
+	return {
+		message: `${nameRequest(requestId)} ${cancelled ? 'was cancelled' : 'failed'}${reason === undefined ? '' : `: “${reason}”`}`,
+		advice: cancelled
+			? 'It was cancelled before it ran. Run the item again to submit it anew.'
+			: 'Check the image and the prompt, then run the item again: it is submitted anew. Whether RunComfy charges for failed requests is not documented; see the Generations page of your RunComfy account.',
+		requestId,
+		...(cancelled ? {} : { mayBeInput: true }),
+	};
+}
+
+/** Finished, but without anything to hand on. */
+export function noOutputProblem(requestId: string, otherUrls: string[]): Problem {
+	const urls = otherUrls.length === 0 ? '' : ` Its output holds these addresses: ${otherUrls.join(', ')}.`;
+	return {
+		message: `${nameRequest(requestId)} finished, but its result holds no URL of a file where one is expected`,
+		advice: `Look on ${GENERATIONS_PAGE} whether the file is there, and try the operation “Get Result” with this request id later.${urls} It was not submitted again.`,
+		requestId,
+	};
+}
+
+/** A state that this node does not know: waiting further could be waiting forever. */
+export function unknownStatusProblem(requestId: string, status: string): Problem {
+	return {
+		message: `${nameRequest(requestId)} reports a state that this node does not know: “${cleanReason(status) ?? '?'}”`,
+		advice:
+			'The request may still be running. Use the operation “Get Status” or “Get Result” with this request id later. It was not submitted again.',
+		requestId,
+	};
+}
+
+/** The item's time is up. The job goes on, and so does what was paid for it. */
+export function timeoutProblem(
+	requestId: string,
+	timeoutMs: number,
+	lastState: string | undefined,
+	lastFault?: string,
+): Problem {
+	const state = lastState === undefined ? '' : ` Its last known state was “${lastState}”.`;
+	const fault = lastFault === undefined ? '' : ` The last look failed: ${lastFault}.`;
+	return {
+		message: `${nameRequest(requestId)} was not finished after ${timeoutMs / 1000} seconds`,
+		advice: `It was not cancelled and may still finish.${state}${fault} Fetch the image later with the operation “Get Result” and this request id, or raise “Timeout (Seconds)”.`,
+		requestId,
+	};
+}
