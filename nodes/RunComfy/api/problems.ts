@@ -1,3 +1,4 @@
+import { omitUndefined } from '../common/omitUndefined';
 import type { ApiAnswer, NoAnswerError } from './transport';
 import { isJsonObject, textOf } from './json';
 
@@ -13,7 +14,7 @@ export interface Problem {
 	advice: string;
 	requestId?: string;
 	httpStatus?: number;
-	/** The fault may lie in what was sent: the image or another field. */
+	/** The cause may be what was sent: the image or another field. */
 	mayBeInput?: true;
 	/** RunComfy does not know what was asked for. */
 	isNotFound?: true;
@@ -31,12 +32,12 @@ export class RunComfyError extends Error {
 /** Codes of the Model API and of other RunComfy APIs: documented by RunComfy unless marked. */
 const BY_CODE: Record<string, readonly [what: string, advice: string]> = {
 	'400001': [
-		'RunComfy does not know this model or request id',
-		'Check the request id. If it is right, the model may have been renamed: look for an update of this node.',
+		'RunComfy does not know this model or request ID',
+		'Check the request ID. If it is right, the model may have been renamed: update this node.',
 	],
 	'400002': [
 		'your RunComfy balance is empty',
-		'Nothing was bought. Top up your balance on RunComfy and run the workflow again.',
+		'Nothing was paid for. Top up your balance on RunComfy and run the workflow again.',
 	],
 	'400004': [
 		'RunComfy did not accept the API token',
@@ -48,7 +49,7 @@ const BY_CODE: Record<string, readonly [what: string, advice: string]> = {
 	],
 	'404001': [
 		'RunComfy has no such request, or its result has expired',
-		`Check the request id, and look on ${GENERATIONS_PAGE} whether the image is still there.`,
+		`Check the request ID, and check ${GENERATIONS_PAGE} for the result.`,
 	],
 	// Seen in other RunComfy APIs only [assumed to mean the same here].
 	'401001': [
@@ -58,7 +59,7 @@ const BY_CODE: Record<string, readonly [what: string, advice: string]> = {
 	'403003': ['your RunComfy account may not do this', 'Check the account and its plan on RunComfy.'],
 	'422001': [
 		'RunComfy did not accept the values of the fields',
-		'Correct the field that RunComfy names and run again.',
+		'Correct the field that RunComfy names, and run again.',
 	],
 };
 
@@ -70,7 +71,7 @@ function isKnownCode(code: string): boolean {
 /** The code for values that were not accepted. */
 const INPUT_CODE = '422001';
 
-/** By HTTP status, for answers without a known code [A: which status goes with which code is not documented]. */
+/** By HTTP status, for answers without a known code [assumed: which status goes with which code is not documented]. */
 const BY_STATUS: Record<number, string> = {
 	400: INPUT_CODE,
 	401: '400004',
@@ -86,7 +87,7 @@ const MAX_READ_LENGTH = 2_000;
 /** No sentence of an error lies deeper, or behind so many others. */
 const MAX_READ_DEPTH = 6;
 const MAX_READ_PARTS = 20;
-/** Words for which n8n would replace the whole message by a canned sentence (NodeError's list). */
+/** Words for which n8n would replace the whole message by a sentence of its own (NodeError's list). */
 const NODE_ERROR_CODES =
 	/\b(ECONN(REFUSED|RESET|ABORTED)|ENOTFOUND|ETIMEDOUT|ERRADDRINUSE|EADDRNOTAVAIL|EHOSTUNREACH|EAI_AGAIN|ENOENT|EISDIR|ENOTDIR|EACCES|EEXIST|EPERM|getaddrinfo)\b/g;
 
@@ -168,7 +169,7 @@ export function explainAnswer(answer: ApiAnswer): ErrorMeaning {
 	const meaning = known ?? BY_CODE[BY_STATUS[answer.status] ?? ''];
 	const [what, advice] = meaning ?? [
 		`RunComfy answered with an error (HTTP ${answer.status})`,
-		"Try again later. If it stays, ask RunComfy's support and give them the time and the request id.",
+		"Try again later. If it stays, ask RunComfy's support and give them the time and the request ID.",
 	];
 	const reason = reasonOf(answer.body);
 	const withReason = reason === undefined ? what : `${what}: “${reason}”`;
@@ -206,8 +207,7 @@ export function refusedProblem(answer: ApiAnswer, requestId?: string): Problem {
 		message: `${requestId === undefined ? 'Nothing was submitted' : nameRequest(requestId)}: ${what}`,
 		advice,
 		httpStatus: answer.status,
-		...(requestId === undefined ? {} : { requestId }),
-		...(isAboutInput ? { mayBeInput: true } : {}),
+		...omitUndefined({ requestId, mayBeInput: isAboutInput ? (true as const) : undefined }),
 	};
 }
 
@@ -233,7 +233,7 @@ export function unreachableProblem(error: NoAnswerError, requestId?: string): Pr
 	return {
 		message: `${requestId === undefined ? 'Nothing was submitted' : nameRequest(requestId)}: ${describeNoAnswer(error)}`,
 		advice: `Check the base URL of the RunComfy credential and the internet connection of n8n${code}.`,
-		...(requestId === undefined ? {} : { requestId }),
+		...omitUndefined({ requestId }),
 	};
 }
 

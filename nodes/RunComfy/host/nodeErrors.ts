@@ -15,11 +15,8 @@ interface Wording {
 function wordingOf(error: unknown): Wording {
 	if (error instanceof RunComfyError) {
 		const { message, advice, httpStatus } = error.problem;
-		return {
-			message,
-			description: advice,
-			...(httpStatus === undefined ? {} : { httpCode: String(httpStatus) }),
-		};
+		const httpCode = httpStatus === undefined ? undefined : String(httpStatus);
+		return { message, description: advice, ...omitUndefined({ httpCode }) };
 	}
 	if (error instanceof FieldError) {
 		return {
@@ -52,9 +49,7 @@ export function toNodeError(node: INode, error: unknown, itemIndex?: number): No
 		{},
 		{
 			message,
-			...(description === undefined ? {} : { description }),
-			...(httpCode === undefined ? {} : { httpCode }),
-			...(itemIndex === undefined ? {} : { itemIndex }),
+			...omitUndefined({ description, httpCode, itemIndex }),
 		},
 	);
 	// n8n replaces a message in which it finds a Node error code, even inside a request id.

@@ -1,29 +1,29 @@
-/** Jobs of one model change their pace with its queue: only the latest count. */
+/** Jobs take longer or shorter as the model's queue changes: only the latest count. */
 const REMEMBERED = 20;
-/** Fewer say nothing. */
+/** Fewer are no basis for an estimate. */
 const MIN_KNOWN = 3;
 
-/** How long the latest jobs of a run took, so that the next ones need no looks while none of them can be done yet. */
+/** How long the latest jobs of a run took, so that later jobs are not polled while none of them can have finished. */
 export class JobTimes {
 	private readonly latest: number[] = [];
 
 	/**
-	 * One more job is done. When exactly it ended is not known, only between which two looks: the middle is right on
-	 * average (RunComfy's own times are optional, and their meaning is not documented).
-	 * @param lastUndoneMs waited at the last look that found it unfinished, or 0.
-	 * @param doneMs waited at the look that found it done.
+	 * Records one more finished job. When exactly it ended is not known, only between which two polls: the middle is
+	 * right on average (RunComfy's own times are optional, and their meaning is not documented).
+	 * @param lastPendingMs waited at the last poll that found it unfinished, or 0.
+	 * @param finishedMs waited at the poll that found it finished.
 	 */
-	add(lastUndoneMs: number, doneMs: number): void {
-		this.latest.push((lastUndoneMs + doneMs) / 2);
+	add(lastPendingMs: number, finishedMs: number): void {
+		this.latest.push((lastPendingMs + finishedMs) / 2);
 		if (this.latest.length > REMEMBERED) this.latest.shift();
 	}
 
-	/** How long to wait before a look is worth it: somewhat less than the shortest job took; 0 when too little is known. */
+	/** How long to wait before the first poll: somewhat less than the shortest job took; 0 when too little is known. */
 	get quietUntilMs(): number {
 		const known = this.latest.length;
 		if (known < MIN_KNOWN) return 0;
 		const shortest = Math.min(...this.latest);
-		// The shortest of few is not the shortest of all; by so much the next one is likely to undercut it.
+		// The next job may well be shorter than the shortest of a few; the more are known, the less so.
 		const margin = (Math.max(...this.latest) - shortest) / known;
 		return shortest - margin;
 	}

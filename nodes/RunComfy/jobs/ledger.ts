@@ -14,7 +14,7 @@ import { omitUndefined } from '../common/omitUndefined';
  *    parameters and the input item; never by evaluated values, because expressions may differ in every try.
  * 3. A retry resumes a queued or running request, returns a finished one, and never submits again while an outcome is
  *    unknown. Only a refused, failed, or cancelled request is submitted again, as a new entry.
- * 4. A new turn of a loop submits anew. The exception is a run that threw: an AI agent retries its tool under a new run
+ * 4. A new turn of a loop submits again. The exception is a run that threw: an AI agent retries its tool under a new run
  *    index, and a loop never gets past a thrown error. What such a run left may be resumed in any turn.
  * 5. One entry belongs to one run at a time: parallel tool calls with the same input each keep their own.
  * 6. No entry of another run is changed. The entries of earlier turns that nobody can resume are added up, so that a

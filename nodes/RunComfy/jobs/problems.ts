@@ -1,4 +1,5 @@
 import { cleanReason, flattenReason, GENERATIONS_PAGE, nameRequest, type Problem } from '../api/problems';
+import { omitUndefined } from '../common/omitUndefined';
 
 /** What can go wrong while a request is submitted or waited for, with the fields and operations that help. */
 
@@ -7,9 +8,9 @@ export function outcomeUnknownProblem(cause: string, httpStatus?: number): Probl
 	return {
 		message: `It is not known whether RunComfy accepted this request: ${cause}. It was not sent again, so that you do not pay twice`,
 		advice:
-			`Look on ${GENERATIONS_PAGE} whether the image is there. If it is, fetch it with the operation “Get Result” and its request id. ` +
+			`Check ${GENERATIONS_PAGE}. If the result is there, fetch it with the operation “Get Result” and its request ID. ` +
 			'If it is not, run this item again in a new execution.',
-		...(httpStatus === undefined ? {} : { httpStatus }),
+		...omitUndefined({ httpStatus }),
 	};
 }
 
@@ -17,8 +18,7 @@ export function outcomeUnknownProblem(cause: string, httpStatus?: number): Probl
 export function neverAcceptedProblem(): Problem {
 	return {
 		message: 'Nothing was submitted: RunComfy kept answering “too many requests” until the timeout',
-		advice:
-			'Nothing was bought for this item. Lower “Max Concurrency”, raise “Timeout (Seconds)”, or run again later.',
+		advice: 'Nothing was paid for. Lower “Max Concurrency”, raise “Timeout (Seconds)”, or run again later.',
 		httpStatus: 429,
 	};
 }
@@ -30,19 +30,19 @@ export function endedProblem(requestId: string, status: string, error: unknown):
 	return {
 		message: `${nameRequest(requestId)} ${cancelled ? 'was cancelled' : 'failed'}${reason === undefined ? '' : `: “${reason}”`}`,
 		advice: cancelled
-			? 'It was cancelled before it ran. Run the item again to submit it anew.'
-			: 'Check the image and the prompt, then run the item again: it is submitted anew. Whether RunComfy charges for failed requests is not documented; see the Generations page of your RunComfy account.',
+			? 'It was cancelled before it ran. Run the item again to submit it again.'
+			: 'Check the image and the prompt, then run the item again: it will be submitted again. Whether RunComfy charges for failed requests is not documented; see the Generations page of your RunComfy account.',
 		requestId,
-		...(cancelled ? {} : { mayBeInput: true }),
+		...omitUndefined({ mayBeInput: cancelled ? undefined : (true as const) }),
 	};
 }
 
-/** Finished, but without anything to hand on. */
+/** Finished, but without anything to return. */
 export function noOutputProblem(requestId: string, otherUrls: string[]): Problem {
 	const urls = otherUrls.length === 0 ? '' : ` Its output holds these addresses: ${otherUrls.join(', ')}.`;
 	return {
 		message: `${nameRequest(requestId)} finished, but its result holds no URL of a file where one is expected`,
-		advice: `Look on ${GENERATIONS_PAGE} whether the file is there, and try the operation “Get Result” with this request id later.${urls} It was not submitted again.`,
+		advice: `Check ${GENERATIONS_PAGE} for the file, and try the operation “Get Result” with this request ID later.${urls} It was not submitted again.`,
 		requestId,
 	};
 }
@@ -50,9 +50,9 @@ export function noOutputProblem(requestId: string, otherUrls: string[]): Problem
 /** A state that this node does not know: waiting further could be waiting forever. */
 export function unknownStatusProblem(requestId: string, status: string): Problem {
 	return {
-		message: `${nameRequest(requestId)} reports a state that this node does not know: “${cleanReason(status) ?? '?'}”`,
+		message: `${nameRequest(requestId)} reports a status that this node does not know: “${cleanReason(status) ?? '?'}”`,
 		advice:
-			'The request may still be running. Use the operation “Get Status” or “Get Result” with this request id later. It was not submitted again.',
+			'The request may still be running. Use the operation “Get Status” or “Get Result” with this request ID later. It was not submitted again.',
 		requestId,
 	};
 }
@@ -62,13 +62,13 @@ export function timeoutProblem(
 	requestId: string,
 	timeoutMs: number,
 	lastState: string | undefined,
-	lastFault?: string,
+	lastError?: string,
 ): Problem {
 	const state = lastState === undefined ? '' : ` Its last known state was “${lastState}”.`;
-	const fault = lastFault === undefined ? '' : ` The last look failed: ${lastFault}.`;
+	const error = lastError === undefined ? '' : ` The last poll failed: ${lastError}.`;
 	return {
 		message: `${nameRequest(requestId)} was not finished after ${timeoutMs / 1000} seconds`,
-		advice: `It was not cancelled and may still finish.${state}${fault} Fetch the image later with the operation “Get Result” and this request id, or raise “Timeout (Seconds)”.`,
+		advice: `It was not cancelled and may still finish.${state}${error} Fetch the result later with the operation “Get Result” and this request ID, or raise “Timeout (Seconds)”.`,
 		requestId,
 	};
 }

@@ -1,3 +1,4 @@
+import { omitUndefined } from '../common/omitUndefined';
 import type { Budget } from './budget';
 import type { Ledger, LedgerTurn } from './ledger';
 import { Run, type ItemOutcome, type RunDependencies } from './run';
@@ -27,7 +28,7 @@ export async function runTurn<T>(
 	let end: Parameters<LedgerTurn['close']>[0] = 'thrown';
 	try {
 		const budget = await openBudget(turn);
-		const run = new Run({ ...dependencies, turn, ...(budget === undefined ? {} : { budget }) });
+		const run = new Run({ ...dependencies, turn, ...omitUndefined({ budget }) });
 		const outcomes = await run.forEachItem(
 			count,
 			async (itemIndex) => await work(run, itemIndex),

@@ -11,8 +11,8 @@ interface Waiter {
 }
 
 /**
- * One run's manners towards RunComfy, shared by all its workers. A “too many requests” met by one holds back all of
- * them: nobody calls until the pause is over, and the limit is halved; every `limit` good answers in a row give one
+ * Keeps one run within RunComfy's rate limit; shared by all its workers. A “too many requests” met by one holds back all of
+ * them: nobody calls until the pause is over, and the limit is halved; every `limit` successful answers in a row give one
  * back (additive increase, multiplicative decrease, as in TCP). The limit counts calls in flight, and items under way
  * when a new one wants to start.
  */
