@@ -57,6 +57,8 @@ export interface EngineExecution {
 	done: Promise<IRun>;
 	/** The Stop button. */
 	stop(): void;
+	/** How n8n records the execution: after Stop first at once, and again when the node itself has come to its end. */
+	recorded: IRun[];
 	/** n8n's live data, which goes on changing after Stop until the node itself has come to rest. */
 	data: IRunExecutionData;
 }
@@ -162,9 +164,12 @@ export class Engine {
 			nodeTypes: this.nodeTypes(),
 		});
 		const data = earlier ?? this.startingData(workflow);
-		const execution = new WorkflowExecute(this.additionalData(executionId, definition), mode, data);
+		const additionalData = this.additionalData(executionId, definition);
+		const recorded: IRun[] = [];
+		additionalData.hooks?.addHandler('workflowExecuteAfter', (run) => void recorded.push({ ...run }));
+		const execution = new WorkflowExecute(additionalData, mode, data);
 		const running = execution.processRunExecutionData(workflow);
-		return { done: Promise.resolve(running), stop: () => running.cancel(), data };
+		return { done: Promise.resolve(running), stop: () => running.cancel(), recorded, data };
 	}
 
 	async run(definition: EngineWorkflow): Promise<IRun> {

@@ -1,3 +1,6 @@
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+
 import { request } from 'undici';
 
 import { RunComfyClient } from '../../nodes/RunComfy/api/client';
@@ -129,5 +132,34 @@ describe('The client over a real local HTTP server', () => {
 		const from = Date.now();
 		expect(await poll).toMatchObject({ kind: 'again' });
 		expect(Date.now() - from).toBeLessThan(250);
+	});
+
+	it('gives a large body the time that its upload takes', async () => {
+		let received = 0;
+		const server = createServer((request, response) => {
+			// A slow line: much more time than the 500 ms that a small submit is given.
+			request.pause();
+			setTimeout(() => request.resume(), 1_500);
+			request.on('data', (chunk: Buffer) => (received += chunk.length));
+			request.on('end', () => {
+				response.setHeader('content-type', 'application/json');
+				response.end(JSON.stringify({ request_id: 'uploaded' }));
+			});
+		});
+		await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+		const { port } = server.address() as AddressInfo;
+		const slow = new RunComfyClient(
+			{ baseUrl: `http://127.0.0.1:${port}`, platformBaseUrl: `http://127.0.0.1:${port}` },
+			send,
+			Date.now,
+			{ submitMs: 500, pollMs: 300, cancelMs: 300 },
+		);
+		const image = `data:image/png;base64,${'A'.repeat(9_000_000)}`;
+		expect(await slow.submit(MODEL_ID, { ...INPUT, image })).toEqual({
+			kind: 'accepted',
+			requestId: 'uploaded',
+		});
+		expect(received).toBeGreaterThan(9_000_000);
+		await new Promise((resolve) => server.close(resolve));
 	});
 });
