@@ -14,7 +14,7 @@ import { createSend } from './host/transport';
 import { Budget } from './jobs/budget';
 import { Ledger, type LedgerTurn } from './jobs/ledger';
 import type { ItemOutcome, Log } from './jobs/run';
-import { runTurn } from './jobs/runTurn';
+import { runTurn, stopTurn } from './jobs/runTurn';
 import { Catalogue } from './models/catalogue';
 import { findOperation } from './operations';
 import type { ItemWork, Operation, OperationOutput, OperationTools } from './operations/shared/operation';
@@ -47,59 +47,56 @@ async function executeItems(context: IExecuteFunctions, runtime: Runtime, count:
 	if (count === 0) return [];
 	const { clock, random, callTimeouts, stopGraceMs } = runtime;
 	const log = createLog(context);
-	const ledger = Ledger.of(context.getContext('node'));
-	const runIndex = Number(context.getWorkflowDataProxy(0).$runIndex);
 	const stopSignal = context.getExecutionCancelSignal();
-	// n8n runs the node once more when Stop comes while Retry On Fail is on.
-	if (stopSignal?.aborted === true) throw new StoppedError(ledger.openTurn(runIndex, new Map()).report());
-
 	const access = await readAccess(context);
 	const operation = findOperation(context);
 	const { spendingLimit, ...runOptions } = runOptionsOf(context);
+	const continueOnFail = context.continueOnFail();
 	const client = new RunComfyClient(
 		access,
 		createSend(context, clock, access.redact),
 		clock.timeOfDay,
 		callTimeouts,
 	);
+	const ledger = Ledger.of(context.getContext('node'));
+	const runIndex = Number(context.getWorkflowDataProxy(0).$runIndex);
+	const isTool = isUsedAsTool(context);
+	const dependencies = {
+		...{ client, clock, random, log, ledger, runIndex, isTool, stopSignal, continueOnFail, stopGraceMs },
+		...runOptions,
+	};
+	// n8n runs the node once more when Stop comes between two tries, or while Retry On Fail is on.
+	if (stopSignal?.aborted === true) await stopTurn(dependencies);
 	const catalogue = new Catalogue({ client, clock, random, stopSignal });
 	const tools = { context, access, random, catalogue };
-	const continueOnFail = context.continueOnFail();
-	const works = await prepareAll(operation, tools, count, continueOnFail);
 	const downloader = openDownloader(context, runtime, access.isLoopback);
 	const hint = (message: string) => showHint(context, message, 'warning');
 	let budget: Budget | undefined;
-	const openBudget = async (turn: LedgerTurn) => {
-		budget = await openBudgetFor(tools, turn, spendingLimit, works);
-		for (const warning of budget?.warnings ?? []) notifyUser(context, log, 'warn', warning);
-		return budget;
-	};
 	try {
-		return await runTurn(
-			{
-				client,
-				clock,
-				random,
-				log,
-				ledger,
-				runIndex,
-				fingerprints: await fingerprintsOf(context, works),
-				openBudget,
-				stopSignal,
-				...runOptions,
-				continueOnFail,
-				stopGraceMs,
-			},
-			count,
-			async (run, itemIndex) => {
-				const work = works[itemIndex];
-				if (work === undefined || work instanceof Error) throw work;
-				return await work.run({ run, downloader, hint });
-			},
-		);
+		const works = await prepareAll(operation, tools, count, continueOnFail);
+		const fingerprints = await fingerprintsOf(context, works);
+		const openBudget = async (turn: LedgerTurn) => {
+			budget = await openBudgetFor(tools, turn, spendingLimit, works);
+			for (const warning of budget?.warnings ?? []) notifyUser(context, log, 'warn', warning);
+			return budget;
+		};
+		return await runTurn({ ...dependencies, fingerprints, openBudget }, count, async (run, itemIndex) => {
+			const work = works[itemIndex];
+			if (work === undefined || work instanceof Error) throw work;
+			return await work.run({ run, downloader, hint });
+		});
+	} catch (error) {
+		// Stop came while a model was read, before there was a run that could cancel anything.
+		if (error instanceof StoppedError && !error.isReported) await stopTurn(dependencies);
+		throw error;
 	} finally {
 		if (budget !== undefined) notifyUser(context, log, 'info', budget.report());
 	}
+}
+
+/** As an AI agent's tool, the node is called with a run index of its own each time. */
+function isUsedAsTool(context: IExecuteFunctions): boolean {
+	return context.getNode().type.endsWith('Tool') || 'addInputData' in context;
 }
 
 /** The options that hold for the whole run; what is wrong with them is the first item's fault. */
@@ -151,11 +148,17 @@ async function openBudgetFor(
 	const planned = works.flatMap((work) => (work instanceof Error ? [] : (work.submits ?? [])));
 	const prices = new Map<string, ModelPrice>();
 	for (const modelId of new Set(planned.map((request) => request.modelId))) {
-		prices.set(modelId, (await catalogue.getModel(modelId)).price);
+		try {
+			prices.set(modelId, (await catalogue.getModel(modelId)).price);
+		} catch (error) {
+			// What earlier tries submitted is resumed in any case; without a price nothing else is submitted.
+			if (error instanceof StoppedError || !turn.isRetry) throw reasonOf(error);
+			prices.set(modelId, {});
+		}
 	}
 	const budget = new Budget(limitUsd, prices, turn.ledger);
-	// In a retry each item asks for itself: what earlier tries submitted is to be resumed in any case.
-	const problem = budget.findProblem(planned, context.continueOnFail() || turn.isRetry);
+	// In a retry each item asks for itself.
+	const problem = turn.isRetry ? undefined : budget.findProblem(planned, context.continueOnFail());
 	if (problem !== undefined) throw new RunComfyError(problem);
 	return budget;
 }
@@ -172,7 +175,7 @@ async function prepareAll(
 		try {
 			works.push(await operation.prepare(tools, itemIndex));
 		} catch (error) {
-			const fault = error instanceof Error ? error : new Error(String(error));
+			const fault = reasonOf(error);
 			if (!continueOnFail) throw toNodeError(tools.context.getNode(), fault, itemIndex);
 			works.push(fault);
 		}
@@ -188,4 +191,8 @@ function toOutputItems(
 	if (!outcome.ok)
 		return [errorItem(context.getNode(), outcome.error, itemIndex, context.getInputData()[itemIndex])];
 	return [outcome.value].flat().map((item) => ({ ...item, pairedItem: { item: itemIndex } }));
+}
+
+function reasonOf(error: unknown): Error {
+	return error instanceof Error ? error : new Error(String(error));
 }

@@ -57,7 +57,7 @@ export interface EngineExecution {
 	done: Promise<IRun>;
 	/** The Stop button. */
 	stop(): void;
-	/** How n8n records the execution: after Stop first at once, and again when the node itself has come to its end. */
+	/** How n8n records the execution when the node itself has come to its end. */
 	recorded: IRun[];
 	/** n8n's live data, which goes on changing after Stop until the node itself has come to rest. */
 	data: IRunExecutionData;

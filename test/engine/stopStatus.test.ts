@@ -11,9 +11,9 @@ describe('After Stop, n8n records the execution', () => {
 		const execution = bench.start();
 		await bench.until('both are submitted', () => bench.sandbox.stats.accepted === 2);
 		await bench.stop(execution);
-		await bench.until('n8n has recorded the end', () => execution.recorded.length === 2);
-		expect(execution.recorded.map(({ status }) => status)).toEqual(['canceled', 'canceled']);
-		const error = execution.recorded[1]?.data.resultData.error;
+		await bench.until('n8n has recorded the end', () => execution.recorded.length > 0);
+		expect(execution.recorded.map(({ status }) => status)).toEqual(['canceled']);
+		const error = execution.recorded[0]?.data.resultData.error;
 		expect(error?.message).toBe('Stopped: the execution was canceled');
 		const ids = bench.sandbox.jobs.map(({ requestId }) => requestId);
 		for (const id of ids) expect(String(error?.description)).toContain(id);

@@ -241,6 +241,7 @@ export class World {
 				log: { debug: () => {}, info: write, warn: write },
 				ledger: Ledger.of(this.context),
 				runIndex: run.runIndex,
+				isTool: run.isTool,
 				fingerprints: new Map(Array.from({ length: count }, (_, i) => [i, `${input} ${i}`])),
 				openBudget: async (turn) => this.openBudget(turn.isRetry, turn.ledger, count),
 				stopSignal: run.stopButton.signal,

@@ -5,6 +5,8 @@ export class StoppedError extends Error {
 	constructor(
 		/** What was submitted and what became of it; empty when there is nothing to say. */
 		readonly report: string,
+		/** Whether what can be cancelled has been; false where Stop was noticed before there was a run. */
+		readonly isReported = true,
 	) {
 		super('Stopped');
 	}

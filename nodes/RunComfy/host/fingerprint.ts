@@ -1,4 +1,6 @@
-import type { IExecuteFunctions } from 'n8n-workflow';
+import type { IDataObject, IExecuteFunctions } from 'n8n-workflow';
+
+import { isJsonObject, type JsonObject } from '../api/json';
 
 /**
  * How much text is hashed at once: the files in an item may be large, and are not copied as a whole.
@@ -16,6 +18,28 @@ async function digest(text: string): Promise<string> {
 	return hashes.length === 1 ? first : await digest(hashes.join());
 }
 
+/** Parameters that decide how to wait and what to return: whoever raises the timeout still means the same request. */
+const NOT_PAID_FOR = new Set([
+	'waitForCompletion',
+	'downloadFiles',
+	'binaryPropertyOutput',
+	'cancelOnStop',
+	'fileName',
+	'includeCost',
+	'maxConcurrency',
+	'maxFileSize',
+	'pollInterval',
+	'spendingLimit',
+	'timeout',
+]);
+
+function whatIsPaidFor(parameters: IDataObject): IDataObject {
+	const entries = Object.entries(parameters).filter(([name]) => !NOT_PAID_FOR.has(name));
+	const kept: IDataObject = Object.fromEntries(entries);
+	const { options } = kept;
+	return isJsonObject(options) ? { ...kept, options: whatIsPaidFor(options as IDataObject) } : kept;
+}
+
 /**
  * What an item is recognized by in a retry: the node's parameters as they are written, expressions and all, and the
  * input item. Evaluated values are no part of it: `{{ $now }}` or `{{ Math.random() }}` differ in every try.
@@ -25,16 +49,19 @@ async function digest(text: string): Promise<string> {
 export async function createFingerprints(
 	context: IExecuteFunctions,
 ): Promise<(itemIndex: number) => Promise<string>> {
-	const parameters = await digest(JSON.stringify(context.getNode().parameters));
+	const parameters = await digest(JSON.stringify(whatIsPaidFor(context.getNode().parameters)));
 	const items = context.getInputData();
 	return async (itemIndex) => {
 		const { json = {}, binary = {} } = items[itemIndex] ?? {};
 		// An agent's call of a tool has an id of its own in every attempt of the agent.
 		const { toolCallId: _toolCallId, ...input } = json;
 		const files: unknown[] = [];
-		for (const [name, { data, ...description }] of Object.entries(binary)) {
+		for (const [name, file] of Object.entries(binary)) {
+			// Whatever an earlier node has put there: it may be no file at all.
+			const { data, ...description }: JsonObject = isJsonObject(file) ? file : {};
 			// A file that n8n keeps elsewhere is named by its id; otherwise its content stands in the item.
-			files.push([name, description, description.id === undefined ? await digest(data) : undefined]);
+			const isInside = description.id === undefined && typeof data === 'string';
+			files.push([name, description, isInside ? await digest(data) : undefined]);
 		}
 		return await digest(JSON.stringify([parameters, input, files]));
 	};

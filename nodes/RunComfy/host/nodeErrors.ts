@@ -21,7 +21,7 @@ function wordingOf(error: unknown): Wording {
 	if (error instanceof FieldError) {
 		return {
 			message: error.message,
-			description: error.advice ?? 'Nothing was submitted. Correct the field and run again.',
+			description: error.advice ?? 'Nothing was submitted in this run. Correct the field, and run again.',
 		};
 	}
 	if (error instanceof StoppedError) {

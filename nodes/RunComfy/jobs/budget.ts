@@ -101,7 +101,7 @@ export class Budget {
 			const unknown = usd === undefined ? this.unknownCosts : [];
 			const isWaitedFor = unknown.some((entry) => this.ledger.isAttended(entry) && !isSettled(entry));
 			if (unknown.length === 0 && (usd !== undefined || !this.hasUnknownEarlier)) {
-				return turn.reserve(itemIndex, modelId);
+				return turn.reserve(itemIndex, modelId, usd);
 			}
 			if (!isWaitedFor) throw new RunComfyError(this.costUnknown(unknown));
 			await this.ledger.waitForChange(signal);
@@ -139,6 +139,12 @@ export class Budget {
 		return listed === undefined || reported === undefined ? (listed ?? reported) : Math.max(listed, reported);
 	}
 
+	/** What a request under way is expected to cost: never less than when it was reserved. */
+	private expectedOf({ modelId, expectedUsd }: LedgerEntry): number | undefined {
+		const now = this.expectedUsd(modelId);
+		return now === undefined || expectedUsd === undefined ? (now ?? expectedUsd) : Math.max(now, expectedUsd);
+	}
+
 	/** The least that a request costs [assumed: it makes at least one image or output]. */
 	private leastUsd(modelId: string): number {
 		const { usd = 0, unit = '' } = this.prices.get(modelId) ?? {};
@@ -152,7 +158,7 @@ export class Budget {
 			sum += spentUsd + unreported * (this.expectedUsd(modelId) ?? 0);
 		}
 		for (const entry of this.ledger.entries) {
-			if (!isFree(entry)) sum += entry.costUsd ?? this.expectedUsd(entry.modelId) ?? 0;
+			if (!isFree(entry)) sum += entry.costUsd ?? this.expectedOf(entry) ?? 0;
 		}
 		return sum;
 	}
@@ -178,8 +184,7 @@ export class Budget {
 	/** Requests that cost money of which nobody can say how much. */
 	private get unknownCosts(): LedgerEntry[] {
 		return this.ledger.entries.filter(
-			(entry) =>
-				!isFree(entry) && entry.costUsd === undefined && this.expectedUsd(entry.modelId) === undefined,
+			(entry) => !isFree(entry) && entry.costUsd === undefined && this.expectedOf(entry) === undefined,
 		);
 	}
 

@@ -1,11 +1,10 @@
 import type { RunComfyClient } from '../api/client';
 import type { Clock, Random } from '../common/clock';
 import { retry, type BackoffRange } from '../common/retry';
+import type { Slots } from '../common/slots';
 import { isNewRequest } from './job';
 import type { CancelOutcome, LedgerEntry } from './ledger';
 
-/** More would only meet RunComfy's rate limit sooner. */
-export const MAX_CANCELS_AT_ONCE = 10;
 /** There are only seconds for all of them. */
 const CANCEL_BACKOFF: BackoffRange = { firstMs: 250, longestMs: 1_000 };
 /** One try; a cancel may be sent again, because it changes nothing the second time. */
@@ -15,22 +14,25 @@ const LAST_TRY_MS = 1_000;
 
 /**
  * Cancels one request that nobody waits for any more, as often as it takes until the deadline.
+ * @param slots bound how many are sent at once; one that hangs gives its place to others between its tries.
  * @param deadline by the monotonic clock.
  */
 export async function cancelRequest(
 	{ client, clock, random }: { client: RunComfyClient; clock: Clock; random: Random },
 	entry: Pick<LedgerEntry, 'submittedAt'>,
 	requestId: string,
+	slots: Slots,
 	deadline: number,
 ): Promise<CancelOutcome> {
 	let mayHaveWorked = false;
 	const answer = await retry(
-		async () => {
-			const timeoutMs = Math.max(0, Math.min(CANCEL_TRY_MS, deadline - clock.now()));
-			const reply = timeoutMs === 0 ? undefined : await client.cancel(requestId, { timeoutMs });
-			if (reply?.kind === 'again' && !reply.tooMany) mayHaveWorked = true;
-			return reply;
-		},
+		async () =>
+			await slots.use(async () => {
+				const timeoutMs = Math.max(0, Math.min(CANCEL_TRY_MS, deadline - clock.now()));
+				const reply = timeoutMs === 0 ? undefined : await client.cancel(requestId, { timeoutMs });
+				if (reply?.kind === 'again' && !reply.tooMany) mayHaveWorked = true;
+				return reply;
+			}),
 		(reply) => {
 			const lastStart = Math.max(0, deadline - clock.now() - LAST_TRY_MS);
 			if (reply?.kind === 'again') return { retryAfterMs: Math.min(reply.retryAfterMs ?? 0, lastStart) };

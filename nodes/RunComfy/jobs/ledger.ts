@@ -1,6 +1,7 @@
 import { isJsonObject, numberOf } from '../api/json';
 import type { JobResult } from '../api/responses';
 import { omitUndefined } from '../common/omitUndefined';
+import { Slots } from '../common/slots';
 
 /**
  * One ledger for every request of this node in one n8n execution: what was submitted for which item, its id, its state,
@@ -46,7 +47,8 @@ const NEXT_STATES: Record<RequestState, readonly RequestState[]> = {
 	outcomeUnknown: [],
 	refused: [],
 	queued: ['running', 'finished', 'failed', 'cancelled'],
-	running: ['finished', 'failed', 'cancelled'],
+	// A poll may say “queued” again.
+	running: ['queued', 'finished', 'failed', 'cancelled'],
 	finished: [],
 	failed: [],
 	cancelled: [],
@@ -69,6 +71,8 @@ export interface LedgerEntry {
 	submittedAt?: number;
 	/** Why the outcome is unknown. */
 	why?: string;
+	/** What it was expected to cost when it was reserved, in USD; undefined when that was not known. */
+	expectedUsd?: number;
 	/** In USD, as RunComfy reports it. */
 	costUsd?: number;
 	/** It has ended, and its cost is still being asked for. */
@@ -107,6 +111,9 @@ interface Store {
 /** n8n retries a turn right after it, or, where calls run side by side, a few turns later. */
 const KEPT_TURNS = 20;
 
+/** More would only meet RunComfy's rate limit sooner. */
+const MAX_CANCELS_AT_ONCE = 10;
+
 const STORE_NAME = 'runComfyRequests';
 
 /** Ledgers of executions that are under way in this process, by n8n's context object. */
@@ -120,6 +127,8 @@ export function isAlive({ state }: LedgerEntry): boolean {
 export class Ledger {
 	/** Which run answers for an entry. Only within this process: after a crash nobody does. */
 	private readonly owners = new Map<LedgerEntry, LedgerTurn>();
+	/** Bounds the cancels of all runs of this process together. */
+	readonly cancelSlots = new Slots(MAX_CANCELS_AT_ONCE);
 	/** Entries whose item is being worked on right now, in whichever run of this process. */
 	private readonly attended = new Set<LedgerEntry>();
 	private readonly listeners = new Set<() => void>();
@@ -148,13 +157,14 @@ export class Ledger {
 	openTurn(runIndex: number, fingerprints: ReadonlyMap<number, string>): LedgerTurn {
 		this.addUpEarlierTurns(runIndex);
 		const turn = new LedgerTurn(this, runIndex, fingerprints);
-		for (const entry of this.findResumable(runIndex, fingerprints)) {
-			entry.turn = runIndex;
-			entry.resumableBy = 'sameTurn';
-			this.own(entry, turn);
-		}
+		for (const entry of this.findResumable(runIndex, fingerprints)) this.resume(entry, turn);
 		turn.abandoned.push(...this.entriesOf(turn).filter((entry) => isAlive(entry) && !this.owners.has(entry)));
 		return turn;
+	}
+
+	/** Makes a run answer for everything that earlier tries of its turn have left, whatever its item's input is now. */
+	adoptTurn(turn: LedgerTurn): void {
+		for (const entry of this.entriesOf(turn)) if (!this.owners.has(entry)) this.resume(entry, turn);
 	}
 
 	get entries(): readonly LedgerEntry[] {
@@ -246,6 +256,15 @@ export class Ledger {
 		const highest = this.highestCostUsd(modelId) ?? 0;
 		// A free failure says nothing about what a success costs.
 		if (costUsd > highest) this.store.highestCostUsd[modelId] = costUsd;
+	}
+
+	/** From now on the run answers for the entry, and Stop may cancel it again. */
+	private resume(entry: LedgerEntry, turn: LedgerTurn): void {
+		entry.turn = turn.runIndex;
+		entry.resumableBy = 'sameTurn';
+		delete entry.isReported;
+		if (isAlive(entry)) delete entry.cancelOutcome;
+		this.own(entry, turn);
 	}
 
 	private own(entry: LedgerEntry, turn: LedgerTurn): void {
@@ -341,7 +360,7 @@ export class LedgerTurn {
 	}
 
 	/** An item is about to submit; nothing has been sent. */
-	reserve(itemIndex: number, modelId: string): LedgerEntry {
+	reserve(itemIndex: number, modelId: string, expectedUsd?: number): LedgerEntry {
 		const entry: LedgerEntry = {
 			turn: this.runIndex,
 			itemIndex,
@@ -349,6 +368,7 @@ export class LedgerTurn {
 			modelId,
 			state: 'reserved',
 			resumableBy: 'sameTurn',
+			...omitUndefined({ expectedUsd }),
 		};
 		this.ledger.add(entry, this);
 		return entry;
@@ -424,8 +444,8 @@ export class LedgerTurn {
 	/** What Stop, or an early end of the run, can still cancel: queued, with its item waiting for it. */
 	get cancellable(): LedgerEntry[] {
 		return [...this.current.values()].filter(
-			({ state, isReported, cancelOutcome, hasRun }) =>
-				state === 'queued' && isReported !== true && cancelOutcome === undefined && hasRun !== true,
+			({ state, isReported, cancelOutcome }) =>
+				state === 'queued' && isReported !== true && cancelOutcome === undefined,
 		);
 	}
 
@@ -441,6 +461,8 @@ export class LedgerTurn {
 				'Cancellation requested; whether it comes in time is not known',
 				'Not known whether cancelled',
 				'Cancelled while queued',
+				'Cancelled at RunComfy',
+				'Failed',
 				'Finished and paid for',
 				'It is not known whether RunComfy accepted the request of item',
 			].map((title) => [title, []]),
@@ -453,7 +475,9 @@ export class LedgerTurn {
 				add('It is not known whether RunComfy accepted the request of item', String(itemIndex));
 			if (requestId === undefined || requestId === except) continue;
 			if (state === 'finished') add('Finished and paid for', requestId);
-			if (state === 'cancelled' && cancelOutcome === 'cancelled') add('Cancelled while queued', requestId);
+			if (state === 'failed') add('Failed', requestId);
+			if (state === 'cancelled')
+				add(cancelOutcome === 'cancelled' ? 'Cancelled while queued' : 'Cancelled at RunComfy', requestId);
 			if (!isAlive(entry)) continue;
 			if (cancelOutcome === 'notCancellable')
 				add('Could not be cancelled because already running or finished', requestId);
@@ -503,6 +527,10 @@ function isTotals(value: unknown): value is Totals {
 	return ['requests', 'spentUsd', 'unreported'].every((name) => numberOf(value, name) !== undefined);
 }
 
+function isSum(value: unknown): boolean {
+	return value === undefined || (typeof value === 'number' && value >= 0 && value < Infinity);
+}
+
 function isEntry(value: unknown): value is LedgerEntry {
 	return (
 		isJsonObject(value) &&
@@ -514,6 +542,8 @@ function isEntry(value: unknown): value is LedgerEntry {
 		Object.hasOwn(NEXT_STATES, value.state) &&
 		typeof value.resumableBy === 'string' &&
 		(value.requestId === undefined || typeof value.requestId === 'string') &&
+		isSum(value.costUsd) &&
+		isSum(value.expectedUsd) &&
 		(value.result === undefined || isJsonObject(value.result))
 	);
 }

@@ -4,7 +4,7 @@ import type { Clock, Random } from '../common/clock';
 import { Slots } from '../common/slots';
 import { StoppedError } from '../common/stoppedError';
 import type { Budget } from './budget';
-import { cancelRequest, MAX_CANCELS_AT_ONCE } from './cancelRequest';
+import { cancelRequest } from './cancelRequest';
 import { JobTimes } from './jobTimes';
 import type { LedgerTurn } from './ledger';
 import { Throttle, type Verdict } from './throttle';
@@ -80,7 +80,6 @@ export class Run {
 	private readonly times = new Map<string, JobTimes>();
 	private readonly waits = new Set<AbortController>();
 	private readonly gracePeriods = new Set<() => void>();
-	private readonly cancels = new Slots(MAX_CANCELS_AT_ONCE);
 	private readonly cancelling = new Map<string, Promise<void>>();
 	private endedBy: 'stop' | { itemIndex: number; reason: unknown } | undefined;
 	private endedAt = 0;
@@ -200,7 +199,9 @@ export class Run {
 	}
 
 	private end(by: NonNullable<typeof this.endedBy>): void {
-		if (this.endedBy !== undefined) return;
+		// Stop counts even when an item has failed before.
+		if (by === 'stop') this.endedBy = by;
+		if (this.ending.signal.aborted) return;
 		this.endedBy = by;
 		this.endedAt = this.dependencies.clock.now();
 		this.ending.abort();
@@ -217,11 +218,12 @@ export class Run {
 		for (const entry of turn.cancellable) {
 			const { requestId } = entry;
 			if (requestId === undefined || this.cancelling.has(requestId)) continue;
-			const cancelling = this.cancels.use(async () => {
-				const outcome = await cancelRequest(this.dependencies, entry, requestId, deadline);
-				turn.cancelAnswered(entry, outcome);
-			});
-			this.cancelling.set(requestId, cancelling);
+			const { cancelSlots } = turn.ledger;
+			const cancelling = cancelRequest(this.dependencies, entry, requestId, cancelSlots, deadline);
+			this.cancelling.set(
+				requestId,
+				cancelling.then((outcome) => turn.cancelAnswered(entry, outcome)),
+			);
 		}
 		await Promise.all(this.cancelling.values());
 	}

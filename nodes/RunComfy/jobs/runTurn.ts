@@ -1,4 +1,5 @@
 import { omitUndefined } from '../common/omitUndefined';
+import { StoppedError } from '../common/stoppedError';
 import type { Budget } from './budget';
 import type { Ledger, LedgerTurn } from './ledger';
 import { Run, type ItemOutcome, type RunDependencies } from './run';
@@ -9,6 +10,8 @@ export interface TurnDependencies extends Omit<RunDependencies, 'turn' | 'budget
 	runIndex: number;
 	/** Of the items that submit something, by item index. */
 	fingerprints: ReadonlyMap<number, string>;
+	/** Whether an AI agent calls the node: every call has a run index of its own. */
+	isTool: boolean;
 	/** Undefined without a spending limit. May throw when the limit cannot be kept. */
 	openBudget: (turn: LedgerTurn) => Promise<Budget | undefined>;
 }
@@ -20,7 +23,7 @@ export interface TurnDependencies extends Omit<RunDependencies, 'turn' | 'budget
  * @throws StoppedError, ItemFailedError, and what `openBudget` throws.
  */
 export async function runTurn<T>(
-	{ ledger, runIndex, fingerprints, openBudget, ...dependencies }: TurnDependencies,
+	{ ledger, runIndex, fingerprints, isTool, openBudget, ...dependencies }: TurnDependencies,
 	count: number,
 	work: (run: Run, itemIndex: number) => Promise<T>,
 ): Promise<Array<ItemOutcome<T>>> {
@@ -34,11 +37,32 @@ export async function runTurn<T>(
 			async (itemIndex) => await work(run, itemIndex),
 			resumedFirst(turn, count),
 		);
-		end = outcomes.every(({ ok }) => ok) ? 'succeeded' : 'withErrors';
+		// An agent that gets an error item may make the same call again: that is a retry, too.
+		const withErrors = isTool ? 'thrown' : 'withErrors';
+		end = outcomes.every(({ ok }) => ok) ? 'succeeded' : withErrors;
 		return outcomes;
 	} finally {
 		turn.close(end);
 	}
+}
+
+/**
+ * Stop, where no run is under way: cancels what earlier tries of this turn have left, and reports it.
+ * @throws StoppedError, always.
+ */
+export async function stopTurn({
+	ledger,
+	runIndex,
+	...dependencies
+}: Omit<TurnDependencies, 'fingerprints' | 'openBudget' | 'isTool'>): Promise<never> {
+	const turn = ledger.openTurn(runIndex, new Map());
+	ledger.adoptTurn(turn);
+	try {
+		await new Run({ ...dependencies, turn }).forEachItem(0, async () => undefined);
+	} finally {
+		turn.close('thrown');
+	}
+	throw new StoppedError(turn.report());
 }
 
 /** What already runs at RunComfy comes first: others may have to wait until its cost is known. */

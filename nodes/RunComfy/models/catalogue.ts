@@ -118,7 +118,7 @@ export class Catalogue {
 		const answer = await retry(
 			async () => {
 				const asked = await question(client, stopSignal);
-				if (asked.kind !== 'found' && stopSignal?.aborted === true) throw new StoppedError('');
+				if (asked.kind !== 'found' && stopSignal?.aborted === true) throw new StoppedError('', false);
 				return asked;
 			},
 			(asked) => (asked.kind === 'again' ? asked : undefined),

@@ -23,7 +23,8 @@ const OPERATIONS: Record<string, Record<string, Operation>> = {
 export function findOperation(context: IExecuteFunctions): Operation {
 	const resource = String(context.getNodeParameter('resource', 0));
 	const name = String(context.getNodeParameter('operation', 0));
-	const operation = OPERATIONS[resource]?.[name];
+	const operations = Object.hasOwn(OPERATIONS, resource) ? OPERATIONS[resource] : undefined;
+	const operation = operations && Object.hasOwn(operations, name) ? operations[name] : undefined;
 	if (operation === undefined) throw new FieldError('Operation', `is not known: ${resource} → ${name}`);
 	return operation;
 }

@@ -16,7 +16,8 @@ export function readText(context: IExecuteFunctions, itemIndex: number, name: st
 /** A text, or a number that an expression gives instead; nothing counts as an empty text. */
 function textOf(value: unknown, label: string): string {
 	if (value === undefined || value === null) return '';
-	if (typeof value === 'string' || typeof value === 'number') return String(value).trim();
+	if (typeof value === 'string' || (typeof value === 'number' && Number.isFinite(value)))
+		return String(value).trim();
 	throw new FieldError(label, 'must be a text');
 }
 
@@ -177,10 +178,12 @@ export interface RunOptions {
  * @throws FieldError.
  */
 export function readRunOptions(context: IExecuteFunctions): RunOptions {
-	const read = (name: string): OptionValue | undefined =>
-		isOptionAdded(context, name)
-			? { value: context.getNodeParameter(`options.${name}`, 0, null) }
-			: undefined;
+	const all = isJsonObject(context.getNode().parameters.options) ? undefined : readAllOptions(context, 0);
+	const read = (name: string): OptionValue | undefined => {
+		if (all !== undefined) return Object.hasOwn(all, name) ? { value: all[name] } : undefined;
+		if (!isOptionAdded(context, name)) return undefined;
+		return { value: context.getNodeParameter(`options.${name}`, 0, null) };
+	};
 	const spendingLimit = read('spendingLimit');
 	return {
 		maxConcurrency: numberOption('maxConcurrency', read('maxConcurrency')),
@@ -190,6 +193,17 @@ export function readRunOptions(context: IExecuteFunctions): RunOptions {
 				? undefined
 				: numberIn(spendingLimit.value, 'Spending Limit (USD)', SPENDING_LIMIT_RANGE),
 	};
+}
+
+/** @throws FieldError: a single expression may stand for the whole collection. */
+function readAllOptions(context: IExecuteFunctions, itemIndex: number): JsonObject {
+	const values: unknown = context.getNodeParameter('options', itemIndex, {});
+	if (!isPlainObject(values)) throw new FieldError('Options', 'must be an object');
+	return values;
+}
+
+function isPlainObject(value: unknown): value is JsonObject {
+	return isJsonObject(value) && Object.prototype.toString.call(value) === '[object Object]';
 }
 
 /** By the node's raw parameters: what an expression gives may be undefined, and then the option is there all the same. */
@@ -213,8 +227,7 @@ export class OptionsReader {
 		private readonly context: IExecuteFunctions,
 		itemIndex: number,
 	) {
-		const values: unknown = context.getNodeParameter('options', itemIndex, {});
-		this.values = isJsonObject(values) ? values : {};
+		this.values = readAllOptions(context, itemIndex);
 		// All of them checked, needed or not: a wrong number is a mistake that the user wants to hear of.
 		this.maxFileSize = numberOption('maxFileSize', this.find('maxFileSize'));
 		this.pollInterval = numberOption('pollInterval', this.find('pollInterval'));
