@@ -6,7 +6,7 @@ import { RunComfyError } from './api/problems';
 import { StoppedError } from './common/stoppedError';
 import { Downloader } from './files/download';
 import { readAccess } from './host/credential';
-import { createFingerprints } from './host/fingerprint';
+import { createFingerprints, isUsedAsTool } from './host/fingerprint';
 import { createLog, showHint } from './host/log';
 import { errorItem, toNodeError } from './host/nodeErrors';
 import { systemRuntime, type Runtime } from './host/runtime';
@@ -92,11 +92,6 @@ async function executeItems(context: IExecuteFunctions, runtime: Runtime, count:
 	} finally {
 		if (budget !== undefined) notifyUser(context, log, 'info', budget.report());
 	}
-}
-
-/** As an AI agent's tool, the node is called with a run index of its own each time. */
-function isUsedAsTool(context: IExecuteFunctions): boolean {
-	return context.getNode().type.endsWith('Tool') || 'addInputData' in context;
 }
 
 /** The options that hold for the whole run; what is wrong with them is the first item's fault. */

@@ -83,6 +83,8 @@ interface NodeRun {
 	tries: number;
 	state: 'running' | 'thrown' | 'withErrors' | 'succeeded';
 	stopButton: AbortController;
+	/** What was written before its latest try began. */
+	writtenBefore: number;
 }
 
 /** Calls of a tool with the same input are alike: each may resume what another has left. */
@@ -203,6 +205,7 @@ export class World {
 			tries: 0,
 			state: 'running',
 			stopButton: new AbortController(),
+			writtenBefore: 0,
 		};
 		this.runs.push(run);
 		this.startTry(run);
@@ -218,6 +221,7 @@ export class World {
 		if (!run.isTool && this.runs.filter(({ isTool }) => !isTool).at(-1) !== run) return;
 		run.tries++;
 		run.state = 'running';
+		run.writtenBefore = this.written.length;
 		const trying = this.try(run).finally(() => this.running.delete(trying));
 		this.running.add(trying);
 	}
@@ -328,8 +332,11 @@ export class World {
 	private stop(): void {
 		if (this.stoppedAt !== undefined || this.runs.every(({ state }) => state !== 'running')) return;
 		this.stoppedAt = this.clock.now();
-		const cancellable = this.requests.filter(({ isIdKnown, isRunKnown, state, id }) => {
-			const isReported = this.written.some((text) => text.includes(`${id} was not finished`));
+		const cancellable = this.requests.filter(({ isIdKnown, isRunKnown, state, id, key }) => {
+			const run = this.runs.find((one) => one.state === 'running' && key.startsWith(one.key));
+			if (run === undefined) return false;
+			const inThisTry = this.written.slice(run.writtenBefore);
+			const isReported = inThisTry.some((text) => text.includes(`${id} was not finished`));
 			return state === 'queued' && isIdKnown && !isRunKnown && !isReported;
 		});
 		for (const run of this.runs) run.stopButton.abort();

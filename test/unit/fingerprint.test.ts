@@ -3,7 +3,7 @@ import type { IExecuteFunctions, INodeExecutionData } from 'n8n-workflow';
 import { createFingerprints } from '../../nodes/RunComfy/host/fingerprint';
 
 async function fingerprint(item: INodeExecutionData, parameters: object = { prompt: '={{ $now }}' }) {
-	const context = { getNode: () => ({ parameters }), getInputData: () => [item] };
+	const context = { getNode: () => ({ type: 'runComfy', parameters }), getInputData: () => [item] };
 	const fingerprintOf = await createFingerprints(context as unknown as IExecuteFunctions);
 	return await fingerprintOf(0);
 }

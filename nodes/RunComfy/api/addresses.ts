@@ -173,7 +173,7 @@ export function findBaseUrlFault(text: string): AddressFault | undefined {
 		return 'must begin with https:// so that the token is never sent unencrypted';
 	}
 	if (url.username !== '' || url.password !== '') return 'must not contain a user name or password';
-	if (url.search !== '' || url.hash !== '') return 'must not contain "?" or "#"';
+	if (/[?#]/.test(text)) return 'must not contain "?" or "#"';
 	return undefined;
 }
 

@@ -6,6 +6,15 @@ export function isJsonObject(value: unknown): value is JsonObject {
 	return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
+/** Far deeper than any model's input. */
+const MAX_DEPTH = 100;
+
+/** True for a value that could exhaust the stack of whoever reads or writes it as JSON. */
+export function isTooDeep(value: unknown, depth = 0): boolean {
+	if (typeof value !== 'object' || value === null) return false;
+	return depth > MAX_DEPTH || Object.values(value).some((part) => isTooDeep(part, depth + 1));
+}
+
 /** The value under `name` when it is a string with something in it, else undefined. */
 export function textOf(object: JsonObject, name: string): string | undefined {
 	const value = object[name];

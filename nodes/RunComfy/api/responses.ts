@@ -25,7 +25,8 @@ const MAX_REQUEST_ID_LENGTH = 1_000;
  * @returns undefined for what cannot be an id, and for `.` and `..`, which a path would swallow.
  */
 export function readRequestId(value: unknown): string | undefined {
-	const id = typeof value === 'number' && Number.isFinite(value) ? String(value) : value;
+	// A larger number has lost digits when its JSON was read.
+	const id = typeof value === 'number' && Number.isSafeInteger(value) ? String(value) : value;
 	if (typeof id !== 'string' || id.trim() === '' || id.length > MAX_REQUEST_ID_LENGTH) return undefined;
 	const trimmed = id.trim();
 	return canBeEncoded(trimmed) && !/^\.{1,2}$/.test(trimmed) ? trimmed : undefined;
@@ -101,7 +102,7 @@ export type SubmitAnswer =
 	| { kind: 'unreachable'; error: NoAnswerError }
 	| { kind: 'refused'; problem: Problem }
 	/** May have been accepted: never sent again. `why` completes “it is not known … :”. */
-	| { kind: 'outcomeUnknown'; why: string; httpStatus?: number };
+	| { kind: 'outcomeUnknown'; why: string; httpStatus?: number; requestId?: string };
 
 export type PollAnswer =
 	/** `status` is RunComfy's word in lower case. */
@@ -129,17 +130,44 @@ function isSuccess(answer: ApiAnswer): boolean {
 
 /** The answer to a paid POST. Whatever does not clearly say yes or no leaves the outcome unknown. */
 export function readSubmit(answer: ApiAnswer, now: number): SubmitAnswer {
-	const { body } = answer;
+	const { body, status } = answer;
 	const requestId = isSuccess(answer) && isJsonObject(body) ? readRequestId(body.request_id) : undefined;
 	if (requestId !== undefined) return { kind: 'accepted', requestId };
-	if (answer.status === 429) return { kind: 'busy', retryAfterMs: readRetryAfterMs(answer.headers, now) };
-	if (wasNotAccepted(answer)) return { kind: 'refused', problem: refusedProblem(answer) };
-	if (isSuccess(answer) && errorCodeOf(body) === undefined) {
-		return { kind: 'outcomeUnknown', why: explainMissingId(body, answer), httpStatus: answer.status };
+	// An id in an unexpected place is not trusted with anything, but it is not lost either.
+	const mentioned = findRequestId(body);
+	if (mentioned === undefined) {
+		if (status === 429) return { kind: 'busy', retryAfterMs: readRetryAfterMs(answer.headers, now) };
+		if (wasNotAccepted(answer)) return { kind: 'refused', problem: refusedProblem(answer) };
 	}
+	const isReadable = isSuccess(answer) && errorCodeOf(body) === undefined;
 	const reason = reasonOf(body);
-	const why = `it answered with HTTP ${answer.status}${reason === undefined ? '' : ` (“${reason}”)`}`;
-	return { kind: 'outcomeUnknown', why, httpStatus: answer.status };
+	const withReason = `it answered with HTTP ${status}${reason === undefined ? '' : ` (“${reason}”)`}`;
+	const why = isReadable ? explainMissingId(body, answer) : withReason;
+	return {
+		kind: 'outcomeUnknown',
+		why: mentioned === undefined ? why : `${why}, and named the request ${mentioned}`,
+		httpStatus: status,
+		...omitUndefined({ requestId: mentioned }),
+	};
+}
+
+/** Texts from outside are cut to this before a pattern meets them. */
+const MAX_SEARCHED_LENGTH = 20_000;
+
+/** A request id somewhere in an answer: in another place, in one of the addresses, or in JSON that broke off. */
+function findRequestId(body: unknown): string | undefined {
+	const text = (typeof body === 'string' ? body : (safeStringify(body) ?? '')).slice(0, MAX_SEARCHED_LENGTH);
+	const named =
+		/"request_id"\s*:\s*"([^"\\]{1,200})"/.exec(text) ?? /"request_id"\s*:\s*(\d{1,200})/.exec(text);
+	return readRequestId((named ?? /\/v1\/requests\/([\w.~%-]{1,200})/.exec(text))?.[1]);
+}
+
+function safeStringify(value: unknown): string | undefined {
+	try {
+		return JSON.stringify(value);
+	} catch {
+		return undefined;
+	}
 }
 
 function explainMissingId(body: unknown, answer: ApiAnswer): string {

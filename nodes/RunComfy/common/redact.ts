@@ -1,7 +1,8 @@
-import { isJsonObject } from '../api/json';
-
 /** No real token is shorter, and taking a short one out could hit words of the answer itself. */
 const MIN_TOKEN_LENGTH = 8;
+/** What lies deeper is cut off: an answer must not exhaust the stack of whoever reads it. */
+const MAX_DEPTH = 200;
+const TOO_DEEP = '[nested too deeply]';
 const REPLACEMENT = '[token]';
 
 export type Redact = (text: string) => string;
@@ -26,11 +27,12 @@ function patternOf(character: string): string {
 }
 
 /** A copy of parsed JSON with every text in it, also the names of fields, redacted. */
-export function redactJson(value: unknown, redact: Redact): unknown {
+export function redactJson(value: unknown, redact: Redact, depth = 0): unknown {
 	if (typeof value === 'string') return redact(value);
-	if (Array.isArray(value)) return value.map((entry: unknown) => redactJson(entry, redact));
-	if (!isJsonObject(value)) return value;
+	if (typeof value !== 'object' || value === null) return value;
+	if (depth > MAX_DEPTH) return TOO_DEEP;
+	if (Array.isArray(value)) return value.map((entry: unknown) => redactJson(entry, redact, depth + 1));
 	return Object.fromEntries(
-		Object.entries(value).map(([name, entry]) => [redact(name), redactJson(entry, redact)]),
+		Object.entries(value).map(([name, entry]) => [redact(name), redactJson(entry, redact, depth + 1)]),
 	);
 }

@@ -16,7 +16,7 @@ export class Slots {
 	 * @param signal ends the wait for room: the work then starts without any, and has to end at once by itself.
 	 */
 	async use<T>(work: () => Promise<T>, weight = 1, signal?: AbortSignal): Promise<T> {
-		const bounded = Math.min(weight, this.capacity);
+		const bounded = Math.min(Math.max(0, weight), this.capacity);
 		const taken = (await this.take(bounded, signal)) ? bounded : 0;
 		try {
 			return await work();

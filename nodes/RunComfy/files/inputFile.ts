@@ -113,7 +113,7 @@ function missingFile(fields: IBinaryKeyData, { label, fieldName }: InputFileOrde
 
 /** In bytes; undefined when n8n does not say. */
 async function sizeOf(context: IExecuteFunctions, binary: IBinaryData): Promise<number | undefined> {
-	if (typeof binary.bytes === 'number') return binary.bytes;
+	if (typeof binary.bytes === 'number' && binary.bytes >= 0) return binary.bytes;
 	if (binary.id === undefined) return Math.floor((binary.data.length * 3) / 4);
 	const metadata = await context.helpers.getBinaryMetadata(binary.id);
 	return typeof metadata.fileSize === 'number' ? metadata.fileSize : undefined;

@@ -18,6 +18,19 @@ async function digest(text: string): Promise<string> {
 	return hashes.length === 1 ? first : await digest(hashes.join());
 }
 
+/** As an AI agent's tool, the node is called with a run index of its own each time. */
+export function isUsedAsTool(context: IExecuteFunctions): boolean {
+	return context.getNode().type.endsWith('Tool') || 'addInputData' in context;
+}
+
+/**
+ * Which run of the agent calls the tool: in a loop, the agent of another photo may make the same call. The expressions of
+ * the tool's fields read that photo, but the call's own input does not show it.
+ */
+function agentRunOf(context: IExecuteFunctions): unknown {
+	return isUsedAsTool(context) ? context.getExecuteData().source : undefined;
+}
+
 /** Parameters that decide how to wait and what to return: whoever raises the timeout still means the same request. */
 const NOT_PAID_FOR = new Set([
 	'waitForCompletion',
@@ -49,7 +62,9 @@ function whatIsPaidFor(parameters: IDataObject): IDataObject {
 export async function createFingerprints(
 	context: IExecuteFunctions,
 ): Promise<(itemIndex: number) => Promise<string>> {
-	const parameters = await digest(JSON.stringify(whatIsPaidFor(context.getNode().parameters)));
+	const parameters = await digest(
+		JSON.stringify([whatIsPaidFor(context.getNode().parameters), agentRunOf(context)]),
+	);
 	const items = context.getInputData();
 	return async (itemIndex) => {
 		const { json = {}, binary = {} } = items[itemIndex] ?? {};

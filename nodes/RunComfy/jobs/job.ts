@@ -1,6 +1,7 @@
-import type { JsonObject } from '../api/json';
+import { isTooDeep, type JsonObject } from '../api/json';
 import { describeNoAnswer, RunComfyError, unreachableProblem, type Problem } from '../api/problems';
 import { readResult, type JobResult, type PollAnswer, type SubmitAnswer } from '../api/responses';
+import { FieldError } from '../common/fieldError';
 import { omitUndefined } from '../common/omitUndefined';
 import { backoffMs, ERROR_BACKOFF, retryPauseMs } from '../common/retry';
 import type { JobTimes } from './jobTimes';
@@ -133,7 +134,7 @@ async function submit(run: Run, entry: LedgerEntry, request: JobRequest): Promis
 			}
 			case 'outcomeUnknown': {
 				turn.outcomeUnknown(entry, answer.why);
-				const problem = outcomeUnknownProblem(answer.why, answer.httpStatus);
+				const problem = outcomeUnknownProblem(answer.why, answer.httpStatus, answer.requestId);
 				log.warn(`RunComfy, item ${itemIndex}: ${problem.message}`);
 				throw new RunComfyError(problem);
 			}
@@ -169,6 +170,7 @@ async function sendSubmit(run: Run, entry: LedgerEntry, request: JobRequest): Pr
 				const input = await request.buildInput();
 				// Building it may have taken a while.
 				run.throwIfEnded();
+				if (isTooDeep(input)) throw new FieldError('Inputs', 'are nested too deeply');
 				budget?.recheck(entry);
 				turn.submitting(entry);
 				return await run.withStopGracePeriod(async (signal) => await client.submit(modelId, input, signal));

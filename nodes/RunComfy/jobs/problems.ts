@@ -4,13 +4,13 @@ import { omitUndefined } from '../common/omitUndefined';
 /** What can go wrong while a request is submitted or waited for, with the fields and operations that help. */
 
 /** A submit whose outcome is unknown: it may exist and cost money, so it is never sent again. */
-export function outcomeUnknownProblem(cause: string, httpStatus?: number): Problem {
+export function outcomeUnknownProblem(cause: string, httpStatus?: number, requestId?: string): Problem {
 	return {
 		message: `It is not known whether RunComfy accepted this request: ${cause}. It was not sent again, so that you do not pay twice`,
 		advice:
 			`Check ${GENERATIONS_PAGE}. If the result is there, fetch it with the operation “Get Result” and its request ID. ` +
 			'If it is not, run this item again in a new execution.',
-		...omitUndefined({ httpStatus }),
+		...omitUndefined({ httpStatus, requestId }),
 	};
 }
 

@@ -82,9 +82,22 @@ function resolve(rule: unknown, schema: JsonObject): JsonObject {
 		const { $ref, ...own } = rules;
 		const target = findReference($ref, schema);
 		if (target === undefined) break;
-		rules = { ...target, ...own };
+		rules = { ...keywordsOf(target), ...own };
 	}
 	return rules;
+}
+
+/** All that is read of a rule: a hostile reference to something large is not copied. */
+const KEYWORDS = [
+	...['$ref', 'type', 'format', 'title', 'description', 'default', 'enum', 'const', 'examples', 'required'],
+	...['anyOf', 'oneOf', 'allOf', 'items', 'properties', 'validations', 'minimum', 'maximum'],
+	...['exclusiveMinimum', 'exclusiveMaximum', 'minLength', 'maxLength', 'minItems', 'maxItems'],
+];
+
+function keywordsOf(target: JsonObject): JsonObject {
+	return Object.fromEntries(
+		KEYWORDS.filter((name) => Object.hasOwn(target, name)).map((name) => [name, target[name]]),
+	);
 }
 
 /** By a JSON pointer, as `$ref` writes it. */

@@ -1,6 +1,7 @@
 import type { IBinaryKeyData, IDataObject, IExecuteFunctions, INodeProperties } from 'n8n-workflow';
 
 import { isJsonObject } from '../../api/json';
+import { FieldError } from '../../common/fieldError';
 import type { JobResult } from '../../api/responses';
 import { omitUndefined } from '../../common/omitUndefined';
 import type { ResultFile } from '../../files/download';
@@ -46,8 +47,11 @@ export function readDownloadOptions(
 	options: OptionsReader,
 ): DownloadOptions | undefined {
 	if (!readBoolean(context, itemIndex, 'downloadFiles', 'Download Files')) return undefined;
+	const label = 'Put Output File in Field';
+	const fieldName = readFilledText(context, itemIndex, 'binaryPropertyOutput', label);
+	if (fieldName === '__proto__') throw new FieldError(label, 'cannot be this name');
 	return {
-		fieldName: readFilledText(context, itemIndex, 'binaryPropertyOutput', 'Put Output File in Field'),
+		fieldName,
 		fileName: options.fileName() ?? '',
 		maxMegabytes: options.maxFileSize,
 	};
