@@ -13,8 +13,8 @@ import {
 	cleanToken,
 	DEFAULT_PLATFORM_BASE_URL,
 	DEFAULT_BASE_URL,
-	findBaseUrlFault,
-	findTokenFault,
+	findBaseUrlProblem,
+	findTokenProblem,
 } from '../nodes/RunComfy/api/addresses';
 
 /** Documented for the Model API, and seen in other APIs of RunComfy's. */
@@ -75,14 +75,14 @@ export class RunComfyApi implements ICredentialType {
 		requestOptions: AnyRequestOptions,
 	): Promise<IHttpRequestOptions> {
 		const token = cleanToken(credentials.apiToken);
-		const tokenFault = findTokenFault(token);
-		if (tokenFault !== undefined) throw new Error(`The API token ${tokenFault}`);
+		const tokenProblem = findTokenProblem(token);
+		if (tokenProblem !== undefined) throw new Error(`The API token ${tokenProblem}`);
 		const baseUrl = cleanBaseUrl(String(credentials.baseUrl ?? ''));
-		const baseUrlFault = findBaseUrlFault(baseUrl);
-		if (baseUrlFault !== undefined) throw new Error(`The base URL ${baseUrlFault}`);
+		const baseUrlProblem = findBaseUrlProblem(baseUrl);
+		if (baseUrlProblem !== undefined) throw new Error(`The base URL ${baseUrlProblem}`);
 		const platformBaseUrl = cleanBaseUrl(String(credentials.platformBaseUrl || DEFAULT_PLATFORM_BASE_URL));
-		const accountFault = findBaseUrlFault(platformBaseUrl);
-		if (accountFault !== undefined) throw new Error(`The platform base URL ${accountFault}`);
+		const platformProblem = findBaseUrlProblem(platformBaseUrl);
+		if (platformProblem !== undefined) throw new Error(`The platform base URL ${platformProblem}`);
 		const allowed = [baseUrl, platformBaseUrl].map((url) => new URL(url).origin);
 		const origins = originsOf(requestOptions);
 		if (origins.length === 0 || !origins.every((origin) => allowed.includes(origin))) {

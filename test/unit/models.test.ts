@@ -137,7 +137,7 @@ describe('readInputFields', () => {
 					7,
 				],
 			},
-			{ fileRules: [{ subject: 'file_size_mb', comparison: '<', value: 30, fault: 'Too large.' }] },
+			{ fileRules: [{ subject: 'file_size_mb', comparison: '<', value: 30, problem: 'Too large.' }] },
 		],
 	])('understands %s', (_, property, expected) => expect(field(property)).toMatchObject(expected));
 

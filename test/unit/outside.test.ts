@@ -7,7 +7,7 @@ import { endedProblem } from '../../nodes/RunComfy/jobs/problems';
 import { createRedact, redactJson } from '../../nodes/RunComfy/common/redact';
 import { FieldError } from '../../nodes/RunComfy/common/fieldError';
 import { fileTypeOf, looksLikeText } from '../../nodes/RunComfy/files/fileTypes';
-import { splitSources } from '../../nodes/RunComfy/models/fileSources';
+import { splitSources } from '../../nodes/RunComfy/models/splitSources';
 import { readInputFields } from '../../nodes/RunComfy/models/inputSchema';
 import { readInputValues } from '../../nodes/RunComfy/models/inputValues';
 import { toMapperField } from '../../nodes/RunComfy/models/mapperFields';

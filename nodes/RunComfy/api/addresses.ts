@@ -11,7 +11,7 @@ export const DEFAULT_PLATFORM_BASE_URL = 'https://api.runcomfy.net';
 export type HostKind = 'public' | 'loopback' | 'private';
 
 /** What is wrong with an address, worded to follow the name of a field: "Image URL must …". */
-export type AddressFault = string;
+export type AddressProblem = string;
 
 export interface AddressRules {
 	/** True only while the credential's base URL is itself on loopback, that is, for the sandbox. */
@@ -140,7 +140,7 @@ function parseUrl(text: string): URL | undefined {
  * Checks the address of a file that RunComfy or this node is to fetch.
  * @returns what is wrong with it, or undefined when it may be fetched.
  */
-export function findFileUrlFault(text: string, rules: AddressRules): AddressFault | undefined {
+export function findFileUrlProblem(text: string, rules: AddressRules): AddressProblem | undefined {
 	const url = parseUrl(text);
 	if (!url) return 'is not a complete web address (it must begin with https://)';
 	const kind = hostKind(url.hostname);
@@ -165,7 +165,7 @@ export function isLoopbackUrl(text: string): boolean {
  * Checks the credential's base URL: https, or http on loopback only, and nothing but an origin and a path.
  * @returns what is wrong with it, or undefined when the token may be sent there.
  */
-export function findBaseUrlFault(text: string): AddressFault | undefined {
+export function findBaseUrlProblem(text: string): AddressProblem | undefined {
 	const url = parseUrl(text.trim());
 	if (!url) return 'is not a complete web address (usually https://model-api.runcomfy.net)';
 	const loopback = hostKind(url.hostname) === 'loopback';
@@ -191,7 +191,7 @@ export function cleanToken(value: unknown): string {
  * Checks the API token as the user pasted it.
  * @returns what is wrong with it, or undefined. The token itself is never part of the answer.
  */
-export function findTokenFault(token: string): string | undefined {
+export function findTokenProblem(token: string): string | undefined {
 	if (token.trim() === '') return 'is empty';
 	if (/^bearer\s/i.test(token.trim())) return 'must be pasted without the word "Bearer" before it';
 	if (/\s/.test(token)) return 'must not contain spaces or line breaks';

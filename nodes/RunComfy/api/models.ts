@@ -1,5 +1,5 @@
 import { omitUndefined } from '../common/omitUndefined';
-import { findFileUrlFault } from './addresses';
+import { findFileUrlProblem } from './addresses';
 import { isJsonObject, numberOf, textOf, textsOf, type JsonObject } from './json';
 import { cleanReason, errorCodeOf, explainAnswer, isTransient, type Problem } from './problems';
 import { readRetryAfterMs } from './responses';
@@ -110,7 +110,7 @@ export function readModelEntry(body: unknown): ModelEntry | undefined {
 			description: textOf(body, 'description'),
 			kind: textOf(body, 'kind'),
 			// The editor makes a link of it.
-			url: url === undefined || findFileUrlFault(url, { allowLoopback: false }) ? undefined : url,
+			url: url === undefined || findFileUrlProblem(url, { allowLoopback: false }) ? undefined : url,
 			inputSchema: isJsonObject(body.input_schema) ? body.input_schema : undefined,
 		}),
 		modelId,

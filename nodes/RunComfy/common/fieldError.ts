@@ -6,10 +6,10 @@ export class FieldError extends Error {
 		/** The label of the field as the user sees it. */
 		readonly field: string,
 		/** Completes the sentence that begins with the field's label: `must not be empty`. */
-		readonly fault: string,
-		/** What to do about it, when the fault does not say it. */
+		readonly problem: string,
+		/** What to do about it, when the problem does not say it. */
 		readonly advice?: string,
 	) {
-		super(`“${field}” ${fault}`);
+		super(`“${field}” ${problem}`);
 	}
 }

@@ -1,12 +1,12 @@
 import type { IBinaryData, IExecuteFunctions } from 'n8n-workflow';
 
-import { findFileUrlFault, hostKind } from '../api/addresses';
+import { findFileUrlProblem, hostKind } from '../api/addresses';
 import { RunComfyError } from '../api/problems';
 import type { Clock, Random } from '../common/clock';
 import { retry } from '../common/retry';
 import { outputFileStems } from './fileNames';
 import { fileTypeOf, looksLikeText, nameKind, SNIFF_BYTES, type FileKind, type FileType } from './fileTypes';
-import { DownloadFault, openUrl, type ByteStream, type FetchedFile } from './fetchFile';
+import { DownloadProblem, openUrl, type ByteStream, type FetchedFile } from './fetchFile';
 import { BYTES_PER_MB } from './sizes';
 import { Slots } from '../common/slots';
 
@@ -53,7 +53,7 @@ export interface DownloadOptions {
 }
 
 /** One try: a file, or why there is none. */
-type Attempt = { stored: IBinaryData } | { fault: DownloadFault };
+type Attempt = { stored: IBinaryData } | { problem: DownloadProblem };
 
 /**
  * Streams output files into n8n's binary data. Never with the token, never from an address that is not public, and
@@ -81,21 +81,21 @@ export class Downloader {
 		const abortAll = () => controllers.forEach((controller) => controller.abort());
 		if (signal.aborted) abortAll();
 		signal.addEventListener('abort', abortAll, { once: true });
-		let failure: { file: ResultFile; fault: DownloadFault } | undefined;
+		let failure: { file: ResultFile; problem: DownloadProblem } | undefined;
 		const attempts = await Promise.all(
 			files.map(async (file, index): Promise<Attempt> => {
 				const own = controllers[index]?.signal ?? signal;
 				const work = async () => await this.download(file, stems[index] ?? file.kind, options, own);
 				const attempt = await this.slots.use(work, 1, own);
-				if ('fault' in attempt && failure === undefined) {
-					failure = { file, fault: attempt.fault };
+				if ('problem' in attempt && failure === undefined) {
+					failure = { file, problem: attempt.problem };
 					abortAll();
 				}
 				return attempt;
 			}),
 		);
 		signal.removeEventListener('abort', abortAll);
-		if (failure !== undefined) throw downloadError(options.requestId, failure.file, failure.fault, files);
+		if (failure !== undefined) throw downloadError(options.requestId, failure.file, failure.problem, files);
 		return attempts.flatMap((attempt) => ('stored' in attempt ? [attempt.stored] : []));
 	}
 
@@ -112,16 +112,16 @@ export class Downloader {
 		const deadlineOf = (bytes = maxBytes) =>
 			startedAt + Math.max(pace.minMs, (Math.min(bytes, maxBytes) / pace.minBytesPerSecond) * 1_000);
 		const attempt = async (): Promise<Attempt> => {
-			if (signal.aborted) return { fault: new DownloadFault('it was stopped', false) };
+			if (signal.aborted) return { problem: new DownloadProblem('it was stopped', false) };
 			try {
 				return { stored: await this.downloadOnce(file, stem, maxMegabytes, deadlineOf, signal) };
 			} catch (error) {
-				return { fault: error instanceof DownloadFault ? error : storeFault(error) };
+				return { problem: error instanceof DownloadProblem ? error : storageProblem(error) };
 			}
 		};
 		return await retry(
 			attempt,
-			(answer) => ('fault' in answer && answer.fault.isTransient && !signal.aborted ? {} : undefined),
+			(answer) => ('problem' in answer && answer.problem.isTransient && !signal.aborted ? {} : undefined),
 			{
 				clock,
 				random,
@@ -132,7 +132,7 @@ export class Downloader {
 		);
 	}
 
-	/** @throws DownloadFault, or what n8n's storage throws. */
+	/** @throws DownloadProblem, or what n8n's storage throws. */
 	private async downloadOnce(
 		{ url, kind }: ResultFile,
 		stem: string,
@@ -153,12 +153,15 @@ export class Downloader {
 			// Only of an encoded file that n8n has unpacked; a connection that is lost ends the stream with an error.
 			if (file.contentLength !== undefined && received !== file.contentLength) {
 				const message = `${received} bytes came instead of the ${file.contentLength} announced`;
-				throw new DownloadFault(message, false);
+				throw new DownloadProblem(message, false);
 			}
 			return stored;
 		} catch (error) {
 			// What n8n's storage throws may wrap or replace the reason.
-			throw limit.fault ?? (error instanceof DownloadFault ? error : (file.fault() ?? storeFault(error)));
+			throw (
+				limit.problem ??
+				(error instanceof DownloadProblem ? error : (file.problem() ?? storageProblem(error)))
+			);
 		} finally {
 			file.close();
 		}
@@ -174,22 +177,22 @@ export class Downloader {
 		for (let redirects = 0; ; redirects++) {
 			await this.assertSafe(url, redirects);
 			const file = await openUrl(url, { ...this.dependencies, deadlineOf, signal });
-			const fault = faultOf(file);
-			if (fault === undefined) return file;
+			const problem = problemOf(file);
+			if (problem === undefined) return file;
 			file.close();
-			if (file.status < 300 || file.status >= 400 || file.location === undefined) throw fault;
+			if (file.status < 300 || file.status >= 400 || file.location === undefined) throw problem;
 			if (redirects >= MAX_REDIRECTS)
-				throw new DownloadFault(`it was redirected more than ${MAX_REDIRECTS} times`, false);
+				throw new DownloadProblem(`it was redirected more than ${MAX_REDIRECTS} times`, false);
 			url = resolveUrl(file.location, url);
 		}
 	}
 
 	private async assertSafe(url: string, redirects: number): Promise<void> {
 		const which = redirects === 0 ? 'its address' : 'the address it was redirected to';
-		const fault = findFileUrlFault(url, this.dependencies);
-		if (fault !== undefined) throw new DownloadFault(`${which} ${fault}`, false);
+		const problem = findFileUrlProblem(url, this.dependencies);
+		if (problem !== undefined) throw new DownloadProblem(`${which} ${problem}`, false);
 		if (hostKind(new URL(url).hostname) !== 'loopback' && (await this.leadsToPrivateNetwork(url))) {
-			throw new DownloadFault(`${which} leads to a private network`, false);
+			throw new DownloadProblem(`${which} leads to a private network`, false);
 		}
 	}
 
@@ -210,33 +213,33 @@ export class Downloader {
 }
 
 /** Why an answer is not the whole file; undefined when it may be. */
-function faultOf({ status, isEncoded }: FetchedFile): DownloadFault | undefined {
+function problemOf({ status, isEncoded }: FetchedFile): DownloadProblem | undefined {
 	if (status !== 200) {
 		const isTransient = status >= 500 || [408, 425, 429].includes(status);
-		return new DownloadFault(`the file server answered with HTTP ${status}`, isTransient);
+		return new DownloadProblem(`the file server answered with HTTP ${status}`, isTransient);
 	}
-	return isEncoded ? new DownloadFault('the file server sent it compressed', false) : undefined;
+	return isEncoded ? new DownloadProblem('the file server sent it compressed', false) : undefined;
 }
 
 function typeOf(head: Buffer, kind: FileKind): FileType {
-	if (head.length === 0) throw new DownloadFault('the file is empty', false);
+	if (head.length === 0) throw new DownloadProblem('the file is empty', false);
 	const type = fileTypeOf(head);
 	if (type !== undefined) return type;
 	const expected = nameKind(kind);
-	const fault = looksLikeText(head)
+	const problem = looksLikeText(head)
 		? `a web page or text came instead of ${expected}`
 		: `the file is not ${expected}`;
-	throw new DownloadFault(fault, false);
+	throw new DownloadProblem(problem, false);
 }
 
-function storeFault(error: unknown): DownloadFault {
+function storageProblem(error: unknown): DownloadProblem {
 	const reason = error instanceof Error && error.message !== '' ? ` (${error.message})` : '';
-	return new DownloadFault(`n8n could not store the file${reason}`, false);
+	return new DownloadProblem(`n8n could not store the file${reason}`, false);
 }
 
 function resolveUrl(location: string, base: string): string {
 	if (!URL.canParse(location, base))
-		throw new DownloadFault('it was redirected to an address that cannot be read', false);
+		throw new DownloadProblem('it was redirected to an address that cannot be read', false);
 	return new URL(location, base).toString();
 }
 
@@ -259,8 +262,8 @@ async function peek(file: FetchedFile, bytes: number): Promise<{ head: Buffer; i
 		length += buffer.length;
 		file.touch();
 	}
-	const fault = file.fault();
-	if (fault !== undefined) throw fault;
+	const problem = file.problem();
+	if (problem !== undefined) throw problem;
 	const head = Buffer.concat(chunks);
 	if (length < bytes) return { head, isWhole: true };
 	stream.unshift(head);
@@ -290,21 +293,21 @@ async function moreOrEnd(stream: ByteStream): Promise<'more' | 'end'> {
 class SizeLimit {
 	received = 0;
 	/** Set once the file has exceeded the limit. */
-	fault: DownloadFault | undefined;
+	problem: DownloadProblem | undefined;
 
 	constructor(
 		private readonly file: FetchedFile,
 		private readonly maxMegabytes: number,
 	) {}
 
-	/** @throws DownloadFault. */
+	/** @throws DownloadProblem. */
 	check(bytes: number): void {
 		if (bytes <= this.maxMegabytes * BYTES_PER_MB) return;
-		this.fault = new DownloadFault(
+		this.problem = new DownloadProblem(
 			`the file is larger than the ${this.maxMegabytes} MB of the option “Max File Size (MB)”`,
 			false,
 		);
-		throw this.fault;
+		throw this.problem;
 	}
 
 	/**
@@ -329,7 +332,7 @@ class SizeLimit {
 function downloadError(
 	requestId: string,
 	{ kind, url }: ResultFile,
-	{ message }: DownloadFault,
+	{ message }: DownloadProblem,
 	files: ResultFile[],
 ): RunComfyError {
 	const what = kind === 'audio' ? 'audio file' : kind;

@@ -8,7 +8,7 @@ import type { Clock } from '../common/clock';
 export type ByteStream = Awaited<ReturnType<IExecuteFunctions['helpers']['getBinaryStream']>>;
 
 /** Why a file could not be downloaded, worded for a person. */
-export class DownloadFault extends Error {
+export class DownloadProblem extends Error {
 	constructor(
 		message: string,
 		/** Trying again may help. */
@@ -31,7 +31,7 @@ export interface FetchedFile {
 	/** To be called whenever bytes arrive: puts off the idle timeout. */
 	touch(): void;
 	/** Why the body broke off from outside, undefined while it did not. */
-	fault(): DownloadFault | undefined;
+	problem(): DownloadProblem | undefined;
 	/** Drops whatever has not been read; has to be called. */
 	close(): void;
 }
@@ -49,7 +49,7 @@ export interface FetchDependencies {
 /**
  * Opens one URL with a plain GET: no token, no redirect followed, no encoding wanted, and broken off by the signal, by
  * silence and by the deadline.
- * @throws DownloadFault when there is no answer.
+ * @throws DownloadProblem when there is no answer.
  */
 export async function openUrl(
 	url: string,
@@ -58,10 +58,10 @@ export async function openUrl(
 	const breakOff = new AbortController();
 	const closed = new AbortController();
 	let lastByteAt = clock.now();
-	let broken: DownloadFault | undefined;
+	let broken: DownloadProblem | undefined;
 	const breakOffWith = (message: string, isTransient: boolean) => {
 		if (closed.signal.aborted) return;
-		broken ??= new DownloadFault(message, isTransient);
+		broken ??= new DownloadProblem(message, isTransient);
 		breakOff.abort();
 	};
 	const onAbort = () => breakOffWith('it was stopped', false);
@@ -89,7 +89,7 @@ export async function openUrl(
 	});
 	if (!isJsonObject(answer) || typeof answer.statusCode !== 'number' || !isStream(answer.body)) {
 		close();
-		throw new DownloadFault('the answer of the file server could not be read', true);
+		throw new DownloadProblem('the answer of the file server could not be read', true);
 	}
 	const stream = answer.body;
 	const headers = isJsonObject(answer.headers) ? answer.headers : {};
@@ -106,10 +106,10 @@ export async function openUrl(
 		touch: () => {
 			lastByteAt = clock.now();
 		},
-		fault: () =>
+		problem: () =>
 			broken ??
 			(stream.errored
-				? new DownloadFault('the connection was lost before the file was complete', true)
+				? new DownloadProblem('the connection was lost before the file was complete', true)
 				: undefined),
 		close: () => {
 			close();
@@ -131,10 +131,10 @@ async function get(context: IExecuteFunctions, url: string, abortSignal: AbortSi
 	});
 }
 
-function notReached(error: unknown): DownloadFault {
+function notReached(error: unknown): DownloadProblem {
 	const code = networkCodeOf(error);
 	const why = code === undefined ? '' : ` (${code})`;
-	return new DownloadFault(`the file server could not be reached${why}`, true);
+	return new DownloadProblem(`the file server could not be reached${why}`, true);
 }
 
 function isStream(value: unknown): value is ByteStream {

@@ -6,7 +6,7 @@ import { fileTypeOf, isInputType, nameKind, SNIFF_BYTES, type FileKind } from '.
 import { BYTES_PER_MB } from './sizes';
 
 /** Which file of the item, for which field. */
-export interface InputFileOrder {
+export interface InputFileOptions {
 	/** The label of the field, as errors name it. */
 	label: string;
 	/** The name of the item's binary field. */
@@ -43,14 +43,14 @@ export function hasInputFile(context: IExecuteFunctions, itemIndex: number, fiel
 export async function openInputFile(
 	context: IExecuteFunctions,
 	itemIndex: number,
-	order: InputFileOrder,
+	options: InputFileOptions,
 ): Promise<InputFile> {
-	const { label, fieldName, kind } = order;
+	const { label, fieldName, kind } = options;
 	const binary = findBinary(context, itemIndex, fieldName);
-	if (binary === undefined) throw missingFile(context.getInputData()[itemIndex]?.binary ?? {}, order);
+	if (binary === undefined) throw missingFile(context.getInputData()[itemIndex]?.binary ?? {}, options);
 	const size = await sizeOf(context, binary);
 	if (size === 0) throw new FieldError(label, `points to an empty file (“${fieldName}”)`);
-	if (size !== undefined) assertSize(size, order);
+	if (size !== undefined) assertSize(size, options);
 	const type = fileTypeOf(await firstBytes(context, binary));
 	if (kind !== undefined && (type === undefined || !isInputType(type, kind))) {
 		const expected = kind === 'image' ? 'a JPEG, PNG or WebP image' : nameKind(kind);
@@ -59,10 +59,10 @@ export async function openInputFile(
 	const mimeType = type?.mimeType ?? (binary.mimeType || 'application/octet-stream');
 	return {
 		megabytes: size === undefined ? undefined : size / BYTES_PER_MB,
-		bytes: Math.ceil((size ?? order.maxMegabytes * BYTES_PER_MB) * BASE64_GROWTH),
+		bytes: Math.ceil((size ?? options.maxMegabytes * BYTES_PER_MB) * BASE64_GROWTH),
 		async read() {
 			const bytes = await context.helpers.getBinaryDataBuffer(itemIndex, fieldName);
-			assertSize(bytes.length, order);
+			assertSize(bytes.length, options);
 			return `data:${mimeType};base64,${bytes.toString('base64')}`;
 		},
 	};
@@ -71,7 +71,7 @@ export async function openInputFile(
 /** Three bytes become four characters. */
 const BASE64_GROWTH = 4 / 3;
 
-function assertSize(bytes: number, { label, fieldName, maxMegabytes }: InputFileOrder): void {
+function assertSize(bytes: number, { label, fieldName, maxMegabytes }: InputFileOptions): void {
 	if (bytes <= maxMegabytes * BYTES_PER_MB) return;
 	const megabytes = (bytes / BYTES_PER_MB).toFixed(1);
 	throw new FieldError(
@@ -101,7 +101,7 @@ function isBinaryData(value: unknown): value is IBinaryData {
 	return isJsonObject(value) && typeof value.data === 'string' && typeof value.mimeType === 'string';
 }
 
-function missingFile(fields: IBinaryKeyData, { label, fieldName }: InputFileOrder): FieldError {
+function missingFile(fields: IBinaryKeyData, { label, fieldName }: InputFileOptions): FieldError {
 	const names = Object.keys(fields).map((name) => `“${name}”`);
 	const has = names.length === 0 ? 'This item has no files' : `This item has: ${names.join(', ')}`;
 	return new FieldError(

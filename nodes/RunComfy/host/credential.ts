@@ -2,8 +2,8 @@ import {
 	cleanBaseUrl,
 	cleanToken,
 	DEFAULT_PLATFORM_BASE_URL,
-	findBaseUrlFault,
-	findTokenFault,
+	findBaseUrlProblem,
+	findTokenProblem,
 	isLoopbackUrl,
 } from '../api/addresses';
 import type { ApiAddresses } from '../api/client';
@@ -26,12 +26,12 @@ export async function readAccess(context: CallingContext): Promise<Access> {
 	const credential = await context.getCredentials(CREDENTIAL_NAME);
 	const where = 'Correct it in the RunComfy credential in n8n.';
 	const apiToken = cleanToken(credential.apiToken);
-	const tokenFault = findTokenFault(apiToken);
-	if (tokenFault !== undefined) throw new FieldError('API Token', tokenFault, where);
+	const tokenProblem = findTokenProblem(apiToken);
+	if (tokenProblem !== undefined) throw new FieldError('API Token', tokenProblem, where);
 	const readUrl = (label: string, value: unknown) => {
 		const url = String(value ?? '');
-		const fault = findBaseUrlFault(url);
-		if (fault !== undefined) throw new FieldError(label, fault, where);
+		const problem = findBaseUrlProblem(url);
+		if (problem !== undefined) throw new FieldError(label, problem, where);
 		return cleanBaseUrl(url);
 	};
 	const baseUrl = readUrl('Base URL', credential.baseUrl);

@@ -18,7 +18,7 @@ export interface CatalogueDependencies {
 const MAX_TRIES = 4;
 /** The most that RunComfy gives at once. [assumed] */
 const PAGE_SIZE = 500;
-/** A list that never ends is a fault of the server. */
+/** A list that never ends is a problem of the server. */
 const MAX_PAGES = 40;
 
 /**

@@ -29,7 +29,7 @@ export interface FileRule {
 	comparison: '<' | '>';
 	value: number;
 	/** RunComfy's own sentence. */
-	fault: string;
+	problem: string;
 }
 
 /** One input of a model. */
@@ -240,8 +240,8 @@ function readFileRules({ validations }: JsonObject): FileRule[] {
 		const subject = rule.slice(0, -1).trim();
 		const value = numberOf(validation, 'validation_value');
 		if (subject === '' || (comparison !== '<' && comparison !== '>') || value === undefined) return [];
-		const fault = textOf(validation, 'validation_error') ?? `must have ${subject} ${comparison} ${value}`;
-		return [{ subject, comparison, value, fault }];
+		const problem = textOf(validation, 'validation_error') ?? `must have ${subject} ${comparison} ${value}`;
+		return [{ subject, comparison, value, problem }];
 	});
 }
 

@@ -1,6 +1,6 @@
 import { isJsonObject, type JsonObject } from '../api/json';
 import { FieldError } from '../common/fieldError';
-import { splitSources } from './fileSources';
+import { splitSources } from './splitSources';
 import type { Choice, InputField } from './inputSchema';
 
 /** What the user has given for the inputs of a model, checked and made into what is sent. Pure. */
@@ -8,7 +8,7 @@ import type { Choice, InputField } from './inputSchema';
 type IsFileName = (name: string) => boolean;
 
 /** The addresses or file names given for an input that takes files. */
-export interface FileWish {
+export interface FileInput {
 	field: InputField;
 	/** Web addresses, data URIs, or names of the item's files. */
 	sources: string[];
@@ -17,7 +17,7 @@ export interface FileWish {
 export interface InputValues {
 	/** Everything but files. */
 	input: JsonObject;
-	files: FileWish[];
+	files: FileInput[];
 }
 
 /** How errors name the field. */
@@ -38,7 +38,7 @@ export function readInputValues(
 ): InputValues {
 	// Entries, because a name such as `__proto__` cannot be set on an object.
 	const input: Array<[string, unknown]> = [];
-	const files: FileWish[] = [];
+	const files: FileInput[] = [];
 	const known = new Set(fields.map(({ name }) => name));
 	for (const field of fields) {
 		const value = Object.hasOwn(values, field.name) ? values[field.name] : undefined;

@@ -1,12 +1,12 @@
 import type { JsonObject } from '../../api/json';
 import { RunComfyError } from '../../api/problems';
-import { findFileUrlFault } from '../../api/addresses';
+import { findFileUrlProblem } from '../../api/addresses';
 import { FieldError } from '../../common/fieldError';
 import type { FileKind } from '../../files/fileTypes';
 import { hasInputFile, openInputFile, type InputSource } from '../../files/inputFile';
 import type { Random } from '../../common/clock';
 import type { InputField } from '../../models/inputSchema';
-import { inputLabel, type FileWish } from '../../models/inputValues';
+import { inputLabel, type FileInput } from '../../models/inputValues';
 import type { ItemWork, OperationTools } from './operation';
 import { SEED_RANGE } from './parameters';
 
@@ -45,12 +45,12 @@ export interface ModelFiles {
 export async function openModelFiles(
 	tools: OperationTools,
 	itemIndex: number,
-	wishes: FileWish[],
+	fileInputs: FileInput[],
 	maxMegabytes: number,
 ): Promise<ModelFiles> {
 	const opened: Array<{ field: InputField; sources: InputSource[] }> = [];
 	let areSent = false;
-	for (const { field, sources } of wishes) {
+	for (const { field, sources } of fileInputs) {
 		const readers: InputSource[] = [];
 		for (const source of sources) {
 			const url = addressOf(tools, field, source);
@@ -81,8 +81,8 @@ export async function openModelFiles(
 function addressOf({ access }: OperationTools, field: InputField, source: string): string | undefined {
 	if (/^data:[a-z]+\//i.test(source)) return source;
 	if (!/^[a-z][a-z0-9+.-]*:\/\//i.test(source)) return undefined;
-	const fault = findFileUrlFault(source, { allowLoopback: access.isLoopback });
-	if (fault !== undefined) throw new FieldError(inputLabel(field), fault);
+	const problem = findFileUrlProblem(source, { allowLoopback: access.isLoopback });
+	if (problem !== undefined) throw new FieldError(inputLabel(field), problem);
 	return new URL(source).href;
 }
 
@@ -108,12 +108,15 @@ async function openFile(
 	}
 	const kind = FILE_KINDS.get(field.fileKind);
 	const file = await openInputFile(context, itemIndex, { label, fieldName, kind, maxMegabytes });
-	for (const { subject, comparison, value, fault } of field.fileRules ?? []) {
+	for (const { subject, comparison, value, problem } of field.fileRules ?? []) {
 		// Of an unread file only the size is known; the other rules are RunComfy's to check.
 		if (subject !== 'file_size_mb' || file.megabytes === undefined) continue;
 		const holds = comparison === '<' ? file.megabytes < value : file.megabytes > value;
 		if (!holds)
-			throw new FieldError(label, `points to a file that the model does not take (“${fieldName}”): ${fault}`);
+			throw new FieldError(
+				label,
+				`points to a file that the model does not take (“${fieldName}”): ${problem}`,
+			);
 	}
 	return file;
 }

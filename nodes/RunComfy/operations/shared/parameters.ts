@@ -1,6 +1,6 @@
 import { jsonParse, type IExecuteFunctions } from 'n8n-workflow';
 
-import { findFileUrlFault } from '../../api/addresses';
+import { findFileUrlProblem } from '../../api/addresses';
 import { isJsonObject, type JsonObject } from '../../api/json';
 import { readRequestId as toRequestId } from '../../api/responses';
 import { FieldError } from '../../common/fieldError';
@@ -65,8 +65,8 @@ export function readFileUrl(
 	allowLoopback: boolean,
 ): string {
 	const url = readFilledText(context, itemIndex, name, label);
-	const fault = findFileUrlFault(url, { allowLoopback });
-	if (fault !== undefined) throw new FieldError(label, fault);
+	const problem = findFileUrlProblem(url, { allowLoopback });
+	if (problem !== undefined) throw new FieldError(label, problem);
 	// Spaces and the like come out percent-encoded, as a server expects them.
 	return new URL(url).href;
 }
@@ -128,8 +128,8 @@ export function numberIn(value: unknown, label: string, range: NumberRange): num
 		!(number >= min && number <= max) ||
 		(integer && !Number.isInteger(number))
 	) {
-		const fault = `must be a ${integer ? 'whole ' : ''}number from ${min} to ${max}`;
-		throw new FieldError(label, isEmpty(value) ? `${fault}, but is empty` : fault);
+		const problem = `must be a ${integer ? 'whole ' : ''}number from ${min} to ${max}`;
+		throw new FieldError(label, isEmpty(value) ? `${problem}, but is empty` : problem);
 	}
 	return number;
 }
@@ -173,7 +173,7 @@ export interface RunOptions {
 
 /**
  * Reads the options that hold for the whole run, from the first item. Each by itself: another option of that item that
- * is wrong is that item's own fault.
+ * is wrong is that item's own problem.
  * @throws FieldError.
  */
 export function readRunOptions(context: IExecuteFunctions): RunOptions {
