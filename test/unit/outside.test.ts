@@ -1,7 +1,8 @@
 import * as fc from 'fast-check';
 
 import { hostKind } from '../../nodes/RunComfy/api/addresses';
-import { readBalance, readCategories, readModelEntry, readModelPage } from '../../nodes/RunComfy/api/models';
+import { readBalance } from '../../nodes/RunComfy/api/account';
+import { readCategories, readModelEntry, readModelPage } from '../../nodes/RunComfy/api/models';
 import { cleanReason, explainAnswer, reasonOf } from '../../nodes/RunComfy/api/problems';
 import { endedProblem } from '../../nodes/RunComfy/jobs/problems';
 import { createRedact, redactJson } from '../../nodes/RunComfy/common/redact';

@@ -1,16 +1,16 @@
 /**
- * Which addresses are safe to call, to hand to RunComfy, or to download from. Pure: names are judged as they are
- * written, because a node has no way to look them up (shipped code may import nothing but n8n-workflow).
+ * Which addresses are safe to call, to pass to RunComfy, or to download from. Pure: host names are judged by their
+ * spelling, because a node cannot resolve them (shipped code may import nothing but n8n-workflow).
  */
 
 /** RunComfy's Model API (documented). */
 export const DEFAULT_BASE_URL = 'https://model-api.runcomfy.net';
-/** The API with the balance [seen in RunComfy's own clients]. */
+/** The API that reports the balance [assumed: RunComfy's own clients use it]. */
 export const DEFAULT_PLATFORM_BASE_URL = 'https://api.runcomfy.net';
 
 export type HostKind = 'public' | 'loopback' | 'private';
 
-/** What is wrong with an address, worded to follow the name of a field: "Image URL must …". */
+/** What is wrong with an address. Completes a sentence that begins with the name of a field: “Image URL must …”. */
 export type AddressProblem = string;
 
 export interface AddressRules {
@@ -19,7 +19,7 @@ export interface AddressRules {
 }
 
 /**
- * Ranges that are not globally reachable: the address, then how many leading bits count. From IANA's registry of
+ * Address ranges that are not globally reachable: the first address, then the length of the prefix in bits. From IANA's registry of
  * special-purpose IPv4 addresses, and multicast.
  */
 const NON_PUBLIC_IPV4: ReadonlyArray<readonly [number, number, HostKind]> = [
@@ -41,9 +41,9 @@ const NON_PUBLIC_IPV4: ReadonlyArray<readonly [number, number, HostKind]> = [
 ];
 
 /**
- * The parts of 2000::/3, outside of which no address is public, that are not globally reachable: the first groups, then
- * how many leading bits of them count. From IANA's registry of special-purpose IPv6 addresses: protocol assignments (with
- * Teredo, benchmarking and ORCHID), documentation, 6to4, documentation.
+ * Parts of 2000::/3 that are not globally reachable: the first 32 bits, then the length of the prefix in bits. No address
+ * outside of 2000::/3 is public. From IANA's registry of special-purpose IPv6 addresses: protocol assignments (with
+ * Teredo, benchmarking, and ORCHID), documentation, 6to4, documentation.
  */
 const NON_PUBLIC_IPV6: ReadonlyArray<readonly [number, number]> = [
 	[ipv6Start(0x2001, 0), 23],
@@ -99,7 +99,7 @@ function ipv6Kind(groups: number[]): HostKind {
 	const embedded = ipv4Kind(ipv6Start(g6, g7));
 	const leadingZeros = groups.findIndex((group) => group !== 0);
 	if (leadingZeros === 7 && g7 === 1) return 'loopback';
-	// IPv4 in IPv6: mapped and compatible addresses are not for the internet, translated ones (64:ff9b::/96) are.
+	// IPv4 in IPv6: mapped and compatible addresses are not reachable over the internet, translated ones (64:ff9b::/96) are.
 	const isMapped = leadingZeros === 5 && g5 === 0xffff;
 	if ((isMapped || leadingZeros === 6) && embedded === 'loopback') return 'loopback';
 	const isTranslated = g0 === 0x64 && g1 === 0xff9b && groups.slice(2, 6).every((group) => group === 0);
@@ -137,7 +137,7 @@ function parseUrl(text: string): URL | undefined {
 }
 
 /**
- * Checks the address of a file that RunComfy or this node is to fetch.
+ * Checks the address of a file that RunComfy or this node will fetch.
  * @returns what is wrong with it, or undefined when it may be fetched.
  */
 export function findFileUrlProblem(text: string, rules: AddressRules): AddressProblem | undefined {
@@ -155,7 +155,7 @@ export function findFileUrlProblem(text: string, rules: AddressRules): AddressPr
 	return undefined;
 }
 
-/** True when a base URL (already checked) is on this machine: the sandbox. */
+/** True when a base URL (already checked) is on this machine, as the sandbox is. */
 export function isLoopbackUrl(text: string): boolean {
 	const url = parseUrl(text);
 	return url !== undefined && hostKind(url.hostname) === 'loopback';
@@ -177,19 +177,19 @@ export function findBaseUrlProblem(text: string): AddressProblem | undefined {
 	return undefined;
 }
 
-/** A checked base URL without white space around it and without slashes at its end. */
+/** A checked base URL without surrounding white space and trailing slashes. */
 export function cleanBaseUrl(text: string): string {
 	return text.trim().replace(/\/+$/, '');
 }
 
-/** The API token without the white space that is easily pasted along. */
+/** The API token without surrounding white space, which is easily pasted with it. */
 export function cleanToken(value: unknown): string {
 	return String(value ?? '').trim();
 }
 
 /**
  * Checks the API token as the user pasted it.
- * @returns what is wrong with it, or undefined. The token itself is never part of the answer.
+ * @returns what is wrong with it, or undefined. The token itself is never part of the text.
  */
 export function findTokenProblem(token: string): string | undefined {
 	if (token.trim() === '') return 'is empty';

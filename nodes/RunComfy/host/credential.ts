@@ -12,14 +12,14 @@ import { FieldError } from '../common/fieldError';
 import { CREDENTIAL_NAME, type CallingContext } from './transport';
 
 export interface Access extends ApiAddresses {
-	/** The base URL is on this machine: the sandbox, to which local files are as good as public ones. */
+	/** Whether the base URL is on this machine, as the sandbox is. The sandbox can also read files on this machine. */
 	isLoopback: boolean;
-	/** Takes the token out of a text: a server may echo it in an error. */
+	/** Redacts the token in a text: a server may repeat it in an error. */
 	redact: Redact;
 }
 
 /**
- * Reads and checks the credential before anything is sent. The token itself stays in here.
+ * Reads and checks the credential before anything is sent. The token itself is not returned.
  * @throws FieldError.
  */
 export async function readAccess(context: CallingContext): Promise<Access> {
@@ -37,7 +37,7 @@ export async function readAccess(context: CallingContext): Promise<Access> {
 	const baseUrl = readUrl('Base URL', credential.baseUrl);
 	return {
 		baseUrl,
-		// Credentials that were saved before there was this field do not have it.
+		// The field may be empty.
 		platformBaseUrl: readUrl('Platform Base URL', credential.platformBaseUrl || DEFAULT_PLATFORM_BASE_URL),
 		isLoopback: isLoopbackUrl(baseUrl),
 		redact: createRedact(apiToken),
