@@ -278,12 +278,12 @@ describe('Any model on n8n’s engine', () => {
 		[
 			'half an address',
 			'example.com/a.png',
-			'“Inputs → Image” is neither a web address that begins with https:// nor the name of an input file',
+			'“Inputs → Image” is neither a URL that begins with https:// nor the name of an input file',
 		],
 		[
 			'a file of another kind',
 			'text',
-			'“Inputs → Image” points to a file that is not a JPEG, PNG or WebP image (“text”)',
+			'“Inputs → Image” points to a file that is not a JPEG, PNG, or WebP image (“text”)',
 		],
 	])('refuses %s for a file', async (_, image, message) => {
 		await open({
@@ -307,7 +307,7 @@ describe('Any model on n8n’s engine', () => {
 		});
 		const run = await bench.run(runOf(IMAGE_EDIT, { prompt: 'x', image: 'data' }));
 		expect(failure(run).message).toContain(
-			'points to a file that the model does not take (“data”): File size must be less than 30 MB.',
+			'points to a file that the model does not accept (“data”): File size must be less than 30 MB.',
 		);
 	});
 

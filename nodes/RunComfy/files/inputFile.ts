@@ -5,40 +5,40 @@ import { FieldError } from '../common/fieldError';
 import { fileTypeOf, isInputType, nameKind, SNIFF_BYTES, type FileKind } from './fileTypes';
 import { BYTES_PER_MB } from './sizes';
 
-/** Which file of the item, for which field. */
+/** Which file of the item to open, and what it must be. */
 export interface InputFileOptions {
-	/** The label of the field, as errors name it. */
+	/** The label of the field, for error messages. */
 	label: string;
 	/** The name of the item's binary field. */
 	fieldName: string;
-	/** What it has to be; without one, every file will do. */
+	/** The required kind; undefined to accept any file. */
 	kind: FileKind | undefined;
 	maxMegabytes: number;
 }
 
-/** The value of an input that may be large: read only when it is sent. */
+/** The value of an input that may be large. It is read only when it is sent. */
 export interface InputSource {
-	/** About how many bytes `read` gives. */
+	/** The approximate length of what `read` returns, in bytes. */
 	bytes: number;
-	/** The address of a file, or a whole file as a data URI. */
+	/** @returns the URL of a file, or a whole file as a data URI. */
 	read(): Promise<string>;
 }
 
-/** A file of the item that has been checked and not yet been read. */
+/** A file of the item that has been checked, but not read. */
 export interface InputFile extends InputSource {
-	/** Undefined when n8n does not say. */
+	/** Undefined when n8n does not report the size. */
 	megabytes: number | undefined;
 }
 
-/** True when the item has a file of that name. */
+/** True when the item has a file with that name. */
 export function hasInputFile(context: IExecuteFunctions, itemIndex: number, fieldName: string): boolean {
 	return findBinary(context, itemIndex, fieldName) !== undefined;
 }
 
 /**
- * Finds a file in the item's binary data, however n8n keeps it, and checks what can be checked without reading it: that
- * it is there, that it is what it should be by its first bytes, and that it is not too large.
- * @throws FieldError naming the field and, when it is missing, what the item has instead.
+ * Finds a file in the item's binary data, wherever n8n stores it, and checks it without reading all of it: that it exists,
+ * that its first bytes are of the required kind, and that it is not too large.
+ * @throws FieldError with the label of the field; when the file is missing, the advice lists the files of the item.
  */
 export async function openInputFile(
 	context: IExecuteFunctions,
@@ -53,7 +53,7 @@ export async function openInputFile(
 	if (size !== undefined) assertSize(size, options);
 	const type = fileTypeOf(await firstBytes(context, binary));
 	if (kind !== undefined && (type === undefined || !isInputType(type, kind))) {
-		const expected = kind === 'image' ? 'a JPEG, PNG or WebP image' : nameKind(kind);
+		const expected = kind === 'image' ? 'a JPEG, PNG, or WebP image' : nameKind(kind);
 		throw new FieldError(label, `points to a file that is not ${expected} (“${fieldName}”)`);
 	}
 	const mimeType = type?.mimeType ?? (binary.mimeType || 'application/octet-stream');
@@ -68,7 +68,7 @@ export async function openInputFile(
 	};
 }
 
-/** Three bytes become four characters. */
+/** Base64 encodes three bytes as four characters. */
 const BASE64_GROWTH = 4 / 3;
 
 function assertSize(bytes: number, { label, fieldName, maxMegabytes }: InputFileOptions): void {
@@ -89,7 +89,7 @@ function findBinary(
 	const binary = Object.hasOwn(fields, fieldName) ? fields[fieldName] : undefined;
 	if (binary !== undefined) return binary;
 	try {
-		// A newer n8n may keep files inside the JSON; its own helper knows where. It takes `constructor` for a file, too.
+		// Newer versions of n8n may keep files in the JSON, where their helper finds them. It also accepts `constructor`.
 		const found: unknown = context.helpers.assertBinaryData(itemIndex, fieldName);
 		return isBinaryData(found) ? found : undefined;
 	} catch {
@@ -111,7 +111,7 @@ function missingFile(fields: IBinaryKeyData, { label, fieldName }: InputFileOpti
 	);
 }
 
-/** In bytes; undefined when n8n does not say. */
+/** The size in bytes; undefined when n8n does not report it. */
 async function sizeOf(context: IExecuteFunctions, binary: IBinaryData): Promise<number | undefined> {
 	if (typeof binary.bytes === 'number') return binary.bytes;
 	if (binary.id === undefined) return Math.floor((binary.data.length * 3) / 4);

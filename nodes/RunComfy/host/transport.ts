@@ -28,19 +28,19 @@ const HOST_TIMEOUT_MARGIN_MS = 1_000;
  */
 export function createSend(context: CallingContext, clock: Clock, redact: Redact): Send {
 	return async ({ method, url, body, timeoutMs, signal }) => {
-		const breakOff = new AbortController();
+		const controller = new AbortController();
 		const answered = new AbortController();
 		let timedOut = false;
-		const onAbort = () => breakOff.abort();
-		if (signal?.aborted === true) breakOff.abort();
+		const onAbort = () => controller.abort();
+		if (signal?.aborted === true) controller.abort();
 		signal?.addEventListener('abort', onAbort, { once: true });
 		void clock.sleep(timeoutMs, answered.signal).then(() => {
 			if (answered.signal.aborted) return;
 			timedOut = true;
-			breakOff.abort();
+			controller.abort();
 		});
 		const caller = Object.create(context, {
-			getExecutionCancelSignal: { value: () => breakOff.signal },
+			getExecutionCancelSignal: { value: () => controller.signal },
 		}) as CallingContext;
 		try {
 			const answer: unknown = await context.helpers.httpRequestWithAuthentication.call(
@@ -52,7 +52,7 @@ export function createSend(context: CallingContext, clock: Clock, redact: Redact
 					url,
 					json: true,
 					timeout: timeoutMs + HOST_TIMEOUT_MARGIN_MS,
-					abortSignal: breakOff.signal,
+					abortSignal: controller.signal,
 					disableFollowRedirect: true,
 					ignoreHttpStatusErrors: true,
 					returnFullResponse: true,
@@ -60,7 +60,7 @@ export function createSend(context: CallingContext, clock: Clock, redact: Redact
 			);
 			return readFullResponse(answer, redact);
 		} catch (error) {
-			throw noAnswer(error, timedOut, breakOff.signal.aborted);
+			throw noAnswer(error, timedOut, controller.signal.aborted);
 		} finally {
 			signal?.removeEventListener('abort', onAbort);
 			answered.abort(ANSWERED);
@@ -75,10 +75,10 @@ function bodyOptions(body: JsonObject | undefined): Pick<IHttpRequestOptions, 'b
 	return { body: '{}', headers: { 'content-type': 'application/json' } };
 }
 
-function noAnswer(error: unknown, timedOut: boolean, brokenOff: boolean): NoAnswerError {
+function noAnswer(error: unknown, timedOut: boolean, wasAborted: boolean): NoAnswerError {
 	if (error instanceof NoAnswerError) return error;
 	if (timedOut) return new NoAnswerError('timeout');
-	if (brokenOff) return new NoAnswerError('stopped');
+	if (wasAborted) return new NoAnswerError('stopped');
 	const code = networkCodeOf(error);
 	return new NoAnswerError(noAnswerReason(code), code);
 }
