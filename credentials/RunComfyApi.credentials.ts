@@ -17,7 +17,7 @@ import {
 	findTokenProblem,
 } from '../nodes/RunComfy/api/addresses';
 
-/** 400004 is the Model API's code (documented); 401001 is used by RunComfy's other APIs [assumed to mean the same here]. */
+/** The Model API's code (documented), and that of RunComfy's other APIs [assumed to mean the same here]. */
 const TOKEN_CODES = [400004, 401001];
 const TOKEN_NOT_ACCEPTED =
 	'RunComfy did not accept the API token. Paste a fresh one from your RunComfy profile.';
@@ -137,7 +137,7 @@ function originsOf({ url, uri = url, baseURL }: AnyRequestOptions): string[] {
 	return [new URL(base).origin, new URL(target, base).origin];
 }
 
-/** Without these options, n8n sends the token on to the target of a redirect. Covers both request formats, and old versions of n8n. */
+/** Without these options, n8n sends the token to the target of a redirect. They cover both formats and old n8n versions. */
 const NO_REDIRECTS = {
 	disableFollowRedirect: true,
 	followRedirect: false,

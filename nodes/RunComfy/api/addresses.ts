@@ -19,8 +19,8 @@ export interface AddressRules {
 }
 
 /**
- * Address ranges that are not globally reachable: the first address, then the length of the prefix in bits. From IANA's registry of
- * special-purpose IPv4 addresses, and multicast.
+ * Address ranges that are not globally reachable: the first address, then the length of the prefix in bits. From IANA's
+ * registry of special-purpose IPv4 addresses, and multicast.
  */
 const NON_PUBLIC_IPV4: ReadonlyArray<readonly [number, number, HostKind]> = [
 	[ipv4(0, 0, 0, 0), 8, 'private'],
@@ -99,7 +99,7 @@ function ipv6Kind(groups: number[]): HostKind {
 	const embedded = ipv4Kind(ipv6Start(g6, g7));
 	const leadingZeros = groups.findIndex((group) => group !== 0);
 	if (leadingZeros === 7 && g7 === 1) return 'loopback';
-	// IPv4 in IPv6: mapped and compatible addresses are not reachable over the internet, translated ones (64:ff9b::/96) are.
+	// IPv4 in IPv6: mapped and compatible addresses are not on the internet, translated ones (64:ff9b::/96) are.
 	const isMapped = leadingZeros === 5 && g5 === 0xffff;
 	if ((isMapped || leadingZeros === 6) && embedded === 'loopback') return 'loopback';
 	const isTranslated = g0 === 0x64 && g1 === 0xff9b && groups.slice(2, 6).every((group) => group === 0);

@@ -53,7 +53,10 @@ function showUnusableId(value: unknown): string {
 
 export type Phase = 'queued' | 'running' | 'finished' | 'failed' | 'cancelled' | 'unknown';
 
-/** Status words in lower case. `in_queue`, `in_progress`, `completed`, `succeeded`, `failed`, `cancelled` (documented); others [assumed]. */
+/**
+ * Status words in lower case: `in_queue`, `in_progress`, `completed`, `succeeded`, `failed`, and `cancelled` (documented),
+ * the others [assumed].
+ */
 const PHASES = new Map<string, Phase>([
 	['in_queue', 'queued'],
 	['queued', 'queued'],

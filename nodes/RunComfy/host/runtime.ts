@@ -14,7 +14,7 @@ export interface Runtime {
 	downloadIdleMs: number;
 }
 
-/** The `sleep` of n8n-workflow. Up to version 2.33 it ignores the signal; from 2.34 it rejects when the signal is aborted. */
+/** n8n-workflow's `sleep`: up to version 2.33 it ignores the signal; from 2.34 it rejects when the signal is aborted. */
 type HostSleep = (ms: number, signal?: AbortSignal) => Promise<void>;
 
 /**

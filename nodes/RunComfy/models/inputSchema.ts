@@ -75,7 +75,10 @@ export function readInputFields(schema: JsonObject | undefined, requiredInputs: 
 const MAX_REFERENCES = 8;
 const MAX_ALTERNATIVES = 20;
 
-/** Resolves the local references (`#/$defs/Style`) of a rule, whose own keys take precedence; empty for anything but a rule. */
+/**
+ * Resolves the local references (`#/$defs/Style`) of a rule, whose own keys take precedence.
+ * @returns an empty rule for anything but a rule.
+ */
 function resolve(rule: unknown, schema: JsonObject): JsonObject {
 	let rules = isJsonObject(rule) ? rule : {};
 	for (let count = 0; count < MAX_REFERENCES && typeof rules.$ref === 'string'; count++) {

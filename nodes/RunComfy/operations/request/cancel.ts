@@ -27,7 +27,7 @@ export const cancel: Operation = {
 
 /**
  * @returns RunComfy's word for the outcome.
- * @throws RunComfyError with the request id; RunEndedError.
+ * @throws RunComfyError with the request ID; RunEndedError.
  */
 async function cancelOnce(run: Run, requestId: string): Promise<string> {
 	const { client, clock, random } = run.dependencies;

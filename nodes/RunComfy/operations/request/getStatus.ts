@@ -3,7 +3,7 @@ import type { Operation } from '../shared/operation';
 import { pollOnce } from '../shared/pollOnce';
 import { readRequestId, requestIdField } from '../shared/requestIdField';
 
-/** Polls once: the status in RunComfy's words, and the position in the queue. A failed request is a status, not an error. */
+/** Polls once: the status in RunComfy's words, and the queue position. A failed request is a status, not an error. */
 export const getStatus: Operation = {
 	fields: [requestIdField],
 

@@ -10,7 +10,7 @@ const MAX_TRIES = 4;
 
 /**
  * Polls a request once; repeats the poll only after transient errors.
- * @throws RunComfyError with the request id; RunEndedError.
+ * @throws RunComfyError with the request ID; RunEndedError.
  */
 export async function pollOnce(
 	run: Run,
