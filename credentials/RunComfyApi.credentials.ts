@@ -13,11 +13,11 @@ import {
 	cleanToken,
 	DEFAULT_PLATFORM_BASE_URL,
 	DEFAULT_BASE_URL,
-	findBaseUrlFault,
-	findTokenFault,
+	findBaseUrlProblem,
+	findTokenProblem,
 } from '../nodes/RunComfy/api/addresses';
 
-/** Documented for the Model API, and seen in other APIs of RunComfy's. */
+/** The Model API's code (documented), and that of RunComfy's other APIs [assumed to mean the same here]. */
 const TOKEN_CODES = [400004, 401001];
 const TOKEN_NOT_ACCEPTED =
 	'RunComfy did not accept the API token. Paste a fresh one from your RunComfy profile.';
@@ -42,7 +42,7 @@ export class RunComfyApi implements ICredentialType {
 			required: true,
 			default: '',
 			description:
-				'From your <a href="https://www.runcomfy.com/profile" target="_blank">RunComfy profile</a>, without the word “Bearer”. A token stops working as soon as a new one is generated.',
+				'Copy it from your <a href="https://www.runcomfy.com/profile" target="_blank">RunComfy profile</a>, without the word “Bearer”. A token stops working as soon as a new one is generated.',
 		},
 		{
 			displayName: 'Base URL',
@@ -52,7 +52,7 @@ export class RunComfyApi implements ICredentialType {
 			default: DEFAULT_BASE_URL,
 			placeholder: 'e.g. https://model-api.runcomfy.net',
 			description:
-				'Where RunComfy’s Model API is. Change it only for tests with a sandbox. The token is sent nowhere but here and to the account’s address.',
+				'The URL of RunComfy’s Model API. Change it only to test with a sandbox. The token is sent only to this URL and to the platform base URL.',
 		},
 		{
 			displayName: 'Platform Base URL',
@@ -61,28 +61,28 @@ export class RunComfyApi implements ICredentialType {
 			default: DEFAULT_PLATFORM_BASE_URL,
 			placeholder: 'e.g. https://api.runcomfy.net',
 			description:
-				'Where RunComfy answers questions about your balance. Only the operation Get Balance uses it. Change it only for tests with a sandbox.',
+				'The URL of the RunComfy API that reports your balance. Only the Get Balance operation uses it. Change it only to test with a sandbox.',
 		},
 	];
 
 	/**
-	 * Puts the token on a request, but only on one to the two base URLs and without redirects: whatever uses this
-	 * credential, the token goes nowhere else.
-	 * @throws Error when the credential is faulty, or the request goes elsewhere or nowhere that can be read.
+	 * Adds the token to a request, but only to a request for one of the two base URLs, and forbids redirects. The token
+	 * is sent nowhere else, whichever node uses this credential.
+	 * @throws Error when the credential is invalid, or when the request's address is another one or cannot be read.
 	 */
 	async authenticate(
 		credentials: ICredentialDataDecryptedObject,
 		requestOptions: AnyRequestOptions,
 	): Promise<IHttpRequestOptions> {
 		const token = cleanToken(credentials.apiToken);
-		const tokenFault = findTokenFault(token);
-		if (tokenFault !== undefined) throw new Error(`The API token ${tokenFault}`);
+		const tokenProblem = findTokenProblem(token);
+		if (tokenProblem !== undefined) throw new Error(`The API token ${tokenProblem}`);
 		const baseUrl = cleanBaseUrl(String(credentials.baseUrl ?? ''));
-		const baseUrlFault = findBaseUrlFault(baseUrl);
-		if (baseUrlFault !== undefined) throw new Error(`The base URL ${baseUrlFault}`);
+		const baseUrlProblem = findBaseUrlProblem(baseUrl);
+		if (baseUrlProblem !== undefined) throw new Error(`The base URL ${baseUrlProblem}`);
 		const platformBaseUrl = cleanBaseUrl(String(credentials.platformBaseUrl || DEFAULT_PLATFORM_BASE_URL));
-		const accountFault = findBaseUrlFault(platformBaseUrl);
-		if (accountFault !== undefined) throw new Error(`The platform base URL ${accountFault}`);
+		const platformProblem = findBaseUrlProblem(platformBaseUrl);
+		if (platformProblem !== undefined) throw new Error(`The platform base URL ${platformProblem}`);
 		const allowed = [baseUrl, platformBaseUrl].map((url) => new URL(url).origin);
 		const origins = originsOf(requestOptions);
 		if (origins.length === 0 || !origins.every((origin) => allowed.includes(origin))) {
@@ -96,8 +96,8 @@ export class RunComfyApi implements ICredentialType {
 	}
 
 	/**
-	 * Free and without side effect: the catalogue entry of the model. What RunComfy answers to a bad token, and with which
-	 * HTTP status, is not documented: so the body alone decides, and a token is good only if the model came with it.
+	 * Reads the catalogue entry of one model: free, and without side effects. How RunComfy answers an invalid token, and
+	 * with which HTTP status, is not documented. So only the body counts: a token is valid when the answer holds the model.
 	 */
 	test: ICredentialTestRequest = {
 		request: {
@@ -117,16 +117,16 @@ export class RunComfyApi implements ICredentialType {
 }
 
 /**
- * The address in one of n8n's two shapes of a request: `url`, perhaps below `baseURL`, or `uri` from its older helper,
- * which n8n's own HTTP Request node uses.
+ * A request in either of n8n's two formats: the address is in `url`, possibly relative to `baseURL`, or in `uri`, the
+ * format of the older helper, which n8n's own HTTP Request node uses.
  */
 interface AnyRequestOptions extends IHttpRequestOptions {
 	uri?: unknown;
 }
 
 /**
- * Every origin that a request may reach: HTTP clients differ in how they join an address with its base.
- * @returns an empty list when the address cannot be read, or says two things.
+ * All origins that a request may reach: HTTP clients differ in how they combine an address with its base URL.
+ * @returns an empty list when the address cannot be read, or when `url` and `uri` differ.
  */
 function originsOf({ url, uri = url, baseURL }: AnyRequestOptions): string[] {
 	const target: unknown = url ?? uri;
@@ -137,7 +137,7 @@ function originsOf({ url, uri = url, baseURL }: AnyRequestOptions): string[] {
 	return [new URL(base).origin, new URL(target, base).origin];
 }
 
-/** n8n resends the token to wherever a redirect leads. In the words of both helpers; of old ones as well as new ones. */
+/** Without these options, n8n sends the token to the target of a redirect. They cover both formats and old n8n versions. */
 const NO_REDIRECTS = {
 	disableFollowRedirect: true,
 	followRedirect: false,

@@ -19,8 +19,8 @@ import { dollars } from './common/money';
 import { omitUndefined } from './common/omitUndefined';
 
 /**
- * What the editor shows from RunComfy's catalogue while a workflow is being built. Asked again every time: nothing of one
- * account is kept for another.
+ * The lists and fields that the editor loads from RunComfy's catalogue while a workflow is being built. They are fetched
+ * every time, so that nothing of one account is shown to another.
  */
 
 const PAGE_SIZE = 50;
@@ -65,7 +65,7 @@ async function searchModels(
 async function getCategories(this: ILoadOptionsFunctions): Promise<INodePropertyOptions[]> {
 	try {
 		const catalogue = await openCatalogue(this);
-		const names = await catalogue.ask(async (client) => await client.listCategories());
+		const names = await catalogue.query(async (client) => await client.listCategories());
 		return names.map((name) => ({ name, value: name }));
 	} catch (error) {
 		throw toNodeError(this.getNode(), error);

@@ -18,7 +18,7 @@ import { runTurn, stopTurn } from './jobs/runTurn';
 import { Catalogue } from './models/catalogue';
 import { findOperation } from './operations';
 import type { ItemWork, Operation, OperationOutput, OperationTools } from './operations/shared/operation';
-import { readRunOptions, type RunOptions } from './operations/shared/parameters';
+import { readRunOptions, type RunOptions } from './operations/shared/options';
 
 /**
  * One run of the node: reads and checks all items, and only then lets anything be sent.
@@ -88,7 +88,7 @@ async function executeItems(context: IExecuteFunctions, runtime: Runtime, count:
 	} catch (error) {
 		// Stop came while a model was read, before there was a run that could cancel anything.
 		if (error instanceof StoppedError && !error.isReported) await stopTurn(dependencies);
-		throw error;
+		throw reasonOf(error);
 	} finally {
 		if (budget !== undefined) notifyUser(context, log, 'info', budget.report());
 	}

@@ -120,7 +120,7 @@ const SCREENSHOTS =
 		await choose('imageSource', 'Input File');
 		await field('binaryPropertyName').waitFor();
 		expect(await field('imageUrl').count()).toBe(0);
-		await page.getByText('Whether RunComfy takes files for this model is not confirmed').waitFor();
+		await page.getByText('It is not confirmed that RunComfy accepts files for this model').waitFor();
 
 		await choose('colorPalette', 'Custom Colors');
 		await page.getByText('Palette Colors', { exact: true }).waitFor();

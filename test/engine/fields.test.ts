@@ -20,7 +20,7 @@ describe('Bad input', () => {
 			{ prompt: '={{ $json.nothing }}' },
 			'“Prompt” must not be empty',
 		],
-		['a prompt that is an object', { prompt: '={{ $json }}' }, '“Prompt” must be a text'],
+		['a prompt that is an object', { prompt: '={{ $json }}' }, '“Prompt” must be text'],
 		['no image URL', { imageUrl: '={{ "" }}' }, '“Image URL” must not be empty'],
 		['no URL at all', { imageUrl: 'product.png' }, '“Image URL” is not a complete web address'],
 		[

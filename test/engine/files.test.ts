@@ -77,7 +77,7 @@ describe.each(['default', 'filesystem'] as const)(
 				await open({ items: [withFile(bytes)] });
 				const { message } = failure(await bench.run(BINARY));
 				expect(message).toBe(
-					'“Input Data Field Name” points to a file that is not a JPEG, PNG or WebP image (“data”)',
+					'“Input Data Field Name” points to a file that is not a JPEG, PNG, or WebP image (“data”)',
 				);
 				expect(bench.sandbox.stats.submits).toBe(0);
 				await bench.close();
@@ -111,8 +111,8 @@ describe.each(['default', 'filesystem'] as const)(
 			bench.sandbox.faults.add({ on: 'submit', kind: 'errorCode', errorCode: 422001 });
 			const { message, description } = failure(await bench.run(BINARY));
 			expect(message).toContain('Nothing was submitted');
-			expect(description).toContain('Whether RunComfy takes files for this model is not confirmed');
-			expect(description).toContain('pass its URL');
+			expect(description).toContain('It is not confirmed that RunComfy accepts files for this model');
+			expect(description).toContain('use its URL');
 		});
 
 		it('downloads every image, named by what was really received', async () => {
@@ -144,7 +144,7 @@ describe.each(['default', 'filesystem'] as const)(
 			],
 			['redirectLoop', 'it was redirected more than 3 times'],
 			['notImage', 'the file is not an image'],
-			['webPage', 'a web page or text came instead of an image'],
+			['webPage', 'the file server sent a web page or text instead of an image'],
 			['empty', 'the file is empty'],
 			['endless', 'the file is larger than the 1 MB of the option “Max File Size (MB)”'],
 			['notFound', 'the file server answered with HTTP 404'],
@@ -175,7 +175,7 @@ describe.each(['default', 'filesystem'] as const)(
 				await open();
 				bench.sandbox.faults.add({ on: 'output', kind });
 				const { message } = failure(await bench.run({ downloadFiles: true }));
-				expect(message).toMatch(/could not be downloaded: \d+ bytes came instead of the \d+ announced/);
+				expect(message).toMatch(/could not be downloaded: \d+ bytes arrived instead of \d+/);
 				expect(bench.sandbox.stats.downloads).toBe(1);
 			},
 		);
@@ -229,7 +229,7 @@ describe.each(['default', 'filesystem'] as const)(
 			bench.sandbox.faults.clear();
 			bench.sandbox.faults.add({ on: 'output', kind: 'hangBefore' });
 			expect(failure(await bench.run({ downloadFiles: true })).message).toContain(
-				'the file server went silent',
+				'the file server stopped sending data',
 			);
 			expect(storedFiles()).toEqual(before);
 		});

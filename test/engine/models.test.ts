@@ -256,7 +256,7 @@ describe('Any model on n8n’s engine', () => {
 		[
 			'nonsense for a model',
 			{ modelId: byId('../../requests') },
-			'“Model” is neither the ID of a model nor the address of its page',
+			'“Model” is neither the ID of a model nor the URL of its page',
 		],
 		['an unknown model', { modelId: byId('nobody/has/this') }, 'RunComfy has no model “nobody/has/this”'],
 		['broken JSON', { inputMode: 'json', inputsJson: '{"prompt"' }, '“Inputs (JSON)” must be a JSON object'],
@@ -278,12 +278,12 @@ describe('Any model on n8n’s engine', () => {
 		[
 			'half an address',
 			'example.com/a.png',
-			'“Inputs → Image” is neither a web address that begins with https:// nor the name of an input file',
+			'“Inputs → Image” is neither a URL that begins with https:// nor the name of an input file',
 		],
 		[
 			'a file of another kind',
 			'text',
-			'“Inputs → Image” points to a file that is not a JPEG, PNG or WebP image (“text”)',
+			'“Inputs → Image” points to a file that is not a JPEG, PNG, or WebP image (“text”)',
 		],
 	])('refuses %s for a file', async (_, image, message) => {
 		await open({
@@ -307,7 +307,7 @@ describe('Any model on n8n’s engine', () => {
 		});
 		const run = await bench.run(runOf(IMAGE_EDIT, { prompt: 'x', image: 'data' }));
 		expect(failure(run).message).toContain(
-			'points to a file that the model does not take (“data”): File size must be less than 30 MB.',
+			'points to a file that the model does not accept (“data”): File size must be less than 30 MB.',
 		);
 	});
 
@@ -475,9 +475,9 @@ describe('The free operations', () => {
 	});
 
 	it.each([
-		[{ search: '={{ [1] }}' }, '“Filters → Search” must be a text'],
-		[{ search: '={{ $json.nothing }}' }, '“Filters → Search” must be a text'],
-		[{ category: '={{ {} }}' }, '“Filters → Category” must be a text'],
+		[{ search: '={{ [1] }}' }, '“Filters → Search” must be text'],
+		[{ search: '={{ $json.nothing }}' }, '“Filters → Search” must be text'],
+		[{ category: '={{ {} }}' }, '“Filters → Category” must be text'],
 	])('Get Many refuses the filter %j', async (filters, message) => {
 		const run = await bench.run({ resource: 'model', operation: 'getMany', returnAll: true, filters });
 		expect(failure(run).message).toBe(message);
@@ -500,7 +500,7 @@ describe('The free operations', () => {
 		expect(rows(run)).toHaveLength(40);
 		expect(run.data.resultData.runData.RunComfy?.[0]?.hints).toEqual([
 			{
-				message: 'RunComfy lists more than these 40 models. Narrow the list down with a filter.',
+				message: 'RunComfy lists more than these 40 models. Use a filter to narrow down the list.',
 				type: 'warning',
 				location: 'outputPane',
 			},
@@ -524,7 +524,7 @@ describe('The free operations', () => {
 			await bench.run({ resource: 'model', operation: 'get', modelId: { __rl: true, mode: 'url', value } });
 		expect(rows(await get('https://www.runcomfy.com/models/a/better'))[0]?.json.modelId).toBe('a/good');
 		expect(failure(await get('https://www.runcomfy.com/models/a/100%')).message).toBe(
-			'“Model” is neither the ID of a model nor the address of its page on RunComfy',
+			'“Model” is neither the ID of a model nor the URL of its page on RunComfy',
 		);
 	});
 

@@ -116,7 +116,7 @@ describe('What is sent, and how files are named', () => {
 	it('refuses a file name of another type', async () => {
 		const bench = await Workbench.open();
 		const run = await bench.run({ downloadFiles: true, options: { fileName: '={{ [1] }}' } });
-		expect(failure(run).message).toBe('“File Name” must be a text');
+		expect(failure(run).message).toBe('“File Name” must be text');
 		await bench.close();
 	});
 });

@@ -4,9 +4,9 @@ import * as fc from 'fast-check';
 
 import {
 	cleanBaseUrl,
-	findBaseUrlFault,
-	findFileUrlFault,
-	findTokenFault,
+	findBaseUrlProblem,
+	findFileUrlProblem,
+	findTokenProblem,
 	hostKind,
 	isLoopbackUrl,
 } from '../../nodes/RunComfy/api/addresses';
@@ -164,7 +164,7 @@ describe('Which IP addresses are public', () => {
 	});
 });
 
-describe('findFileUrlFault', () => {
+describe('findFileUrlProblem', () => {
 	it.each([
 		['https://example.com/a.png', undefined],
 		['https://example.com:8443/a.png?signature=x%20y', undefined],
@@ -181,17 +181,17 @@ describe('findFileUrlFault', () => {
 		['https://localhost/a.png', 'points to this computer or a private network'],
 		['https://192.168.0.10/a.png', 'points to this computer or a private network'],
 	])('%s', (url, fault) => {
-		const found = findFileUrlFault(url, { allowLoopback: false });
+		const found = findFileUrlProblem(url, { allowLoopback: false });
 		if (fault === undefined) expect(found).toBeUndefined();
 		else expect(found).toContain(fault);
 	});
 
 	it('allows http and loopback, but no private network, while the base URL is on loopback', () => {
 		const rules = { allowLoopback: true };
-		expect(findFileUrlFault('http://127.0.0.1:4010/a.png', rules)).toBeUndefined();
-		expect(findFileUrlFault('http://example.com/a.png', rules)).toBeUndefined();
-		expect(findFileUrlFault('http://10.0.0.1/a.png', rules)).toContain('private network');
-		expect(findFileUrlFault('http://u:p@127.0.0.1/a.png', rules)).toContain('user name');
+		expect(findFileUrlProblem('http://127.0.0.1:4010/a.png', rules)).toBeUndefined();
+		expect(findFileUrlProblem('http://example.com/a.png', rules)).toBeUndefined();
+		expect(findFileUrlProblem('http://10.0.0.1/a.png', rules)).toContain('private network');
+		expect(findFileUrlProblem('http://u:p@127.0.0.1/a.png', rules)).toContain('user name');
 	});
 
 	it('property: never throws, and lets through nothing but public addresses with https', () => {
@@ -206,7 +206,7 @@ describe('findFileUrlFault', () => {
 		);
 		fc.assert(
 			fc.property(text, (address) => {
-				const fault = findFileUrlFault(address, { allowLoopback: false });
+				const fault = findFileUrlProblem(address, { allowLoopback: false });
 				if (fault !== undefined) return expect(fault).not.toContain('secret');
 				const { protocol, hostname, username } = new URL(address);
 				expect([protocol, hostKind(hostname), username]).toEqual(['https:', 'public', '']);
@@ -216,13 +216,13 @@ describe('findFileUrlFault', () => {
 	});
 
 	it('never repeats a password', () => {
-		expect(findFileUrlFault('https://user:secret@example.com', { allowLoopback: false })).not.toContain(
+		expect(findFileUrlProblem('https://user:secret@example.com', { allowLoopback: false })).not.toContain(
 			'secret',
 		);
 	});
 });
 
-describe('findBaseUrlFault', () => {
+describe('findBaseUrlProblem', () => {
 	it.each([
 		['https://model-api.runcomfy.net', undefined],
 		['https://model-api.runcomfy.net/', undefined],
@@ -236,7 +236,7 @@ describe('findBaseUrlFault', () => {
 		['https://a:b@model-api.runcomfy.net', 'user name'],
 		['https://model-api.runcomfy.net/?x=1', 'must not contain'],
 	])('%s', (url, fault) => {
-		const found = findBaseUrlFault(url);
+		const found = findBaseUrlProblem(url);
 		if (fault === undefined) expect(found).toBeUndefined();
 		else expect(found).toContain(fault);
 	});
@@ -249,7 +249,7 @@ describe('findBaseUrlFault', () => {
 	});
 });
 
-describe('findTokenFault', () => {
+describe('findTokenProblem', () => {
 	it.each([
 		['rc_abc-123', undefined],
 		['', 'is empty'],
@@ -260,7 +260,7 @@ describe('findTokenFault', () => {
 		['abc\n', 'must not contain spaces'],
 		['abc“', 'contains a character'],
 	])('%j', (token, fault) => {
-		const found = findTokenFault(token);
+		const found = findTokenProblem(token);
 		if (fault === undefined) expect(found).toBeUndefined();
 		else expect(found).toContain(fault);
 	});

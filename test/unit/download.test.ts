@@ -147,7 +147,7 @@ describe('A download', () => {
 		const headers = { 'content-length': String(announced) };
 		const host = new FakeHost(() => ({ ...whole(), headers }));
 		const { message } = await host.failure([image('a')]);
-		expect(message).toContain(`108 bytes came instead of the ${announced} announced`);
+		expect(message).toContain(`108 bytes arrived instead of ${announced}`);
 		expect(host.requests).toHaveLength(1);
 	});
 

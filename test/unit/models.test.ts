@@ -1,10 +1,6 @@
-import {
-	readBalance,
-	readCatalogue,
-	readCategories,
-	readModelEntry,
-	readModelPage,
-} from '../../nodes/RunComfy/api/models';
+import { readBalance } from '../../nodes/RunComfy/api/account';
+import { readCategories, readModelEntry, readModelPage } from '../../nodes/RunComfy/api/models';
+import { readQuery } from '../../nodes/RunComfy/api/query';
 import { readInputFields, type InputField } from '../../nodes/RunComfy/models/inputSchema';
 import { readInputValues } from '../../nodes/RunComfy/models/inputValues';
 import { toMapperField } from '../../nodes/RunComfy/models/mapperFields';
@@ -137,7 +133,7 @@ describe('readInputFields', () => {
 					7,
 				],
 			},
-			{ fileRules: [{ subject: 'file_size_mb', comparison: '<', value: 30, fault: 'Too large.' }] },
+			{ fileRules: [{ subject: 'file_size_mb', comparison: '<', value: 30, problem: 'Too large.' }] },
 		],
 	])('understands %s', (_, property, expected) => expect(field(property)).toMatchObject(expected));
 
@@ -262,7 +258,7 @@ describe('readInputValues', () => {
 			'🎉🎉',
 			'“Inputs → It” must have at least 3 characters, but has 2',
 		],
-		['an object for a text', { type: 'string' }, {}, '“Inputs → It” must be a text'],
+		['an object for a text', { type: 'string' }, {}, '“Inputs → It” must be text'],
 		[
 			'an object without a text for a choice',
 			{ enum: ['a'] },
@@ -273,9 +269,9 @@ describe('readInputValues', () => {
 			'an object without a text for a text',
 			{ type: 'string' },
 			Object.create(null),
-			'“Inputs → It” must be a text',
+			'“Inputs → It” must be text',
 		],
-		['a broken date', { type: 'string', format: 'date' }, new Date(NaN), '“Inputs → It” must be a text'],
+		['a broken date', { type: 'string', format: 'date' }, new Date(NaN), '“Inputs → It” must be text'],
 		[
 			'too few files',
 			{ type: 'array', format: 'image_uris', minItems: 2 },
@@ -509,7 +505,7 @@ describe('The catalogue’s answers', () => {
 	])('reads the balance in %j', (body, expected) => expect(readBalance(body)).toEqual(expected));
 
 	const answer = (status: number, body: unknown) =>
-		readCatalogue({ status, headers: {}, body }, 0, 'The list could not be read', readBalance);
+		readQuery({ status, headers: {}, body }, 0, 'The list could not be read', readBalance);
 	it.each([
 		['an answer', 200, { balance_usd: 1 }, { kind: 'found' }],
 		['a gateway’s page', 502, '<html>', { kind: 'again' }],

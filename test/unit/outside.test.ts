@@ -1,13 +1,14 @@
 import * as fc from 'fast-check';
 
 import { hostKind } from '../../nodes/RunComfy/api/addresses';
-import { readBalance, readCategories, readModelEntry, readModelPage } from '../../nodes/RunComfy/api/models';
+import { readBalance } from '../../nodes/RunComfy/api/account';
+import { readCategories, readModelEntry, readModelPage } from '../../nodes/RunComfy/api/models';
 import { cleanReason, explainAnswer, reasonOf } from '../../nodes/RunComfy/api/problems';
 import { endedProblem } from '../../nodes/RunComfy/jobs/problems';
 import { createRedact, redactJson } from '../../nodes/RunComfy/common/redact';
 import { FieldError } from '../../nodes/RunComfy/common/fieldError';
 import { fileTypeOf, looksLikeText } from '../../nodes/RunComfy/files/fileTypes';
-import { splitSources } from '../../nodes/RunComfy/models/fileSources';
+import { splitSources } from '../../nodes/RunComfy/models/splitSources';
 import { readInputFields } from '../../nodes/RunComfy/models/inputSchema';
 import { readInputValues } from '../../nodes/RunComfy/models/inputValues';
 import { toMapperField } from '../../nodes/RunComfy/models/mapperFields';

@@ -1,17 +1,17 @@
 /**
- * Which addresses are safe to call, to hand to RunComfy, or to download from. Pure: names are judged as they are
- * written, because a node has no way to look them up (shipped code may import nothing but n8n-workflow).
+ * Which addresses are safe to call, to pass to RunComfy, or to download from. Pure: host names are judged by their
+ * spelling, because a node cannot resolve them (shipped code may import nothing but n8n-workflow).
  */
 
 /** RunComfy's Model API (documented). */
 export const DEFAULT_BASE_URL = 'https://model-api.runcomfy.net';
-/** The API with the balance [seen in RunComfy's own clients]. */
+/** The API that reports the balance [assumed: RunComfy's own clients use it]. */
 export const DEFAULT_PLATFORM_BASE_URL = 'https://api.runcomfy.net';
 
 export type HostKind = 'public' | 'loopback' | 'private';
 
-/** What is wrong with an address, worded to follow the name of a field: "Image URL must …". */
-export type AddressFault = string;
+/** What is wrong with an address. Completes a sentence that begins with the name of a field: “Image URL must …”. */
+export type AddressProblem = string;
 
 export interface AddressRules {
 	/** True only while the credential's base URL is itself on loopback, that is, for the sandbox. */
@@ -19,8 +19,8 @@ export interface AddressRules {
 }
 
 /**
- * Ranges that are not globally reachable: the address, then how many leading bits count. From IANA's registry of
- * special-purpose IPv4 addresses, and multicast.
+ * Address ranges that are not globally reachable: the first address, then the length of the prefix in bits. From IANA's
+ * registry of special-purpose IPv4 addresses, and multicast.
  */
 const NON_PUBLIC_IPV4: ReadonlyArray<readonly [number, number, HostKind]> = [
 	[ipv4(0, 0, 0, 0), 8, 'private'],
@@ -41,9 +41,9 @@ const NON_PUBLIC_IPV4: ReadonlyArray<readonly [number, number, HostKind]> = [
 ];
 
 /**
- * The parts of 2000::/3, outside of which no address is public, that are not globally reachable: the first groups, then
- * how many leading bits of them count. From IANA's registry of special-purpose IPv6 addresses: protocol assignments (with
- * Teredo, benchmarking and ORCHID), documentation, 6to4, documentation.
+ * Parts of 2000::/3 that are not globally reachable: the first 32 bits, then the length of the prefix in bits. No address
+ * outside of 2000::/3 is public. From IANA's registry of special-purpose IPv6 addresses: protocol assignments (with
+ * Teredo, benchmarking, and ORCHID), documentation, 6to4, documentation.
  */
 const NON_PUBLIC_IPV6: ReadonlyArray<readonly [number, number]> = [
 	[ipv6Start(0x2001, 0), 23],
@@ -99,7 +99,7 @@ function ipv6Kind(groups: number[]): HostKind {
 	const embedded = ipv4Kind(ipv6Start(g6, g7));
 	const leadingZeros = groups.findIndex((group) => group !== 0);
 	if (leadingZeros === 7 && g7 === 1) return 'loopback';
-	// IPv4 in IPv6: mapped and compatible addresses are not for the internet, translated ones (64:ff9b::/96) are.
+	// IPv4 in IPv6: mapped and compatible addresses are not on the internet, translated ones (64:ff9b::/96) are.
 	const isMapped = leadingZeros === 5 && g5 === 0xffff;
 	if ((isMapped || leadingZeros === 6) && embedded === 'loopback') return 'loopback';
 	const isTranslated = g0 === 0x64 && g1 === 0xff9b && groups.slice(2, 6).every((group) => group === 0);
@@ -137,10 +137,10 @@ function parseUrl(text: string): URL | undefined {
 }
 
 /**
- * Checks the address of a file that RunComfy or this node is to fetch.
+ * Checks the address of a file that RunComfy or this node will fetch.
  * @returns what is wrong with it, or undefined when it may be fetched.
  */
-export function findFileUrlFault(text: string, rules: AddressRules): AddressFault | undefined {
+export function findFileUrlProblem(text: string, rules: AddressRules): AddressProblem | undefined {
 	const url = parseUrl(text);
 	if (!url) return 'is not a complete web address (it must begin with https://)';
 	const kind = hostKind(url.hostname);
@@ -155,7 +155,7 @@ export function findFileUrlFault(text: string, rules: AddressRules): AddressFaul
 	return undefined;
 }
 
-/** True when a base URL (already checked) is on this machine: the sandbox. */
+/** True when a base URL (already checked) is on this machine, as the sandbox is. */
 export function isLoopbackUrl(text: string): boolean {
 	const url = parseUrl(text);
 	return url !== undefined && hostKind(url.hostname) === 'loopback';
@@ -165,7 +165,7 @@ export function isLoopbackUrl(text: string): boolean {
  * Checks the credential's base URL: https, or http on loopback only, and nothing but an origin and a path.
  * @returns what is wrong with it, or undefined when the token may be sent there.
  */
-export function findBaseUrlFault(text: string): AddressFault | undefined {
+export function findBaseUrlProblem(text: string): AddressProblem | undefined {
 	const url = parseUrl(text.trim());
 	if (!url) return 'is not a complete web address (usually https://model-api.runcomfy.net)';
 	const loopback = hostKind(url.hostname) === 'loopback';
@@ -177,21 +177,21 @@ export function findBaseUrlFault(text: string): AddressFault | undefined {
 	return undefined;
 }
 
-/** A checked base URL without white space around it and without slashes at its end. */
+/** A checked base URL without surrounding white space and trailing slashes. */
 export function cleanBaseUrl(text: string): string {
 	return text.trim().replace(/\/+$/, '');
 }
 
-/** The API token without the white space that is easily pasted along. */
+/** The API token without surrounding white space, which is easily pasted with it. */
 export function cleanToken(value: unknown): string {
 	return String(value ?? '').trim();
 }
 
 /**
  * Checks the API token as the user pasted it.
- * @returns what is wrong with it, or undefined. The token itself is never part of the answer.
+ * @returns what is wrong with it, or undefined. The token itself is never part of the text.
  */
-export function findTokenFault(token: string): string | undefined {
+export function findTokenProblem(token: string): string | undefined {
 	if (token.trim() === '') return 'is empty';
 	if (/^bearer\s/i.test(token.trim())) return 'must be pasted without the word "Bearer" before it';
 	if (/\s/.test(token)) return 'must not contain spaces or line breaks';

@@ -1,16 +1,9 @@
+import { omitUndefined } from '../common/omitUndefined';
+import { readBalance, type Balance } from './account';
 import type { JsonObject } from './json';
-import {
-	readBalance,
-	readCatalogue,
-	readCategories,
-	readModelEntry,
-	readModelPage,
-	type Balance,
-	type CatalogueAnswer,
-	type ModelEntry,
-	type ModelPage,
-} from './models';
+import { readCategories, readModelEntry, readModelPage, type ModelEntry, type ModelPage } from './models';
 import { describeNoAnswer, unreachableProblem } from './problems';
+import { readQuery, type QueryAnswer } from './query';
 import {
 	readCancel,
 	readPoll,
@@ -23,7 +16,7 @@ import { NoAnswerError, type ApiAnswer, type ApiRequest, type Send } from './tra
 
 /** How long one call may take, in milliseconds. */
 export interface CallTimeouts {
-	/** A paid POST is given long, because aborting it may lose the request id; the time for its upload comes on top. */
+	/** Of a paid POST. Long, because aborting it may lose the request ID. The time for the upload is added to it. */
 	submitMs: number;
 	pollMs: number;
 	cancelMs: number;
@@ -31,7 +24,7 @@ export interface CallTimeouts {
 
 export const DEFAULT_CALL_TIMEOUTS: CallTimeouts = { submitMs: 60_000, pollMs: 30_000, cancelMs: 5_000 };
 
-/** The slowest upload that is waited for, in bytes per second: 50 kB/s. */
+/** The slowest upload that the timeout allows for, in bytes per second. */
 const MIN_UPLOAD_RATE = 50_000;
 
 export interface CallOptions {
@@ -39,28 +32,28 @@ export interface CallOptions {
 	signal?: AbortSignal;
 }
 
-/** Where RunComfy's APIs are: checked, and without a slash at the end. Nothing is ever sent elsewhere. */
+/** The base URLs of RunComfy's APIs: checked, and without a trailing slash. Nothing is ever sent elsewhere. */
 export interface ApiAddresses {
 	baseUrl: string;
-	/** Of the account, which lives on another host of RunComfy's. */
+	/** Of the account API, which RunComfy runs on another host. */
 	platformBaseUrl: string;
 }
 
-/** Which part of the catalogue. */
+/** Which part of the catalogue to list. */
 export interface ModelQuery {
 	search?: string;
 	category?: string;
-	/** 1 to 500. [assumed] */
+	/** 1 to 500 [assumed]. */
 	limit: number;
 	offset: number;
 }
 
 /**
- * RunComfy's Model API over HTTP: one method a call, one attempt each. It knows nothing of n8n and of no particular
- * model, and it decides nothing: every method resolves to what the answer, or its absence, means.
+ * RunComfy's Model API over HTTP. Each method makes one call, and makes it once: retries are up to the caller. The client
+ * knows nothing of n8n and of no particular model. Every method resolves to the meaning of the answer, or of its absence.
  */
 export class RunComfyClient {
-	/** @param now milliseconds, for dates in Retry-After. */
+	/** @param now the time of day in milliseconds, to read dates in Retry-After. */
 	constructor(
 		private readonly addresses: ApiAddresses,
 		private readonly send: Send,
@@ -70,7 +63,7 @@ export class RunComfyClient {
 
 	/**
 	 * Submits a job: the one call that costs money. The body is the input object itself (documented).
-	 * @param modelId its slashes are path segments (documented).
+	 * @param modelId its slashes separate path segments (documented).
 	 * @param signal aborts the call; the outcome is then unknown.
 	 */
 	async submit(modelId: string, input: JsonObject, signal?: AbortSignal): Promise<SubmitAnswer> {
@@ -83,17 +76,17 @@ export class RunComfyClient {
 		return { kind: 'outcomeUnknown', why: describeNoAnswer(answer) };
 	}
 
-	/** One poll: the state and, once finished, the result. Free; never rejects for a network error. */
+	/** One poll: the status and, once the job has finished, the result. Free. Never rejects because of a network error. */
 	async getResult(requestId: string, includeCost: boolean, options: CallOptions = {}): Promise<PollAnswer> {
 		return await this.poll(requestId, `/result${includeCost ? '?include_cost=true' : ''}`, options);
 	}
 
-	/** One poll: the state, with the place in the queue while there is one. Free. */
+	/** One poll: the status, with the position in the queue while the job is queued. Free. */
 	async getStatus(requestId: string, options: CallOptions = {}): Promise<PollAnswer> {
 		return await this.poll(requestId, '/status', options);
 	}
 
-	/** Asks to cancel a job, which RunComfy does only while it is queued. */
+	/** Cancels a job. RunComfy cancels it only while it is queued (documented). */
 	async cancel(requestId: string, options: CallOptions = {}): Promise<CancelAnswer> {
 		const path = `/v1/requests/${encodeURIComponent(requestId)}/cancel`;
 		const timeoutMs = Math.min(options.timeoutMs ?? Infinity, this.timeouts.cancelMs);
@@ -101,27 +94,23 @@ export class RunComfyClient {
 		return answer instanceof NoAnswerError ? noAnswer(answer) : readCancel(answer, requestId, this.now());
 	}
 
-	/** One model of the catalogue, with its input schema and price. */
-	async getModel(modelId: string, signal?: AbortSignal): Promise<CatalogueAnswer<ModelEntry>> {
+	/** The catalogue entry of one model, with its input schema and price. */
+	async getModel(modelId: string, signal?: AbortSignal): Promise<QueryAnswer<ModelEntry>> {
 		const what = `The model “${modelId}” could not be read`;
-		const answer = await this.ask(modelPath(modelId), what, readModelEntry, signal);
-		if (answer.kind !== 'refused' || answer.problem.isNotFound !== true) return answer;
-		const message = `RunComfy has no model “${modelId}”`;
-		const advice = 'Choose the model from the list, or copy its ID or address from its page on RunComfy.';
-		return { ...answer, problem: { ...answer.problem, message, advice } };
+		return await this.query(modelPath(modelId), what, readModelEntry, signal);
 	}
 
 	/** A page of the catalogue. */
 	async listModels(
 		{ search = '', category = '', limit, offset }: ModelQuery,
 		signal?: AbortSignal,
-	): Promise<CatalogueAnswer<ModelPage>> {
-		const query = Object.entries({ search, category, limit: String(limit), offset: String(offset) })
+	): Promise<QueryAnswer<ModelPage>> {
+		const filters = Object.entries({ search, category, limit: String(limit), offset: String(offset) })
 			.filter(([, value]) => value !== '')
 			.map(([name, value]) => `${name}=${encodeURIComponent(value)}`)
 			.join('&');
-		return await this.ask(
-			`/v1/models?${query}`,
+		return await this.query(
+			`/v1/models?${filters}`,
 			'The list of models could not be read',
 			readModelPage,
 			signal,
@@ -129,28 +118,28 @@ export class RunComfyClient {
 	}
 
 	/** The names of the catalogue's categories. */
-	async listCategories(signal?: AbortSignal): Promise<CatalogueAnswer<string[]>> {
+	async listCategories(signal?: AbortSignal): Promise<QueryAnswer<string[]>> {
 		const what = 'The list of categories could not be read';
-		return await this.ask('/v1/models/categories', what, readCategories, signal);
+		return await this.query('/v1/models/categories', what, readCategories, signal);
 	}
 
-	/** What is left on the account. */
-	async getBalance(signal?: AbortSignal): Promise<CatalogueAnswer<Balance>> {
+	/** The remaining balance of the account. */
+	async getBalance(signal?: AbortSignal): Promise<QueryAnswer<Balance>> {
 		const { platformBaseUrl } = this.addresses;
 		const what = 'The balance could not be read';
-		return await this.ask('/prod/v2/balance', what, readBalance, signal, platformBaseUrl);
+		return await this.query('/prod/v2/balance', what, readBalance, signal, platformBaseUrl);
 	}
 
-	/** A free question about catalogue or account. */
-	private async ask<T>(
+	/** A free query of the catalogue or the account. */
+	private async query<T>(
 		path: string,
 		what: string,
 		read: (body: unknown) => T | undefined,
 		signal: AbortSignal | undefined,
 		baseUrl = this.addresses.baseUrl,
-	): Promise<CatalogueAnswer<T>> {
+	): Promise<QueryAnswer<T>> {
 		const answer = await this.call('GET', path, this.timeouts.pollMs, signal, undefined, baseUrl);
-		if (!(answer instanceof NoAnswerError)) return readCatalogue(answer, this.now(), what, read);
+		if (!(answer instanceof NoAnswerError)) return readQuery(answer, this.now(), what, read);
 		if (answer.reason === 'untrusted') {
 			const { advice } = unreachableProblem(answer);
 			const message = `${what}: ${describeNoAnswer(answer)}`;
@@ -187,11 +176,10 @@ export class RunComfyClient {
 				method,
 				url: `${baseUrl}${path}`,
 				timeoutMs,
-				...(body === undefined ? {} : { body }),
-				...(signal === undefined ? {} : { signal }),
+				...omitUndefined({ body, signal }),
 			});
 		} catch (error) {
-			// Anything a transport throws unasked counts as a lost connection: for a paid POST the careful reading.
+			// Any other error counts as a lost connection: a paid POST may then have been accepted, and is not sent again.
 			return error instanceof NoAnswerError ? error : new NoAnswerError('lost');
 		}
 	}
@@ -202,14 +190,14 @@ function noAnswer(error: NoAnswerError) {
 	return { kind: 'again', why, tooMany: false, retryAfterMs: undefined } as const;
 }
 
-/** About how many bytes a value takes as JSON: its texts, among them the files. */
+/** The approximate size of a value as JSON, in bytes: only its texts count, because they include the files. */
 function sizeOf(value: unknown): number {
 	if (typeof value === 'string') return value.length;
 	if (typeof value !== 'object' || value === null) return 0;
 	return Object.values(value).reduce<number>((sum, part) => sum + sizeOf(part), 0);
 }
 
-/** The slashes of an id are segments of the path (documented). */
+/** The slashes of an ID separate path segments (documented). */
 function modelPath(modelId: string): string {
 	return `/v1/models/${modelId.split('/').map(encodeURIComponent).join('/')}`;
 }

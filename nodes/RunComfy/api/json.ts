@@ -1,4 +1,4 @@
-/** A JSON object whose values have not been looked at yet. */
+/** A JSON object whose values have not been checked yet. */
 export type JsonObject = Record<string, unknown>;
 
 /** True for a plain JSON object: not null, not an array. */
@@ -15,13 +15,13 @@ export function isTooDeep(value: unknown, depth = 0): boolean {
 	return depth > MAX_DEPTH || Object.values(value).some((part) => isTooDeep(part, depth + 1));
 }
 
-/** The value under `name` when it is a string with something in it, else undefined. */
+/** The value under `name`, trimmed, when it is a string that is not blank, else undefined. */
 export function textOf(object: JsonObject, name: string): string | undefined {
 	const value = object[name];
 	return typeof value === 'string' && value.trim() !== '' ? value.trim() : undefined;
 }
 
-/** The texts of a list; empty when it is none. */
+/** The strings of a list; empty when the value is no list. */
 export function textsOf(value: unknown): string[] {
 	return Array.isArray(value) ? value.filter((text): text is string => typeof text === 'string') : [];
 }

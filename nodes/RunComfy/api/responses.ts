@@ -13,16 +13,21 @@ import {
 import type { ApiAnswer, NoAnswerError } from './transport';
 
 /**
- * Pure readers of what RunComfy answers. Sources: the Model API page for shapes marked documented; RunComfy's own
- * clients for what is marked assumed.
+ * Pure readers of RunComfy's answers.
+ *
+ * Two marks in this code say where a fact about RunComfy comes from:
+ * - (documented): RunComfy's documentation of its Model API states it;
+ * - [assumed]: RunComfy's documentation does not state it. It was seen in RunComfy's own clients or other APIs, or is the
+ *   most likely reading, and may be wrong. docs/runcomfy-assumptions.md lists what depends on it.
  */
 
-/** Far longer than any id that has been seen. */
+/** Far longer than any ID that has been seen. */
 const MAX_REQUEST_ID_LENGTH = 1_000;
 
 /**
- * A request id in any form that can be encoded into a path: ids are opaque, and one that is thrown away is paid for.
- * @returns undefined for what cannot be an id, and for `.` and `..`, which a path would swallow.
+ * A request ID in any form that can be encoded into a path. IDs are opaque, and a rejected one belongs to a request that
+ * has been paid for.
+ * @returns undefined for what cannot be an ID, and for `.` and `..`, which a URL parser would resolve.
  */
 export function readRequestId(value: unknown): string | undefined {
 	// A larger number has lost digits when its JSON was read.
@@ -41,7 +46,7 @@ function canBeEncoded(text: string): boolean {
 	}
 }
 
-/** Whatever stands where an id should be, made fit for an error and the log. */
+/** An unusable request ID, made safe for an error message and the log. */
 function showUnusableId(value: unknown): string {
 	const text = typeof value === 'string' ? value : (JSON.stringify(value) ?? '');
 	return text.slice(0, 200).replace(/[\p{Cc}\p{Cs}]+/gu, ' ');
@@ -49,7 +54,10 @@ function showUnusableId(value: unknown): string {
 
 export type Phase = 'queued' | 'running' | 'finished' | 'failed' | 'cancelled' | 'unknown';
 
-/** Status words, lower case. Documented: in_queue, in_progress, completed, succeeded, failed, cancelled. */
+/**
+ * Status words in lower case: `in_queue`, `in_progress`, `completed`, `succeeded`, `failed`, and `cancelled` (documented),
+ * the others [assumed].
+ */
 const PHASES = new Map<string, Phase>([
 	['in_queue', 'queued'],
 	['queued', 'queued'],
@@ -66,12 +74,12 @@ const PHASES = new Map<string, Phase>([
 	['canceled', 'cancelled'],
 ]);
 
-/** What a status word means; a word that nobody has documented or seen is `unknown`. */
+/** What a status word means; `unknown` for every other word. */
 export function phaseOf(status: string): Phase {
 	return PHASES.get(status.toLowerCase()) ?? 'unknown';
 }
 
-/** What came out of a job: every URL by its kind, the first of each also by itself, and all that RunComfy reported. */
+/** The output of a job: all URLs by their kind, the first URL of each kind, and the output as RunComfy reported it. */
 export interface JobOutput {
 	image?: string;
 	images: string[];
@@ -79,16 +87,16 @@ export interface JobOutput {
 	videos: string[];
 	audio?: string;
 	audios: string[];
-	/** As RunComfy wrote it, of whatever shape; undefined when there was none. */
+	/** As RunComfy reported it, of any shape; undefined when there was none. */
 	output?: unknown;
-	/** URLs elsewhere in the output, which may be files or echoed inputs. */
+	/** URLs in other parts of the output. They may be files or repeated inputs. */
 	otherUrls: string[];
 }
 
-/** A finished job as the workflow gets it. */
+/** The result of a finished job. */
 export interface JobResult extends JobOutput {
 	requestId: string;
-	/** USD; only when asked for and known. */
+	/** In USD; only when it was requested and is known. */
 	cost?: number;
 	createdAt?: string;
 	finishedAt?: string;
@@ -96,16 +104,16 @@ export interface JobResult extends JobOutput {
 
 export type SubmitAnswer =
 	| { kind: 'accepted'; requestId: string }
-	/** Certainly not accepted, and asking again later may help. */
+	/** Certainly not accepted; a later submit may be. */
 	| { kind: 'busy'; retryAfterMs: number | undefined }
-	/** Never left this machine. */
+	/** The request never left this machine. */
 	| { kind: 'unreachable'; error: NoAnswerError }
 	| { kind: 'refused'; problem: Problem }
-	/** May have been accepted: never sent again. `why` completes “it is not known … :”. */
+	/** It may have been accepted, and is never sent again. `why` completes “it is not known … :”. */
 	| { kind: 'outcomeUnknown'; why: string; httpStatus?: number; requestId?: string };
 
 export type PollAnswer =
-	/** `status` is RunComfy's word in lower case. */
+	/** `status` is RunComfy's status word in lower case. */
 	| { kind: 'state'; status: string; phase: Phase; queuePosition?: number; error?: unknown; body: JsonObject }
 	/** A transient error: polling again costs nothing. */
 	| { kind: 'again'; why: string; tooMany: boolean; retryAfterMs: number | undefined }
@@ -113,8 +121,8 @@ export type PollAnswer =
 	| { kind: 'refused'; problem: Problem };
 
 /**
- * Seconds or an HTTP date in a Retry-After header.
- * @returns milliseconds from `now`, undefined when there is none or it cannot be read (undocumented by RunComfy).
+ * Reads a Retry-After header: seconds or an HTTP date [assumed: RunComfy sends one as HTTP defines it].
+ * @returns milliseconds from `now`; undefined when the header is missing or cannot be read.
  */
 export function readRetryAfterMs(headers: Record<string, unknown>, now: number): number | undefined {
 	const raw = headers['retry-after'];
@@ -128,7 +136,7 @@ function isSuccess(answer: ApiAnswer): boolean {
 	return answer.status >= 200 && answer.status < 300;
 }
 
-/** The answer to a paid POST. Whatever does not clearly say yes or no leaves the outcome unknown. */
+/** Reads the answer to a paid POST. The outcome is unknown unless the answer clearly accepts or refuses the request. */
 export function readSubmit(answer: ApiAnswer, now: number): SubmitAnswer {
 	const { body, status } = answer;
 	const requestId = isSuccess(answer) && isJsonObject(body) ? readRequestId(body.request_id) : undefined;
@@ -172,20 +180,20 @@ function safeStringify(value: unknown): string | undefined {
 
 function explainMissingId(body: unknown, answer: ApiAnswer): string {
 	if (!isJsonObject(body)) return describeUnreadable(answer);
-	if (body.request_id === undefined || body.request_id === null) return 'its answer holds no request id';
-	return `its answer holds a request id that cannot be used, “${showUnusableId(body.request_id)}”`;
+	if (body.request_id === undefined || body.request_id === null) return 'its answer holds no request ID';
+	return `its answer holds a request ID that cannot be used, “${showUnusableId(body.request_id)}”`;
 }
 
-/** Not ready yet: seen on results in RunComfy's own clients. */
+/** The result is not ready yet [assumed: RunComfy's own clients expect this code]. */
 const NOT_READY_CODE = '400005';
 
 /**
- * Words that say by themselves that a request has ended, even beside an error code. `error` is none of them: beside a
- * code it may be the server's own trouble, and the request may still run.
+ * Status words that mean the end of a request even when the answer has an error code. `error` does not: with a code it may
+ * be an error of the server, and the request may still be running.
  */
 const FINAL_STATUSES = new Set(['completed', 'succeeded', 'failed', 'cancelled', 'canceled']);
 
-/** The answer to a poll, of `/status` or of `/result`. */
+/** Reads the answer to a poll of `/status` or `/result`. */
 export function readPoll(answer: ApiAnswer, requestId: string, now: number): PollAnswer {
 	const { body, status } = answer;
 	const again = (why: string): PollAnswer => ({
@@ -217,9 +225,9 @@ export function readPoll(answer: ApiAnswer, requestId: string, now: number): Pol
 }
 
 /**
- * What came out of a job. URLs are looked for in `output` and nowhere else: an answer may echo its inputs. Where they are
- * documented, under `image`, `images` and so on, they are files, as texts or as objects with a `url`; an output that is a
- * single URL, or a list of them, is sorted by the endings of their names [assumed].
+ * Reads the output of a job. Only URLs in `output` count, because the rest of an answer may repeat the inputs. URLs under
+ * `image`, `images`, and so on (documented) are files, given as strings or as objects with a `url`. When the output is a
+ * single URL or a list of URLs [assumed], their file extensions decide the kind.
  */
 export function readOutput(output: unknown): JobOutput {
 	const fields = isJsonObject(output) ? output : sortByKind(urlsOf(output));
@@ -251,7 +259,7 @@ function sortByKind(urls: string[]): JsonObject {
 	return { videos, audios, images: urls.filter((url) => !videos.includes(url) && !audios.includes(url)) };
 }
 
-/** The URLs in a value, in a list of values, or in objects with a `url`; each once. */
+/** The URLs in values, lists of values, or objects with a `url`, without duplicates. */
 function urlsOf(...values: unknown[]): string[] {
 	const urls = values.flat().map((value) => (isJsonObject(value) ? value.url : value));
 	return [...new Set(urls.filter(isUrl))];
@@ -264,7 +272,7 @@ function isUrl(value: unknown): value is string {
 const MAX_OTHER_URLS = 100;
 const MAX_DEPTH = 8;
 
-/** Every URL in a value, however deep within reason. */
+/** Every URL in a value, up to `MAX_DEPTH` levels deep, without duplicates. */
 function findUrls(value: unknown, depth = 0): string[] {
 	if (isUrl(value)) return [value];
 	if (typeof value !== 'object' || value === null || depth > MAX_DEPTH) return [];
@@ -272,7 +280,7 @@ function findUrls(value: unknown, depth = 0): string[] {
 	return [...new Set(found)].slice(0, MAX_OTHER_URLS);
 }
 
-/** The result of a job that has ended. Dates and cost only where RunComfy gave them. */
+/** Reads the result of a finished job. Dates and cost are left out where RunComfy did not report them. */
 export function readResult(requestId: string, body: JsonObject): JobResult {
 	return {
 		requestId,
@@ -285,21 +293,21 @@ export function readResult(requestId: string, body: JsonObject): JobResult {
 	};
 }
 
-/** A sum in USD; a negative one would make room in a spending limit. */
+/** A cost in USD. A negative one is ignored, because it would raise a spending limit. */
 function readCost(value: unknown): number | undefined {
 	const number = typeof value === 'string' && value.trim() !== '' ? Number(value) : value;
 	return typeof number === 'number' && Number.isFinite(number) && number >= 0 ? number : undefined;
 }
 
 export type CancelAnswer =
-	/** RunComfy's `outcome`: `cancelled`, `not_cancellable`, or (assumed) `cancellation_requested`. */
+	/** RunComfy's `outcome`: `cancelled`, `not_cancellable` (documented), or `cancellation_requested` [assumed]. */
 	| { kind: 'outcome'; outcome: string }
 	/** A transient error: a cancel may be sent again. */
 	| { kind: 'again'; why: string; tooMany: boolean; retryAfterMs: number | undefined }
 	| { kind: 'notFound'; problem: Problem }
 	| { kind: 'refused'; problem: Problem };
 
-/** The answer to a cancel. Only `outcome` counts: `status` in that answer means nothing. */
+/** Reads the answer to a cancel. Only `outcome` counts; `status` in that answer has no meaning [assumed]. */
 export function readCancel(answer: ApiAnswer, requestId: string, now: number): CancelAnswer {
 	const { body } = answer;
 	const again = (): CancelAnswer => ({

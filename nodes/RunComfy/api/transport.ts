@@ -3,15 +3,15 @@ import { isJsonObject, type JsonObject } from './json';
 /** One call of RunComfy's API. */
 export interface ApiRequest {
 	method: 'GET' | 'POST';
-	/** Absolute; always below the credential's base URL, because the token goes along. */
+	/** Absolute, and always below one of the credential's base URLs, because the call carries the token. */
 	url: string;
 	body?: JsonObject;
 	timeoutMs: number;
-	/** Breaks the call off. A paid POST is given one that Stop does not trip at once. */
+	/** Aborts the call. The signal of a paid POST is aborted only some time after Stop. */
 	signal?: AbortSignal;
 }
 
-/** Whatever the server answered, of any status: nothing about it has been believed yet. */
+/** The server's answer, of any status. Nothing in it has been checked yet. */
 export interface ApiAnswer {
 	status: number;
 	/** Names in lower case. */
@@ -21,17 +21,17 @@ export interface ApiAnswer {
 }
 
 /**
- * Sends one call. Resolves on every HTTP status and rejects, with a `NoAnswerError`, only when there was no complete
- * answer; so the decision whether to ask again lies with the caller, who knows what it would cost.
+ * Sends one call. Resolves for every HTTP status, and rejects with a `NoAnswerError` only when there was no complete
+ * answer. The caller decides whether to repeat the call, because only the caller knows what that would cost.
  */
 export type Send = (request: ApiRequest) => Promise<ApiAnswer>;
 
 /**
  * Why there was no answer.
- * - `unreachable`: nothing was sent: the name did not resolve or the connection was refused. May pass.
- * - `untrusted`: nothing was sent: the server's certificate was not accepted. Does not pass by itself.
- * - `timeout`, `lost`: something may have been sent and acted on.
- * - `stopped`: broken off from our side.
+ * - `unreachable`: nothing was sent, because the name did not resolve or the connection was refused. A transient error.
+ * - `untrusted`: nothing was sent, because the server's certificate was not accepted. A permanent error.
+ * - `timeout`, `lost`: the request may have been received and processed.
+ * - `stopped`: this node aborted the call.
  */
 export type NoAnswerReason = 'unreachable' | 'untrusted' | 'timeout' | 'lost' | 'stopped';
 
@@ -40,19 +40,19 @@ export class NoAnswerError extends Error {
 
 	constructor(
 		readonly reason: NoAnswerReason,
-		/** Node's error code, such as ECONNRESET; for an error's description, never for its message. */
+		/** Node's error code, such as ECONNRESET. It belongs in the description of an error, never in its message. */
 		readonly code?: string,
 	) {
 		super(`No answer: ${reason}`);
 	}
 }
 
-/** Codes that Node reports before a byte of the request has left. */
+/** Codes that Node reports when nothing of the request was sent. */
 const UNREACHABLE_CODES = new Set(['ECONNREFUSED', 'ENOTFOUND', 'EAI_AGAIN']);
 const UNTRUSTED_CODES = /^(CERT_|ERR_TLS_|DEPTH_ZERO_|SELF_SIGNED_|UNABLE_TO_|HOSTNAME_MISMATCH)/;
 const TIMEOUT_CODES = new Set(['ETIMEDOUT', 'ECONNABORTED', 'ESOCKETTIMEDOUT', 'UND_ERR_HEADERS_TIMEOUT']);
 
-/** What a network error code says about whether the request left. An unknown or missing code counts as `lost`. */
+/** What a network error code means for the request. An unknown or missing code counts as `lost`. */
 export function noAnswerReason(code: string | undefined): NoAnswerReason {
 	if (code === undefined) return 'lost';
 	if (code === 'ERR_CANCELED') return 'stopped';
@@ -61,10 +61,10 @@ export function noAnswerReason(code: string | undefined): NoAnswerReason {
 	return TIMEOUT_CODES.has(code) ? 'timeout' : 'lost';
 }
 
-/** Errors come wrapped in errors; no chain of them is longer than this. */
+/** n8n wraps errors in errors; longer chains are not followed. */
 const MAX_CAUSES = 6;
 
-/** Node's or axios's code of a failed request, wherever n8n has put it in the error that it throws. */
+/** The code that Node or axios gave a failed request, wherever n8n puts it in the error that it throws. */
 export function networkCodeOf(error: unknown): string | undefined {
 	let level: unknown = error;
 	for (let depth = 0; depth < MAX_CAUSES && isJsonObject(level); depth++) {

@@ -1,10 +1,10 @@
-/** Time as the node sees it; a virtual one in tests. All values in milliseconds. */
+/** The node's source of time; tests pass a virtual clock. All values are in milliseconds. */
 export interface Clock {
-	/** Monotonic: only differences count. It does not jump when the computer's clock is adjusted. */
+	/** Monotonic time: only differences have a meaning. It does not jump when the system clock is adjusted. */
 	now(): number;
-	/** The time of day since the epoch. It may jump: only for dates in HTTP headers and in what is stored. */
+	/** The time since the epoch. It may jump, so use it only for dates in HTTP headers and in stored data. */
 	timeOfDay(): number;
-	/** Resolves after `ms`, or at once when the signal is aborted. It never rejects: the caller checks the signal. */
+	/** Resolves after `ms`, or as soon as the signal is aborted. It never rejects: the caller checks the signal. */
 	sleep(ms: number, signal?: AbortSignal): Promise<void>;
 }
 

@@ -1,15 +1,15 @@
-/** The user's input is wrong: found before anything of this item is sent, so nothing was paid for it. */
+/** A field has an invalid value. Thrown before anything of this item is submitted, so nothing was paid for it. */
 export class FieldError extends Error {
 	override readonly name = 'FieldError';
 
 	constructor(
 		/** The label of the field as the user sees it. */
 		readonly field: string,
-		/** Completes the sentence that begins with the field's label: `must not be empty`. */
-		readonly fault: string,
-		/** What to do about it, when the fault does not say it. */
+		/** Completes a sentence that begins with the field's label: `must not be empty`. */
+		readonly problem: string,
+		/** What to do about it, when the problem alone does not say it. */
 		readonly advice?: string,
 	) {
-		super(`“${field}” ${fault}`);
+		super(`“${field}” ${problem}`);
 	}
 }

@@ -1,4 +1,4 @@
-/** `T` with every key that may be undefined made optional instead. */
+/** `T`, where every key that may be undefined is optional instead. */
 type Defined<T> = { [K in keyof T as undefined extends T[K] ? never : K]: T[K] } & {
 	[K in keyof T as undefined extends T[K] ? K : never]?: Exclude<T[K], undefined>;
 };

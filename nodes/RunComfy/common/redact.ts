@@ -1,4 +1,4 @@
-/** No real token is shorter, and taking a short one out could hit words of the answer itself. */
+/** No real token is shorter, and redacting a shorter text could remove ordinary words. */
 const MIN_TOKEN_LENGTH = 8;
 /** What lies deeper is cut off: an answer must not exhaust the stack of whoever reads it. */
 const MAX_DEPTH = 200;
@@ -8,8 +8,8 @@ const REPLACEMENT = '[token]';
 export type Redact = (text: string) => string;
 
 /**
- * Takes a token out of texts: as it is, and in the ways in which a server may write it into an error: with its special
- * characters escaped for JSON (also twice), or percent-encoded for a URL. Pure.
+ * Redacts a token in texts, also where a server has encoded it: with its special characters escaped for JSON (also
+ * twice), or percent-encoded for a URL. Pure.
  */
 export function createRedact(token: string): Redact {
 	if (token.length < MIN_TOKEN_LENGTH) return (text) => text;
@@ -17,7 +17,7 @@ export function createRedact(token: string): Redact {
 	return (text) => text.replace(pattern, REPLACEMENT);
 }
 
-/** Every spelling of one character. Repetitions are bounded: no text takes long to search. */
+/** Matches every encoding of one character. Repetitions are bounded, so that the search stays fast on any text. */
 function patternOf(character: string): string {
 	if (/[\w-]/.test(character)) return character;
 	const code = character.charCodeAt(0).toString(16).padStart(2, '0');
@@ -26,7 +26,7 @@ function patternOf(character: string): string {
 	return `(?:${plain}|%${hex}|\\\\{1,2}u00${hex})`;
 }
 
-/** A copy of parsed JSON with every text in it, also the names of fields, redacted. */
+/** A copy of parsed JSON in which every string is redacted, including the names of fields. */
 export function redactJson(value: unknown, redact: Redact, depth = 0): unknown {
 	if (typeof value === 'string') return redact(value);
 	if (typeof value !== 'object' || value === null) return value;

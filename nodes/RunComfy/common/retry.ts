@@ -10,7 +10,7 @@ export interface BackoffRange {
 export const ERROR_BACKOFF: BackoffRange = { firstMs: 500, longestMs: 8_000 };
 /** After “too many requests”, for the whole run. */
 export const RATE_LIMIT_BACKOFF: BackoffRange = { firstMs: 1_000, longestMs: 60_000 };
-/** A longer Retry-After is cut to this. */
+/** The longest Retry-After that is respected; longer ones are cut to it. */
 const MAX_RETRY_AFTER_MS = 60_000;
 
 /**
@@ -23,10 +23,10 @@ export function backoffMs(failures: number, range: BackoffRange, random: Random)
 }
 
 /**
- * The pause before the next retry: the longer of what the server asks for and our own backoff. A server that asks for
- * no pause, or for a moment in the past, does not make the node send calls in a tight loop.
+ * The pause before the next retry: the server's Retry-After or our own backoff, whichever is longer. So a Retry-After of
+ * zero, or in the past, does not lead to calls in a tight loop.
  * @param failures in a row, from 1.
- * @param retryAfterMs as the server asks, undefined when it does not.
+ * @param retryAfterMs the pause that the server asks for; undefined when it asks for none.
  */
 export function retryPauseMs(
 	failures: number,
@@ -40,9 +40,9 @@ export function retryPauseMs(
 export interface RetryOptions {
 	clock: Pick<Clock, 'now'>;
 	random: Random;
-	/** Waits; it may throw to end the retries. */
+	/** Waits. It may throw to end the retries. */
 	pause: (ms: number) => Promise<void>;
-	/** Calls in all, the first one included. */
+	/** The number of calls, including the first. */
 	maxTries: number;
 	/** By `clock.now()`: no retry begins later. */
 	deadline?: number;
@@ -50,10 +50,10 @@ export interface RetryOptions {
 }
 
 /**
- * Makes a call again for as long as its answer is a transient error.
+ * Repeats a call as long as its answer is a transient error.
  * @param call gets the number of the try, from 1. What it throws is not retried.
- * @param transient tells a transient error from a final answer; it may carry the pause that the server asks for.
- * @returns the last answer, which is still a transient error when the tries or the time are used up.
+ * @param transient returns undefined for a final answer; for a transient error, the pause that the server asks for.
+ * @returns the last answer. It is still a transient error when the tries or the time are used up.
  */
 export async function retry<T>(
 	call: (tryNumber: number) => Promise<T>,

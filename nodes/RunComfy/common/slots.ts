@@ -3,7 +3,7 @@ interface Waiting {
 	start: () => void;
 }
 
-/** A bound on how much is done at once. Who does not fit waits, in order of arrival. */
+/** Limits how much work runs at once. Work that does not fit waits in a queue: first in, first out. */
 export class Slots {
 	private used = 0;
 	private waiting: Waiting[] = [];
@@ -11,9 +11,9 @@ export class Slots {
 	constructor(private readonly capacity: number) {}
 
 	/**
-	 * Does the work as soon as there is room.
-	 * @param weight how much room it takes; one that takes more than there is runs alone.
-	 * @param signal ends the wait for room: the work then starts without any, and has to end at once by itself.
+	 * Runs the work as soon as there is capacity for it.
+	 * @param weight how much capacity it takes; work that exceeds the whole capacity runs alone.
+	 * @param signal ends the wait: the work then starts without capacity, and has to end at once by itself.
 	 */
 	async use<T>(work: () => Promise<T>, weight = 1, signal?: AbortSignal): Promise<T> {
 		const bounded = Math.min(Math.max(0, weight), this.capacity);

@@ -1,27 +1,28 @@
 import type { IBinaryData, IExecuteFunctions } from 'n8n-workflow';
 
-import { findFileUrlFault, hostKind } from '../api/addresses';
+import { findFileUrlProblem, hostKind } from '../api/addresses';
 import { RunComfyError } from '../api/problems';
 import type { Clock, Random } from '../common/clock';
 import { retry } from '../common/retry';
+import { Slots } from '../common/slots';
 import { outputFileStems } from './fileNames';
 import { fileTypeOf, looksLikeText, nameKind, SNIFF_BYTES, type FileKind, type FileType } from './fileTypes';
-import { DownloadFault, openUrl, type ByteStream, type FetchedFile } from './fetchFile';
+import { DownloadProblem, openUrl, type FetchedFile } from './fetchFile';
 import { BYTES_PER_MB } from './sizes';
-import { Slots } from '../common/slots';
+import { peek, SizeLimit } from './streams';
 
-/** Downloads at once per run: outputs are large, and more would only share the same line. */
+/** Parallel downloads per run: outputs are large, and more downloads would only share the same bandwidth. */
 const MAX_DOWNLOADS = 4;
 const MAX_REDIRECTS = 3;
 const MAX_TRIES = 4;
-/** A server that says nothing for so long has hung up without telling. */
+/** When no bytes arrive for this long, the connection counts as lost. */
 export const DOWNLOAD_IDLE_MS = 30_000;
 
-/** How long a whole download, with its retries, may take: a file that drips would hold its slot forever. */
+/** Limits the time of a whole download with its retries, so that a very slow server does not block others. */
 export interface DownloadPace {
-	/** Slower than any line that n8n would run on. */
+	/** The slowest average transfer that is allowed. */
 	minBytesPerSecond: number;
-	/** However small the file. */
+	/** The least time that a download is given, however small the file. */
 	minMs: number;
 }
 
@@ -31,7 +32,7 @@ export interface DownloadDependencies {
 	context: IExecuteFunctions;
 	clock: Clock;
 	random: Random;
-	/** Only while the credential's base URL is on loopback. */
+	/** True only when the credential's base URL is on loopback, as the sandbox is. */
 	allowLoopback: boolean;
 	idleMs: number;
 	pace?: DownloadPace;
@@ -40,24 +41,24 @@ export interface DownloadDependencies {
 /** A file of a finished request. */
 export interface ResultFile {
 	url: string;
-	/** What RunComfy says it is; which type of it is for the bytes to tell. */
+	/** The kind that RunComfy reports. The type is detected from the file's contents. */
 	kind: FileKind;
 }
 
-/** What holds for all files of one item. */
+/** The options for all files of one item. */
 export interface DownloadOptions {
 	requestId: string;
-	/** Without extension; empty: the name in the URL. */
+	/** Without extension; empty to use the name in the URL. */
 	fileName: string;
 	maxMegabytes: number;
 }
 
-/** One try: a file, or why there is none. */
-type Attempt = { stored: IBinaryData } | { fault: DownloadFault };
+/** The result of one try: a stored file, or why there is none. */
+type Attempt = { stored: IBinaryData } | { problem: DownloadProblem };
 
 /**
- * Streams output files into n8n's binary data. Never with the token, never from an address that is not public, and
- * never believing a server about what it sends. A GET costs nothing, so transient errors are retried.
+ * Streams output files into n8n's binary data. It never sends the token, downloads only from public addresses, and detects
+ * file types from the contents, whatever the server reports. A download is free, so transient errors are retried.
  */
 export class Downloader {
 	private readonly slots = new Slots(MAX_DOWNLOADS);
@@ -65,10 +66,10 @@ export class Downloader {
 	constructor(private readonly dependencies: DownloadDependencies) {}
 
 	/**
-	 * All files of one item, or none: the first that fails ends the others, and nothing goes on after this has returned.
-	 * @param signal ends the downloads at once.
-	 * @returns the stored files in the same order, with the MIME type and the extension of what was really received.
-	 * @throws RunComfyError naming the request and all URLs: the result is paid for and can be downloaded again.
+	 * Downloads all files of one item, or none: the first one that fails aborts the others, and all have ended on return.
+	 * @param signal aborts the downloads.
+	 * @returns the stored files in the same order, with the MIME type and the extension of their contents.
+	 * @throws RunComfyError with the request ID and all URLs, because the result is paid for and can be downloaded again.
 	 */
 	async downloadAll(
 		files: ResultFile[],
@@ -76,26 +77,26 @@ export class Downloader {
 		signal: AbortSignal,
 	): Promise<IBinaryData[]> {
 		const stems = outputFileStems(files, options.fileName);
-		// A signal for each: Node takes many listeners on one for a leak and warns.
+		// One signal per file: Node warns of a leak when many listeners share a signal.
 		const controllers = files.map(() => new AbortController());
 		const abortAll = () => controllers.forEach((controller) => controller.abort());
 		if (signal.aborted) abortAll();
 		signal.addEventListener('abort', abortAll, { once: true });
-		let failure: { file: ResultFile; fault: DownloadFault } | undefined;
+		let failure: { file: ResultFile; problem: DownloadProblem } | undefined;
 		const attempts = await Promise.all(
 			files.map(async (file, index): Promise<Attempt> => {
 				const own = controllers[index]?.signal ?? signal;
 				const work = async () => await this.download(file, stems[index] ?? file.kind, options, own);
 				const attempt = await this.slots.use(work, 1, own);
-				if ('fault' in attempt && failure === undefined) {
-					failure = { file, fault: attempt.fault };
+				if ('problem' in attempt && failure === undefined) {
+					failure = { file, problem: attempt.problem };
 					abortAll();
 				}
 				return attempt;
 			}),
 		);
 		signal.removeEventListener('abort', abortAll);
-		if (failure !== undefined) throw downloadError(options.requestId, failure.file, failure.fault, files);
+		if (failure !== undefined) throw downloadError(options.requestId, failure.file, failure.problem, files);
 		return attempts.flatMap((attempt) => ('stored' in attempt ? [attempt.stored] : []));
 	}
 
@@ -112,16 +113,16 @@ export class Downloader {
 		const deadlineOf = (bytes = maxBytes) =>
 			startedAt + Math.max(pace.minMs, (Math.min(bytes, maxBytes) / pace.minBytesPerSecond) * 1_000);
 		const attempt = async (): Promise<Attempt> => {
-			if (signal.aborted) return { fault: new DownloadFault('it was stopped', false) };
+			if (signal.aborted) return { problem: new DownloadProblem('it was stopped', false) };
 			try {
 				return { stored: await this.downloadOnce(file, stem, maxMegabytes, deadlineOf, signal) };
 			} catch (error) {
-				return { fault: error instanceof DownloadFault ? error : storeFault(error) };
+				return { problem: error instanceof DownloadProblem ? error : storageProblem(error) };
 			}
 		};
 		return await retry(
 			attempt,
-			(answer) => ('fault' in answer && answer.fault.isTransient && !signal.aborted ? {} : undefined),
+			(answer) => ('problem' in answer && answer.problem.isTransient && !signal.aborted ? {} : undefined),
 			{
 				clock,
 				random,
@@ -132,7 +133,7 @@ export class Downloader {
 		);
 	}
 
-	/** @throws DownloadFault, or what n8n's storage throws. */
+	/** @throws DownloadProblem, or what n8n's storage throws. */
 	private async downloadOnce(
 		{ url, kind }: ResultFile,
 		stem: string,
@@ -150,21 +151,24 @@ export class Downloader {
 			const body = isWhole ? head : await limit.guard();
 			const stored = await context.helpers.prepareBinaryData(body, `${stem}.${extension}`, mimeType);
 			const received = isWhole ? head.length : limit.received;
-			// Only of an encoded file that n8n has unpacked; a connection that is lost ends the stream with an error.
+			// This happens with an encoded file that n8n has decoded; a lost connection ends the stream with an error.
 			if (file.contentLength !== undefined && received !== file.contentLength) {
-				const message = `${received} bytes came instead of the ${file.contentLength} announced`;
-				throw new DownloadFault(message, false);
+				const message = `${received} bytes arrived instead of ${file.contentLength}`;
+				throw new DownloadProblem(message, false);
 			}
 			return stored;
 		} catch (error) {
-			// What n8n's storage throws may wrap or replace the reason.
-			throw limit.fault ?? (error instanceof DownloadFault ? error : (file.fault() ?? storeFault(error)));
+			// The error of n8n's storage may wrap or replace the reason.
+			throw (
+				limit.problem ??
+				(error instanceof DownloadProblem ? error : (file.problem() ?? storageProblem(error)))
+			);
 		} finally {
 			file.close();
 		}
 	}
 
-	/** Follows at most three redirects, each of which has to be a safe address itself. */
+	/** Follows at most `MAX_REDIRECTS` redirects, each of which must lead to a safe address. */
 	private async open(
 		firstUrl: string,
 		deadlineOf: (bytes?: number) => number,
@@ -174,28 +178,28 @@ export class Downloader {
 		for (let redirects = 0; ; redirects++) {
 			await this.assertSafe(url, redirects);
 			const file = await openUrl(url, { ...this.dependencies, deadlineOf, signal });
-			const fault = faultOf(file);
-			if (fault === undefined) return file;
+			const problem = problemOf(file);
+			if (problem === undefined) return file;
 			file.close();
-			if (file.status < 300 || file.status >= 400 || file.location === undefined) throw fault;
+			if (file.status < 300 || file.status >= 400 || file.location === undefined) throw problem;
 			if (redirects >= MAX_REDIRECTS)
-				throw new DownloadFault(`it was redirected more than ${MAX_REDIRECTS} times`, false);
+				throw new DownloadProblem(`it was redirected more than ${MAX_REDIRECTS} times`, false);
 			url = resolveUrl(file.location, url);
 		}
 	}
 
 	private async assertSafe(url: string, redirects: number): Promise<void> {
 		const which = redirects === 0 ? 'its address' : 'the address it was redirected to';
-		const fault = findFileUrlFault(url, this.dependencies);
-		if (fault !== undefined) throw new DownloadFault(`${which} ${fault}`, false);
+		const problem = findFileUrlProblem(url, this.dependencies);
+		if (problem !== undefined) throw new DownloadProblem(`${which} ${problem}`, false);
 		if (hostKind(new URL(url).hostname) !== 'loopback' && (await this.leadsToPrivateNetwork(url))) {
-			throw new DownloadFault(`${which} leads to a private network`, false);
+			throw new DownloadProblem(`${which} leads to a private network`, false);
 		}
 	}
 
 	/**
-	 * Newer versions of n8n look a name up and judge where it really leads. A name that they cannot resolve may be one that
-	 * only a proxy resolves: then the request itself, by its own rules, decides.
+	 * Newer versions of n8n resolve a host name and check its address. When n8n cannot resolve the name, a proxy may be able
+	 * to: then the request is made, and n8n checks it again.
 	 */
 	private async leadsToPrivateNetwork(url: string): Promise<boolean> {
 		try {
@@ -209,127 +213,41 @@ export class Downloader {
 	}
 }
 
-/** Why an answer is not the whole file; undefined when it may be. */
-function faultOf({ status, isEncoded }: FetchedFile): DownloadFault | undefined {
+/** Why an answer does not hold the file; undefined when it may. */
+function problemOf({ status, isEncoded }: FetchedFile): DownloadProblem | undefined {
 	if (status !== 200) {
 		const isTransient = status >= 500 || [408, 425, 429].includes(status);
-		return new DownloadFault(`the file server answered with HTTP ${status}`, isTransient);
+		return new DownloadProblem(`the file server answered with HTTP ${status}`, isTransient);
 	}
-	return isEncoded ? new DownloadFault('the file server sent it compressed', false) : undefined;
+	return isEncoded ? new DownloadProblem('the file server sent it compressed', false) : undefined;
 }
 
 function typeOf(head: Buffer, kind: FileKind): FileType {
-	if (head.length === 0) throw new DownloadFault('the file is empty', false);
+	if (head.length === 0) throw new DownloadProblem('the file is empty', false);
 	const type = fileTypeOf(head);
 	if (type !== undefined) return type;
 	const expected = nameKind(kind);
-	const fault = looksLikeText(head)
-		? `a web page or text came instead of ${expected}`
+	const problem = looksLikeText(head)
+		? `the file server sent a web page or text instead of ${expected}`
 		: `the file is not ${expected}`;
-	throw new DownloadFault(fault, false);
+	throw new DownloadProblem(problem, false);
 }
 
-function storeFault(error: unknown): DownloadFault {
+function storageProblem(error: unknown): DownloadProblem {
 	const reason = error instanceof Error && error.message !== '' ? ` (${error.message})` : '';
-	return new DownloadFault(`n8n could not store the file${reason}`, false);
+	return new DownloadProblem(`n8n could not store the file${reason}`, false);
 }
 
 function resolveUrl(location: string, base: string): string {
 	if (!URL.canParse(location, base))
-		throw new DownloadFault('it was redirected to an address that cannot be read', false);
+		throw new DownloadProblem('it was redirected to an address that cannot be read', false);
 	return new URL(location, base).toString();
-}
-
-/**
- * The first bytes of a stream, which stay in it; fewer only when there are no more. Such a short file `isWhole`: a stream
- * that has ended takes nothing back.
- */
-async function peek(file: FetchedFile, bytes: number): Promise<{ head: Buffer; isWhole: boolean }> {
-	const { stream } = file;
-	const chunks: Buffer[] = [];
-	let length = 0;
-	while (length < bytes) {
-		const chunk: unknown = stream.read();
-		if (chunk === null) {
-			if (stream.readableEnded || stream.destroyed || (await moreOrEnd(stream)) === 'end') break;
-			continue;
-		}
-		const buffer = Buffer.from(chunk as Uint8Array);
-		chunks.push(buffer);
-		length += buffer.length;
-		file.touch();
-	}
-	const fault = file.fault();
-	if (fault !== undefined) throw fault;
-	const head = Buffer.concat(chunks);
-	if (length < bytes) return { head, isWhole: true };
-	stream.unshift(head);
-	return { head: head.subarray(0, bytes), isWhole: false };
-}
-
-async function moreOrEnd(stream: ByteStream): Promise<'more' | 'end'> {
-	return await new Promise((resolve, reject) => {
-		const finish = (then: () => void) => () => {
-			for (const [event, listener] of listeners) stream.off(event, listener);
-			then();
-		};
-		const listeners: Array<[string, (...args: unknown[]) => void]> = [
-			['readable', finish(() => resolve('more'))],
-			['end', finish(() => resolve('end'))],
-			['close', finish(() => resolve('end'))],
-			[
-				'error',
-				(error: unknown) => finish(() => reject(error instanceof Error ? error : new Error('lost')))(),
-			],
-		];
-		for (const [event, listener] of listeners) stream.once(event, listener);
-	});
-}
-
-/** Ends a file as soon as it exceeds the user's limit, so that n8n throws away what it has stored of it. */
-class SizeLimit {
-	received = 0;
-	/** Set once the file has exceeded the limit. */
-	fault: DownloadFault | undefined;
-
-	constructor(
-		private readonly file: FetchedFile,
-		private readonly maxMegabytes: number,
-	) {}
-
-	/** @throws DownloadFault. */
-	check(bytes: number): void {
-		if (bytes <= this.maxMegabytes * BYTES_PER_MB) return;
-		this.fault = new DownloadFault(
-			`the file is larger than the ${this.maxMegabytes} MB of the option “Max File Size (MB)”`,
-			false,
-		);
-		throw this.fault;
-	}
-
-	/**
-	 * The file's stream under this limit. `map` is a method of Node's streams since version 16 (experimental by its
-	 * documentation); without it the file is held in memory.
-	 */
-	async guard(): Promise<ByteStream | Buffer> {
-		const { stream } = this.file;
-		const count = (chunk: Uint8Array): Uint8Array => {
-			this.received += chunk.length;
-			this.file.touch();
-			this.check(this.received);
-			return chunk;
-		};
-		if (typeof stream.map === 'function') return stream.map(count);
-		const chunks: Uint8Array[] = [];
-		for await (const chunk of stream) chunks.push(count(chunk as Uint8Array));
-		return Buffer.concat(chunks);
-	}
 }
 
 function downloadError(
 	requestId: string,
 	{ kind, url }: ResultFile,
-	{ message }: DownloadFault,
+	{ message }: DownloadProblem,
 	files: ResultFile[],
 ): RunComfyError {
 	const what = kind === 'audio' ? 'audio file' : kind;
@@ -338,7 +256,7 @@ function downloadError(
 	const otherUrls = others.length === 0 ? '' : ` The other files of this request: ${others.join(' , ')}`;
 	return new RunComfyError({
 		message: `RunComfy request ${requestId} finished, but its ${what} could not be downloaded: ${message}. ${label}: ${url}`,
-		advice: `The ${what} is paid for and was not generated again. Download it with the operation “Get Result” and this request id, or open the URL; outputs may expire, so do it soon.${otherUrls}`,
+		advice: `The ${what} is paid for and was not generated again. Download it soon with the operation “Get Result” and this request ID, or open the URL, because outputs may expire.${otherUrls}`,
 		requestId,
 	});
 }

@@ -4,14 +4,14 @@ import { isJsonObject } from '../api/json';
 import { networkCodeOf } from '../api/transport';
 import type { Clock } from '../common/clock';
 
-/** Node's Readable, named by way of n8n because a node may not import `stream`. */
+/** Node's Readable. Its type comes from n8n, because a node may not import `stream`. */
 export type ByteStream = Awaited<ReturnType<IExecuteFunctions['helpers']['getBinaryStream']>>;
 
-/** Why a file could not be downloaded, worded for a person. */
-export class DownloadFault extends Error {
+/** Why a file could not be downloaded. The message is a part of a sentence for the user. */
+export class DownloadProblem extends Error {
 	constructor(
 		message: string,
-		/** Trying again may help. */
+		/** Whether a retry may succeed. */
 		readonly isTransient: boolean,
 	) {
 		super(message);
@@ -23,16 +23,16 @@ export interface FetchedFile {
 	status: number;
 	/** Of a redirect. */
 	location: string | undefined;
-	/** In bytes; undefined when the server does not announce it. */
+	/** In bytes; undefined when the server does not report it. */
 	contentLength: number | undefined;
-	/** The body is not the file itself, but an encoding of it, which n8n's helper may have undone. */
+	/** Whether the server sent the file encoded, for example as gzip. n8n's helper may have decoded it. */
 	isEncoded: boolean;
 	stream: ByteStream;
-	/** To be called whenever bytes arrive: puts off the idle timeout. */
+	/** Restarts the idle timeout; call it whenever bytes arrive. */
 	touch(): void;
-	/** Why the body broke off from outside, undefined while it did not. */
-	fault(): DownloadFault | undefined;
-	/** Drops whatever has not been read; has to be called. */
+	/** Why the body ended early; undefined when it did not. */
+	problem(): DownloadProblem | undefined;
+	/** Discards what has not been read. It must be called. */
 	close(): void;
 }
 
@@ -40,61 +40,61 @@ export interface FetchDependencies {
 	context: IExecuteFunctions;
 	clock: Clock;
 	signal: AbortSignal;
-	/** Silence that counts as a lost connection, in milliseconds. */
+	/** How long no bytes may arrive before the connection counts as lost, in milliseconds. */
 	idleMs: number;
-	/** By `clock.now()`: when a file of so many bytes has to be complete. */
+	/** By `clock.now()`: when a file of this size must be complete. */
 	deadlineOf: (contentLength: number | undefined) => number;
 }
 
 /**
- * Opens one URL with a plain GET: no token, no redirect followed, no encoding wanted, and broken off by the signal, by
- * silence and by the deadline.
- * @throws DownloadFault when there is no answer.
+ * Opens one URL with a plain GET: without the token, without following redirects, and without content encoding. The
+ * signal, the idle timeout, and the deadline abort it.
+ * @throws DownloadProblem when there is no answer.
  */
 export async function openUrl(
 	url: string,
 	{ context, clock, signal, idleMs, deadlineOf }: FetchDependencies,
 ): Promise<FetchedFile> {
-	const breakOff = new AbortController();
+	const controller = new AbortController();
 	const closed = new AbortController();
 	let lastByteAt = clock.now();
-	let broken: DownloadFault | undefined;
-	const breakOffWith = (message: string, isTransient: boolean) => {
+	let aborted: DownloadProblem | undefined;
+	const abortWith = (message: string, isTransient: boolean) => {
 		if (closed.signal.aborted) return;
-		broken ??= new DownloadFault(message, isTransient);
-		breakOff.abort();
+		aborted ??= new DownloadProblem(message, isTransient);
+		controller.abort();
 	};
-	const onAbort = () => breakOffWith('it was stopped', false);
+	const onAbort = () => abortWith('it was stopped', false);
 	const close = () => {
 		signal.removeEventListener('abort', onAbort);
 		closed.abort();
 	};
-	const watchSilence = async () => {
+	const watchIdle = async () => {
 		for (let left = idleMs; left > 0 && !closed.signal.aborted; left = lastByteAt + idleMs - clock.now()) {
 			await clock.sleep(left, closed.signal);
 		}
-		breakOffWith('the file server went silent', true);
+		abortWith('the file server stopped sending data', true);
 	};
 	const watchDeadline = async (deadline: number) => {
 		await clock.sleep(deadline - clock.now(), closed.signal);
-		breakOffWith('the file server was too slow', false);
+		abortWith('the file server was too slow', false);
 	};
 	if (signal.aborted) onAbort();
 	signal.addEventListener('abort', onAbort, { once: true });
-	void watchSilence();
+	void watchIdle();
 
-	const answer = await get(context, url, breakOff.signal).catch((error: unknown) => {
+	const answer = await get(context, url, controller.signal).catch((error: unknown) => {
 		close();
-		throw broken ?? notReached(error);
+		throw aborted ?? notReached(error);
 	});
 	if (!isJsonObject(answer) || typeof answer.statusCode !== 'number' || !isStream(answer.body)) {
 		close();
-		throw new DownloadFault('the answer of the file server could not be read', true);
+		throw new DownloadProblem('the answer of the file server could not be read', true);
 	}
 	const stream = answer.body;
 	const headers = isJsonObject(answer.headers) ? answer.headers : {};
 	const contentLength = contentLengthOf(headers);
-	// Broken off after the last listener has gone, a stream must not bring n8n down.
+	// An error without a listener would crash n8n, also after the last reader has left.
 	stream.on('error', () => {});
 	void watchDeadline(deadlineOf(contentLength));
 	return {
@@ -106,10 +106,10 @@ export async function openUrl(
 		touch: () => {
 			lastByteAt = clock.now();
 		},
-		fault: () =>
-			broken ??
+		problem: () =>
+			aborted ??
 			(stream.errored
-				? new DownloadFault('the connection was lost before the file was complete', true)
+				? new DownloadProblem('the connection was lost before the file was complete', true)
 				: undefined),
 		close: () => {
 			close();
@@ -131,10 +131,10 @@ async function get(context: IExecuteFunctions, url: string, abortSignal: AbortSi
 	});
 }
 
-function notReached(error: unknown): DownloadFault {
+function notReached(error: unknown): DownloadProblem {
 	const code = networkCodeOf(error);
 	const why = code === undefined ? '' : ` (${code})`;
-	return new DownloadFault(`the file server could not be reached${why}`, true);
+	return new DownloadProblem(`the file server could not be reached${why}`, true);
 }
 
 function isStream(value: unknown): value is ByteStream {
@@ -147,9 +147,9 @@ function contentLengthOf(headers: Record<string, unknown>): number | undefined {
 }
 
 /**
- * The HTTP client of n8n undoes gzip and the like unasked, takes the header away, and does not notice a truncated file.
- * Older versions of n8n hand out zlib's own stream, which alone counts the bytes written to it; newer ones hide even that,
- * and only the announced length tells.
+ * The HTTP client of n8n decodes gzip and similar encodings by itself, removes the header, and does not notice a truncated
+ * file. Older versions of n8n return zlib's stream, which has a `bytesWritten`. Newer versions do not: there, only the
+ * content length shows the difference.
  */
 function isEncoded(headers: Record<string, unknown>, stream: ByteStream): boolean {
 	const encoding = String(headers['content-encoding'] ?? 'identity');

@@ -1,14 +1,14 @@
 /** Names for files and for the binary fields that hold them. Pure. */
 
 const MAX_NAME_LENGTH = 120;
-/** Longer texts are cut before patterns meet them. */
+/** Longer texts are cut to this before patterns are applied. */
 const MAX_TEXT_LENGTH = 1_000;
 
-/** Without what a path, a header, a mail attachment or a reader could trip over. */
+/** Replaces characters that are unsafe in a path, a header, or an email attachment, or that mislead a reader. */
 function safeName(text: string): string {
 	const name = text
 		.slice(0, MAX_TEXT_LENGTH)
-		// Control characters, halves of characters, and those that turn the direction of writing.
+		// Control characters, halves of surrogate pairs, and characters that change the text direction.
 		.replace(/[\p{Cc}\p{Cs}\u200e\u200f\u202a-\u202e\u2066-\u2069<>:"/\\|?*]+/gu, '_')
 		.normalize('NFC');
 	return trimDots([...trimDots(name)].slice(0, MAX_NAME_LENGTH).join(''));
@@ -28,17 +28,17 @@ function nameInUrl(url: string): string {
 	}
 }
 
-/** Which file of a result is to be named. */
+/** A file of a result that needs a name. */
 export interface NamedFile {
 	url: string;
-	/** Its name where there is no other. */
+	/** The name when there is no other. */
 	kind: string;
 }
 
 /**
- * The names of a result's files without extension, all different, also where capitals do not count: storages overwrite one
- * file with another of the same name.
- * @param fileName the user's name without extension; empty: the names in the URLs.
+ * The names of a result's files without extension. They differ even when case is ignored, because storages overwrite files
+ * of the same name.
+ * @param fileName the user's name without extension; empty to use the names in the URLs.
  */
 export function outputFileStems(files: NamedFile[], fileName: string): string[] {
 	const taken = new Set<string>();
@@ -51,7 +51,7 @@ export function outputFileStems(files: NamedFile[], fileName: string): string[] 
 	});
 }
 
-/** The binary field of the n-th file: `data`, `data_1`, … */
+/** The binary field of the file with this index: `data`, `data_1`, and so on. */
 export function outputFieldName(field: string, index: number): string {
 	return index === 0 ? field : `${field}_${index}`;
 }

@@ -1,4 +1,4 @@
-/** What a file really is, told by its first bytes. Pure. */
+/** Detects the type of a file from its first bytes. Pure. */
 
 export type FileKind = 'image' | 'video' | 'audio';
 
@@ -8,7 +8,7 @@ export interface FileType {
 	extension: string;
 }
 
-/** As many bytes as `fileTypeOf` needs. */
+/** The number of bytes that `fileTypeOf` needs. */
 export const SNIFF_BYTES = 16;
 
 const type = (kind: FileKind, subtype: string, extension: string): FileType => ({
@@ -32,11 +32,11 @@ const FLAC = type('audio', 'flac', 'flac');
 const M4A = type('audio', 'mp4', 'm4a');
 const AAC = type('audio', 'aac', 'aac');
 
-/** What models take as an image (documented for images in general: JPEG, PNG, WebP). */
+/** The image types that models accept: JPEG, PNG, and WebP (documented). */
 const INPUT_IMAGES = new Set([PNG, JPEG, WEBP]);
 
-/** Begins of files that need no closer look. */
-const BEGINS: ReadonlyArray<readonly [string, FileType]> = [
+/** Signatures at the beginning of a file. */
+const SIGNATURES: ReadonlyArray<readonly [string, FileType]> = [
 	['\x89PNG\r\n\x1a\n', PNG],
 	['\xff\xd8\xff', JPEG],
 	['GIF87a', GIF],
@@ -45,7 +45,7 @@ const BEGINS: ReadonlyArray<readonly [string, FileType]> = [
 	['ID3', MP3],
 	['OggS', OGG],
 	['fLaC', FLAC],
-	// ADTS before MPEG: both begin with eleven ones, and only the layer bits tell them apart.
+	// AAC (in ADTS) before MP3: both begin with eleven ones, and only the layer bits differ.
 	['\xff\xf1', AAC],
 	['\xff\xf9', AAC],
 	['\xff\xfb', MP3],
@@ -54,14 +54,14 @@ const BEGINS: ReadonlyArray<readonly [string, FileType]> = [
 	['\xff\xf2', MP3],
 ];
 
-/** By the four letters after RIFF's length. */
+/** By the four letters after the length in a RIFF header. */
 const RIFF_TYPES = new Map([
 	['WEBP', WEBP],
 	['WAVE', WAV],
 	['AVI ', AVI],
 ]);
 
-/** By the brand of an ISO base media file; every other brand is taken for MP4 video. */
+/** By the brand of an ISO base media file; other brands count as MP4 video. */
 const BRANDS = new Map([
 	['avif', AVIF],
 	['avis', AVIF],
@@ -69,10 +69,10 @@ const BRANDS = new Map([
 	['M4A ', M4A],
 	['M4B ', M4A],
 ]);
-/** Still images that are no format of the web. */
+/** Brands of image formats that browsers and models do not support. */
 const OTHER_BRANDS = /^(heic|heix|hevc|mif1|msf1|crx )/;
 
-/** The type of a file; undefined when the bytes are no image, video or audio that this node knows. */
+/** The type of a file; undefined when the bytes are no image, video, or audio of a known type. */
 export function fileTypeOf(bytes: Buffer): FileType | undefined {
 	const text = bytes.toString('latin1', 0, SNIFF_BYTES);
 	if (text.startsWith('RIFF')) return RIFF_TYPES.get(text.slice(8, 12));
@@ -80,20 +80,20 @@ export function fileTypeOf(bytes: Buffer): FileType | undefined {
 		const brand = text.slice(8, 12);
 		return BRANDS.get(brand) ?? (OTHER_BRANDS.test(brand) ? undefined : MP4);
 	}
-	return BEGINS.find(([begin]) => text.startsWith(begin))?.[1];
+	return SIGNATURES.find(([signature]) => text.startsWith(signature))?.[1];
 }
 
-/** True for a type that may be sent as an input of that kind. */
+/** True for a type that a model accepts as an input of that kind. */
 export function isInputType(found: FileType, kind: FileKind): boolean {
 	return kind === 'image' ? INPUT_IMAGES.has(found) : found.kind === kind;
 }
 
-/** True when bytes that are no known file look like a web page or another text: usually an error page. */
+/** True when bytes of an unknown type are a web page or another text, usually an error page. */
 export function looksLikeText(bytes: Buffer): boolean {
 	return /^[\s\ufeff]*[<{["\w]/.test(bytes.toString('utf8', 0, SNIFF_BYTES));
 }
 
-/** As a sentence names it: `an image`. */
+/** The kind with its article, for a sentence: `an image`. */
 export function nameKind(kind: FileKind): string {
 	return { image: 'an image', video: 'a video', audio: 'an audio file' }[kind];
 }

@@ -5,73 +5,73 @@ import { FieldError } from '../common/fieldError';
 import { fileTypeOf, isInputType, nameKind, SNIFF_BYTES, type FileKind } from './fileTypes';
 import { BYTES_PER_MB } from './sizes';
 
-/** Which file of the item, for which field. */
-export interface InputFileOrder {
-	/** The label of the field, as errors name it. */
+/** Which file of the item to open, and what it must be. */
+export interface InputFileOptions {
+	/** The label of the field, for error messages. */
 	label: string;
 	/** The name of the item's binary field. */
 	fieldName: string;
-	/** What it has to be; without one, every file will do. */
+	/** The required kind; undefined to accept any file. */
 	kind: FileKind | undefined;
 	maxMegabytes: number;
 }
 
-/** The value of an input that may be large: read only when it is sent. */
+/** The value of an input that may be large. It is read only when it is sent. */
 export interface InputSource {
-	/** About how many bytes `read` gives. */
+	/** The approximate length of what `read` returns, in bytes. */
 	bytes: number;
-	/** The address of a file, or a whole file as a data URI. */
+	/** @returns the URL of a file, or a whole file as a data URI. */
 	read(): Promise<string>;
 }
 
-/** A file of the item that has been checked and not yet been read. */
+/** A file of the item that has been checked, but not read. */
 export interface InputFile extends InputSource {
-	/** Undefined when n8n does not say. */
+	/** Undefined when n8n does not report the size. */
 	megabytes: number | undefined;
 }
 
-/** True when the item has a file of that name. */
+/** True when the item has a file with that name. */
 export function hasInputFile(context: IExecuteFunctions, itemIndex: number, fieldName: string): boolean {
 	return findBinary(context, itemIndex, fieldName) !== undefined;
 }
 
 /**
- * Finds a file in the item's binary data, however n8n keeps it, and checks what can be checked without reading it: that
- * it is there, that it is what it should be by its first bytes, and that it is not too large.
- * @throws FieldError naming the field and, when it is missing, what the item has instead.
+ * Finds a file in the item's binary data, wherever n8n stores it, and checks it without reading all of it: that it exists,
+ * that its first bytes are of the required kind, and that it is not too large.
+ * @throws FieldError with the label of the field; when the file is missing, the advice lists the files of the item.
  */
 export async function openInputFile(
 	context: IExecuteFunctions,
 	itemIndex: number,
-	order: InputFileOrder,
+	options: InputFileOptions,
 ): Promise<InputFile> {
-	const { label, fieldName, kind } = order;
+	const { label, fieldName, kind } = options;
 	const binary = findBinary(context, itemIndex, fieldName);
-	if (binary === undefined) throw missingFile(context.getInputData()[itemIndex]?.binary ?? {}, order);
+	if (binary === undefined) throw missingFile(context.getInputData()[itemIndex]?.binary ?? {}, options);
 	const size = await sizeOf(context, binary);
 	if (size === 0) throw new FieldError(label, `points to an empty file (“${fieldName}”)`);
-	if (size !== undefined) assertSize(size, order);
+	if (size !== undefined) assertSize(size, options);
 	const type = fileTypeOf(await firstBytes(context, binary));
 	if (kind !== undefined && (type === undefined || !isInputType(type, kind))) {
-		const expected = kind === 'image' ? 'a JPEG, PNG or WebP image' : nameKind(kind);
+		const expected = kind === 'image' ? 'a JPEG, PNG, or WebP image' : nameKind(kind);
 		throw new FieldError(label, `points to a file that is not ${expected} (“${fieldName}”)`);
 	}
 	const mimeType = type?.mimeType ?? (binary.mimeType || 'application/octet-stream');
 	return {
 		megabytes: size === undefined ? undefined : size / BYTES_PER_MB,
-		bytes: Math.ceil((size ?? order.maxMegabytes * BYTES_PER_MB) * BASE64_GROWTH),
+		bytes: Math.ceil((size ?? options.maxMegabytes * BYTES_PER_MB) * BASE64_GROWTH),
 		async read() {
 			const bytes = await context.helpers.getBinaryDataBuffer(itemIndex, fieldName);
-			assertSize(bytes.length, order);
+			assertSize(bytes.length, options);
 			return `data:${mimeType};base64,${bytes.toString('base64')}`;
 		},
 	};
 }
 
-/** Three bytes become four characters. */
+/** Base64 encodes three bytes as four characters. */
 const BASE64_GROWTH = 4 / 3;
 
-function assertSize(bytes: number, { label, fieldName, maxMegabytes }: InputFileOrder): void {
+function assertSize(bytes: number, { label, fieldName, maxMegabytes }: InputFileOptions): void {
 	if (bytes <= maxMegabytes * BYTES_PER_MB) return;
 	const megabytes = (bytes / BYTES_PER_MB).toFixed(1);
 	throw new FieldError(
@@ -89,7 +89,7 @@ function findBinary(
 	const binary = Object.hasOwn(fields, fieldName) ? fields[fieldName] : undefined;
 	if (binary !== undefined) return binary;
 	try {
-		// A newer n8n may keep files inside the JSON; its own helper knows where. It takes `constructor` for a file, too.
+		// Newer versions of n8n may keep files in the JSON, where their helper finds them. It also accepts `constructor`.
 		const found: unknown = context.helpers.assertBinaryData(itemIndex, fieldName);
 		return isBinaryData(found) ? found : undefined;
 	} catch {
@@ -101,7 +101,7 @@ function isBinaryData(value: unknown): value is IBinaryData {
 	return isJsonObject(value) && typeof value.data === 'string' && typeof value.mimeType === 'string';
 }
 
-function missingFile(fields: IBinaryKeyData, { label, fieldName }: InputFileOrder): FieldError {
+function missingFile(fields: IBinaryKeyData, { label, fieldName }: InputFileOptions): FieldError {
 	const names = Object.keys(fields).map((name) => `“${name}”`);
 	const has = names.length === 0 ? 'This item has no files' : `This item has: ${names.join(', ')}`;
 	return new FieldError(
@@ -111,7 +111,7 @@ function missingFile(fields: IBinaryKeyData, { label, fieldName }: InputFileOrde
 	);
 }
 
-/** In bytes; undefined when n8n does not say. */
+/** The size in bytes; undefined when n8n does not report it. */
 async function sizeOf(context: IExecuteFunctions, binary: IBinaryData): Promise<number | undefined> {
 	if (typeof binary.bytes === 'number' && binary.bytes >= 0) return binary.bytes;
 	if (binary.id === undefined) return Math.floor((binary.data.length * 3) / 4);

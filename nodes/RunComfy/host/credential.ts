@@ -2,8 +2,8 @@ import {
 	cleanBaseUrl,
 	cleanToken,
 	DEFAULT_PLATFORM_BASE_URL,
-	findBaseUrlFault,
-	findTokenFault,
+	findBaseUrlProblem,
+	findTokenProblem,
 	isLoopbackUrl,
 } from '../api/addresses';
 import type { ApiAddresses } from '../api/client';
@@ -12,32 +12,32 @@ import { FieldError } from '../common/fieldError';
 import { CREDENTIAL_NAME, type CallingContext } from './transport';
 
 export interface Access extends ApiAddresses {
-	/** The base URL is on this machine: the sandbox, to which local files are as good as public ones. */
+	/** Whether the base URL is on this machine, as the sandbox is. The sandbox can also read files on this machine. */
 	isLoopback: boolean;
-	/** Takes the token out of a text: a server may echo it in an error. */
+	/** Redacts the token in a text: a server may repeat it in an error. */
 	redact: Redact;
 }
 
 /**
- * Reads and checks the credential before anything is sent. The token itself stays in here.
+ * Reads and checks the credential before anything is sent. The token itself is not returned.
  * @throws FieldError.
  */
 export async function readAccess(context: CallingContext): Promise<Access> {
 	const credential = await context.getCredentials(CREDENTIAL_NAME);
 	const where = 'Correct it in the RunComfy credential in n8n.';
 	const apiToken = cleanToken(credential.apiToken);
-	const tokenFault = findTokenFault(apiToken);
-	if (tokenFault !== undefined) throw new FieldError('API Token', tokenFault, where);
+	const tokenProblem = findTokenProblem(apiToken);
+	if (tokenProblem !== undefined) throw new FieldError('API Token', tokenProblem, where);
 	const readUrl = (label: string, value: unknown) => {
 		const url = String(value ?? '');
-		const fault = findBaseUrlFault(url);
-		if (fault !== undefined) throw new FieldError(label, fault, where);
+		const problem = findBaseUrlProblem(url);
+		if (problem !== undefined) throw new FieldError(label, problem, where);
 		return cleanBaseUrl(url);
 	};
 	const baseUrl = readUrl('Base URL', credential.baseUrl);
 	return {
 		baseUrl,
-		// Credentials that were saved before there was this field do not have it.
+		// The field may be empty.
 		platformBaseUrl: readUrl('Platform Base URL', credential.platformBaseUrl || DEFAULT_PLATFORM_BASE_URL),
 		isLoopback: isLoopbackUrl(baseUrl),
 		redact: createRedact(apiToken),

@@ -2,9 +2,7 @@ import type { IDataObject, IExecuteFunctions } from 'n8n-workflow';
 
 import { isJsonObject, type JsonObject } from '../api/json';
 
-/**
- * How much text is hashed at once: the files in an item may be large, and are not copied as a whole.
- */
+/** The length of text that is hashed at once, so that large files in an item are not copied as a whole. */
 const CHUNK_LENGTH = 1_000_000;
 
 /** SHA-256 of texts, as hexadecimal digits. */
@@ -54,10 +52,10 @@ function whatIsPaidFor(parameters: IDataObject): IDataObject {
 }
 
 /**
- * What an item is recognized by in a retry: the node's parameters as they are written, expressions and all, and the
- * input item. Evaluated values are no part of it: `{{ $now }}` or `{{ Math.random() }}` differ in every try.
- * @returns a function that gives the fingerprint of an item: a hash, so that n8n's execution data holds neither prompts
- * nor files because of it.
+ * The fingerprint that identifies an item in a retry: a hash of the node's parameters with their unevaluated expressions,
+ * and of the input item. Evaluated values are not included: `{{ $now }}` or `{{ Math.random() }}` differ in every try.
+ * @returns a function that returns the fingerprint of an item. It is a hash, so that n8n's execution data, where it is
+ * stored, does not contain prompts or files because of it.
  */
 export async function createFingerprints(
 	context: IExecuteFunctions,
@@ -68,13 +66,13 @@ export async function createFingerprints(
 	const items = context.getInputData();
 	return async (itemIndex) => {
 		const { json = {}, binary = {} } = items[itemIndex] ?? {};
-		// An agent's call of a tool has an id of its own in every attempt of the agent.
+		// An AI agent gives its tool call a new ID in every attempt.
 		const { toolCallId: _toolCallId, ...input } = json;
 		const files: unknown[] = [];
 		for (const [name, file] of Object.entries(binary)) {
 			// Whatever an earlier node has put there: it may be no file at all.
 			const { data, ...description }: JsonObject = isJsonObject(file) ? file : {};
-			// A file that n8n keeps elsewhere is named by its id; otherwise its content stands in the item.
+			// A file that n8n stores elsewhere is identified by its ID; otherwise the item contains the file.
 			const isInside = description.id === undefined && typeof data === 'string';
 			files.push([name, description, isInside ? await digest(data) : undefined]);
 		}

@@ -2,7 +2,7 @@ import type { IExecuteFunctions } from 'n8n-workflow';
 
 import type { Log } from '../jobs/run';
 
-/** n8n's log, with where it comes from: after a crash of n8n, a request id has to be found by execution or node. */
+/** n8n's log, with the node, workflow, and execution of each line: after a crash, users find request IDs by them. */
 export function createLog(context: IExecuteFunctions): Log {
 	const { logger } = context;
 	const origin = {
@@ -17,7 +17,7 @@ export function createLog(context: IExecuteFunctions): Log {
 	};
 }
 
-/** A line above the node's output in the editor; older versions of n8n have no place for one. */
+/** Shows a line above the node's output in the editor; older versions of n8n do not support it. */
 export function showHint(context: IExecuteFunctions, message: string, type: 'info' | 'warning'): void {
 	const { addExecutionHints }: Partial<Pick<IExecuteFunctions, 'addExecutionHints'>> = context;
 	addExecutionHints?.call(context, { message, type, location: 'outputPane' });

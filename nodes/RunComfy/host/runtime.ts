@@ -5,7 +5,7 @@ import { DOWNLOAD_IDLE_MS } from '../files/download';
 import type { Clock, Random } from '../common/clock';
 import { STOP_GRACE_MS } from '../jobs/run';
 
-/** What the node takes from the outside world besides n8n itself. */
+/** What the node uses besides n8n: time, randomness, and timeouts. Tests pass their own. */
 export interface Runtime {
 	clock: Clock;
 	random: Random;
@@ -14,16 +14,16 @@ export interface Runtime {
 	downloadIdleMs: number;
 }
 
-/** The `sleep` of n8n-workflow: up to 2.33 it ignores the signal, from 2.34 on it rejects when the signal trips. */
+/** n8n-workflow's `sleep`: up to version 2.33 it ignores the signal; from 2.34 it rejects when the signal is aborted. */
 type HostSleep = (ms: number, signal?: AbortSignal) => Promise<void>;
 
 /**
- * A node may not clear timers itself. Sleeping in slices, on an n8n whose `sleep` cannot be aborted no timer outlives a
- * Stop by more than this.
+ * A node may not clear timers itself, and old versions of n8n have no `sleep` that can be aborted. Sleeping in slices of
+ * this length ends the last timer within this time after Stop.
  */
 const SLICE_MS = 1_000;
 
-/** n8n's `sleep`, of whatever version, made to end at once when the signal trips; it never rejects. */
+/** Wraps the `sleep` of any version of n8n: the result ends as soon as the signal is aborted, and never rejects. */
 export function abortableSleep(hostSleep: HostSleep): Clock['sleep'] {
 	const sleepSlice = async (ms: number, signal: AbortSignal | undefined): Promise<void> => {
 		if (signal === undefined) return await hostSleep(ms);

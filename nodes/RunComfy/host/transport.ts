@@ -7,38 +7,40 @@ import { redactJson, type Redact } from '../common/redact';
 
 export const CREDENTIAL_NAME = 'runComfyApi';
 
-/** What n8n hands to a run of the node, and to its lists in the editor. */
+/** The context that n8n passes to a run of the node, or to its lists in the editor. */
 export type CallingContext = IExecuteFunctions | ILoadOptionsFunctions;
 
-/** A reason of our own spares an exception with its stack for every call. */
+/** An abort reason of our own: without one, every call would create an exception with a stack trace. */
 const ANSWERED = 'answered';
-/** Our own timer decides; n8n's has to be there because its default is shorter than nothing and longer than ours. */
+/**
+ * Our own timer ends a call, and n8n's timeout is set a little longer: without it, n8n's default timeout would apply, which
+ * may be shorter.
+ */
 const HOST_TIMEOUT_MARGIN_MS = 1_000;
 
 /**
- * RunComfy's API by way of n8n's authenticated requests. Three habits of that helper decide how it is called:
- * - it replaces `abortSignal` by the execution's cancel signal, with which the cancel after Stop would never leave, and
- *   Stop would break off a paid submit: so it is called on a context whose cancel signal is the one of this call;
- * - it turns every HTTP error into an n8n error and, on a thrown 401, sends the request a second time: so no status is
- *   an error to it;
- * - it follows redirects and takes the credentials along: so it may not.
- * @param redact takes the token out of what comes back, so that no error, log or output can hold it.
+ * Calls RunComfy's API with n8n's helper for authenticated requests. The helper does three things that are prevented here:
+ * - It replaces `abortSignal` with the execution's cancel signal. Then a cancel after Stop would never be sent, and Stop
+ *   would abort a paid submit. So the helper gets a context whose cancel signal is the signal of this call.
+ * - It throws on HTTP errors and, after a 401, sends the request a second time. So it ignores HTTP status errors.
+ * - It follows redirects, and sends the credentials with them. So redirects are disabled.
+ * @param redact redacts the token in the answer, so that no error, log line, or output can contain it.
  */
 export function createSend(context: CallingContext, clock: Clock, redact: Redact): Send {
 	return async ({ method, url, body, timeoutMs, signal }) => {
-		const breakOff = new AbortController();
+		const controller = new AbortController();
 		const answered = new AbortController();
 		let timedOut = false;
-		const onAbort = () => breakOff.abort();
-		if (signal?.aborted === true) breakOff.abort();
+		const onAbort = () => controller.abort();
+		if (signal?.aborted === true) controller.abort();
 		signal?.addEventListener('abort', onAbort, { once: true });
 		void clock.sleep(timeoutMs, answered.signal).then(() => {
 			if (answered.signal.aborted) return;
 			timedOut = true;
-			breakOff.abort();
+			controller.abort();
 		});
 		const caller = Object.create(context, {
-			getExecutionCancelSignal: { value: () => breakOff.signal },
+			getExecutionCancelSignal: { value: () => controller.signal },
 		}) as CallingContext;
 		try {
 			const answer: unknown = await context.helpers.httpRequestWithAuthentication.call(
@@ -50,7 +52,7 @@ export function createSend(context: CallingContext, clock: Clock, redact: Redact
 					url,
 					json: true,
 					timeout: timeoutMs + HOST_TIMEOUT_MARGIN_MS,
-					abortSignal: breakOff.signal,
+					abortSignal: controller.signal,
 					disableFollowRedirect: true,
 					ignoreHttpStatusErrors: true,
 					returnFullResponse: true,
@@ -58,7 +60,7 @@ export function createSend(context: CallingContext, clock: Clock, redact: Redact
 			);
 			return readFullResponse(answer, redact);
 		} catch (error) {
-			throw noAnswer(error, timedOut, breakOff.signal.aborted);
+			throw noAnswer(error, timedOut, controller.signal.aborted);
 		} finally {
 			signal?.removeEventListener('abort', onAbort);
 			answered.abort(ANSWERED);
@@ -66,17 +68,17 @@ export function createSend(context: CallingContext, clock: Clock, redact: Redact
 	};
 }
 
-/** n8n leaves out a body without keys: it is sent as the text that it is. */
+/** n8n does not send an object without keys, so an empty body is sent as text. */
 function bodyOptions(body: JsonObject | undefined): Pick<IHttpRequestOptions, 'body' | 'headers'> {
 	if (body === undefined) return {};
 	if (Object.keys(body).length > 0) return { body };
 	return { body: '{}', headers: { 'content-type': 'application/json' } };
 }
 
-function noAnswer(error: unknown, timedOut: boolean, brokenOff: boolean): NoAnswerError {
+function noAnswer(error: unknown, timedOut: boolean, wasAborted: boolean): NoAnswerError {
 	if (error instanceof NoAnswerError) return error;
 	if (timedOut) return new NoAnswerError('timeout');
-	if (brokenOff) return new NoAnswerError('stopped');
+	if (wasAborted) return new NoAnswerError('stopped');
 	const code = networkCodeOf(error);
 	return new NoAnswerError(noAnswerReason(code), code);
 }

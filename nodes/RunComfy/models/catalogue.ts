@@ -1,6 +1,7 @@
 import type { ModelQuery, RunComfyClient } from '../api/client';
-import type { CatalogueAnswer, ModelEntry } from '../api/models';
+import type { ModelEntry } from '../api/models';
 import { RunComfyError } from '../api/problems';
+import type { QueryAnswer } from '../api/query';
 import type { Clock, Random } from '../common/clock';
 import { omitUndefined } from '../common/omitUndefined';
 import { retry } from '../common/retry';
@@ -16,14 +17,14 @@ export interface CatalogueDependencies {
 }
 
 const MAX_TRIES = 4;
-/** The most that RunComfy gives at once. [assumed] */
+/** The most models that RunComfy returns in one page [assumed]. */
 const PAGE_SIZE = 500;
-/** A list that never ends is a fault of the server. */
+/** Ends a list that the server never ends. */
 const MAX_PAGES = 40;
 
 /**
- * RunComfy's catalogue for one run of the node, or one question of the editor. Remembers what it has read, but only for so
- * long: the next run may be another account's, or meet another price.
+ * RunComfy's model catalogue for one run of the node, or one request of the editor. It caches what it has read, and does
+ * not outlive the run: the next run may use another account, and prices may change.
  */
 export class Catalogue {
 	private readonly models = new Map<string, Promise<ModelEntry>>();
@@ -31,17 +32,22 @@ export class Catalogue {
 
 	constructor(private readonly dependencies: CatalogueDependencies) {}
 
-	/** @throws RunComfyError. */
+	/**
+	 * The entry of one model, cached.
+	 * @throws RunComfyError.
+	 */
 	async getModel(modelId: string): Promise<ModelEntry> {
 		const known = this.models.get(modelId);
 		if (known !== undefined) return await known;
-		const model = this.ask(async (client, signal) => await client.getModel(modelId, signal));
+		const model = this.query(async (client, signal) =>
+			explainUnknownModel(await client.getModel(modelId, signal), modelId),
+		);
 		this.models.set(modelId, model);
 		return await model;
 	}
 
 	/**
-	 * The model that a user names. The address of a page is usually, but not always, the model's id.
+	 * The model that a user refers to. The path of a model's page is usually, but not always, the model's ID.
 	 * @throws RunComfyError.
 	 */
 	async find(reference: ModelReference): Promise<ModelEntry> {
@@ -66,9 +72,9 @@ export class Catalogue {
 	}
 
 	/**
-	 * The entries of the catalogue, page by page, for as long as somebody takes them; each model once. The list ends with a
-	 * page that brings nothing new: RunComfy may give smaller pages than asked, and whether its total is right is not known.
-	 * @param onCutOff hears when the list goes on further than this node follows it.
+	 * The entries of the catalogue without duplicates. Pages are fetched only as they are needed. The list ends with a page
+	 * that holds no new model: RunComfy may return smaller pages than requested, and its total may be wrong [assumed].
+	 * @param onCutOff called when there may be more models than this node reads.
 	 * @throws RunComfyError.
 	 */
 	async *entries(
@@ -76,18 +82,18 @@ export class Catalogue {
 		limit = Infinity,
 		onCutOff: () => void = () => {},
 	): AsyncGenerator<ModelEntry> {
-		const given = new Set<string>();
+		const seen = new Set<string>();
 		let offset: number | undefined = 0;
 		for (let page = 0; offset !== undefined; page++) {
 			if (page >= MAX_PAGES) return onCutOff();
-			const size = Math.min(PAGE_SIZE, limit - given.size);
+			const size = Math.min(PAGE_SIZE, limit - seen.size);
 			const { models, next } = await this.page({ ...query, limit: size, offset });
-			const fresh = models.filter(({ modelId }) => !given.has(modelId));
+			const fresh = models.filter(({ modelId }) => !seen.has(modelId));
 			if (models.length > 0 && fresh.length === 0) return;
 			for (const entry of fresh) {
-				given.add(entry.modelId);
+				seen.add(entry.modelId);
 				yield entry;
-				if (given.size >= limit) return;
+				if (seen.size >= limit) return;
 			}
 			offset = next;
 		}
@@ -95,33 +101,33 @@ export class Catalogue {
 
 	/**
 	 * One page of the catalogue.
-	 * @returns `next`: the offset of the page after it; undefined when this one is empty.
+	 * @returns its models, and `next`, the offset of the next page; undefined when this page is empty.
 	 * @throws RunComfyError.
 	 */
 	async page(query: ModelQuery): Promise<{ models: ModelEntry[]; next: number | undefined }> {
 		const { search, category } = query;
 		const filters = omitUndefined({ search: wholeCharacters(search), category: wholeCharacters(category) });
-		const { models, received } = await this.ask(
+		const { models, received } = await this.query(
 			async (client, signal) => await client.listModels({ ...query, ...filters }, signal),
 		);
 		return { models, next: received === 0 ? undefined : query.offset + received };
 	}
 
 	/**
-	 * A free question, asked again after transient errors.
+	 * Makes a free query, and repeats it after transient errors.
 	 * @throws RunComfyError, StoppedError.
 	 */
-	async ask<T>(
-		question: (client: RunComfyClient, signal: AbortSignal | undefined) => Promise<CatalogueAnswer<T>>,
+	async query<T>(
+		send: (client: RunComfyClient, signal: AbortSignal | undefined) => Promise<QueryAnswer<T>>,
 	): Promise<T> {
 		const { client, clock, random, stopSignal } = this.dependencies;
 		const answer = await retry(
 			async () => {
-				const asked = await question(client, stopSignal);
-				if (asked.kind !== 'found' && stopSignal?.aborted === true) throw new StoppedError('', false);
-				return asked;
+				const received = await send(client, stopSignal);
+				if (received.kind !== 'found' && stopSignal?.aborted === true) throw new StoppedError('', false);
+				return received;
 			},
-			(asked) => (asked.kind === 'again' ? asked : undefined),
+			(received) => (received.kind === 'again' ? received : undefined),
 			{ clock, random, maxTries: MAX_TRIES, pause: async (ms) => await clock.sleep(ms, stopSignal) },
 		);
 		if (answer.kind === 'found') return answer.value;
@@ -133,7 +139,15 @@ export class Catalogue {
 	}
 }
 
-/** Half of a character, as a cut-off text may have, cannot stand in an address. */
+/** An unknown model: the message names it, and the advice says where to find the right one. */
+function explainUnknownModel(answer: QueryAnswer<ModelEntry>, modelId: string): QueryAnswer<ModelEntry> {
+	if (answer.kind !== 'refused' || answer.problem.isNotFound !== true) return answer;
+	const message = `RunComfy has no model “${modelId}”`;
+	const advice = 'Choose the model from the list, or copy its ID or URL from its page on RunComfy.';
+	return { ...answer, problem: { ...answer.problem, message, advice } };
+}
+
+/** Removes halves of surrogate pairs, as at the end of a cut-off text: they cannot be part of a URL. */
 function wholeCharacters(text: string | undefined): string | undefined {
 	return text?.replace(/\p{Surrogate}/gu, '');
 }

@@ -2,8 +2,8 @@ import { isJsonObject, numberOf, textOf, textsOf, type JsonObject } from '../api
 import { omitUndefined } from '../common/omitUndefined';
 
 /**
- * What a model takes, read from the `input_schema` of its catalogue entry: JSON Schema with RunComfy's quirks. Pure, and
- * forgiving: a part that is not understood makes a field of any kind, never an error.
+ * The inputs of a model, read from the `input_schema` of its catalogue entry, which is JSON Schema with RunComfy's own
+ * additions [assumed]. Pure. A part that cannot be read leads to a field that accepts anything, never to an error.
  */
 
 export type InputKind =
@@ -15,35 +15,35 @@ export type InputKind =
 	| 'date'
 	| 'object'
 	| 'array'
-	/** The address of a file, or the file itself. */
+	/** The URL of a file, or the file itself. */
 	| 'file'
 	| 'files'
-	/** Not understood: whatever is given is sent. */
+	/** Not recognized: any value is sent as it is. */
 	| 'any';
 
 export type Choice = string | number | boolean;
 
-/** A rule about a file: `file_size_mb<` 30, `width/height>` 0.0625. Seen on images. */
+/** A rule for a file, such as `file_size_mb<` 30 or `width/height>` 0.0625. Seen on images. */
 export interface FileRule {
 	subject: string;
 	comparison: '<' | '>';
 	value: number;
-	/** RunComfy's own sentence. */
-	fault: string;
+	/** What is wrong with a file that breaks the rule, in RunComfy's words. */
+	problem: string;
 }
 
 /** One input of a model. */
 export interface InputField {
-	/** As it is sent. */
+	/** The name in the request. */
 	name: string;
-	/** As the user sees it. */
+	/** The name in the editor. */
 	label: string;
 	kind: InputKind;
 	required: boolean;
 	choices?: Choice[];
 	minimum?: number;
 	maximum?: number;
-	/** The bounds themselves are not allowed. */
+	/** Bounds that are themselves not allowed. */
 	exclusiveMinimum?: number;
 	exclusiveMaximum?: number;
 	/** Of a text. */
@@ -52,12 +52,12 @@ export interface InputField {
 	/** Of a list. */
 	minItems?: number;
 	maxItems?: number;
-	/** What the model takes when the input is left out; never null. */
+	/** The value that the model uses when the input is left out; never null. */
 	default?: unknown;
-	/** `image`, `video`, `audio` or another kind of file. */
+	/** `image`, `video`, `audio`, or another kind of file. */
 	fileKind?: string;
 	fileRules?: FileRule[];
-	/** Of an input that takes several things. */
+	/** Of an input that accepts values of several kinds. */
 	alternatives?: InputField[];
 }
 
@@ -71,11 +71,14 @@ export function readInputFields(schema: JsonObject | undefined, requiredInputs: 
 	});
 }
 
-/** A schema that refers to itself does not end. */
+/** Ends the resolution of a schema that refers to itself. */
 const MAX_REFERENCES = 8;
 const MAX_ALTERNATIVES = 20;
 
-/** A rule with its local references (`#/$defs/Style`) put in; empty when it is none. What it says itself counts more. */
+/**
+ * Resolves the local references (`#/$defs/Style`) of a rule, whose own keys take precedence.
+ * @returns an empty rule for anything but a rule.
+ */
 function resolve(rule: unknown, schema: JsonObject): JsonObject {
 	let rules = isJsonObject(rule) ? rule : {};
 	for (let count = 0; count < MAX_REFERENCES && typeof rules.$ref === 'string'; count++) {
@@ -100,7 +103,7 @@ function keywordsOf(target: JsonObject): JsonObject {
 	);
 }
 
-/** By a JSON pointer, as `$ref` writes it. */
+/** Finds a part of the schema by a JSON pointer, the format of `$ref`. */
 function findReference(reference: string, schema: JsonObject): JsonObject | undefined {
 	const [root, ...parts] = reference.split('/', MAX_REFERENCES);
 	if (root !== '#') return undefined;
@@ -113,7 +116,7 @@ function findReference(reference: string, schema: JsonObject): JsonObject | unde
 	return isJsonObject(found) ? found : undefined;
 }
 
-/** `image_uri`, `image_uris`, `video_uri` …: the format of a file's address, or of a list of them. */
+/** `image_uri`, `image_uris`, `video_uri`, and so on: the format of a file's URL, or of a list of them. */
 const FILE_FORMAT = /^([a-z]+)_uri(s)?$/;
 
 function readField(name: string, property: JsonObject, required: boolean, schema: JsonObject): InputField {
@@ -156,8 +159,8 @@ function readField(name: string, property: JsonObject, required: boolean, schema
 }
 
 /**
- * What `anyOf` and `oneOf` offer besides null: `anyOf: [{…}, {type: null}]` means the one that is left. All of `allOf`
- * together are one.
+ * The alternatives of `anyOf` and `oneOf` without null: `anyOf: [{…}, {type: null}]` has a single alternative. The parts of
+ * `allOf` are merged into one alternative.
  */
 function alternativesOf({ anyOf, oneOf, allOf }: JsonObject, schema: JsonObject): JsonObject[] {
 	const rulesOf = (list: unknown) =>
@@ -167,16 +170,16 @@ function alternativesOf({ anyOf, oneOf, allOf }: JsonObject, schema: JsonObject)
 	return rulesOf(anyOf ?? oneOf).filter(({ type }) => type !== 'null');
 }
 
-/** Kinds of which several are the same to the user as one. */
+/** Kinds for which several alternatives look the same to the user as one. */
 const PLAIN_KINDS: InputKind[] = ['text', 'integer', 'number', 'boolean', 'object', 'array'];
 
-/** An input that takes several things: several of one kind are that kind, and choices are put together. */
+/** A field for several alternatives: alternatives of one kind become that kind, and their choices are merged. */
 function ofAlternatives(
 	common: Omit<InputField, 'kind'>,
 	rules: JsonObject[],
 	schema: JsonObject,
 ): InputField {
-	// Alternatives within alternatives are not followed: nothing that RunComfy shows has them.
+	// Nested alternatives are ignored: none have been seen in RunComfy's catalogue.
 	const alternatives = rules.map(({ anyOf: _any, oneOf: _one, allOf: _all, ...rule }) =>
 		readField(common.name, rule, common.required, schema),
 	);
@@ -194,7 +197,7 @@ function typeOf({ type }: JsonObject): unknown {
 	return types.length === 1 ? types[0] : undefined;
 }
 
-/** `float` is RunComfy's own word for JSON Schema's `number`. */
+/** JSON Schema's types, and RunComfy's own names for them, such as `float`. */
 const KINDS = new Map<unknown, InputKind>([
 	['string', 'text'],
 	['number', 'number'],
@@ -225,7 +228,7 @@ function fileFormatOf(rules: JsonObject, items: JsonObject): { kind: string; isL
 	return { kind, isList: isArray || (plural !== undefined && typeOf(rules) !== 'string') };
 }
 
-/** Some file inputs have no format; their default, a sample file, tells. [assumed] */
+/** Some file inputs have no format, and are detected by their default, the URL of a sample file [assumed]. */
 const SAMPLE_FILES: ReadonlyArray<readonly [RegExp, string]> = [
 	[/^https?:\/\/.+\.(png|jpe?g|webp)$/i, 'image'],
 	[/^https?:\/\/.+\.(mp4|mov|webm)$/i, 'video'],
@@ -253,12 +256,12 @@ function readFileRules({ validations }: JsonObject): FileRule[] {
 		const subject = rule.slice(0, -1).trim();
 		const value = numberOf(validation, 'validation_value');
 		if (subject === '' || (comparison !== '<' && comparison !== '>') || value === undefined) return [];
-		const fault = textOf(validation, 'validation_error') ?? `must have ${subject} ${comparison} ${value}`;
-		return [{ subject, comparison, value, fault }];
+		const problem = textOf(validation, 'validation_error') ?? `must have ${subject} ${comparison} ${value}`;
+		return [{ subject, comparison, value, problem }];
 	});
 }
 
-/** A number in newer JSON Schema; `true` beside the plain bound in older. */
+/** An exclusive bound: a number in newer JSON Schema, or `true` together with the inclusive bound in older. */
 function exclusiveRule(
 	rules: JsonObject,
 	name: 'exclusiveMinimum' | 'exclusiveMaximum',

@@ -1,44 +1,44 @@
 import { isJsonObject, type JsonObject } from '../api/json';
 import { FieldError } from '../common/fieldError';
-import { splitSources } from './fileSources';
+import { splitSources } from './splitSources';
 import type { Choice, InputField } from './inputSchema';
 
-/** What the user has given for the inputs of a model, checked and made into what is sent. Pure. */
+/** Checks the user's values for the inputs of a model, and converts them to what is sent. Pure. */
 
 type IsFileName = (name: string) => boolean;
 
-/** The addresses or file names given for an input that takes files. */
-export interface FileWish {
+/** The value of an input that takes files. */
+export interface FileInput {
 	field: InputField;
-	/** Web addresses, data URIs, or names of the item's files. */
+	/** URLs, data URIs, or names of the item's files. */
 	sources: string[];
 }
 
 export interface InputValues {
 	/** Everything but files. */
 	input: JsonObject;
-	files: FileWish[];
+	files: FileInput[];
 }
 
-/** How errors name the field. */
+/** The field's name in error messages. */
 export function inputLabel({ label }: InputField): string {
 	return `Inputs → ${label}`;
 }
 
 /**
- * Reads the values of a model's inputs. Empty ones are left out; values for which the schema has no field are sent as
- * they are, because a schema may be older than the model.
- * @param isFileName whether the item has a file of that name.
- * @throws FieldError that names the input as the user sees it.
+ * Reads the values of a model's inputs. Empty values are left out. Values without a field in the schema are sent as they
+ * are, because the schema may be older than the model.
+ * @param isFileName whether the item has a file with that name.
+ * @throws FieldError with the label of the input.
  */
 export function readInputValues(
 	fields: InputField[],
 	values: JsonObject,
 	isFileName: IsFileName = () => false,
 ): InputValues {
-	// Entries, because a name such as `__proto__` cannot be set on an object.
+	// A list of entries, because assigning a name such as `__proto__` to an object would not create a key.
 	const input: Array<[string, unknown]> = [];
-	const files: FileWish[] = [];
+	const files: FileInput[] = [];
 	const known = new Set(fields.map(({ name }) => name));
 	for (const field of fields) {
 		const value = Object.hasOwn(values, field.name) ? values[field.name] : undefined;
@@ -86,8 +86,8 @@ function readValue(field: InputField, value: unknown): unknown {
 }
 
 /**
- * The value as the first alternative takes it: a text that is a number as a number, where a number is wanted. A text stays
- * one where any text will do. What suits none is sent as it is, for RunComfy to judge.
+ * The value as the first alternative that accepts it: “5” becomes 5 where a number is expected. A text stays a text where
+ * one of the alternatives is any text. A value that no alternative accepts is sent as it is, for RunComfy to check.
  */
 function readAlternative({ label, alternatives = [] }: InputField, value: unknown): unknown {
 	const takesText = alternatives.some(({ kind }) => kind === 'text');
@@ -121,7 +121,7 @@ function readNumber(field: InputField, value: unknown): number {
 	return number;
 }
 
-/** `from 0 to 20`, `of at least 1`, `below 5`; empty without bounds. */
+/** The bounds in words: `from 0 to 20`, `of at least 1`, `below 5`; empty without bounds. */
 export function describeBounds({ minimum, maximum, exclusiveMinimum, exclusiveMaximum }: InputField): string {
 	const parts = [
 		...(exclusiveMinimum === undefined ? [] : [`above ${exclusiveMinimum}`]),
@@ -149,7 +149,7 @@ function textIn(value: unknown): string | undefined {
 	return ['string', 'number', 'boolean', 'bigint'].includes(typeof value) ? String(value) : undefined;
 }
 
-/** The value as the schema writes it: an expression may give “5” for 5. */
+/** The choice as the schema spells it: an expression may return “5” for 5. */
 function readChoice(field: InputField, value: unknown): Choice {
 	const { choices = [] } = field;
 	const choice =
@@ -162,7 +162,7 @@ function readChoice(field: InputField, value: unknown): Choice {
 
 function readText(field: InputField, value: unknown): string {
 	const text = textIn(value);
-	if (text === undefined) throw new FieldError(inputLabel(field), 'must be a text');
+	if (text === undefined) throw new FieldError(inputLabel(field), 'must be text');
 	const { minLength = 0, maxLength = Infinity } = field;
 	const length = lengthOf(text);
 	if (length < minLength) {
@@ -174,7 +174,7 @@ function readText(field: InputField, value: unknown): string {
 	return text;
 }
 
-/** In characters, as JSON Schema counts them; JavaScript counts most emoji twice. */
+/** The length in characters, as JSON Schema counts them; JavaScript counts most emoji twice. */
 function lengthOf(text: string): number {
 	return text.length - (text.match(/[\ud800-\udbff][\udc00-\udfff]/g)?.length ?? 0);
 }
@@ -208,7 +208,7 @@ function assertCount(field: InputField, count: number): void {
 		throw new FieldError(inputLabel(field), `may have at most ${maxItems} entries, but has ${count}`);
 }
 
-/** One address or file name; for a list several, as a JSON list, or one a line, or separated by commas. */
+/** One URL or file name; for a list, several: as a JSON list, or separated by line breaks or commas. */
 function sourcesOf(field: InputField, value: unknown, isFileName: IsFileName): string[] {
 	if (field.kind === 'file') {
 		if (typeof value !== 'string')
@@ -222,7 +222,7 @@ function sourcesOf(field: InputField, value: unknown, isFileName: IsFileName): s
 	) {
 		throw new FieldError(
 			inputLabel(field),
-			'must hold URLs or names of input files, separated by commas or lines',
+			'must be URLs or names of input files, separated by commas or line breaks',
 		);
 	}
 	assertCount(field, list.length);

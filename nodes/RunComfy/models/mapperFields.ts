@@ -1,11 +1,12 @@
 import type { FieldType, ResourceMapperField } from 'n8n-workflow';
 
+import { omitUndefined } from '../common/omitUndefined';
 import type { InputField, InputKind } from './inputSchema';
 import { describeBounds } from './inputValues';
 
-/** The inputs of a model as n8n's resource mapper shows them. Pure. */
+/** The inputs of a model as fields of n8n's resource mapper. Pure. */
 
-/** The mapper has no field of several rows: a long text is a text that opens in a larger editor. */
+/** The mapper has no multi-line field. Users can open a text field in a larger editor. */
 const FIELD_TYPES: Record<InputKind, FieldType> = {
 	text: 'string',
 	number: 'number',
@@ -20,7 +21,7 @@ const FIELD_TYPES: Record<InputKind, FieldType> = {
 	any: 'string',
 };
 
-/** Longer defaults are sample texts, and no help beside a label. */
+/** Longer defaults are sample texts, which do not fit into a label. */
 const MAX_DEFAULT_LENGTH = 24;
 
 export function toMapperField(field: InputField): ResourceMapperField {
@@ -33,18 +34,21 @@ export function toMapperField(field: InputField): ResourceMapperField {
 		defaultMatch: false,
 		canBeUsedToMatch: false,
 		type: FIELD_TYPES[kind],
-		...(choices === undefined ? {} : { options: choices.map((value) => ({ name: String(value), value })) }),
+		...omitUndefined({ options: choices?.map((value) => ({ name: String(value), value })) }),
 		...switchDefault(field),
 	};
 }
 
-/** n8n shows a new switch as off, and sends that: it has to begin with the model's default, or wait until it is added. */
+/**
+ * n8n shows a new switch as off, and sends that value. So a switch starts with the model's default; without a default, an
+ * optional switch is not shown until the user adds it.
+ */
 function switchDefault(field: InputField): Partial<ResourceMapperField> {
 	if (field.kind !== 'boolean') return {};
 	return typeof field.default === 'boolean' ? { defaultValue: field.default } : { removed: !field.required };
 }
 
-/** What the mapper has no other place for: “(default 7.5, from 0 to 20)”. */
+/** Hints for the label, because the mapper has no other place for them: “ (from 0 to 20, default 7.5)”. */
 function hintOf(field: InputField): string {
 	const hints = [
 		fileHint(field),
@@ -56,7 +60,7 @@ function hintOf(field: InputField): string {
 	return shown.length === 0 ? '' : ` (${shown.join(', ')})`;
 }
 
-/** Short, because the editor cuts off what does not fit beside its buttons; the README says the rest. */
+/** Short, because the editor cuts off long labels; the description of “Inputs” says the rest. */
 function fileHint({ kind }: InputField): string {
 	if (kind === 'file') return 'URL or file field';
 	return kind === 'files' ? 'URLs or file fields' : '';

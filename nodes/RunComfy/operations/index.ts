@@ -11,7 +11,7 @@ import type { Operation } from './shared/operation';
 import { replaceBackground } from './image/replaceBackground';
 import { runModel } from './model/run';
 
-/** Every operation under its resource, by the names that saved workflows hold. */
+/** The operations by resource. Saved workflows hold these names. */
 const OPERATIONS: Record<string, Record<string, Operation>> = {
 	account: { getBalance },
 	image: { replaceBackground },
@@ -19,7 +19,7 @@ const OPERATIONS: Record<string, Record<string, Operation>> = {
 	request: { cancel, getResult, getStatus },
 };
 
-/** The operation that the node is set to. Resource and operation are the same for all items. */
+/** The operation that the user has selected. Resource and operation are the same for all items. */
 export function findOperation(context: IExecuteFunctions): Operation {
 	const resource = String(context.getNodeParameter('resource', 0));
 	const name = String(context.getNodeParameter('operation', 0));
@@ -29,7 +29,7 @@ export function findOperation(context: IExecuteFunctions): Operation {
 	return operation;
 }
 
-/** The fields of all operations, each shown for its own. */
+/** The fields of all operations, each shown only for its own operation. */
 export const operationFields: INodeProperties[] = Object.entries(OPERATIONS).flatMap(
 	([resource, operations]) =>
 		Object.entries(operations).flatMap(([operation, { fields }]) =>

@@ -1,13 +1,13 @@
 import type { Operation } from '../shared/operation';
 
-/** What is left on the account. Free. */
+/** The remaining balance of the account. Free. */
 export const getBalance: Operation = {
 	fields: [],
 
 	async prepare({ catalogue }) {
 		return {
 			run: async () => {
-				const { balance, currency } = await catalogue.ask(
+				const { balance, currency } = await catalogue.query(
 					async (client, signal) => await client.getBalance(signal),
 				);
 				return { json: { balance, currency } };

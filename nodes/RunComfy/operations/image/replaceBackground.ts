@@ -5,28 +5,28 @@ import { isJsonObject } from '../../api/json';
 import { omitUndefined } from '../../common/omitUndefined';
 import { FieldError } from '../../common/fieldError';
 import { openInputFile, type InputSource } from '../../files/inputFile';
+import { explainFileInput } from '../shared/fileInputs';
 import type { Operation, OperationTools } from '../shared/operation';
+import { SEED_RANGE, type OptionsReader } from '../shared/options';
 import {
 	numberIn,
-	type OptionsReader,
 	readChoice,
 	readFileUrl,
 	readFilledText,
 	readJsonObject,
 	readText,
-	SEED_RANGE,
 } from '../shared/parameters';
 import { readSubmissionOptions, submissionFields, submissionWork } from '../shared/submission';
-import { explainFileInput, randomSeed } from '../shared/modelInputs';
+import { randomSeed } from '../shared/seeds';
 
-/** Ideogram 3.0 Replace Background: one typed model on top of the queue. Source of the schema: its API page. */
+/** Ideogram 3.0 Replace Background. Its inputs are typed fields, taken from the model's API page (documented). */
 const MODEL_ID = 'ideogram/ideogram-v3/replace-background';
 
 const SPEEDS = ['BALANCED', 'QUALITY', 'TURBO'] as const;
 const MAGIC_PROMPTS = ['ON', 'AUTO', 'OFF'] as const;
-/** Ideogram's own names; only Ember is attested for RunComfy (the others are assumed; “JSON” is the way around them). */
+/** Ideogram's names: Ember (documented), the others [assumed]. Users can enter other values as JSON. */
 const PALETTES = ['Ember', 'Fresh', 'Jungle', 'Magic', 'Melon', 'Mosaic', 'Pastel', 'Ultramarine'] as const;
-/** Ideogram's own types; only Auto is attested for RunComfy (the others are assumed). */
+/** Ideogram's names: Auto (documented), the others [assumed]. Users can enter other values as JSON. */
 const STYLES = ['Auto', 'Design', 'Fiction', 'General', 'Realistic'] as const;
 
 const MAX_PALETTE_COLORS = 8;
@@ -38,11 +38,11 @@ const fields: INodeProperties[] = [
 		name: 'imageSource',
 		type: 'options',
 		options: [
-			{ name: 'URL', value: 'url', description: 'An image on the internet that opens without login' },
-			{ name: 'Input File', value: 'binary', description: 'An image file that comes with the item' },
+			{ name: 'URL', value: 'url', description: 'An image on the internet that opens without a login' },
+			{ name: 'Input File', value: 'binary', description: 'An image file of the input item' },
 		],
 		default: 'url',
-		description: 'Where the picture comes from whose background is to be replaced',
+		description: 'Where to get the image whose background is replaced',
 	},
 	{
 		displayName: 'Image URL',
@@ -51,8 +51,7 @@ const fields: INodeProperties[] = [
 		required: true,
 		default: '',
 		placeholder: 'e.g. https://example.com/product.png',
-		description:
-			'A public HTTPS address that RunComfy can open without login. At most 50 MB are recommended.',
+		description: 'A public HTTPS URL that RunComfy can open without a login. At most 50 MB are recommended.',
 		displayOptions: { show: { imageSource: ['url'] } },
 	},
 	{
@@ -62,7 +61,7 @@ const fields: INodeProperties[] = [
 		required: true,
 		default: 'data',
 		placeholder: 'e.g. data',
-		hint: 'The name of the input field with the image file (JPEG, PNG or WebP). Whether RunComfy takes files for this model is not confirmed: the sure way is to upload the file to a storage and to pass its URL.',
+		hint: 'The name of the input field containing the image file (JPEG, PNG, or WebP). It is not confirmed that RunComfy accepts files for this model. To be safe, upload the file to a storage service and use its URL.',
 		displayOptions: { show: { imageSource: ['binary'] } },
 	},
 	{
@@ -73,7 +72,7 @@ const fields: INodeProperties[] = [
 		required: true,
 		default: '',
 		placeholder: 'e.g. On a wooden table in a sunny kitchen, soft morning light',
-		description: 'The scene that is to replace the background',
+		description: 'The scene that replaces the background',
 	},
 	{
 		displayName: 'Rendering Speed',
@@ -85,29 +84,29 @@ const fields: INodeProperties[] = [
 			{ name: 'Turbo', value: 'TURBO' },
 		],
 		default: 'BALANCED',
-		description: 'Whether the image should come faster or better',
+		description: 'Trades speed for quality',
 	},
 	{
 		displayName: 'Magic Prompt',
 		name: 'magicPrompt',
 		type: 'options',
 		options: [
-			{ name: 'On', value: 'ON', description: 'The prompt is always enriched' },
-			{ name: 'Auto', value: 'AUTO', description: 'The model decides' },
-			{ name: 'Off', value: 'OFF', description: 'The prompt is used as it is' },
+			{ name: 'On', value: 'ON', description: 'Always enhance the prompt' },
+			{ name: 'Auto', value: 'AUTO', description: 'Let the model decide' },
+			{ name: 'Off', value: 'OFF', description: 'Use the prompt as it is' },
 		],
 		default: 'ON',
-		description: 'Whether the model may enrich your prompt',
+		description: 'Whether the model may enhance your prompt',
 	},
 	{
 		displayName: 'Color Palette',
 		name: 'colorPalette',
 		type: 'options',
 		options: [
-			{ name: 'Default', value: 'default', description: 'Leave the choice to RunComfy' },
+			{ name: 'Default', value: 'default', description: 'Let RunComfy choose' },
 			...PALETTES.map((name) => ({ name, value: name })),
-			{ name: 'Custom Colors', value: 'custom', description: 'Up to eight colors of your own' },
-			{ name: 'JSON', value: 'json', description: 'For values that this list does not offer' },
+			{ name: 'Custom Colors', value: 'custom', description: 'Up to eight custom colors' },
+			{ name: 'JSON', value: 'json', description: 'For values that are not in this list' },
 		],
 		default: 'default',
 		description: 'The colors of the new scene',
@@ -136,7 +135,7 @@ const fields: INodeProperties[] = [
 						type: 'number',
 						typeOptions: { minValue: COLOR_WEIGHT.min, maxValue: COLOR_WEIGHT.max, numberPrecision: 2 },
 						default: 0.5,
-						description: 'How much of the color there should be, from 0.05 to 1',
+						description: 'How strongly the color is used, from 0.05 to 1',
 					},
 				],
 			},
@@ -156,12 +155,12 @@ const fields: INodeProperties[] = [
 		name: 'style',
 		type: 'options',
 		options: [
-			{ name: 'Default', value: 'default', description: 'Leave the choice to RunComfy' },
+			{ name: 'Default', value: 'default', description: 'Let RunComfy choose' },
 			...STYLES.map((name) => ({ name, value: name })),
-			{ name: 'JSON', value: 'json', description: 'For values that this list does not offer' },
+			{ name: 'JSON', value: 'json', description: 'For values that are not in this list' },
 		],
 		default: 'default',
-		description: 'The look of the new scene',
+		description: 'The style of the new scene',
 	},
 	{
 		displayName: 'Style (JSON)',
@@ -174,7 +173,7 @@ const fields: INodeProperties[] = [
 	...submissionFields(['seed']),
 ];
 
-/** The image as the model takes it, read only when it is sent: files may be large. */
+/** The image as the model expects it. Files may be large, so they are read only when they are sent. */
 async function readImage(
 	{ context, access }: OperationTools,
 	itemIndex: number,
@@ -194,7 +193,7 @@ async function readImage(
 	});
 }
 
-/** The model's `color_palette`; undefined when the field is to be left out. */
+/** The model's `color_palette`; undefined to leave it out. */
 function readPalette(context: IExecuteFunctions, itemIndex: number): JsonObject | undefined {
 	const choice = readChoice(context, itemIndex, 'colorPalette', 'Color Palette', [
 		'default',
@@ -232,7 +231,7 @@ function readPaletteMembers(context: IExecuteFunctions, itemIndex: number): Json
 	});
 }
 
-/** The model's `style`; undefined when the field is to be left out. */
+/** The model's `style`; undefined to leave it out. */
 function readStyle(context: IExecuteFunctions, itemIndex: number): JsonObject | undefined {
 	const choice = readChoice(context, itemIndex, 'style', 'Style', ['default', ...STYLES, 'json']);
 	if (choice === 'default') return undefined;

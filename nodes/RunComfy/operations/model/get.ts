@@ -6,7 +6,7 @@ import { readInputFields } from '../../models/inputSchema';
 import { findChosenModel, modelIdField } from '../shared/modelIdField';
 import type { Operation } from '../shared/operation';
 
-/** One model: what it takes, what it costs, and for what unit. Free. */
+/** One model with its inputs, its price, and the unit of the price. Free. */
 export const getModel: Operation = {
 	fields: [modelIdField],
 
@@ -28,7 +28,7 @@ export const getModel: Operation = {
 	},
 };
 
-/** What a list says of a model. */
+/** The output of a model in a list. */
 export function modelJson(model: ModelEntry): IDataObject {
 	const { modelId, displayName, description, kind, categories, price, url } = model;
 	return omitUndefined({

@@ -51,7 +51,7 @@ export const getManyModels: Operation = {
 					type: 'string',
 					default: '',
 					placeholder: 'e.g. flux',
-					description: 'Only models in whose name or description RunComfy finds this',
+					description: 'Text to search for in the names and descriptions of the models',
 				},
 			],
 		},
@@ -69,7 +69,7 @@ export const getManyModels: Operation = {
 				const onCutOff = () =>
 					showHint(
 						context,
-						`RunComfy lists more than these ${output.length} models. Narrow the list down with a filter.`,
+						`RunComfy lists more than these ${output.length} models. Use a filter to narrow down the list.`,
 						'warning',
 					);
 				for await (const model of catalogue.entries(filters, limit, onCutOff)) {
@@ -89,7 +89,7 @@ function readFilters(context: IExecuteFunctions, itemIndex: number): { search?: 
 		if (!Object.hasOwn(filters, name)) return undefined;
 		const value = filters[name];
 		if (typeof value !== 'string' && typeof value !== 'number') {
-			throw new FieldError(`Filters → ${label}`, 'must be a text');
+			throw new FieldError(`Filters → ${label}`, 'must be text');
 		}
 		return String(value).trim() || undefined;
 	};

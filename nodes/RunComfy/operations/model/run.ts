@@ -6,13 +6,14 @@ import { FieldError } from '../../common/fieldError';
 import { hasInputFile } from '../../files/inputFile';
 import { readInputFields, type InputField } from '../../models/inputSchema';
 import { readInputValues, type InputValues } from '../../models/inputValues';
+import { explainFileInput, openFileInputs } from '../shared/fileInputs';
 import { findChosenModel, modelIdField, readModelChoice } from '../shared/modelIdField';
-import { explainFileInput, openModelFiles, randomSeedFor } from '../shared/modelInputs';
 import type { Operation, OperationTools } from '../shared/operation';
 import { readChoice, readJsonObject } from '../shared/parameters';
+import { randomSeedFor } from '../shared/seeds';
 import { readSubmissionOptions, submissionFields, submissionWork } from '../shared/submission';
 
-/** Any model that RunComfy hosts, with the inputs that RunComfy itself names. */
+/** Any model that RunComfy hosts, with the inputs that RunComfy's catalogue lists. */
 
 const INPUT_MODES = ['fields', 'json'] as const;
 
@@ -24,10 +25,10 @@ const fields: INodeProperties[] = [
 		type: 'options',
 		options: [
 			{ name: 'Using Fields Below', value: 'fields', description: 'One field for each input of the model' },
-			{ name: 'Using JSON', value: 'json', description: 'Sent exactly as you write it' },
+			{ name: 'Using JSON', value: 'json', description: 'Sent exactly as you enter it' },
 		],
 		default: 'fields',
-		description: 'How to give the model its inputs',
+		description: 'How to specify the inputs of the model',
 	},
 	{
 		displayName: 'Inputs',
@@ -37,7 +38,7 @@ const fields: INodeProperties[] = [
 		required: true,
 		default: { mappingMode: 'defineBelow', value: null },
 		description:
-			'What the model is to work on. Inputs that are left empty are not sent. Where a file is wanted, give a URL, or the name of the field that holds the file of this item; for several files, separate them by commas.',
+			'The inputs of the model. Empty inputs are not sent. For a file, enter a URL or the name of the input field containing the file. Separate several files with commas.',
 		typeOptions: {
 			loadOptionsDependsOn: ['modelId.value'],
 			resourceMapper: {
@@ -48,7 +49,7 @@ const fields: INodeProperties[] = [
 				addAllFields: true,
 				multiKeyMatch: false,
 				supportAutoMap: true,
-				noFieldsError: 'RunComfy names no inputs for this model. Use JSON instead.',
+				noFieldsError: 'RunComfy lists no inputs for this model. Use JSON instead.',
 			},
 		},
 		displayOptions: { show: { inputMode: ['fields'] }, hide: { modelId: [''] } },
@@ -59,7 +60,7 @@ const fields: INodeProperties[] = [
 		type: 'json',
 		default: '{\n  "prompt": ""\n}',
 		typeOptions: { rows: 8 },
-		description: 'The inputs as the model’s API page names them, sent exactly like this',
+		description: 'The inputs as named on the model’s API page. They are sent exactly as you enter them.',
 		displayOptions: { show: { inputMode: ['json'] } },
 	},
 	...submissionFields(),
@@ -72,7 +73,7 @@ export const runModel: Operation = {
 		const { context, random } = tools;
 		const { options, limits, wait, download } = readSubmissionOptions(context, itemIndex, false);
 		const { modelId, fields: inputFields, values } = await readInputs(tools, itemIndex);
-		const files = await openModelFiles(tools, itemIndex, values.files, options.maxFileSize);
+		const files = await openFileInputs(tools, itemIndex, values.files, options.maxFileSize);
 		const { input } = values;
 		const seed = seedIn(input) ?? randomSeedFor(inputFields, random);
 		const request = {
@@ -83,7 +84,7 @@ export const runModel: Operation = {
 			limits,
 		};
 		const work = submissionWork(itemIndex, { wait, download, request, isAnyModel: true });
-		return files.areSent ? explainFileInput(work) : work;
+		return files.includeItemFiles ? explainFileInput(work) : work;
 	},
 };
 
@@ -99,7 +100,7 @@ async function readInputs({ context, catalogue }: OperationTools, itemIndex: num
 	const mode = readChoice(context, itemIndex, 'inputMode', 'Specify Inputs', INPUT_MODES);
 	if (mode === 'json') {
 		const reference = readModelChoice(choice);
-		// What is sent as it is needs no schema, and does not fail for want of one.
+		// JSON is sent as it is, so the model's schema is not read: a missing one must not fail the item.
 		const modelId = reference.kind === 'id' ? reference.modelId : (await catalogue.find(reference)).modelId;
 		const example = '{"prompt": "A lighthouse"}';
 		const input = readJsonObject(context, itemIndex, 'inputsJson', 'Inputs (JSON)', example);
@@ -112,7 +113,7 @@ async function readInputs({ context, catalogue }: OperationTools, itemIndex: num
 	return { modelId, fields, values };
 }
 
-/** The values of the resource mapper; mapped automatically, they are the item's own under the names of the inputs. */
+/** The values of the resource mapper. When mapped automatically, the item's fields with the names of the inputs. */
 function readMapped(context: IExecuteFunctions, itemIndex: number, fields: InputField[]): JsonObject {
 	const mapper: unknown = context.getNodeParameter('inputs', itemIndex, {});
 	if (!isJsonObject(mapper)) throw new FieldError('Inputs', 'must be filled in');

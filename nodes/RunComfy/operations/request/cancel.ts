@@ -3,9 +3,8 @@ import type { CancelAnswer } from '../../api/responses';
 import { retry } from '../../common/retry';
 import type { Run } from '../../jobs/run';
 import type { Operation } from '../shared/operation';
-import { readRequestId } from '../shared/parameters';
 import { pollOnce } from '../shared/pollOnce';
-import { requestIdField } from '../shared/requestIdField';
+import { readRequestId, requestIdField } from '../shared/requestIdField';
 
 const MAX_TRIES = 3;
 const CANCELLED = 'cancelled';
@@ -28,7 +27,7 @@ export const cancel: Operation = {
 
 /**
  * @returns RunComfy's word for the outcome.
- * @throws RunComfyError with the request id; RunEndedError.
+ * @throws RunComfyError with the request ID; RunEndedError.
  */
 async function cancelOnce(run: Run, requestId: string): Promise<string> {
 	const { client, clock, random } = run.dependencies;
@@ -44,7 +43,7 @@ async function cancelOnce(run: Run, requestId: string): Promise<string> {
 						: 'ok',
 			);
 			if (sent.kind === 'refused' || sent.kind === 'notFound') throw new RunComfyError(sent.problem);
-			// A cancel whose answer got lost may have worked: the repeated one then finds nothing to cancel.
+			// When the answer to a cancel was lost, it may have worked: then the repeated one finds nothing to cancel.
 			if (sent.kind === 'outcome' && (tries === 1 || sent.outcome !== NOT_CANCELLABLE)) return sent;
 			const { phase } = await pollOnce(
 				run,

@@ -3,12 +3,14 @@ import type { INodeProperties } from 'n8n-workflow';
 import { RunComfyError } from '../../api/problems';
 import { omitUndefined } from '../../common/omitUndefined';
 import { endOf, requireOutput, waitForEnd } from '../../jobs/job';
+import { downloadFields, readDownloadOptions } from '../shared/downloads';
+import { toFinishedOutput } from '../shared/finishedOutput';
 import type { ItemWork, Operation } from '../shared/operation';
 import { optionsField } from '../shared/optionFields';
-import { OptionsReader, readBoolean, readRequestId } from '../shared/parameters';
+import { OptionsReader } from '../shared/options';
+import { readBoolean } from '../shared/parameters';
 import { pollOnce } from '../shared/pollOnce';
-import { requestIdField } from '../shared/requestIdField';
-import { downloadFields, readDownloadOptions, toFinishedOutput } from '../shared/results';
+import { readRequestId, requestIdField } from '../shared/requestIdField';
 
 const waitField: INodeProperties = {
 	displayName: 'Wait for Completion',
@@ -16,7 +18,7 @@ const waitField: INodeProperties = {
 	type: 'boolean',
 	default: true,
 	description:
-		'Whether to wait until the result is there. Without waiting, the state is handed on when it is not.',
+		'Whether to wait for the result. If off, and the result is not available yet, the status of the request is returned.',
 };
 
 /** The result of an earlier request: the way to resume after a timeout. Submits nothing and cancels nothing. */

@@ -1,10 +1,9 @@
 import { omitUndefined } from '../../common/omitUndefined';
 import type { Operation } from '../shared/operation';
-import { readRequestId } from '../shared/parameters';
 import { pollOnce } from '../shared/pollOnce';
-import { requestIdField } from '../shared/requestIdField';
+import { readRequestId, requestIdField } from '../shared/requestIdField';
 
-/** One poll: the state in RunComfy's own words and the place in the queue. A failed request is a state, not an error. */
+/** Polls once: the status in RunComfy's words, and the queue position. A failed request is a status, not an error. */
 export const getStatus: Operation = {
 	fields: [requestIdField],
 

@@ -14,7 +14,7 @@ export const modelIdField: INodeProperties = {
 	type: 'resourceLocator',
 	required: true,
 	default: { mode: 'list', value: '' },
-	description: 'One of the models that RunComfy hosts',
+	description: 'The model to use, one of those that RunComfy hosts',
 	modes: [
 		{
 			displayName: 'From List',
@@ -39,7 +39,7 @@ export const modelIdField: INodeProperties = {
 };
 
 /**
- * What the user has chosen, as the resource locator or an expression gives it.
+ * Reads the chosen model from the value of the resource locator or of an expression.
  * @throws FieldError.
  */
 export function readModelChoice(parameter: unknown): ModelReference {
@@ -50,12 +50,15 @@ export function readModelChoice(parameter: unknown): ModelReference {
 	if (reference !== undefined) return reference;
 	throw new FieldError(
 		LABEL,
-		'is neither the ID of a model nor the address of its page on RunComfy',
+		'is neither the ID of a model nor the URL of its page on RunComfy',
 		'An ID looks like blackforestlabs/flux-2/flash/text-to-image. Choose the model from the list, or copy its ID from its page.',
 	);
 }
 
-/** The entry of the chosen model. */
+/**
+ * The catalogue entry of the chosen model.
+ * @throws FieldError, RunComfyError.
+ */
 export async function findChosenModel(catalogue: Catalogue, parameter: unknown): Promise<ModelEntry> {
 	return await catalogue.find(readModelChoice(parameter));
 }

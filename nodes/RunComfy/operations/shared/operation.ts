@@ -12,38 +12,38 @@ export interface OperationTools {
 	context: IExecuteFunctions;
 	access: Access;
 	random: Random;
-	/** Free questions about models and account. */
+	/** Free queries about models and the account. */
 	catalogue: Catalogue;
 }
 
-/** What an item's work may use once the run is under way. */
+/** What an item's work may use during the run. */
 export interface WorkTools {
 	run: Run;
 	downloader: Downloader;
-	/** Says something above the node's output. */
+	/** Shows a message above the node's output. */
 	hint(message: string): void;
 }
 
-/** One output item, before n8n's pairing is put on it. */
+/** An output item without `pairedItem`, which is added later. */
 export interface OperationOutput {
 	json: IDataObject;
 	binary?: IBinaryKeyData;
 }
 
-/** What is to be done for one item whose fields have all been read and found good. */
+/** The work for one item, whose fields have been read and are valid. */
 export interface ItemWork {
 	/** What the item submits; undefined when it submits nothing. */
 	submits?: PlannedRequest;
-	/** @returns the item's output item; several only when that is what was asked for. */
+	/** @returns the output of the item; several items only for an operation that lists something. */
 	run(tools: WorkTools): Promise<OperationOutput | OperationOutput[]>;
 }
 
-/** One operation of the node: its fields, and how an item becomes work and the work an output item. */
+/** One operation of the node: its fields, and how it turns an input item into work. */
 export interface Operation {
-	/** As n8n shows them; `displayOptions` for resource and operation are added where they are put together. */
+	/** The fields in the editor, without `displayOptions` for resource and operation, which are added later. */
 	fields: INodeProperties[];
 	/**
-	 * Reads and checks the fields of one item; asks at most free questions about its model.
+	 * Reads and checks the fields of one item. It may make free queries about its model, and submits nothing.
 	 * @throws FieldError, RunComfyError.
 	 */
 	prepare(tools: OperationTools, itemIndex: number): Promise<ItemWork>;

@@ -1,6 +1,6 @@
 import type { INodeProperties, INodePropertyCollection, INodePropertyOptions } from 'n8n-workflow';
 
-import { SEED_RANGE } from './parameters';
+import { SEED_RANGE } from './options';
 
 type Option = INodePropertyOptions | INodeProperties | INodePropertyCollection;
 
@@ -11,7 +11,7 @@ const OPTIONS = {
 		type: 'boolean',
 		default: true,
 		description:
-			'Whether to cancel what is still queued at RunComfy when you stop the execution, or when it gives up after a failed item. What already runs cannot be cancelled.',
+			'Whether to cancel requests that are still queued at RunComfy when you stop the execution, or when it ends because an item failed. Running requests cannot be cancelled.',
 	},
 	fileName: {
 		displayName: 'File Name',
@@ -19,8 +19,7 @@ const OPTIONS = {
 		type: 'string',
 		default: '',
 		placeholder: 'e.g. product-photo',
-		description:
-			'Name of the downloaded file, without extension. Without this option, the name in its URL is used.',
+		description: 'Name of the downloaded file, without extension. If not set, the name in the URL is used.',
 	},
 	includeCost: {
 		displayName: 'Include Cost',
@@ -28,7 +27,7 @@ const OPTIONS = {
 		type: 'boolean',
 		default: true,
 		description:
-			'Whether to ask RunComfy what the request cost in USD. The cost is left out while RunComfy does not know it yet.',
+			'Whether to include the cost of the request in USD. It is left out if RunComfy does not report it yet.',
 	},
 	maxConcurrency: {
 		displayName: 'Max Concurrency',
@@ -36,7 +35,7 @@ const OPTIONS = {
 		type: 'number',
 		default: 10,
 		typeOptions: { minValue: 1, maxValue: 100, numberPrecision: 0 },
-		description: 'How many items are worked on at the same time. Taken from the first item.',
+		description: 'How many items to process at the same time. The value of the first item is used.',
 	},
 	maxFileSize: {
 		displayName: 'Max File Size (MB)',
@@ -44,7 +43,7 @@ const OPTIONS = {
 		type: 'number',
 		default: 50,
 		typeOptions: { minValue: 1, maxValue: 350 },
-		description: 'Larger files are refused, as input and as download',
+		description: 'Larger files are rejected, both as inputs and as downloads',
 	},
 	pollInterval: {
 		displayName: 'Poll Interval (Seconds)',
@@ -53,7 +52,7 @@ const OPTIONS = {
 		default: 1,
 		typeOptions: { minValue: 0.2, maxValue: 60, numberPrecision: 1 },
 		description:
-			'The shortest pause between two polls of a request. Polls are free, and become rarer the longer a request takes.',
+			'The shortest pause between two polls of a request. Polls are free, and become less frequent the longer a request takes.',
 	},
 	seed: {
 		displayName: 'Seed',
@@ -62,7 +61,7 @@ const OPTIONS = {
 		default: 0,
 		typeOptions: { minValue: SEED_RANGE.min, maxValue: SEED_RANGE.max, numberPrecision: 0 },
 		description:
-			'The same seed and fields give a similar image again. Without this option, each item gets a random seed.',
+			'The same seed with the same fields gives a similar image. If not set, each item gets a random seed.',
 	},
 	spendingLimit: {
 		displayName: 'Spending Limit (USD)',
@@ -71,7 +70,7 @@ const OPTIONS = {
 		default: 1,
 		typeOptions: { minValue: 0.01, maxValue: 100_000, numberPrecision: 2 },
 		description:
-			'How much this node may spend in one execution of the workflow: all its items, retries, loop turns, and tool calls together. The price is read before anything is submitted. When the limit does not pay for all items, none is submitted, or, with “On Error” set to continue, only as many as it pays for. Taken from the first item.',
+			'How much this node may spend in one execution of the workflow, including all items, retries, loop iterations, and tool calls. The price is read before anything is submitted. If the limit does not cover all items, none are submitted. If “On Error” is set to continue, as many items are submitted as the limit covers. The value of the first item is used.',
 	},
 	timeout: {
 		displayName: 'Timeout (Seconds)',
@@ -80,13 +79,13 @@ const OPTIONS = {
 		default: 600,
 		typeOptions: { minValue: 1, maxValue: 86_400 },
 		description:
-			'How long to wait for each item. A timeout does not cancel: the error holds the request ID, and Get Result fetches the result later.',
+			'How long to wait for each item. A timeout does not cancel the request: the error contains the request ID, and Get Result fetches the result later.',
 	},
 } satisfies Record<string, Option>;
 
 export type OptionName = keyof typeof OPTIONS;
 
-/** The collection “Options” with the given options, in the order of their labels. */
+/** The collection “Options” with the given options, sorted by name. */
 export function optionsField(names: OptionName[]): INodeProperties {
 	return {
 		displayName: 'Options',

@@ -5,12 +5,12 @@ import { retry } from '../../common/retry';
 import { judgePoll } from '../../jobs/job';
 import type { Run } from '../../jobs/run';
 
-/** A single poll is worth a few tries: it is free, and most errors are transient. */
+/** A poll is free and most errors are transient, so it is repeated a few times. */
 const MAX_TRIES = 4;
 
 /**
- * One poll of a request, repeated only after transient errors.
- * @throws RunComfyError with the request id; RunEndedError.
+ * Polls a request once; repeats the poll only after transient errors.
+ * @throws RunComfyError with the request ID; RunEndedError.
  */
 export async function pollOnce(
 	run: Run,
@@ -33,8 +33,8 @@ export async function pollOnce(
 	if (answer.kind === 'state') return answer;
 	if (answer.kind !== 'again') throw new RunComfyError(answer.problem);
 	throw new RunComfyError({
-		message: `The state of RunComfy request ${requestId} could not be read: ${answer.why}`,
-		advice: 'Reading it is free and changes nothing: try again later.',
+		message: `The status of RunComfy request ${requestId} could not be read: ${answer.why}`,
+		advice: 'Try again later. Reading the status is free and does not change the request.',
 		requestId,
 	});
 }

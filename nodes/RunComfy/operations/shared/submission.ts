@@ -2,18 +2,14 @@ import type { IExecuteFunctions, INodeProperties } from 'n8n-workflow';
 
 import { omitUndefined } from '../../common/omitUndefined';
 import { runJob, submitOrResume, type JobRequest, type WaitLimits } from '../../jobs/job';
+import { downloadFields, readDownloadOptions, type DownloadOptions } from './downloads';
+import { toFinishedOutput, type OutputOptions } from './finishedOutput';
 import type { ItemWork } from './operation';
 import { optionsField, type OptionName } from './optionFields';
-import { OptionsReader, readBoolean } from './parameters';
-import {
-	downloadFields,
-	readDownloadOptions,
-	toFinishedOutput,
-	type DownloadOptions,
-	type OutputOptions,
-} from './results';
+import { OptionsReader } from './options';
+import { readBoolean } from './parameters';
 
-/** How an item's request is submitted and what is returned for it, the same for every model. */
+/** Submits an item's request and returns its output, for every model. */
 
 const OPTIONS: OptionName[] = [
 	'cancelOnStop',
@@ -26,7 +22,7 @@ const OPTIONS: OptionName[] = [
 	'timeout',
 ];
 
-/** The fields of an operation that submits, after those of its model. */
+/** The fields of an operation that submits, which follow the fields of the model. */
 export function submissionFields(moreOptions: OptionName[] = []): INodeProperties[] {
 	return [
 		{
@@ -35,23 +31,24 @@ export function submissionFields(moreOptions: OptionName[] = []): INodePropertie
 			type: 'boolean',
 			default: true,
 			description:
-				'Whether to wait until the result is there. Without waiting, the request ID is returned at once, and Get Result fetches the result later.',
+				'Whether to wait for the result. If off, the request ID is returned immediately, and Get Result fetches the result later.',
 		},
 		...downloadFields,
 		optionsField([...OPTIONS, ...moreOptions]),
 	];
 }
 
-/** What these fields say. */
+/** The values of these fields. */
 export interface SubmissionOptions {
 	options: OptionsReader;
 	limits: WaitLimits;
-	/** Whether to wait for the result, or to return the request's id right after the submit. */
+	/** Whether to wait for the result, or to return the request ID right after the submit. */
 	wait: boolean;
 	download: DownloadOptions | undefined;
 }
 
 /**
+ * Reads the fields of `submissionFields`.
  * @param needsFile whether a result without the URL of a file is an error.
  * @throws FieldError.
  */
@@ -70,7 +67,7 @@ export function readSubmissionOptions(
 	};
 }
 
-/** One item's request, and what to do with it. */
+/** The request of one item, and how to return its output. */
 export interface Submission extends Pick<OutputOptions, 'download' | 'isAnyModel'> {
 	wait: boolean;
 	request: JobRequest;
@@ -83,7 +80,7 @@ export function submissionWork(itemIndex: number, { wait, request, ...output }: 
 		run: async (tools) => {
 			if (!wait) {
 				const { requestId, seed } = await submitOrResume(tools.run, itemIndex, request);
-				// The answer to a submit holds no state; a new request begins in the queue (documented).
+				// The answer to a submit holds no status. A new request begins in the queue (documented).
 				return { json: { requestId, status: 'in_queue', ...omitUndefined({ seed }) } };
 			}
 			const { result, seed } = await runJob(tools.run, itemIndex, request);

@@ -1,6 +1,6 @@
-/** Splits what a user has typed into a list of files. Pure. */
+/** Splits a text into a list of file sources. Pure. */
 
-/** Longer words are names of no file; it keeps the search for names cheap. */
+/** Longer texts are no file names; the limit keeps the search for names fast. */
 const MAX_NAME_LENGTH = 100;
 const ADDRESS = /^\s{0,9}(?:https?:\/\/|data:[a-z]{1,20}\/)/i;
 const ADDRESS_LENGTH = 40;
@@ -8,9 +8,9 @@ const ADDRESS_LENGTH = 40;
 const isAddress = (text: string): boolean => ADDRESS.test(text.slice(0, ADDRESS_LENGTH));
 
 /**
- * Addresses, data URIs and names of files, one a line or separated by commas. A comma can be part of an address: there it
- * separates only before white space, another address, or the name of a file.
- * @param isFileName whether the item has a file of that name.
+ * Splits a text at line breaks and commas into URLs, data URIs, and names of files. A comma can be part of a URL: after a
+ * URL, it separates only when white space, another URL, or the name of a file follows.
+ * @param isFileName whether the item has a file with that name.
  */
 export function splitSources(text: string, isFileName: (name: string) => boolean): string[] {
 	return text
@@ -51,7 +51,7 @@ function splitLine(line: string, isFileName: (name: string) => boolean): string[
 	return [...sources, line.slice(start)];
 }
 
-/** The first comma after `start` that may separate: the first one of a data URI is part of it. */
+/** The first comma after `start` that may separate. The first comma of a data URI is part of the URI. */
 function nextComma(line: string, start: number): number {
 	const comma = line.indexOf(',', start);
 	return /^\s{0,9}data:/i.test(line.slice(start, start + ADDRESS_LENGTH)) && comma !== -1

@@ -1,0 +1,76 @@
+import type { IBinaryKeyData, IExecuteFunctions, INodeProperties } from 'n8n-workflow';
+
+import { FieldError } from '../../common/fieldError';
+import type { ResultFile } from '../../files/download';
+import { outputFieldName } from '../../files/fileNames';
+import type { WorkTools } from './operation';
+import type { OptionsReader } from './options';
+import { readBoolean, readFilledText } from './parameters';
+
+/** The fields for downloading the files of a result, and the download itself. */
+
+export const downloadFields: INodeProperties[] = [
+	{
+		displayName: 'Download Files',
+		name: 'downloadFiles',
+		type: 'boolean',
+		default: false,
+		description:
+			'Whether to return the images, videos, and audio as files, for a storage or e-mail node, in addition to their URLs. The URLs may expire, so download what you want to keep.',
+		displayOptions: { show: { waitForCompletion: [true] } },
+	},
+	{
+		displayName: 'Put Output File in Field',
+		name: 'binaryPropertyOutput',
+		type: 'string',
+		required: true,
+		default: 'data',
+		placeholder: 'e.g. data',
+		hint: 'The name of the output field to put the file in. Further files go to data_1, data_2, and so on.',
+		displayOptions: { show: { waitForCompletion: [true], downloadFiles: [true] } },
+	},
+];
+
+export interface DownloadOptions {
+	fieldName: string;
+	fileName: string;
+	maxMegabytes: number;
+}
+
+/**
+ * Reads the download fields; undefined when no files are to be downloaded.
+ * @throws FieldError.
+ */
+export function readDownloadOptions(
+	context: IExecuteFunctions,
+	itemIndex: number,
+	options: OptionsReader,
+): DownloadOptions | undefined {
+	if (!readBoolean(context, itemIndex, 'downloadFiles', 'Download Files')) return undefined;
+	const label = 'Put Output File in Field';
+	const fieldName = readFilledText(context, itemIndex, 'binaryPropertyOutput', label);
+	if (fieldName === '__proto__') throw new FieldError(label, 'cannot be this name');
+	return {
+		fieldName,
+		fileName: options.fileName() ?? '',
+		maxMegabytes: options.maxFileSize,
+	};
+}
+
+/**
+ * Downloads the files of a result into binary fields.
+ * @throws RunComfyError, RunEndedError.
+ */
+export async function downloadFiles(
+	{ run, downloader }: WorkTools,
+	requestId: string,
+	files: ResultFile[],
+	{ fieldName, fileName, maxMegabytes }: DownloadOptions,
+): Promise<IBinaryKeyData> {
+	const options = { requestId, fileName, maxMegabytes };
+	const stored = await run.abortable(async (signal) => await downloader.downloadAll(files, options, signal));
+	run.throwIfEnded();
+	const binary: IBinaryKeyData = {};
+	for (const [index, file] of stored.entries()) binary[outputFieldName(fieldName, index)] = file;
+	return binary;
+}
