@@ -4,7 +4,7 @@ import n8nNodesBase from 'eslint-plugin-n8n-nodes-base';
 import tseslint from 'typescript-eslint';
 
 /**
- * Shipped code is linted by the rules of n8n's own gate, with the same three exceptions that the gate itself makes and
+ * Shipped code is linted by the rules of n8n's own gate, with the same five exceptions that the gate itself makes and
  * no other. Everything else (tests, sandbox, scripts) is linted by the general rules only.
  */
 const shipped = ['nodes/**/*.ts', 'credentials/**/*.ts'];
