@@ -82,7 +82,7 @@ describe.each([NEWEST, OLDEST])('In n8n %s', (version) => {
 		const failed = storedRows(execution, 'Failed');
 		expect(failed).toHaveLength(1);
 		const job = stage.sandbox.jobs.find(({ input }) => input.prompt === 'scene 1.');
-		expect(failed[0]?.json.error).toContain(job?.requestId);
+		expect(failed[0]?.json).toMatchObject({ n: 1, error: { requestId: job?.requestId } });
 	});
 
 	it('lists models and their inputs for the editor, clearly refuses a wrong token, and runs a model', async () => {

@@ -11,7 +11,7 @@ import { RunComfyApi } from '../../credentials/RunComfyApi.credentials';
 import { RunComfy } from '../../nodes/RunComfy/RunComfy.node';
 import { Sandbox, SANDBOX_TOKEN } from '../sandbox/sandbox';
 import { Engine, RUNCOMFY_TYPE } from './engine';
-import { source } from './standIns';
+import { loop, passThrough, source } from './standIns';
 
 /** The node as an AI agent's tool, on n8n's own way of calling a tool: every try has a run index of its own. */
 
@@ -57,12 +57,14 @@ describe('An agent’s calls of the tool', () => {
 
 	const run = async (
 		act: Parameters<typeof agent>[0],
-		options: { runMs: number; timeout: number; spendingLimit?: number },
+		options: { runMs: number; timeout: number; spendingLimit?: number; turns?: number },
 	): Promise<IRun> => {
 		sandbox = await Sandbox.start({ pictures: 'plain', queueMs: 0, runMs: options.runMs });
 		const engine = await Engine.create({
 			nodes: {
 				source: source([{ json: {} }]),
+				loop: loop(options.turns ?? 1),
+				passThrough,
 				agent: agent(act),
 				[RUNCOMFY_TYPE]: asTool(new RunComfy()),
 			},
@@ -99,10 +101,23 @@ describe('An agent’s calls of the tool', () => {
 			waitBetweenTries: 50,
 		});
 		const connections: IConnections = {
-			Start: { main: [[{ node: 'Agent', type: 'main', index: 0 }]] },
+			Start: { main: [[{ node: 'Loop', type: 'main', index: 0 }]] },
+			Loop: {
+				main: [[{ node: 'End', type: 'main', index: 0 }], [{ node: 'Agent', type: 'main', index: 0 }]],
+			},
+			Agent: { main: [[{ node: 'Loop', type: 'main', index: 0 }]] },
 			RunComfy: { ai_tool: [[{ node: 'Agent', type: 'ai_tool', index: 0 }]] },
 		};
-		return await engine.run({ nodes: [node('Start', 'source'), node('Agent', 'agent'), tool], connections });
+		return await engine.run({
+			nodes: [
+				node('Start', 'source'),
+				node('Loop', 'loop'),
+				node('End', 'passThrough'),
+				node('Agent', 'agent'),
+				tool,
+			],
+			connections,
+		});
 	};
 
 	const prompts = () => sandbox.jobs.map(({ input }) => String(input.prompt)).sort();
@@ -133,6 +148,11 @@ describe('An agent’s calls of the tool', () => {
 
 	it('the same call again after its success: a new request', async () => {
 		await run(async (call) => [await call('A'), await call('A')], { runMs: 100, timeout: 30 });
+		expect(prompts()).toEqual(['A', 'A']);
+	});
+
+	it('in another turn of a loop: a new request, because its expressions may read another photo', async () => {
+		await run(async (call) => await call('A'), { runMs: 60_000, timeout: 1, turns: 2 });
 		expect(prompts()).toEqual(['A', 'A']);
 	});
 

@@ -57,8 +57,6 @@ export interface EngineExecution {
 	done: Promise<IRun>;
 	/** The Stop button. */
 	stop(): void;
-	/** How n8n records the execution when the node itself has come to its end. */
-	recorded: IRun[];
 	/** n8n's live data, which goes on changing after Stop until the node itself has come to rest. */
 	data: IRunExecutionData;
 }
@@ -165,11 +163,9 @@ export class Engine {
 		});
 		const data = earlier ?? this.startingData(workflow);
 		const additionalData = this.additionalData(executionId, definition);
-		const recorded: IRun[] = [];
-		additionalData.hooks?.addHandler('workflowExecuteAfter', (run) => void recorded.push({ ...run }));
 		const execution = new WorkflowExecute(additionalData, mode, data);
 		const running = execution.processRunExecutionData(workflow);
-		return { done: Promise.resolve(running), stop: () => running.cancel(), recorded, data };
+		return { done: Promise.resolve(running), stop: () => running.cancel(), data };
 	}
 
 	async run(definition: EngineWorkflow): Promise<IRun> {

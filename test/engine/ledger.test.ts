@@ -85,7 +85,7 @@ describe('Paid once', () => {
 				n: 0,
 				error: {
 					message: '“Timeout (Seconds)” must be a number from 1 to 86400',
-					description: 'Nothing was submitted. Correct the field and run again.',
+					description: 'Nothing was submitted in this run. Correct the field, and run again.',
 				},
 			},
 		]);

@@ -11,9 +11,10 @@ describe('After Stop, n8n records the execution', () => {
 		const execution = bench.start();
 		await bench.until('both are submitted', () => bench.sandbox.stats.accepted === 2);
 		await bench.stop(execution);
-		await bench.until('n8n has recorded the end', () => execution.recorded.length > 0);
-		expect(execution.recorded.map(({ status }) => status)).toEqual(['canceled']);
-		const error = execution.recorded[0]?.data.resultData.error;
+		const { status, data } = await execution.done;
+		expect(status).toBe('canceled');
+		await bench.until('n8n has recorded the error', () => data.resultData.error !== undefined);
+		const { error } = data.resultData;
 		expect(error?.message).toBe('Stopped: the execution was canceled');
 		const ids = bench.sandbox.jobs.map(({ requestId }) => requestId);
 		for (const id of ids) expect(String(error?.description)).toContain(id);

@@ -124,6 +124,22 @@ describe('Budget', () => {
 		await expect(reserve(1)).rejects.toThrow('the cost of an earlier request is not known (r0)');
 	});
 
+	it.each([
+		['is no longer planned in this turn', new Map<string, ModelPrice>()],
+		['has become cheaper in the list', new Map([['a/b', { usd: 0.01, unit: 'request' }]])],
+	])('counts what was reserved at its price though the model %s', async (_what, prices) => {
+		const context = {};
+		const turn = openTurn(context);
+		const entry = await budgetOf(1, { usd: 1, unit: 'request' }, context).reserve(turn, 0, 'a/b', never);
+		if (entry === undefined) throw new Error('Not reserved');
+		turn.submitting(entry);
+		turn.accepted(entry, { requestId: 'r', seed: undefined, submittedAt: 0 });
+		prices.set('c/d', { usd: 0.5, unit: 'request' });
+		const later = new Budget(1, prices, Ledger.of(context));
+		await expect(later.reserve(openTurn(context, 1), 1, 'c/d', never)).rejects.toThrow('does not pay for it');
+		expect(later.report()).toContain('Spent $1.00 on 1 request');
+	});
+
 	it('counts the expected cost where none is reported, and says so', async () => {
 		const { budget, submit, finish } = setUpTurn(1);
 		finish(await submit(0));

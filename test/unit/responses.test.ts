@@ -93,6 +93,23 @@ describe('readSubmit', () => {
 		['a list', answer(200, []), 'outcomeUnknown'],
 	] as const)('%s', (_name, given, kind) => expect(readSubmit(given, 0).kind).toBe(kind));
 
+	it.each([
+		['an internal error', answer(500, { error_code: 500001, request_id: 'r-1' })],
+		['a redirect', answer(307, { request_id: 'r-1' })],
+		['a refusal', answer(402, { error_code: 400002, request_id: 'r-1' })],
+		['too many requests', answer(429, { request_id: 'r-1' })],
+		['JSON that broke off', answer(200, '{"request_id": "r-1", "stat')],
+		['another place', answer(200, { data: { request_id: 'r-1' } })],
+		['an address', answer(200, { status_url: 'https://x/v1/requests/r-1/status' })],
+	])('names an id in %s, and does not know the outcome', (_what, given) => {
+		const read = readSubmit(given, 0);
+		expect(read).toMatchObject({ kind: 'outcomeUnknown', requestId: 'r-1' });
+		expect(JSON.stringify(read)).toContain('named the request r-1');
+	});
+
+	it('does not use a number that has lost digits', () =>
+		expect(readSubmit(answer(200, { request_id: 12345678901234567890 }), 0).kind).toBe('outcomeUnknown'));
+
 	it('does not pass on a web page', () => {
 		const read = readSubmit(answer(502, HTML), 0);
 		expect(JSON.stringify(read)).not.toContain('<h1>');

@@ -41,7 +41,7 @@ export function endedProblem(requestId: string, status: string, error: unknown):
 export function noOutputProblem(requestId: string, otherUrls: string[]): Problem {
 	const urls = otherUrls.length === 0 ? '' : ` Its output holds these addresses: ${otherUrls.join(', ')}.`;
 	return {
-		message: `${nameRequest(requestId)} finished, but its result holds no URL of a file where one is expected`,
+		message: `${nameRequest(requestId)} finished, but its result holds no URL of a file`,
 		advice: `Check ${GENERATIONS_PAGE} for the file, and try the operation “Get Result” with this request ID later.${urls} It was not submitted again.`,
 		requestId,
 	};
