@@ -9,7 +9,7 @@ import { request } from 'undici';
 
 import { loadCompiled } from '../test/engine/compiled';
 import { Engine, RUNCOMFY_TYPE, type EngineWorkflow } from '../test/engine/engine';
-import { passThrough, source } from '../test/engine/standIns';
+import { passThrough, source } from '../test/engine/fakeNodes';
 import { Sandbox, SANDBOX_TOKEN } from '../test/sandbox/sandbox';
 
 /**
@@ -18,7 +18,7 @@ import { Sandbox, SANDBOX_TOKEN } from '../test/sandbox/sandbox';
  */
 const ROOT = path.dirname(__dirname);
 const OUTPUT = path.join(ROOT, 'demo-output');
-const LOOK_EVERY_MS = 400;
+const POLL_EVERY_MS = 400;
 
 interface Target {
 	baseUrl: string;
@@ -178,7 +178,7 @@ async function watch({ baseUrl, apiToken }: Target, requestId: string, signal: A
 		if (line !== shown && line !== '' && !signal.aborted) console.log(line);
 		shown = line;
 		if (status !== 'in_queue' && status !== 'in_progress') return;
-		await new Promise((resolve) => setTimeout(resolve, LOOK_EVERY_MS));
+		await new Promise((resolve) => setTimeout(resolve, POLL_EVERY_MS));
 	}
 }
 

@@ -1,6 +1,6 @@
 import type { IRun } from 'n8n-workflow';
 
-import { items, rows, Workbench } from '../engine/workbench';
+import { items, outputItems, TestEnvironment } from '../engine/testEnvironment';
 import type { SandboxJob } from '../sandbox/jobStore';
 import { seededRandom } from '../sandbox/random';
 
@@ -15,9 +15,9 @@ const SCENARIOS = ['continue on fail', 'retry on fail', 'stop in the middle'] as
 const JOB_FAULTS = ['failed', 'cancelled', 'unknownStatus', 'noUrl', 'manyImages'] as const;
 type Scenario = (typeof SCENARIOS)[number];
 
-async function open(seed: number, scenario: Scenario): Promise<Workbench> {
+async function open(seed: number, scenario: Scenario): Promise<TestEnvironment> {
 	const random = seededRandom(seed);
-	const bench = await Workbench.open({
+	const env = await TestEnvironment.open({
 		items: items(ITEMS),
 		sandbox: { seed, queueMs: () => random() * 150, runMs: () => random() * 300 },
 		runtime: {
@@ -30,7 +30,7 @@ async function open(seed: number, scenario: Scenario): Promise<Workbench> {
 				? { retryOnFail: true, maxTries: 5, waitBetweenTries: 20 }
 				: { onError: 'continueErrorOutput' },
 	});
-	const { faults } = bench.sandbox;
+	const { faults } = env.sandbox;
 	faults.add({
 		rate: 1 / 3,
 		on: ['result', 'output'],
@@ -56,7 +56,7 @@ async function open(seed: number, scenario: Scenario): Promise<Workbench> {
 		faults.add({ job: 'failed', times: 1, promptIncludes: `item ${first}.` });
 		faults.add({ on: 'submit', kind: 'errorCode', times: 1, promptIncludes: `item ${second}.` });
 		faults.add({ on: 'submit', kind: 'lostAfter', times: 1, promptIncludes: `item ${400 + (seed % 90)}.` });
-		return bench;
+		return env;
 	}
 	faults.add({
 		rate: 0.05,
@@ -77,7 +77,7 @@ async function open(seed: number, scenario: Scenario): Promise<Workbench> {
 		for (let k = 0; k < 4; k++)
 			faults.add({ job, times: 1, promptIncludes: `item ${(seed * 7 + n * 40 + k * 9) % ITEMS}.` });
 	}
-	return bench;
+	return env;
 }
 
 /** The job's number in the items, from its prompt. */
@@ -85,13 +85,13 @@ function itemOf(job: SandboxJob): number {
 	return Number(/item (\d+)\./.exec(String(job.input.prompt))?.[1]);
 }
 
-/** Everything that a person can find an id in: rows, errors, and n8n's log. */
-function everythingWritten(bench: Workbench, run: IRun): string {
-	const errors = [run.data.resultData.error, ...rows(run, 'RunComfy', 1).map(({ error }) => error)];
+/** Everything that a person can find an id in: items, errors, and n8n's log. */
+function everythingWritten(env: TestEnvironment, run: IRun): string {
+	const errors = [run.data.resultData.error, ...outputItems(run, 'RunComfy', 1).map(({ error }) => error)];
 	return [
-		JSON.stringify(rows(run).map(({ json }) => json)),
+		JSON.stringify(outputItems(run).map(({ json }) => json)),
 		...errors.map((error) => `${error?.message} ${String(error?.description)}`),
-		...bench.log.map(({ message }) => message),
+		...env.log.map(({ message }) => message),
 	].join('\n');
 }
 
@@ -99,19 +99,19 @@ describe.each(SEEDS.map((seed) => [seed, SCENARIOS[seed % 3] ?? 'continue on fai
 	'Chaos with seed %i: %s',
 	(seed, scenario) => {
 		it('pays for nothing twice and loses nothing', async () => {
-			const bench = await open(seed, scenario);
-			const execution = bench.start({
+			const env = await open(seed, scenario);
+			const execution = env.start({
 				prompt: '={{ "item " + $json.n + "." }}',
 				downloadFiles: seed % 2 === 0,
 				options: { maxConcurrency: 100, timeout: 30 },
 			});
 			if (scenario === 'stop in the middle') {
-				await bench.until('half of it is submitted', () => bench.sandbox.stats.accepted >= ITEMS / 2, 60_000);
-				await bench.stop(execution);
+				await env.until('half of it is submitted', () => env.sandbox.stats.accepted >= ITEMS / 2, 60_000);
+				await env.stop(execution);
 			}
 			const run = await execution.done;
-			const { sandbox } = bench;
-			const written = everythingWritten(bench, run);
+			const { sandbox } = env;
+			const written = everythingWritten(env, run);
 			const doubtful = new Set(
 				[...written.matchAll(/item (\d+): It is not known whether RunComfy accepted/g)].map(([, n]) =>
 					Number(n),
@@ -134,19 +134,19 @@ describe.each(SEEDS.map((seed) => [seed, SCENARIOS[seed % 3] ?? 'continue on fai
 			expect(lost.map(({ requestId }) => requestId)).toEqual([]);
 
 			if (scenario === 'continue on fail') {
-				const good = rows(run);
-				const bad = rows(run, 'RunComfy', 1);
+				const good = outputItems(run);
+				const bad = outputItems(run, 'RunComfy', 1);
 				const paired = [...good, ...bad].map(({ pairedItem }) => (pairedItem as { item: number }).item);
 				expect(new Set(paired).size).toBe(ITEMS);
 				expect(paired).toHaveLength(ITEMS);
 				expect(good.length).toBeGreaterThan(ITEMS * 0.8);
 				expect(bad.length).toBeGreaterThan(0);
 			}
-			if (scenario === 'retry on fail') expect(bench.tries.length).toBeGreaterThan(1);
-			if (scenario === 'stop in the middle') expect(bench.stopReports).toHaveLength(1);
+			if (scenario === 'retry on fail') expect(env.tries.length).toBeGreaterThan(1);
+			if (scenario === 'stop in the middle') expect(env.stopReports).toHaveLength(1);
 			expect(sandbox.stats.tokensAtOutputs).toBe(0);
-			expect(sandbox.stats.resultLooks).toBeGreaterThan(ITEMS / 5);
-			await bench.close();
+			expect(sandbox.stats.resultPolls).toBeGreaterThan(ITEMS / 5);
+			await env.close();
 		});
 	},
 );

@@ -6,7 +6,12 @@ import type { INode } from 'n8n-workflow';
 import { NEWEST, OLDEST } from '../n8n/installation';
 import type { StoredExecution, WorkflowDefinition } from '../n8n/instance';
 import { SANDBOX_TOKEN } from '../sandbox/sandbox';
-import { closeStage, INSTALL_PATIENCE_MS, openStage, type Stage } from './harness';
+import {
+	closeN8nEnvironment,
+	INSTALL_PATIENCE_MS,
+	openN8nEnvironment,
+	type N8nEnvironment,
+} from './n8nEnvironment';
 
 /** Whoever asks; remembers what came along. */
 class OtherServer {
@@ -30,19 +35,19 @@ class OtherServer {
 
 /** n8n's own HTTP Request node with this package's credential: it sends requests by n8n's older helper. */
 describe.each([NEWEST, OLDEST])('The credential in n8n %s', (version) => {
-	let stage: Stage;
+	let env: N8nEnvironment;
 	const other = new OtherServer();
 
 	beforeAll(async () => {
 		await other.start();
-		stage = await openStage(version);
+		env = await openN8nEnvironment(version);
 	}, INSTALL_PATIENCE_MS);
 	beforeEach(() => {
-		stage.sandbox.reset();
+		env.sandbox.reset();
 		other.tokens.length = 0;
 	});
 	afterAll(async () => {
-		await closeStage(stage);
+		await closeN8nEnvironment(env);
 		other.stop();
 	});
 
@@ -72,19 +77,19 @@ describe.each([NEWEST, OLDEST])('The credential in n8n %s', (version) => {
 						nodeCredentialType: 'runComfyApi',
 						options: options as INode['parameters'],
 					},
-					credentials: { runComfyApi: stage.credential },
+					credentials: { runComfyApi: env.credential },
 				}),
 			],
 			connections: { Start: { main: [[{ node: 'HTTP', type: 'main', index: 0 }]] } },
 		};
-		return await stage.n8n.run(definition);
+		return await env.n8n.run(definition);
 	};
 	const messageOf = ({ data }: StoredExecution) => String(data?.resultData.error?.message);
 
 	it('is good for RunComfy in the HTTP Request node', async () => {
-		const execution = await httpRequest(`${stage.sandbox.url}/v1/models`);
+		const execution = await httpRequest(`${env.sandbox.url}/v1/models`);
 		expect(execution.status).toBe('success');
-		expect(stage.sandbox.stats.refusedTokens).toBe(0);
+		expect(env.sandbox.stats.refusedTokens).toBe(0);
 	});
 
 	it('sends the token to no other server', async () => {
@@ -103,14 +108,14 @@ describe.each([NEWEST, OLDEST])('The credential in n8n %s', (version) => {
 			{ redirect: { redirect: { followRedirects: true, maxRedirects: 5 } } },
 		],
 	])('sends the token along with no redirect, %s', async (_, typeVersion, options) => {
-		stage.sandbox.faults.add({ on: 'models', kind: 'redirectAway', location: `${other.url}/stolen` });
-		const execution = await httpRequest(`${stage.sandbox.url}/v1/models`, typeVersion, options);
+		env.sandbox.faults.add({ on: 'models', kind: 'redirectAway', location: `${other.url}/stolen` });
+		const execution = await httpRequest(`${env.sandbox.url}/v1/models`, typeVersion, options);
 		expect(execution.status).toBe('error');
 		expect(other.tokens).toEqual([]);
 	});
 
 	it('fails its test when RunComfy answers with an error in a success, or with anything but the model', async () => {
-		const { n8n, sandbox } = stage;
+		const { n8n, sandbox } = env;
 		const test = async () => await n8n.testCredential(SANDBOX_TOKEN, sandbox.url);
 		expect(await test()).toMatchObject({ status: 'OK' });
 		sandbox.faults.add({ on: 'model', kind: 'errorCode', errorCode: 400004, times: 1 });
@@ -132,7 +137,7 @@ describe.each([NEWEST, OLDEST])('The credential in n8n %s', (version) => {
 	});
 
 	it('is good with white space around the token', async () => {
-		const { n8n, sandbox } = stage;
+		const { n8n, sandbox } = env;
 		expect(await n8n.testCredential(` ${SANDBOX_TOKEN}\n`, sandbox.url)).toMatchObject({ status: 'OK' });
 	});
 });

@@ -2,19 +2,19 @@ import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 
 import { NEWEST, installN8n } from '../n8n/installation';
-import { N8nInstance, storedRows } from '../n8n/instance';
-import { MailBox, ObjectStorage } from './neighbours';
+import { N8nInstance, storedItems } from '../n8n/instance';
+import { MailBox, ObjectStorage } from './fakeServices';
 import {
-	closeStage,
+	closeN8nEnvironment,
 	example,
 	INSTALL_PATIENCE_MS,
-	openStage,
+	openN8nEnvironment,
 	ROOT,
 	RUNCOMFY,
 	until,
 	workflow,
-	type Stage,
-} from './harness';
+	type N8nEnvironment,
+} from './n8nEnvironment';
 
 /** What an agent's chat model would answer, scripted: first a call of the tool, then words. */
 class ScriptedChatModel {
@@ -75,34 +75,34 @@ class ScriptedChatModel {
 }
 
 describe(`In n8n ${NEWEST}`, () => {
-	let stage: Stage;
+	let env: N8nEnvironment;
 
 	beforeAll(async () => {
-		stage = await openStage(NEWEST, {
+		env = await openN8nEnvironment(NEWEST, {
 			queueMs: (_n, prompt) => (prompt.includes('for long') ? 60_000 : prompt.includes('slow') ? 4_000 : 0),
 		});
 	}, INSTALL_PATIENCE_MS);
-	beforeEach(() => stage.sandbox.reset());
-	afterAll(async () => await closeStage(stage));
+	beforeEach(() => env.sandbox.reset());
+	afterAll(async () => await closeN8nEnvironment(env));
 
 	it.each(['replace-background.json', 'long-running.json'])('the example %s runs as it is', async (file) => {
-		const definition = example(stage, file);
+		const definition = example(env, file);
 		for (const node of definition.nodes.filter(({ name }) => name === 'Wait')) {
 			Object.assign(node.parameters, { amount: 1, unit: 'seconds' });
 		}
-		const execution = await stage.n8n.run(definition);
+		const execution = await env.n8n.run(definition);
 		expect(execution.status).toBe('success');
 		const last = definition.nodes.some(({ name }) => name === 'Fetch the result')
 			? 'Fetch the result'
 			: 'Replace Background';
-		expect(storedRows(execution, last)[0]?.binary?.data?.mimeType).toBe('image/png');
-		expect(stage.sandbox.stats.submits).toBe(1);
+		expect(storedItems(execution, last)[0]?.binary?.data?.mimeType).toBe('image/png');
+		expect(env.sandbox.stats.submits).toBe(1);
 	});
 
 	it('the example text-to-image.json makes its images within the limit, and n8n shows what was spent', async () => {
-		const execution = await stage.n8n.run(example(stage, 'text-to-image.json'));
+		const execution = await env.n8n.run(example(env, 'text-to-image.json'));
 		expect(execution.status).toBe('success');
-		expect(storedRows(execution, 'Make images').map(({ binary }) => binary?.data?.fileName)).toEqual([
+		expect(storedItems(execution, 'Make images').map(({ binary }) => binary?.data?.fileName)).toEqual([
 			'lighthouse.png',
 			'market.png',
 		]);
@@ -111,24 +111,24 @@ describe(`In n8n ${NEWEST}`, () => {
 	});
 
 	it('the example image-to-video.json turns the new scene into a film', async () => {
-		const execution = await stage.n8n.run(example(stage, 'image-to-video.json'));
+		const execution = await env.n8n.run(example(env, 'image-to-video.json'));
 		expect(execution.status).toBe('success');
-		const [scene] = storedRows(execution, 'New scene');
-		const [film] = storedRows(execution, 'Make a film');
+		const [scene] = storedItems(execution, 'New scene');
+		const [film] = storedItems(execution, 'Make a film');
 		expect(film?.binary?.data).toMatchObject({ fileName: 'film.mp4', mimeType: 'video/mp4' });
-		expect(stage.sandbox.jobs[1]?.input.image).toBe(scene?.json.image);
+		expect(env.sandbox.jobs[1]?.input.image).toBe(scene?.json.image);
 	});
 
 	it.each(['storage-schedule.json', 'form-upload.json', 'email-results.json', 'ai-agent-tool.json'])(
 		'the example %s is imported, with all its nodes known',
 		async (file) => {
-			const definition = example(stage, file);
-			const id = await stage.n8n.createWorkflow(definition);
-			const { data } = await stage.n8n.rest('GET', `/workflows/${id}`);
+			const definition = example(env, file);
+			const id = await env.n8n.createWorkflow(definition);
+			const { data } = await env.n8n.rest('GET', `/workflows/${id}`);
 			expect((data.nodes as unknown[]).length).toBe(definition.nodes.length);
 			// The tool variant of a node is made by n8n itself and is not in its list; the agent's test runs it.
 			const listed = definition.nodes.filter(({ type }) => !type.endsWith('Tool'));
-			const { data: types } = await stage.n8n.rest('POST', '/node-types', {
+			const { data: types } = await env.n8n.rest('POST', '/node-types', {
 				nodeInfos: listed.map(({ type, typeVersion }) => ({ name: type, version: typeVersion })),
 			});
 			const found = Object.values(types).map((type) => (type as { name?: string }).name);
@@ -141,7 +141,7 @@ describe(`In n8n ${NEWEST}`, () => {
 		const endpoint = await storage.start();
 		const keys = ['incoming/red shoe.jpg', 'incoming/hat.png', 'incoming/notes.txt'];
 		for (const key of keys) storage.objects.set(`/my-bucket/${key}`, Buffer.from(`original of ${key}`));
-		const { data: s3 } = await stage.n8n.rest('POST', '/credentials', {
+		const { data: s3 } = await env.n8n.rest('POST', '/credentials', {
 			name: 'S3',
 			type: 's3',
 			data: {
@@ -153,11 +153,11 @@ describe(`In n8n ${NEWEST}`, () => {
 				ignoreSSLIssues: false,
 			},
 		});
-		const definition = example(stage, 'storage-schedule.json');
+		const definition = example(env, 'storage-schedule.json');
 		for (const { credentials } of definition.nodes) {
 			if (credentials?.s3 !== undefined) credentials.s3 = { id: String(s3.id), name: 'S3' };
 		}
-		const execution = await stage.n8n.run(definition);
+		const execution = await env.n8n.run(definition);
 		storage.stop();
 		expect(execution.data?.resultData.error).toBeUndefined();
 		expect([...storage.objects.keys()].sort()).toEqual([
@@ -169,22 +169,22 @@ describe(`In n8n ${NEWEST}`, () => {
 		]);
 		expect(storage.objects.get('/my-bucket/done/hat.png')?.toString()).toBe('original of incoming/hat.png');
 		expect(storage.objects.get('/my-bucket/results/hat.png')?.toString('latin1', 1, 4)).toBe('PNG');
-		expect(stage.sandbox.stats.accepted).toBe(2);
+		expect(env.sandbox.stats.accepted).toBe(2);
 	});
 
 	it('the example email-results.json sends the image as an attachment', async () => {
 		const mailBox = new MailBox();
 		const port = await mailBox.start();
-		const { data: smtp } = await stage.n8n.rest('POST', '/credentials', {
+		const { data: smtp } = await env.n8n.rest('POST', '/credentials', {
 			name: 'SMTP',
 			type: 'smtp',
 			data: { user: '', password: '', host: '127.0.0.1', port, secure: false, disableStartTls: true },
 		});
-		const definition = example(stage, 'email-results.json');
+		const definition = example(env, 'email-results.json');
 		for (const { credentials } of definition.nodes) {
 			if (credentials?.smtp !== undefined) credentials.smtp = { id: String(smtp.id), name: 'SMTP' };
 		}
-		const execution = await stage.n8n.run(definition);
+		const execution = await env.n8n.run(definition);
 		mailBox.stop();
 		expect(execution.data?.resultData.error).toBeUndefined();
 		expect(mailBox.messages).toHaveLength(1);
@@ -197,12 +197,12 @@ describe(`In n8n ${NEWEST}`, () => {
 	it('an AI agent uses the node as its tool', async () => {
 		const model = new ScriptedChatModel({ Image_URL: 'https://example.com/shoe.png', Prompt: 'on a beach' });
 		const url = await model.start();
-		const { data: openAi } = await stage.n8n.rest('POST', '/credentials', {
+		const { data: openAi } = await env.n8n.rest('POST', '/credentials', {
 			name: 'OpenAI',
 			type: 'openAiApi',
 			data: { apiKey: 'none', url },
 		});
-		const definition = example(stage, 'ai-agent-tool.json');
+		const definition = example(env, 'ai-agent-tool.json');
 		for (const node of definition.nodes) {
 			if (node.name === 'Chat') {
 				Object.assign(node, { type: 'n8n-nodes-base.manualTrigger', typeVersion: 1, parameters: {} });
@@ -212,21 +212,21 @@ describe(`In n8n ${NEWEST}`, () => {
 			if (node.name === 'Chat model')
 				node.credentials = { openAiApi: { id: String(openAi.id), name: 'OpenAI' } };
 		}
-		const execution = await stage.n8n.run(definition);
+		const execution = await env.n8n.run(definition);
 		model.stop();
 		expect(execution.data?.resultData.error).toBeUndefined();
-		expect(stage.sandbox.jobs.map(({ input }) => [input.image, input.prompt])).toEqual([
+		expect(env.sandbox.jobs.map(({ input }) => [input.image, input.prompt])).toEqual([
 			['https://example.com/shoe.png', 'on a beach'],
 		]);
 		// The tool's answer has reached the model, and with it the URL.
-		const answer = String(storedRows(execution, 'AI Agent')[0]?.json.output);
-		expect(answer).toContain(stage.sandbox.jobs[0]?.requestId);
+		const answer = String(storedItems(execution, 'AI Agent')[0]?.json.output);
+		expect(answer).toContain(env.sandbox.jobs[0]?.requestId);
 		expect(answer).toContain('/outputs/');
 	});
 
 	it('n8n’s own timeout works like Stop: what is queued is cancelled', async () => {
-		const { n8n, sandbox } = stage;
-		const definition = workflow(stage, 2, { prompt: '=queued for long {{ $json.n }}' });
+		const { n8n, sandbox } = env;
+		const definition = workflow(env, 2, { prompt: '=queued for long {{ $json.n }}' });
 		const execution = await n8n.run({
 			...definition,
 			settings: { executionOrder: 'v1', executionTimeout: 2 },
@@ -237,32 +237,32 @@ describe(`In n8n ${NEWEST}`, () => {
 	});
 
 	it('“Retry execution” takes up what the failed execution has bought', async () => {
-		const { n8n, sandbox } = stage;
+		const { n8n, sandbox } = env;
 		const failed = await n8n.run(
-			workflow(stage, 1, { prompt: '=slow scene {{ $json.n }}', options: { timeout: 3 } }),
+			workflow(env, 1, { prompt: '=slow scene {{ $json.n }}', options: { timeout: 3 } }),
 		);
 		expect(failed.status).toBe('error');
 		expect(failed.data?.resultData.error?.message).toContain(sandbox.jobs[0]?.requestId);
 		const { data } = await n8n.rest('POST', `/executions/${failed.id}/retry`, { loadWorkflow: false });
 		const retried = await n8n.finished(String(data.id ?? Number(failed.id) + 1));
 		expect(retried.status).toBe('success');
-		expect(storedRows(retried, RUNCOMFY)[0]?.json.requestId).toBe(sandbox.jobs[0]?.requestId);
+		expect(storedItems(retried, RUNCOMFY)[0]?.json.requestId).toBe(sandbox.jobs[0]?.requestId);
 		expect(sandbox.stats.submits).toBe(1);
 	});
 
 	it('after a crash (kill -9) the log has the request ids, and Get Result fetches the images', async () => {
-		const { sandbox } = stage;
-		const log = stage.n8n.log;
-		await stage.n8n.execute(
-			await stage.n8n.createWorkflow(workflow(stage, 3, { prompt: '=slow scene {{ $json.n }}' })),
+		const { sandbox } = env;
+		const log = env.n8n.log;
+		await env.n8n.execute(
+			await env.n8n.createWorkflow(workflow(env, 3, { prompt: '=slow scene {{ $json.n }}' })),
 		);
 		await until('all are submitted', () => sandbox.stats.accepted === 3);
 		// Accepted at the sandbox is not yet known to n8n: the answers may still be on their way.
 		await until('the log has them', () =>
 			sandbox.jobs.every(({ requestId }) => log.some((line) => line.includes(requestId))),
 		);
-		const { userFolder } = stage.n8n;
-		await stage.n8n.kill('SIGKILL');
+		const { userFolder } = env.n8n;
+		await env.n8n.kill('SIGKILL');
 
 		const ids = log
 			.flatMap((line) => /RunComfy request (\S+) submitted for item \d/.exec(line)?.[1] ?? [])
@@ -270,9 +270,9 @@ describe(`In n8n ${NEWEST}`, () => {
 		expect([...ids].sort()).toEqual(sandbox.jobs.map(({ requestId }) => requestId).sort());
 
 		const installation = await installN8n(NEWEST, () => {});
-		stage.n8n = await N8nInstance.start({ installation, root: ROOT, userFolder });
-		const execution = await stage.n8n.run(
-			workflow(stage, 3, {
+		env.n8n = await N8nInstance.start({ installation, root: ROOT, userFolder });
+		const execution = await env.n8n.run(
+			workflow(env, 3, {
 				resource: 'request',
 				operation: 'getResult',
 				requestId: `={{ ${JSON.stringify(ids)}[$json.n] }}`,
@@ -280,7 +280,7 @@ describe(`In n8n ${NEWEST}`, () => {
 			}),
 		);
 		expect(execution.status).toBe('success');
-		expect(storedRows(execution, RUNCOMFY).map(({ json }) => json.requestId)).toEqual(ids);
+		expect(storedItems(execution, RUNCOMFY).map(({ json }) => json.requestId)).toEqual(ids);
 		expect(sandbox.stats.submits).toBe(3);
 	});
 });

@@ -11,7 +11,7 @@ import { RunComfyApi } from '../../credentials/RunComfyApi.credentials';
 import { RunComfy } from '../../nodes/RunComfy/RunComfy.node';
 import { Sandbox, SANDBOX_TOKEN } from '../sandbox/sandbox';
 import { Engine, RUNCOMFY_TYPE } from './engine';
-import { source } from './standIns';
+import { source } from './fakeNodes';
 
 /** The node as an AI agent's tool, on n8n's own way of calling a tool: every try has a run index of its own. */
 

@@ -1,5 +1,5 @@
 import 'reflect-metadata';
-import './environment';
+import './n8nHome';
 
 import { Logger } from '@n8n/backend-common';
 import { Container } from '@n8n/di';
@@ -32,7 +32,7 @@ import {
 	type IWorkflowSettings,
 } from 'n8n-workflow';
 
-import { n8nHome } from './environment';
+import { n8nHome } from './n8nHome';
 
 /** n8n-core's own engine, without the rest of n8n: workflows run as they do there, with the real helpers and errors. */
 export interface EngineOptions {

@@ -1,5 +1,5 @@
 import { TEXT_TO_IMAGE } from '../sandbox/catalogue';
-import { failure, items, rows, Workbench, type WorkbenchOptions } from './workbench';
+import { failure, items, outputItems, TestEnvironment, type TestEnvironmentOptions } from './testEnvironment';
 
 /** What the ledger promises, on n8n's own engine: retries, the spending limit, ids, clocks. */
 
@@ -8,19 +8,19 @@ const ERROR_OUTPUT = { onError: 'continueErrorOutput' as const };
 const SHORT_CALLS = { callTimeouts: { submitMs: 300, pollMs: 300, cancelMs: 1_000 } };
 
 describe('Paid once', () => {
-	let bench: Workbench;
+	let env: TestEnvironment;
 
 	afterEach(async () => {
 		jest.restoreAllMocks();
-		await bench.close();
+		await env.close();
 	});
 
-	const open = async (options: WorkbenchOptions = {}) => {
-		bench = await Workbench.open({ settings: RETRY, ...options });
-		return bench;
+	const open = async (options: TestEnvironmentOptions = {}) => {
+		env = await TestEnvironment.open({ settings: RETRY, ...options });
+		return env;
 	};
 
-	const promptsOf = () => bench.sandbox.jobs.map(({ input }) => String(input.prompt));
+	const promptsOf = () => env.sandbox.jobs.map(({ input }) => String(input.prompt));
 
 	it.each([
 		['a seed', { prompt: 'A beach', options: { seed: '={{ Math.floor(Math.random() * 2147483647) }}' } }],
@@ -30,18 +30,20 @@ describe('Paid once', () => {
 		// In the first two tries nothing is finished before the timeout.
 		await open({ items: items(2), sandbox: { queueMs: 0, runMs: 2_500 } });
 		const { options = {}, ...fields } = parameters as { options?: object };
-		const run = await bench.run({ ...fields, options: { timeout: 1, pollInterval: 0.2, ...options } });
-		expect(bench.tries.length).toBeGreaterThan(1);
+		const run = await env.run({ ...fields, options: { timeout: 1, pollInterval: 0.2, ...options } });
+		expect(env.tries.length).toBeGreaterThan(1);
 		expect(run.status).toBe('success');
-		expect(bench.sandbox.stats.submits).toBe(2);
-		expect(rows(run).map(({ json }) => json.seed)).toEqual(bench.sandbox.jobs.map(({ input }) => input.seed));
+		expect(env.sandbox.stats.submits).toBe(2);
+		expect(outputItems(run).map(({ json }) => json.seed)).toEqual(
+			env.sandbox.jobs.map(({ input }) => input.seed),
+		);
 	});
 
 	it('does not submit an item again whose outcome is unknown, though its prompt is another one in every try', async () => {
 		await open({ items: items(2), runtime: SHORT_CALLS });
-		bench.sandbox.faults.add({ on: 'submit', kind: 'lostAfter', times: 1, promptIncludes: 'item 0' });
-		await bench.run({ prompt: '={{ "item " + $json.n + " " + Math.random() }}' });
-		expect(bench.tries).toHaveLength(3);
+		env.sandbox.faults.add({ on: 'submit', kind: 'lostAfter', times: 1, promptIncludes: 'item 0' });
+		await env.run({ prompt: '={{ "item " + $json.n + " " + Math.random() }}' });
+		expect(env.tries).toHaveLength(3);
 		expect(promptsOf().filter((prompt) => prompt.startsWith('item 0'))).toHaveLength(1);
 		expect(promptsOf().filter((prompt) => prompt.startsWith('item 1')).length).toBeLessThanOrEqual(1);
 	});
@@ -57,30 +59,30 @@ describe('Paid once', () => {
 		['an unknown code', { status: 200, body: { error_code: 400777 } }],
 	])('does not know the outcome after %s, and never submits again', async (_what, answer) => {
 		await open();
-		bench.sandbox.faults.add({ on: 'submit', kind: 'answer', answer, isDone: true });
-		const { message } = failure(await bench.run());
+		env.sandbox.faults.add({ on: 'submit', kind: 'answer', answer, isDone: true });
+		const { message } = failure(await env.run());
 		expect(message).toContain('It is not known whether RunComfy accepted this request');
-		expect(bench.tries).toHaveLength(3);
-		expect(bench.sandbox.stats.submits).toBe(1);
+		expect(env.tries).toHaveLength(3);
+		expect(env.sandbox.stats.submits).toBe(1);
 	});
 
 	it.each([0, 'Thu, 01 Jan 1970 00:00:00 GMT'])(
 		'does not send submits in a tight loop when asked for no pause: Retry-After %s',
 		async (retryAfter) => {
 			await open({ items: items(5), settings: {} });
-			bench.sandbox.faults.add({ on: 'submit', kind: 'tooMany', retryAfter });
-			const execution = bench.start();
+			env.sandbox.faults.add({ on: 'submit', kind: 'tooMany', retryAfter });
+			const execution = env.start();
 			await new Promise((resolve) => setTimeout(resolve, 2_000));
-			await bench.stop(execution);
-			expect(bench.sandbox.stats.submits).toBeLessThanOrEqual(10);
+			await env.stop(execution);
+			expect(env.sandbox.stats.submits).toBeLessThanOrEqual(10);
 		},
 	);
 
 	it('lets a wrong option of the first item fail that item only', async () => {
 		await open({ items: items(3), settings: ERROR_OUTPUT });
-		const run = await bench.run({ options: { timeout: '={{ $json.n === 0 ? "soon" : 60 }}' } });
-		expect(rows(run)).toHaveLength(2);
-		expect(rows(run, 'RunComfy', 1).map(({ json }) => json)).toEqual([
+		const run = await env.run({ options: { timeout: '={{ $json.n === 0 ? "soon" : 60 }}' } });
+		expect(outputItems(run)).toHaveLength(2);
+		expect(outputItems(run, 'RunComfy', 1).map(({ json }) => json)).toEqual([
 			{
 				n: 0,
 				error: {
@@ -96,18 +98,18 @@ describe('Paid once', () => {
 			items: items(3),
 			sandbox: { requestId: (n) => ['a/b?c=d&e#f', 4711, 'ünï cöde.…'][n] ?? 'x' },
 		});
-		const run = await bench.run({ options: { maxConcurrency: 1 } });
+		const run = await env.run({ options: { maxConcurrency: 1 } });
 		expect(run.status).toBe('success');
-		expect(rows(run).map(({ json }) => json.requestId)).toEqual(['a/b?c=d&e#f', '4711', 'ünï cöde.…']);
+		expect(outputItems(run).map(({ json }) => json.requestId)).toEqual(['a/b?c=d&e#f', '4711', 'ünï cöde.…']);
 	});
 
 	it('shows an id that cannot be used, in the error and in the log', async () => {
 		await open({ settings: {} });
 		const answer = { status: 200, body: { request_id: { id: 'odd-17' } } };
-		bench.sandbox.faults.add({ on: 'submit', kind: 'answer', answer, isDone: true });
-		const { message } = failure(await bench.run());
+		env.sandbox.faults.add({ on: 'submit', kind: 'answer', answer, isDone: true });
+		const { message } = failure(await env.run());
 		expect(message).toContain('odd-17');
-		expect(bench.log.some(({ level, message: line }) => level === 'warn' && line.includes('odd-17'))).toBe(
+		expect(env.log.some(({ level, message: line }) => level === 'warn' && line.includes('odd-17'))).toBe(
 			true,
 		);
 	});
@@ -117,51 +119,51 @@ describe('Paid once', () => {
 		['back by 20 s', -20_000],
 	])('does not mind when the clock jumps %s', async (_what, jumpMs) => {
 		await open({ sandbox: { queueMs: 0, runMs: 1_000 }, settings: {} });
-		bench.sandbox.faults.add({ on: 'submit', kind: 'slow', delayMs: 300 });
+		env.sandbox.faults.add({ on: 'submit', kind: 'slow', delayMs: 300 });
 		const realNow = Date.now.bind(Date);
 		const from = performance.now();
-		const execution = bench.start();
-		await bench.until('the submit is in flight', () => bench.sandbox.stats.accepted === 1);
+		const execution = env.start();
+		await env.until('the submit is in flight', () => env.sandbox.stats.accepted === 1);
 		jest.spyOn(Date, 'now').mockImplementation(() => realNow() + jumpMs);
 		const run = await execution.done;
 		expect(run.status).toBe('success');
-		expect(rows(run)[0]?.json.requestId).toBe(bench.sandbox.jobs[0]?.requestId);
+		expect(outputItems(run)[0]?.json.requestId).toBe(env.sandbox.jobs[0]?.requestId);
 		expect(performance.now() - from).toBeLessThan(4_000);
 	});
 
 	it('waits with Get Result for a request that RunComfy cannot find yet', async () => {
 		await open({ settings: {} });
-		await bench.run({ waitForCompletion: false });
-		bench.sandbox.faults.add({ on: 'result', kind: 'notFound', times: 3 });
-		const requestId = bench.sandbox.jobs[0]?.requestId;
-		const run = await bench.run({ resource: 'request', operation: 'getResult', requestId });
-		expect(rows(run)[0]?.json).toMatchObject({ requestId, status: 'succeeded' });
+		await env.run({ waitForCompletion: false });
+		env.sandbox.faults.add({ on: 'result', kind: 'notFound', times: 3 });
+		const requestId = env.sandbox.jobs[0]?.requestId;
+		const run = await env.run({ resource: 'request', operation: 'getResult', requestId });
+		expect(outputItems(run)[0]?.json).toMatchObject({ requestId, status: 'succeeded' });
 	});
 
 	it('tolerates in a retry, too, that a new request cannot be found yet', async () => {
 		await open();
-		bench.sandbox.faults.add({ on: 'result', kind: 'notFound', times: 4 });
-		const run = await bench.run({ options: { timeout: 1 } });
-		expect(bench.tries.length).toBeGreaterThan(1);
+		env.sandbox.faults.add({ on: 'result', kind: 'notFound', times: 4 });
+		const run = await env.run({ options: { timeout: 1 } });
+		expect(env.tries.length).toBeGreaterThan(1);
 		expect(run.status).toBe('success');
-		expect(bench.sandbox.stats.submits).toBe(1);
+		expect(env.sandbox.stats.submits).toBe(1);
 	});
 
 	it('believes a final status word beside an error code, and keeps RunComfy’s words as they are', async () => {
 		await open({ settings: {} });
 		const body = { status: 'failed', error_code: 500001, error: { message: 'ResourceNotFound: lora' } };
-		bench.sandbox.faults.add({ on: 'result', kind: 'answer', answer: { status: 200, body } });
-		const { message } = failure(await bench.run({ options: { timeout: 20 } }));
+		env.sandbox.faults.add({ on: 'result', kind: 'answer', answer: { status: 200, body } });
+		const { message } = failure(await env.run({ options: { timeout: 20 } }));
 		expect(message).toBe(
-			`RunComfy request ${bench.sandbox.jobs[0]?.requestId} failed: “ResourceNotFound: lora”`,
+			`RunComfy request ${env.sandbox.jobs[0]?.requestId} failed: “ResourceNotFound: lora”`,
 		);
 	});
 });
 
 describe('The spending limit over a whole execution', () => {
-	let bench: Workbench;
+	let env: TestEnvironment;
 
-	afterEach(async () => await bench.close());
+	afterEach(async () => await env.close());
 
 	const runOf = (spendingLimit: number, options: object = {}) => ({
 		resource: 'model',
@@ -177,91 +179,91 @@ describe('The spending limit over a whole execution', () => {
 		answer: { status: 200, body: { model_id: TEXT_TO_IMAGE, base_price_usd: usd, price_unit: unit } },
 	});
 	const spentUsd = () =>
-		bench.sandbox.jobs
-			.filter(({ requestId }) => bench.sandbox.stateOf(requestId) !== 'cancelled')
+		env.sandbox.jobs
+			.filter(({ requestId }) => env.sandbox.stateOf(requestId) !== 'cancelled')
 			.reduce((sum, { costUsd }) => sum + costUsd, 0);
 
 	it('counts what earlier tries have spent', async () => {
-		bench = await Workbench.open({ sandbox: { costUsd: 0.06 }, settings: { ...RETRY, maxTries: 5 } });
-		bench.sandbox.faults.add(priceOf(0.06), { job: 'failed' });
-		const { message } = failure(await bench.run(runOf(0.13)));
+		env = await TestEnvironment.open({ sandbox: { costUsd: 0.06 }, settings: { ...RETRY, maxTries: 5 } });
+		env.sandbox.faults.add(priceOf(0.06), { job: 'failed' });
+		const { message } = failure(await env.run(runOf(0.13)));
 		expect(message).toContain('more than what is left of the Spending Limit of $0.13');
 		expect(spentUsd()).toBeCloseTo(0.12);
-		expect(bench.log.at(-1)?.message).toContain('Spent $0.12 on 2 requests');
+		expect(env.log.at(-1)?.message).toContain('Spent $0.12 on 2 requests');
 	});
 
 	it('lets one request of unknown price run at a time, timeouts and retries included', async () => {
-		bench = await Workbench.open({
+		env = await TestEnvironment.open({
 			items: items(5),
 			sandbox: { costUsd: 0.5, runMs: 60_000 },
 			settings: { ...RETRY, ...ERROR_OUTPUT, maxTries: 2 },
 		});
-		bench.sandbox.faults.add(priceOf(0.05, 'second'));
-		await bench.run(runOf(0.01, { timeout: 1, maxConcurrency: 5 }));
-		expect(bench.sandbox.stats.accepted).toBe(1);
+		env.sandbox.faults.add(priceOf(0.05, 'second'));
+		await env.run(runOf(0.01, { timeout: 1, maxConcurrency: 5 }));
+		expect(env.sandbox.stats.accepted).toBe(1);
 	});
 
 	it.each(['noUrl', 'failed'] as const)('counts a cost that comes with %s', async (job) => {
-		bench = await Workbench.open({
+		env = await TestEnvironment.open({
 			items: items(3),
 			sandbox: { costUsd: 5 },
 			settings: ERROR_OUTPUT,
 		});
-		bench.sandbox.faults.add(priceOf(0.05, 'second'), { job });
-		await bench.run(runOf(1));
-		expect(bench.sandbox.stats.accepted).toBe(1);
-		expect(bench.log.at(-1)?.message).toContain('Spent $5.00 on 1 request,');
+		env.sandbox.faults.add(priceOf(0.05, 'second'), { job });
+		await env.run(runOf(1));
+		expect(env.sandbox.stats.accepted).toBe(1);
+		expect(env.log.at(-1)?.message).toContain('Spent $5.00 on 1 request,');
 	});
 
 	it('takes a listed price of 0 for unknown', async () => {
-		bench = await Workbench.open({ items: items(4), sandbox: { costUsd: 5 }, settings: ERROR_OUTPUT });
-		bench.sandbox.faults.add(priceOf(0));
-		await bench.run(runOf(0.01, { maxConcurrency: 4 }));
-		expect(bench.sandbox.stats.accepted).toBe(1);
+		env = await TestEnvironment.open({ items: items(4), sandbox: { costUsd: 5 }, settings: ERROR_OUTPUT });
+		env.sandbox.faults.add(priceOf(0));
+		await env.run(runOf(0.01, { maxConcurrency: 4 }));
+		expect(env.sandbox.stats.accepted).toBe(1);
 	});
 
 	it('corrects what is set aside for requests under way as soon as a real cost is above the price', async () => {
-		bench = await Workbench.open({
+		env = await TestEnvironment.open({
 			items: items(8),
 			sandbox: { costUsd: 3, runMs: (n) => (n === 0 ? 100 : 1_500) },
 			settings: ERROR_OUTPUT,
 		});
-		bench.sandbox.faults.add(priceOf(1));
+		env.sandbox.faults.add(priceOf(1));
 		// Two at once at $1 each; after the first result each counts $3, and 3 + 3 + 3 is more than 8.
-		await bench.run(runOf(8, { maxConcurrency: 2 }));
+		await env.run(runOf(8, { maxConcurrency: 2 }));
 		expect(spentUsd()).toBe(6);
 	});
 
 	it('gives a refused submit’s money back at once', async () => {
-		bench = await Workbench.open({ items: items(3), settings: ERROR_OUTPUT });
-		bench.sandbox.faults.add(priceOf(0.06), {
+		env = await TestEnvironment.open({ items: items(3), settings: ERROR_OUTPUT });
+		env.sandbox.faults.add(priceOf(0.06), {
 			on: 'submit',
 			kind: 'answer',
 			answer: { status: 422, body: { error_code: 422001 } },
 			times: 2,
 		});
-		const run = await bench.run(runOf(0.06));
-		expect(rows(run)).toHaveLength(1);
-		expect(bench.sandbox.stats).toMatchObject({ submits: 3, accepted: 1 });
+		const run = await env.run(runOf(0.06));
+		expect(outputItems(run)).toHaveLength(1);
+		expect(env.sandbox.stats).toMatchObject({ submits: 3, accepted: 1 });
 	});
 
 	it('gives the money of what was cancelled while queued back to the retry', async () => {
-		bench = await Workbench.open({
+		env = await TestEnvironment.open({
 			items: items(2),
 			sandbox: { costUsd: 0.06, queueMs: (n) => (n === 1 ? 60_000 : 0), runMs: 300 },
 			settings: RETRY,
 		});
-		bench.sandbox.faults.add(priceOf(0.06), { job: 'failed', times: 1, promptIncludes: 'item 0' });
-		const run = await bench.run(runOf(0.18, { maxConcurrency: 2 }));
+		env.sandbox.faults.add(priceOf(0.06), { job: 'failed', times: 1, promptIncludes: 'item 0' });
+		const run = await env.run(runOf(0.18, { maxConcurrency: 2 }));
 		// The failed one and both of the second try; the queued one was cancelled, and cost nothing.
 		expect(run.status).toBe('success');
-		expect(bench.sandbox.stats).toMatchObject({ accepted: 4, cancelled: 1 });
+		expect(env.sandbox.stats).toMatchObject({ accepted: 4, cancelled: 1 });
 	});
 
 	it('holds over the turns of a loop', async () => {
-		bench = await Workbench.open({ loops: 4, sandbox: { costUsd: 0.06 }, settings: {} });
-		bench.sandbox.faults.add(priceOf(0.06));
-		await bench.run(runOf(0.13));
-		expect(bench.sandbox.stats.accepted).toBe(2);
+		env = await TestEnvironment.open({ loops: 4, sandbox: { costUsd: 0.06 }, settings: {} });
+		env.sandbox.faults.add(priceOf(0.06));
+		await env.run(runOf(0.13));
+		expect(env.sandbox.stats.accepted).toBe(2);
 	});
 });

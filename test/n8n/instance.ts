@@ -265,7 +265,7 @@ function withoutTestRunner(environment: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
 	);
 }
 
-/** The rows of a node's output in a stored execution. */
-export function storedRows({ data }: StoredExecution, node: string, output = 0): INodeExecutionData[] {
+/** The items of a node's output in a stored execution. */
+export function storedItems({ data }: StoredExecution, node: string, output = 0): INodeExecutionData[] {
 	return data?.resultData.runData[node]?.at(-1)?.data?.main?.[output] ?? [];
 }

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 
-import { World, type Event, type Settings } from './world';
+import { Simulation, type Event, type Settings } from './simulation';
 
 /**
  * Money, ids, and Stop as properties: whatever the network, RunComfy, and n8n do, in whatever order. 500 runs with
@@ -106,7 +106,7 @@ describe('Whatever happens', () => {
 		async () => {
 			await fc.assert(
 				fc.asyncProperty(settings, fc.array(event, { maxLength: 40 }), async (chosen, events) => {
-					const world = new World(chosen);
+					const world = new Simulation(chosen);
 					await world.apply({ do: 'turn' });
 					for (const one of events) await world.apply(one);
 					await world.finish();

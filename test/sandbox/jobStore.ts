@@ -45,8 +45,8 @@ export interface SandboxJob {
 	isOver: boolean;
 	makingError?: string;
 	costUsd: number;
-	looks: number;
-	statusLooks: number;
+	polls: number;
+	statusPolls: number;
 	/** When a look was first answered with the result. */
 	deliveredAt?: number;
 	cancels: number;
@@ -58,13 +58,13 @@ export interface SandboxStats {
 	submits: number;
 	/** Jobs that exist, and so cost money. */
 	accepted: number;
-	statusLooks: number;
-	resultLooks: number;
+	statusPolls: number;
+	resultPolls: number;
 	cancels: number;
 	cancelled: number;
 	downloads: number;
 	/** Questions for one model of the catalogue. */
-	modelLooks: number;
+	modelRequests: number;
 	/** Downloads to which somebody sent the token: must stay 0. */
 	tokensAtOutputs: number;
 	/** Calls with a missing or wrong token. */
@@ -79,15 +79,15 @@ export class JobStore {
 	readonly stats: SandboxStats = emptyStats();
 
 	add(
-		job: Omit<SandboxJob, 'requestId' | 'looks' | 'statusLooks' | 'cancels' | 'made' | 'isOver'> & {
+		job: Omit<SandboxJob, 'requestId' | 'polls' | 'statusPolls' | 'cancels' | 'made' | 'isOver'> & {
 			requestId?: string | number | undefined;
 		},
 	): SandboxJob {
 		const stored: SandboxJob = {
 			...job,
 			requestId: String(job.requestId ?? randomUUID()),
-			looks: 0,
-			statusLooks: 0,
+			polls: 0,
+			statusPolls: 0,
 			cancels: 0,
 			isOver: false,
 		};
@@ -125,12 +125,12 @@ function emptyStats(): SandboxStats {
 	return {
 		submits: 0,
 		accepted: 0,
-		statusLooks: 0,
-		resultLooks: 0,
+		statusPolls: 0,
+		resultPolls: 0,
 		cancels: 0,
 		cancelled: 0,
 		downloads: 0,
-		modelLooks: 0,
+		modelRequests: 0,
 		tokensAtOutputs: 0,
 		refusedTokens: 0,
 		mostJobsAtOnce: 0,

@@ -8,13 +8,13 @@ import type { VirtualClock } from './virtualClock';
 interface FakeJob {
 	runsAt: number;
 	endsAt: number;
-	looks: number[];
+	polls: number[];
 	cancels: number;
 	cancelled: boolean;
 }
 
 /** How a fake job fares: milliseconds in the queue, and then running. */
-export type Fate = { queueMs: number; runMs: number };
+export type Timing = { queueMs: number; runMs: number };
 
 export const ok = (body: unknown): ApiAnswer => ({ status: 200, headers: {}, body });
 
@@ -28,14 +28,14 @@ export class FakeApi {
 	costOf: (jobNumber: number) => number | undefined = () => undefined;
 	inFlight = 0;
 	mostInFlight = 0;
-	aliveMost = 0;
+	mostAlive = 0;
 	/** Answers instead of the queue, when it gives something. */
 	intercept: (request: ApiRequest, path: string) => ApiAnswer | 'hang' | NoAnswerError | undefined = () =>
 		undefined;
 
 	constructor(
 		readonly clock: VirtualClock,
-		private readonly fate: (jobNumber: number) => Fate,
+		private readonly timingOf: (jobNumber: number) => Timing,
 	) {}
 
 	send = async (request: ApiRequest): Promise<ApiAnswer> => {
@@ -65,17 +65,17 @@ export class FakeApi {
 	private answer(request: ApiRequest, path: string): ApiAnswer {
 		const now = this.clock.now();
 		if (request.method === 'POST' && path.startsWith('/v1/models/')) {
-			const { queueMs, runMs } = this.fate(this.jobs.length);
+			const { queueMs, runMs } = this.timingOf(this.jobs.length);
 			const job = {
 				runsAt: now + queueMs,
 				endsAt: now + queueMs + runMs,
-				looks: [],
+				polls: [],
 				cancels: 0,
 				cancelled: false,
 			};
 			this.jobs.push(job);
 			const alive = this.jobs.filter((other) => !other.cancelled && other.endsAt > now).length;
-			this.aliveMost = Math.max(this.aliveMost, alive);
+			this.mostAlive = Math.max(this.mostAlive, alive);
 			return ok({ request_id: `job-${this.jobs.length - 1}` });
 		}
 		const [, id = '', call = ''] = /^\/v1\/requests\/job-(\d+)\/(\w+)/.exec(path) ?? [];
@@ -87,7 +87,7 @@ export class FakeApi {
 			if (outcome === 'cancelled') job.cancelled = true;
 			return ok({ outcome });
 		}
-		job.looks.push(now);
+		job.polls.push(now);
 		const status = job.cancelled
 			? 'cancelled'
 			: now < job.runsAt

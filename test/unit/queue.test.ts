@@ -2,14 +2,14 @@ import { NoAnswerError } from '../../nodes/RunComfy/api/transport';
 import { runJob } from '../../nodes/RunComfy/jobs/job';
 import { StoppedError } from '../../nodes/RunComfy/common/stoppedError';
 import { ItemFailedError } from '../../nodes/RunComfy/jobs/run';
-import { FakeApi, makeRun, request, type Fate } from './fakeApi';
+import { FakeApi, makeRun, request, type Timing } from './fakeApi';
 import { VirtualClock } from './virtualClock';
 
 const SECOND = 1_000;
 
-function setUp(fate: (n: number) => Fate) {
+function setUp(timingOf: (n: number) => Timing) {
 	const clock = new VirtualClock();
-	return { clock, api: new FakeApi(clock, fate) };
+	return { clock, api: new FakeApi(clock, timingOf) };
 }
 
 const tooMany = (retryAfter?: number | string) => ({
@@ -42,7 +42,7 @@ describe('Many items at once, on a virtual clock', () => {
 		api.latencyMs = 80;
 		const { run } = makeRun(api, { maxConcurrency: 7 });
 		await clock.run(run.forEachItem(60, async (i) => await runJob(run, i, request(i))));
-		expect(api.aliveMost).toBe(7);
+		expect(api.mostAlive).toBe(7);
 		expect(api.mostInFlight).toBeLessThanOrEqual(7);
 	});
 
@@ -59,26 +59,26 @@ describe('Many items at once, on a virtual clock', () => {
 		[12, 12],
 		[60, 36],
 		[300, 90],
-	])('looks at a job of %i s at most %i times', async (seconds, looks) => {
+	])('looks at a job of %i s at most %i times', async (seconds, polls) => {
 		for (const random of [0, 0.5, 0.999]) {
 			const { clock, api } = setUp(() => ({ queueMs: 0, runMs: seconds * SECOND }));
 			const { run } = makeRun(api, { random: () => random });
 			await clock.run(run.forEachItem(1, async (i) => await runJob(run, i, request(i))));
-			expect(api.jobs[0]?.looks.length).toBeLessThanOrEqual(looks);
-			expect(api.jobs[0]?.looks[0]).toBeGreaterThanOrEqual(1 * SECOND);
+			expect(api.jobs[0]?.polls.length).toBeLessThanOrEqual(polls);
+			expect(api.jobs[0]?.polls[0]).toBeGreaterThanOrEqual(1 * SECOND);
 		}
 	});
 
-	it('looks less at later jobs, whose time it knows from earlier ones, and finds them no later', async () => {
+	it('polls less at later jobs, whose time it knows from earlier ones, and finds them no later', async () => {
 		const { clock, api } = setUp((n) => ({ queueMs: 1 * SECOND, runMs: (11 + (n % 3) * 0.3) * SECOND }));
 		const { run } = makeRun(api);
 		await clock.run(run.forEachItem(100, async (i) => await runJob(run, i, request(i))));
 		const later = api.jobs.slice(10);
-		expect(api.jobs.slice(0, 10).every(({ looks }) => looks.length >= 11)).toBe(true);
-		expect(later.every(({ looks }) => looks.length <= 6)).toBe(true);
-		for (const { looks, endsAt } of api.jobs) {
-			expect((looks.at(-1) ?? Infinity) - endsAt).toBeLessThanOrEqual(1 * SECOND);
-			const pauses = looks.slice(1).map((at, i) => at - (looks[i] ?? 0));
+		expect(api.jobs.slice(0, 10).every(({ polls }) => polls.length >= 11)).toBe(true);
+		expect(later.every(({ polls }) => polls.length <= 6)).toBe(true);
+		for (const { polls, endsAt } of api.jobs) {
+			expect((polls.at(-1) ?? Infinity) - endsAt).toBeLessThanOrEqual(1 * SECOND);
+			const pauses = polls.slice(1).map((at, i) => at - (polls[i] ?? 0));
 			expect(Math.min(...pauses)).toBeGreaterThanOrEqual(1 * SECOND);
 		}
 	});
@@ -87,9 +87,9 @@ describe('Many items at once, on a virtual clock', () => {
 		const { clock, api } = setUp((n) => ({ queueMs: 0, runMs: (n < 40 ? 60 : 3) * SECOND }));
 		const { run } = makeRun(api);
 		await clock.run(run.forEachItem(50, async (i) => await runJob(run, i, request(i))));
-		expect(api.jobs[39]?.looks.length).toBeLessThan(20);
-		for (const { looks, endsAt } of api.jobs)
-			expect((looks.at(-1) ?? Infinity) - endsAt).toBeLessThanOrEqual(5 * SECOND);
+		expect(api.jobs[39]?.polls.length).toBeLessThan(20);
+		for (const { polls, endsAt } of api.jobs)
+			expect((polls.at(-1) ?? Infinity) - endsAt).toBeLessThanOrEqual(5 * SECOND);
 	});
 
 	it('learns from no job of another model', async () => {
@@ -98,8 +98,8 @@ describe('Many items at once, on a virtual clock', () => {
 		const requestOf = (i: number) => ({ ...request(i), modelId: i < 10 ? 'slow/one' : 'fast/one' });
 		await clock.run(run.forEachItem(20, async (i) => await runJob(run, i, requestOf(i))));
 		const fast = api.jobs.slice(10);
-		for (const { looks, endsAt } of fast)
-			expect((looks.at(-1) ?? Infinity) - endsAt).toBeLessThanOrEqual(1 * SECOND);
+		for (const { polls, endsAt } of fast)
+			expect((polls.at(-1) ?? Infinity) - endsAt).toBeLessThanOrEqual(1 * SECOND);
 	});
 });
 
@@ -210,7 +210,7 @@ describe('Faults and deadlines', () => {
 			problem: { message: expect.stringContaining('was not finished after') as string, requestId: 'job-0' },
 		});
 		expect(clock.now()).toBe(47_300);
-		expect(api.jobs[0]?.looks.at(-1)).toBe(47_300);
+		expect(api.jobs[0]?.polls.at(-1)).toBe(47_300);
 		expect(api.jobs[0]?.cancels).toBe(0);
 	});
 

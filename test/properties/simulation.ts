@@ -90,7 +90,7 @@ function inputOf(key: string): string {
 	return key.startsWith('call') ? key.split(' ').slice(0, 2).join(' ') : key;
 }
 
-export class World {
+export class Simulation {
 	readonly clock = new VirtualClock();
 	readonly requests: RemoteRequest[] = [];
 	readonly written: string[] = [];

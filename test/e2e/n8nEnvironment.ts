@@ -13,13 +13,16 @@ export const ROOT = path.resolve(__dirname, '..', '..');
 export const INSTALL_PATIENCE_MS = 15 * 60_000;
 export const RUNCOMFY = 'RunComfy';
 
-export interface Stage {
+export interface N8nEnvironment {
 	n8n: N8nInstance;
 	sandbox: Sandbox;
 	credential: { id: string; name: string };
 }
 
-export async function openStage(version: string, sandboxOptions: SandboxOptions = {}): Promise<Stage> {
+export async function openN8nEnvironment(
+	version: string,
+	sandboxOptions: SandboxOptions = {},
+): Promise<N8nEnvironment> {
 	const installation = await installN8n(version, (line) => console.log(line));
 	const sandbox = await Sandbox.start({ pictures: 'plain', queueMs: 0, runMs: 300, ...sandboxOptions });
 	const n8n = await N8nInstance.start({ installation, root: ROOT });
@@ -27,14 +30,14 @@ export async function openStage(version: string, sandboxOptions: SandboxOptions 
 	return { n8n, sandbox, credential };
 }
 
-export async function closeStage(stage: Stage | undefined): Promise<void> {
-	await stage?.n8n.close();
-	await stage?.sandbox.close();
+export async function closeN8nEnvironment(env: N8nEnvironment | undefined): Promise<void> {
+	await env?.n8n.close();
+	await env?.sandbox.close();
 }
 
 /** Items → RunComfy → (After, Failed). */
 export function workflow(
-	{ credential }: Stage,
+	{ credential }: N8nEnvironment,
 	items: number,
 	parameters: Record<string, unknown>,
 	settings: Partial<INode> = {},
@@ -81,7 +84,7 @@ export function workflow(
 }
 
 /** An example with its credentials put in. */
-export function example({ credential }: Stage, file: string): WorkflowDefinition {
+export function example({ credential }: N8nEnvironment, file: string): WorkflowDefinition {
 	const definition = JSON.parse(
 		readFileSync(path.join(ROOT, 'examples', file), 'utf8'),
 	) as WorkflowDefinition;

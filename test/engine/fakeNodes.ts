@@ -11,7 +11,11 @@ import {
 
 type Execute = (this: IExecuteFunctions) => Promise<INodeExecutionData[][]>;
 
-function standIn(name: string, execute: Execute, description: Partial<INodeTypeDescription> = {}): INodeType {
+function fakeNode(
+	name: string,
+	execute: Execute,
+	description: Partial<INodeTypeDescription> = {},
+): INodeType {
 	return {
 		description: {
 			displayName: name,
@@ -30,13 +34,13 @@ function standIn(name: string, execute: Execute, description: Partial<INodeTypeD
 }
 
 /** Hands on what comes in. */
-export const passThrough: INodeType = standIn('passThrough', async function () {
+export const passThrough: INodeType = fakeNode('passThrough', async function () {
 	return [this.getInputData()];
 });
 
 /** Starts a workflow with the given items. */
 export function source(items: INodeExecutionData[]): INodeType {
-	return standIn(
+	return fakeNode(
 		'source',
 		async () => [items.map((item, index) => ({ ...item, pairedItem: { item: index } }))],
 		{
@@ -48,7 +52,7 @@ export function source(items: INodeExecutionData[]): INodeType {
 
 /** Sends its input round the loop (output 1) so many times, and then on (output 0). */
 export function loop(times: number): INodeType {
-	return standIn(
+	return fakeNode(
 		'loop',
 		async function () {
 			const memory: IDataObject = this.getContext('node');

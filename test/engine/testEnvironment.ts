@@ -12,10 +12,10 @@ import {
 	type EngineOptions,
 	type EngineWorkflow,
 } from './engine';
-import { loop, passThrough, source } from './standIns';
+import { loop, passThrough, source } from './fakeNodes';
 
 /** The node on n8n's engine against a sandbox, set up in one line. */
-export interface WorkbenchOptions {
+export interface TestEnvironmentOptions {
 	sandbox?: SandboxOptions;
 	items?: INodeExecutionData[];
 	credential?: Record<string, string>;
@@ -40,7 +40,7 @@ export interface LogLine {
 	message: string;
 }
 
-export class Workbench {
+export class TestEnvironment {
 	private constructor(
 		readonly sandbox: Sandbox,
 		readonly engine: Engine,
@@ -48,10 +48,10 @@ export class Workbench {
 		readonly log: LogLine[],
 		/** Every run of the node, retries among them; after Stop, n8n itself no longer waits for them. */
 		readonly tries: Array<Promise<unknown>>,
-		private readonly options: WorkbenchOptions,
+		private readonly options: TestEnvironmentOptions,
 	) {}
 
-	static async open(options: WorkbenchOptions = {}): Promise<Workbench> {
+	static async open(options: TestEnvironmentOptions = {}): Promise<TestEnvironment> {
 		const sandbox = await Sandbox.start({ pictures: 'plain', queueMs: 0, runMs: 100, ...options.sandbox });
 		const log: LogLine[] = [];
 		const tries: Array<Promise<unknown>> = [];
@@ -72,7 +72,7 @@ export class Workbench {
 			log: (level, message) => log.push({ level, message }),
 			...(options.binaryMode === undefined ? {} : { binaryMode: options.binaryMode }),
 		});
-		return new Workbench(sandbox, engine, log, tries, options);
+		return new TestEnvironment(sandbox, engine, log, tries, options);
 	}
 
 	/** Waits until something is so. */
@@ -182,8 +182,8 @@ function nodeWith(runtime: Partial<Runtime> = {}, tries: Array<Promise<unknown>>
 	return node;
 }
 
-/** The rows of a node's output in its last, or n-th, run. */
-export function rows(run: IRun, node = 'RunComfy', output = 0, turn?: number): INodeExecutionData[] {
+/** The items of a node's output in its last, or n-th, run. */
+export function outputItems(run: IRun, node = 'RunComfy', output = 0, turn?: number): INodeExecutionData[] {
 	const turns = run.data.resultData.runData[node] ?? [];
 	return turns[turn ?? turns.length - 1]?.data?.main?.[output] ?? [];
 }
