@@ -157,7 +157,7 @@ async function runWorkflow(
 	console.log(`Image      ${path.relative(process.cwd(), file)}`);
 }
 
-/** Shows how a request gets on. These looks are the demo's own and cost nothing; the node does not need them. */
+/** Prints a request's progress. These polls are the demo's own and free; the node does not need them. */
 async function watch({ baseUrl, apiToken }: Target, requestId: string, signal: AbortSignal): Promise<void> {
 	console.log(`Submitted  request ${requestId}`);
 	let shown = '';

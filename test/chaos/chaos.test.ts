@@ -51,7 +51,7 @@ async function open(seed: number, scenario: Scenario): Promise<TestEnvironment> 
 	faults.add({ rate: 0.004, on: ['result', 'submit'], kinds: ['tooMany'], retryAfter: 0.1 });
 	faults.add({ rate: 0.02, on: ['output'], kinds: ['short', 'redirectOnce', 'tooMany'], retryAfter: 0.1 });
 	if (scenario === 'retry on fail') {
-		// A few failures, so that the tries get somewhere, and late a submit in doubt, which no retry gets over.
+		// A few failures, so that the tries get somewhere, and late a submit with an unknown outcome, which no retry can resolve.
 		const [first = 0, second = 0] = [random() * 150, 150 + random() * 150].map(Math.floor);
 		faults.add({ job: 'failed', times: 1, promptIncludes: `item ${first}.` });
 		faults.add({ on: 'submit', kind: 'errorCode', times: 1, promptIncludes: `item ${second}.` });
@@ -98,7 +98,7 @@ function everythingWritten(env: TestEnvironment, run: IRun): string {
 describe.each(SEEDS.map((seed) => [seed, SCENARIOS[seed % 3] ?? 'continue on fail'] as const))(
 	'Chaos with seed %i: %s',
 	(seed, scenario) => {
-		it('pays for nothing twice and loses nothing', async () => {
+		it('submits no job twice and loses no request id', async () => {
 			const env = await open(seed, scenario);
 			const execution = env.start({
 				prompt: '={{ "item " + $json.n + "." }}',
@@ -112,7 +112,7 @@ describe.each(SEEDS.map((seed) => [seed, SCENARIOS[seed % 3] ?? 'continue on fai
 			const run = await execution.done;
 			const { sandbox } = env;
 			const written = everythingWritten(env, run);
-			const doubtful = new Set(
+			const outcomeUnknown = new Set(
 				[...written.matchAll(/item (\d+): It is not known whether RunComfy accepted/g)].map(([, n]) =>
 					Number(n),
 				),
@@ -127,9 +127,9 @@ describe.each(SEEDS.map((seed) => [seed, SCENARIOS[seed % 3] ?? 'continue on fai
 			const paidTwice = [...alive].filter(([, count]) => count > 1);
 			expect(paidTwice).toEqual([]);
 
-			// An id that never arrived cannot be written anywhere; but then its item must be known to be in doubt.
+			// An id that never arrived cannot be written anywhere; then its item must be reported as outcome unknown.
 			const lost = sandbox.jobs.filter(
-				(job) => !written.includes(job.requestId) && !doubtful.has(itemOf(job)),
+				(job) => !written.includes(job.requestId) && !outcomeUnknown.has(itemOf(job)),
 			);
 			expect(lost.map(({ requestId }) => requestId)).toEqual([]);
 

@@ -8,12 +8,12 @@ import type { StoredExecution, WorkflowDefinition } from '../n8n/instance';
 import { SANDBOX_TOKEN } from '../sandbox/sandbox';
 import {
 	closeN8nEnvironment,
-	INSTALL_PATIENCE_MS,
+	INSTALL_TIMEOUT_MS,
 	openN8nEnvironment,
 	type N8nEnvironment,
 } from './n8nEnvironment';
 
-/** Whoever asks; remembers what came along. */
+/** A server that is not RunComfy's; records the tokens that it receives. */
 class OtherServer {
 	readonly tokens: Array<string | undefined> = [];
 	url = '';
@@ -41,7 +41,7 @@ describe.each([NEWEST, OLDEST])('The credential in n8n %s', (version) => {
 	beforeAll(async () => {
 		await other.start();
 		env = await openN8nEnvironment(version);
-	}, INSTALL_PATIENCE_MS);
+	}, INSTALL_TIMEOUT_MS);
 	beforeEach(() => {
 		env.sandbox.reset();
 		other.tokens.length = 0;
@@ -86,7 +86,7 @@ describe.each([NEWEST, OLDEST])('The credential in n8n %s', (version) => {
 	};
 	const messageOf = ({ data }: StoredExecution) => String(data?.resultData.error?.message);
 
-	it('is good for RunComfy in the HTTP Request node', async () => {
+	it('works for RunComfy in the HTTP Request node', async () => {
 		const execution = await httpRequest(`${env.sandbox.url}/v1/models`);
 		expect(execution.status).toBe('success');
 		expect(env.sandbox.stats.refusedTokens).toBe(0);
@@ -100,14 +100,14 @@ describe.each([NEWEST, OLDEST])('The credential in n8n %s', (version) => {
 	});
 
 	it.each([
-		['as the node has it by itself', 4.2, {}],
+		['with the node’s default settings', 4.2, {}],
 		['in an older version of the node', 3, {}],
 		[
-			'when it is told to follow them',
+			'when it is set to follow them',
 			4.2,
 			{ redirect: { redirect: { followRedirects: true, maxRedirects: 5 } } },
 		],
-	])('sends the token along with no redirect, %s', async (_, typeVersion, options) => {
+	])('does not send the token along with a redirect, %s', async (_, typeVersion, options) => {
 		env.sandbox.faults.add({ on: 'models', kind: 'redirectAway', location: `${other.url}/stolen` });
 		const execution = await httpRequest(`${env.sandbox.url}/v1/models`, typeVersion, options);
 		expect(execution.status).toBe('error');
@@ -136,7 +136,7 @@ describe.each([NEWEST, OLDEST])('The credential in n8n %s', (version) => {
 		expect(other.tokens).toEqual([]);
 	});
 
-	it('is good with white space around the token', async () => {
+	it('works with white space around the token', async () => {
 		const { n8n, sandbox } = env;
 		expect(await n8n.testCredential(` ${SANDBOX_TOKEN}\n`, sandbox.url)).toMatchObject({ status: 'OK' });
 	});

@@ -12,7 +12,7 @@ import { SANDBOX_TOKEN } from '../sandbox/sandbox';
 import {
 	closeN8nEnvironment,
 	example,
-	INSTALL_PATIENCE_MS,
+	INSTALL_TIMEOUT_MS,
 	openN8nEnvironment,
 	ROOT,
 	until,
@@ -60,7 +60,7 @@ const SCREENSHOTS =
 		await page.fill('input[type="password"]', OWNER.password);
 		await page.keyboard.press('Enter');
 		await page.waitForURL(/\/(home|projects|workflow)/);
-	}, INSTALL_PATIENCE_MS);
+	}, INSTALL_TIMEOUT_MS);
 	beforeEach(() => env.sandbox.reset());
 	afterAll(async () => {
 		await browser?.close();
@@ -117,7 +117,7 @@ const SCREENSHOTS =
 		}
 	});
 
-	it('shows the fields that belong together, and hides the others', async () => {
+	it('shows the fields of the chosen options, and hides the others', async () => {
 		await openWorkflow();
 		// The canvas fades in.
 		await page.waitForTimeout(1_000);
@@ -160,7 +160,7 @@ const SCREENSHOTS =
 		await shoot('image');
 	});
 
-	it('runs any model: picked from the list, with its own fields, and shows the film', async () => {
+	it('runs any model: picked from the list, with its own fields, and shows the video', async () => {
 		const definition = example(env, 'replace-background.json');
 		const node = definition.nodes.find(({ name }) => name === NODE);
 		Object.assign(node ?? {}, { parameters: { resource: 'model', operation: 'run' } });
@@ -186,7 +186,7 @@ const SCREENSHOTS =
 		await input('prompt').fill('The camera moves around it');
 		await input('image').fill('https://example.com/shoe.png');
 		await byTestId('node-execute-button').click();
-		await until('it is bought', () => env.sandbox.stats.accepted === 1);
+		await until('it is submitted', () => env.sandbox.stats.accepted === 1);
 		await page.getByText('film.mp4').first().waitFor({ timeout: 30_000 });
 		await byTestId('node-execute-button').getByText('Execute step').waitFor();
 		await shoot('model-result');
@@ -205,7 +205,7 @@ const SCREENSHOTS =
 		await until('it is cancelled', () => env.sandbox.stats.cancelled === 1, 6_000);
 	});
 
-	it('runs the form example: a photo and a scene go in, the new image comes back', async () => {
+	it('runs the form example from the uploaded photo to the new image', async () => {
 		const definition = example(env, 'form-upload.json');
 		const id = await env.n8n.createWorkflow(definition);
 		const trigger = definition.nodes.find(({ name }) => name === 'Upload form');

@@ -10,7 +10,7 @@ import { Sandbox, SANDBOX_TOKEN, type SandboxOptions } from '../sandbox/sandbox'
 /** Whole n8n and a sandbox, with a credential that joins them. */
 export const ROOT = path.resolve(__dirname, '..', '..');
 /** A cold installation of n8n takes minutes. */
-export const INSTALL_PATIENCE_MS = 15 * 60_000;
+export const INSTALL_TIMEOUT_MS = 15 * 60_000;
 export const RUNCOMFY = 'RunComfy';
 
 export interface N8nEnvironment {
@@ -98,10 +98,10 @@ export function example({ credential }: N8nEnvironment, file: string): WorkflowD
 export async function until(
 	what: string,
 	isSo: () => boolean | Promise<boolean>,
-	patienceMs = 20_000,
+	timeoutMs = 20_000,
 ): Promise<void> {
 	for (
-		const end = Date.now() + patienceMs;
+		const end = Date.now() + timeoutMs;
 		!(await isSo());
 		await new Promise((resolve) => setTimeout(resolve, 50))
 	) {

@@ -7,7 +7,7 @@ import { MailBox, ObjectStorage } from './fakeServices';
 import {
 	closeN8nEnvironment,
 	example,
-	INSTALL_PATIENCE_MS,
+	INSTALL_TIMEOUT_MS,
 	openN8nEnvironment,
 	ROOT,
 	RUNCOMFY,
@@ -81,7 +81,7 @@ describe(`In n8n ${NEWEST}`, () => {
 		env = await openN8nEnvironment(NEWEST, {
 			queueMs: (_n, prompt) => (prompt.includes('for long') ? 60_000 : prompt.includes('slow') ? 4_000 : 0),
 		});
-	}, INSTALL_PATIENCE_MS);
+	}, INSTALL_TIMEOUT_MS);
 	beforeEach(() => env.sandbox.reset());
 	afterAll(async () => await closeN8nEnvironment(env));
 
@@ -236,7 +236,7 @@ describe(`In n8n ${NEWEST}`, () => {
 		expect(sandbox.stats.submits).toBe(2);
 	});
 
-	it('“Retry execution” takes up what the failed execution has bought', async () => {
+	it('“Retry execution” resumes what the failed execution has submitted', async () => {
 		const { n8n, sandbox } = env;
 		const failed = await n8n.run(
 			workflow(env, 1, { prompt: '=slow scene {{ $json.n }}', options: { timeout: 3 } }),

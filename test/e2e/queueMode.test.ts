@@ -4,7 +4,7 @@ import { existsSync, rmSync } from 'node:fs';
 import { NEWEST, installN8n } from '../n8n/installation';
 import { freePort, N8nInstance, storedItems } from '../n8n/instance';
 import { Sandbox, SANDBOX_TOKEN } from '../sandbox/sandbox';
-import { INSTALL_PATIENCE_MS, ROOT, RUNCOMFY, until, workflow, type N8nEnvironment } from './n8nEnvironment';
+import { INSTALL_TIMEOUT_MS, ROOT, RUNCOMFY, until, workflow, type N8nEnvironment } from './n8nEnvironment';
 
 /** Queue mode: Redis (Debian's; without it these tests are reported as skipped), one main, two workers. */
 const REDIS = '/usr/bin/redis-server';
@@ -57,7 +57,7 @@ const ITEMS = 5;
 		workers = [await startWorker(), await startWorker()];
 		const credential = await main.createCredential(SANDBOX_TOKEN, sandbox.url);
 		env = { n8n: main, sandbox, credential };
-	}, INSTALL_PATIENCE_MS);
+	}, INSTALL_TIMEOUT_MS);
 	beforeEach(() => sandbox.reset());
 	afterAll(async () => {
 		for (const worker of workers ?? []) await worker.kill('SIGTERM');
@@ -93,7 +93,7 @@ const ITEMS = 5;
 		expect((await main.finished(execution)).status).toBe('canceled');
 	});
 
-	it('a worker killed in the middle loses no request id, and nothing is bought again', async () => {
+	it('a worker killed mid-run loses no request id, and nothing is submitted again', async () => {
 		const execution = await main.execute(
 			await main.createWorkflow(workflow(env, 3, { prompt: '=slow {{ $json.n }}' })),
 		);

@@ -4,7 +4,7 @@ import { CATALOGUE, IMAGE_TO_VIDEO } from '../sandbox/catalogue';
 import { SANDBOX_TOKEN } from '../sandbox/sandbox';
 import {
 	closeN8nEnvironment,
-	INSTALL_PATIENCE_MS,
+	INSTALL_TIMEOUT_MS,
 	openN8nEnvironment,
 	RUNCOMFY,
 	until,
@@ -20,11 +20,11 @@ describe.each([NEWEST, OLDEST])('In n8n %s', (version) => {
 		env = await openN8nEnvironment(version, {
 			queueMs: (_n, prompt) => (prompt.includes('scene 9') ? 60_000 : 0),
 		});
-	}, INSTALL_PATIENCE_MS);
+	}, INSTALL_TIMEOUT_MS);
 	beforeEach(() => env.sandbox.reset());
 	afterAll(async () => await closeN8nEnvironment(env));
 
-	it('the credential’s test is green with the right token, and says why it is red with others', async () => {
+	it('the credential’s test passes with the right token, and says why it fails with others', async () => {
 		const { n8n, sandbox } = env;
 		expect(await n8n.testCredential(SANDBOX_TOKEN, sandbox.url)).toMatchObject({ status: 'OK' });
 		expect(await n8n.testCredential(SANDBOX_TOKEN, `${sandbox.url}/`)).toMatchObject({ status: 'OK' });
@@ -64,27 +64,27 @@ describe.each([NEWEST, OLDEST])('In n8n %s', (version) => {
 		await n8n.stop(id);
 		await until('both are cancelled', () => sandbox.stats.cancelled === 2, 5_000);
 		expect((await n8n.finished(id)).status).toBe('canceled');
-		await until('the log tells', () => n8n.log.some((line) => line.includes('RunComfy: stopped')), 5_000);
-		const looks = sandbox.stats.resultPolls;
+		await until('it is logged', () => n8n.log.some((line) => line.includes('RunComfy: stopped')), 5_000);
+		const polls = sandbox.stats.resultPolls;
 		await new Promise((resolve) => setTimeout(resolve, 1_000));
-		expect(sandbox.stats.resultPolls).toBe(looks);
+		expect(sandbox.stats.resultPolls).toBe(polls);
 	});
 
-	it('Retry On Fail does not pay twice', async () => {
+	it('Retry On Fail submits nothing twice', async () => {
 		env.sandbox.faults.add({ job: 'failed', times: 1, promptIncludes: 'scene 1.' });
 		const retry = { retryOnFail: true, maxTries: 3, waitBetweenTries: 100 };
 		const execution = await env.n8n.run(workflow(env, 3, { options: { maxConcurrency: 1 } }, retry));
 		expect(execution.status).toBe('success');
-		// Three, and the failed one anew.
+		// Three, and the failed one again.
 		expect(env.sandbox.stats.accepted).toBe(4);
 		env.sandbox.reset();
 		env.sandbox.faults.add({ on: 'submit', kind: 'lostAfter', promptIncludes: 'scene 0.' });
-		const doubtful = await env.n8n.run(workflow(env, 1, {}, retry));
-		expect(doubtful.status).toBe('error');
+		const outcomeUnknown = await env.n8n.run(workflow(env, 1, {}, retry));
+		expect(outcomeUnknown.status).toBe('error');
 		expect(env.sandbox.stats.submits).toBe(1);
 	});
 
-	it('“continue (using error output)” sends failures to the error branch, with the request id readable', async () => {
+	it('“continue (using error output)” sends failures to the error branch, with the request id in the message', async () => {
 		env.sandbox.faults.add({ job: 'failed', promptIncludes: 'scene 1.' });
 		const execution = await env.n8n.run(workflow(env, 3, {}, { onError: 'continueErrorOutput' }));
 		expect(execution.status).toBe('success');

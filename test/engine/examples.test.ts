@@ -101,8 +101,8 @@ describe.each(FILES)('examples/%s', (file) => {
 	});
 });
 
-/** The part that is ours runs on the engine; every other node is stood in for. */
-describe('The examples, with stand-ins for the other nodes', () => {
+/** The RunComfy nodes run on the engine; every other node is a fake. */
+describe('The examples, with fakes of the other nodes', () => {
 	let sandbox: Sandbox;
 	let photo: Buffer;
 

@@ -7,7 +7,7 @@ import {
 	type INodeTypeDescription,
 } from 'n8n-workflow';
 
-/** Small stand-ins for nodes of other packages, so that a workflow can run on the engine without them. */
+/** Fakes of other packages' nodes, so that a workflow can run on the engine without them. */
 
 type Execute = (this: IExecuteFunctions) => Promise<INodeExecutionData[][]>;
 
@@ -33,7 +33,7 @@ function fakeNode(
 	};
 }
 
-/** Hands on what comes in. */
+/** Returns its input. */
 export const passThrough: INodeType = fakeNode('passThrough', async function () {
 	return [this.getInputData()];
 });
@@ -50,7 +50,7 @@ export function source(items: INodeExecutionData[]): INodeType {
 	);
 }
 
-/** Sends its input round the loop (output 1) so many times, and then on (output 0). */
+/** Sends its input around the loop (output 1) the given number of times, then to output 0. */
 export function loop(times: number): INodeType {
 	return fakeNode(
 		'loop',

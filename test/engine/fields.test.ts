@@ -167,14 +167,14 @@ describe('Bad input', () => {
 		expect(env.sandbox.stats.submits).toBe(0);
 	});
 
-	it('in one item keeps the others from being paid for when the workflow is to stop at an error', async () => {
+	it('in one item keeps the others from being submitted when the workflow stops at an error', async () => {
 		env.sandbox.reset();
 		const found = failure(await env.run({ prompt: '={{ $json.n === 1 ? "" : "A beach" }}' }));
 		expect(found).toMatchObject({ itemIndex: 1, message: '“Prompt” must not be empty' });
 		expect(env.sandbox.stats.submits).toBe(0);
 	});
 
-	it('in one item costs the others nothing under “continue on fail”', async () => {
+	it('in one item does not affect the others under “continue on fail”', async () => {
 		env.sandbox.reset();
 		const run = await env.run(
 			{ prompt: '={{ $json.n === 0 ? "" : "A beach" }}' },
@@ -190,8 +190,8 @@ describe('Bad input', () => {
 	});
 });
 
-describe('What is wrong for all items', () => {
-	it('becomes an error row for each under “continue on fail”, and nothing goes on as if it were done', async () => {
+describe('An error that concerns all items', () => {
+	it('becomes an error item for each under “continue on fail”, and no success item', async () => {
 		const env = await TestEnvironment.open({ items: items(2), credential: { apiToken: 'Bearer x' } });
 		const run = await env.run({}, { onError: 'continueErrorOutput' });
 		expect(outputItems(run)).toEqual([]);

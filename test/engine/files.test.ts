@@ -72,7 +72,7 @@ describe.each(['default', 'filesystem'] as const)(
 			expect(sandbox.stats.tokensAtOutputs).toBe(0);
 		});
 
-		it('refuses, before anything is sent, what is no JPEG, PNG or WebP', async () => {
+		it('refuses, before anything is sent, a file that is not JPEG, PNG or WebP', async () => {
 			for (const bytes of [await picture('gif'), Buffer.from('%PDF-1.7 …'), Buffer.from('<html></html>')]) {
 				await open({ items: [withFile(bytes)] });
 				const { message } = failure(await env.run(BINARY));
@@ -106,7 +106,7 @@ describe.each(['default', 'filesystem'] as const)(
 			expect(failure(await env.run(BINARY)).description).toBe('This item has no files.');
 		});
 
-		it('says what to do when RunComfy refuses a file', async () => {
+		it('gives advice when RunComfy refuses a file', async () => {
 			await open({ items: [withFile(await picture('png'))] });
 			env.sandbox.faults.add({ on: 'submit', kind: 'errorCode', errorCode: 422001 });
 			const { message, description } = failure(await env.run(BINARY));
@@ -115,7 +115,7 @@ describe.each(['default', 'filesystem'] as const)(
 			expect(description).toContain('pass its URL');
 		});
 
-		it('downloads every image, named by what was really received', async () => {
+		it('downloads every image, and names it by the type that was received', async () => {
 			await open();
 			env.sandbox.faults.add({ job: 'manyImages' });
 			const run = await env.run({
@@ -151,7 +151,7 @@ describe.each(['default', 'filesystem'] as const)(
 			['partial', 'the file server answered with HTTP 206'],
 			['noContent', 'the file server answered with HTTP 204'],
 		] as const)(
-			'refuses a hostile output (%s), keeps nothing of it, and loses nothing that is paid for',
+			'refuses a hostile output (%s), keeps nothing of it, and reports the request and its URLs',
 			async (kind, words) => {
 				await open();
 				const before = storedFiles();
@@ -170,7 +170,7 @@ describe.each(['default', 'filesystem'] as const)(
 		);
 
 		it.each(['compressed', 'truncatedGzip'] as const)(
-			'refuses what n8n has unpacked by itself, because it may be truncated (%s)',
+			'refuses what n8n has decompressed, because it may be truncated (%s)',
 			async (kind) => {
 				await open();
 				env.sandbox.faults.add({ on: 'output', kind });
@@ -207,7 +207,7 @@ describe.each(['default', 'filesystem'] as const)(
 		});
 
 		it.each(['serverError', 'badGateway', 'lostBefore', 'short', 'tooMany', 'redirectOnce'] as const)(
-			'gets over a transient error of a download (%s), and keeps nothing partial',
+			'recovers from a transient error of a download (%s), and keeps nothing partial',
 			async (kind) => {
 				await open();
 				const before = storedFiles().length;
@@ -219,7 +219,7 @@ describe.each(['default', 'filesystem'] as const)(
 			},
 		);
 
-		it('refuses a file that stays shorter than announced, and a server that falls silent', async () => {
+		it('refuses a file shorter than its announced size, and a server that stops sending', async () => {
 			await open({ runtime: { downloadIdleMs: 200 } });
 			env.sandbox.faults.add({ on: 'output', kind: 'short' });
 			const before = storedFiles();
@@ -234,7 +234,7 @@ describe.each(['default', 'filesystem'] as const)(
 			expect(storedFiles()).toEqual(before);
 		});
 
-		it('is told by n8n which addresses lead to a private network, by a name that it knows', async () => {
+		it('recognizes n8n’s error for an address in a private network by its name', async () => {
 			await open();
 			const { getSecureEgressFilter } = env.editorContext({}).helpers;
 			const verdict = await getSecureEgressFilter('enforced').validateUrl('https://10.0.0.1/a.png');
@@ -247,7 +247,7 @@ describe.each(['default', 'filesystem'] as const)(
 			expect((await env.engine.readBinary(item ?? { json: {} }, 'data')).length).toBe(12_000_000);
 		});
 
-		it('refuses at once a file that is announced as too large', async () => {
+		it('refuses at once a file whose announced size is too large', async () => {
 			await open({ sandbox: { pictureBytes: 3_000_000 } });
 			expect(failure(await env.run({ downloadFiles: true, options: { maxFileSize: 2 } })).message).toContain(
 				'larger than the 2 MB',

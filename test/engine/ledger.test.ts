@@ -26,7 +26,7 @@ describe('Paid once', () => {
 		['a seed', { prompt: 'A beach', options: { seed: '={{ Math.floor(Math.random() * 2147483647) }}' } }],
 		['the time', { prompt: '={{ "at " + $now.toMillis() + Math.random() }}' }],
 		['an image', { imageUrl: '={{ "https://example.com/" + Math.random() + ".png" }}' }],
-	])('resumes in a retry though %s is another one in every try', async (_what, parameters) => {
+	])('resumes in a retry although %s differs in every try', async (_what, parameters) => {
 		// In the first two tries nothing is finished before the timeout.
 		await open({ items: items(2), sandbox: { queueMs: 0, runMs: 2_500 } });
 		const { options = {}, ...fields } = parameters as { options?: object };
@@ -39,7 +39,7 @@ describe('Paid once', () => {
 		);
 	});
 
-	it('does not submit an item again whose outcome is unknown, though its prompt is another one in every try', async () => {
+	it('does not submit an item again whose outcome is unknown, although its prompt differs in every try', async () => {
 		await open({ items: items(2), runtime: SHORT_CALLS });
 		env.sandbox.faults.add({ on: 'submit', kind: 'lostAfter', times: 1, promptIncludes: 'item 0' });
 		await env.run({ prompt: '={{ "item " + $json.n + " " + Math.random() }}' });
@@ -57,7 +57,7 @@ describe('Paid once', () => {
 		['401 without a code', { status: 401, body: {} }],
 		['422 without a code', { status: 422, body: { detail: [] } }],
 		['an unknown code', { status: 200, body: { error_code: 400777 } }],
-	])('does not know the outcome after %s, and never submits again', async (_what, answer) => {
+	])('treats the outcome as unknown after %s, and never submits again', async (_what, answer) => {
 		await open();
 		env.sandbox.faults.add({ on: 'submit', kind: 'answer', answer, isDone: true });
 		const { message } = failure(await env.run());
@@ -67,7 +67,7 @@ describe('Paid once', () => {
 	});
 
 	it.each([0, 'Thu, 01 Jan 1970 00:00:00 GMT'])(
-		'does not send submits in a tight loop when asked for no pause: Retry-After %s',
+		'does not submit in a tight loop when Retry-After asks for no pause (%s)',
 		async (retryAfter) => {
 			await open({ items: items(5), settings: {} });
 			env.sandbox.faults.add({ on: 'submit', kind: 'tooMany', retryAfter });
@@ -78,7 +78,7 @@ describe('Paid once', () => {
 		},
 	);
 
-	it('lets a wrong option of the first item fail that item only', async () => {
+	it('a wrong option of the first item fails that item only', async () => {
 		await open({ items: items(3), settings: ERROR_OUTPUT });
 		const run = await env.run({ options: { timeout: '={{ $json.n === 0 ? "soon" : 60 }}' } });
 		expect(outputItems(run)).toHaveLength(2);
@@ -93,7 +93,7 @@ describe('Paid once', () => {
 		]);
 	});
 
-	it('takes any id that can stand in an address: with other characters, or a number', async () => {
+	it('accepts any request id that can be part of a URL: special characters, or a number', async () => {
 		await open({
 			items: items(3),
 			sandbox: { requestId: (n) => ['a/b?c=d&e#f', 4711, 'ünï cöde.…'][n] ?? 'x' },
@@ -103,7 +103,7 @@ describe('Paid once', () => {
 		expect(outputItems(run).map(({ json }) => json.requestId)).toEqual(['a/b?c=d&e#f', '4711', 'ünï cöde.…']);
 	});
 
-	it('shows an id that cannot be used, in the error and in the log', async () => {
+	it('shows an unusable request id in the error and in the log', async () => {
 		await open({ settings: {} });
 		const answer = { status: 200, body: { request_id: { id: 'odd-17' } } };
 		env.sandbox.faults.add({ on: 'submit', kind: 'answer', answer, isDone: true });
@@ -117,7 +117,7 @@ describe('Paid once', () => {
 	it.each([
 		['forward by 90 s during a submit', 90_000],
 		['back by 20 s', -20_000],
-	])('does not mind when the clock jumps %s', async (_what, jumpMs) => {
+	])('is unaffected when the system clock jumps %s', async (_what, jumpMs) => {
 		await open({ sandbox: { queueMs: 0, runMs: 1_000 }, settings: {} });
 		env.sandbox.faults.add({ on: 'submit', kind: 'slow', delayMs: 300 });
 		const realNow = Date.now.bind(Date);
@@ -131,7 +131,7 @@ describe('Paid once', () => {
 		expect(performance.now() - from).toBeLessThan(4_000);
 	});
 
-	it('waits with Get Result for a request that RunComfy cannot find yet', async () => {
+	it('Get Result waits for a request that RunComfy cannot find yet', async () => {
 		await open({ settings: {} });
 		await env.run({ waitForCompletion: false });
 		env.sandbox.faults.add({ on: 'result', kind: 'notFound', times: 3 });
@@ -140,7 +140,7 @@ describe('Paid once', () => {
 		expect(outputItems(run)[0]?.json).toMatchObject({ requestId, status: 'succeeded' });
 	});
 
-	it('tolerates in a retry, too, that a new request cannot be found yet', async () => {
+	it('tolerates that a new request cannot be found yet, in a retry too', async () => {
 		await open();
 		env.sandbox.faults.add({ on: 'result', kind: 'notFound', times: 4 });
 		const run = await env.run({ options: { timeout: 1 } });
@@ -149,7 +149,7 @@ describe('Paid once', () => {
 		expect(env.sandbox.stats.submits).toBe(1);
 	});
 
-	it('believes a final status word beside an error code, and keeps RunComfy’s words as they are', async () => {
+	it('accepts a final status beside an error code, and quotes RunComfy’s reason unchanged', async () => {
 		await open({ settings: {} });
 		const body = { status: 'failed', error_code: 500001, error: { message: 'ResourceNotFound: lora' } };
 		env.sandbox.faults.add({ on: 'result', kind: 'answer', answer: { status: 200, body } });
@@ -183,7 +183,7 @@ describe('The spending limit over a whole execution', () => {
 			.filter(({ requestId }) => env.sandbox.stateOf(requestId) !== 'cancelled')
 			.reduce((sum, { costUsd }) => sum + costUsd, 0);
 
-	it('counts what earlier tries have spent', async () => {
+	it('counts the cost of earlier tries', async () => {
 		env = await TestEnvironment.open({ sandbox: { costUsd: 0.06 }, settings: { ...RETRY, maxTries: 5 } });
 		env.sandbox.faults.add(priceOf(0.06), { job: 'failed' });
 		const { message } = failure(await env.run(runOf(0.13)));
@@ -203,7 +203,7 @@ describe('The spending limit over a whole execution', () => {
 		expect(env.sandbox.stats.accepted).toBe(1);
 	});
 
-	it.each(['noUrl', 'failed'] as const)('counts a cost that comes with %s', async (job) => {
+	it.each(['noUrl', 'failed'] as const)('counts a cost reported with %s', async (job) => {
 		env = await TestEnvironment.open({
 			items: items(3),
 			sandbox: { costUsd: 5 },
@@ -215,26 +215,26 @@ describe('The spending limit over a whole execution', () => {
 		expect(env.log.at(-1)?.message).toContain('Spent $5.00 on 1 request,');
 	});
 
-	it('takes a listed price of 0 for unknown', async () => {
+	it('treats a listed price of 0 as unknown', async () => {
 		env = await TestEnvironment.open({ items: items(4), sandbox: { costUsd: 5 }, settings: ERROR_OUTPUT });
 		env.sandbox.faults.add(priceOf(0));
 		await env.run(runOf(0.01, { maxConcurrency: 4 }));
 		expect(env.sandbox.stats.accepted).toBe(1);
 	});
 
-	it('corrects what is set aside for requests under way as soon as a real cost is above the price', async () => {
+	it('raises the reservations of running requests as soon as a real cost exceeds the price', async () => {
 		env = await TestEnvironment.open({
 			items: items(8),
 			sandbox: { costUsd: 3, runMs: (n) => (n === 0 ? 100 : 1_500) },
 			settings: ERROR_OUTPUT,
 		});
 		env.sandbox.faults.add(priceOf(1));
-		// Two at once at $1 each; after the first result each counts $3, and 3 + 3 + 3 is more than 8.
+		// Two at once at $1 each; after the first result each counts as $3, and 3 + 3 + 3 is more than 8.
 		await env.run(runOf(8, { maxConcurrency: 2 }));
 		expect(spentUsd()).toBe(6);
 	});
 
-	it('gives a refused submit’s money back at once', async () => {
+	it('releases the reservation of a refused submit at once', async () => {
 		env = await TestEnvironment.open({ items: items(3), settings: ERROR_OUTPUT });
 		env.sandbox.faults.add(priceOf(0.06), {
 			on: 'submit',
@@ -247,7 +247,7 @@ describe('The spending limit over a whole execution', () => {
 		expect(env.sandbox.stats).toMatchObject({ submits: 3, accepted: 1 });
 	});
 
-	it('gives the money of what was cancelled while queued back to the retry', async () => {
+	it('releases the reservation of a request cancelled while queued for the retry', async () => {
 		env = await TestEnvironment.open({
 			items: items(2),
 			sandbox: { costUsd: 0.06, queueMs: (n) => (n === 1 ? 60_000 : 0), runMs: 300 },

@@ -25,7 +25,7 @@ const PHASES: Record<string, Phase> = {
 		await env.until('submits are in flight', () => env.sandbox.stats.accepted === 30);
 		await env.stop(execution);
 	},
-	looking: async (env) => {
+	polling: async (env) => {
 		env.sandbox.faults.add({ on: 'result', kind: 'hangBefore' });
 		const execution = env.start({ options: { maxConcurrency: 30 } });
 		await env.until('all are submitted', () => env.sandbox.stats.accepted === 30);

@@ -36,7 +36,7 @@ describe('Any model on n8n’s engine', () => {
 
 	afterEach(async () => await env.close());
 
-	it('makes an image of words: checked, converted, and with a seed of its own', async () => {
+	it('makes an image from a prompt: inputs checked and converted, with its own seed', async () => {
 		await open();
 		const run = await env.run(
 			runOf(TEXT_TO_IMAGE, {
@@ -68,7 +68,7 @@ describe('Any model on n8n’s engine', () => {
 		expect(item?.pairedItem).toEqual({ item: 0 });
 	});
 
-	it('makes a film of a file of the item, and downloads it as what it is', async () => {
+	it('makes a video from an input file, and downloads it with its own type', async () => {
 		const picture = await makeImage('A boat', 1, 64, 64);
 		await open({
 			sandbox: { pictures: 'scene' },
@@ -103,7 +103,7 @@ describe('Any model on n8n’s engine', () => {
 		expect(film.toString('latin1', 4, 8)).toBe('ftyp');
 	});
 
-	it('makes audio, as RunComfy names no price for it', async () => {
+	it('makes audio with a model that has no listed price', async () => {
 		await open();
 		const [item] = outputItems(
 			await env.run(runOf(TEXT_TO_AUDIO, { tags: 'calm piano', duration: 1 }, { downloadFiles: true })),
@@ -112,7 +112,7 @@ describe('Any model on n8n’s engine', () => {
 		expect(item?.binary?.data).toMatchObject({ fileName: 'song.wav', mimeType: 'audio/wav' });
 	});
 
-	it('hands on what a model says that makes no file', async () => {
+	it('returns the text of a model that makes no file', async () => {
 		await open();
 		const [item] = outputItems(
 			await env.run(runOf(IMAGE_TO_TEXT, { image: 'https://example.com/a.png' }, { downloadFiles: true })),
@@ -122,7 +122,7 @@ describe('Any model on n8n’s engine', () => {
 		expect(item?.binary).toBeUndefined();
 	});
 
-	it('takes several files of the item and several addresses at once', async () => {
+	it('accepts several input files and several URLs at once', async () => {
 		const picture = (await makeImage('x', 1, 32, 32)).toString('base64');
 		await open({
 			items: [
@@ -165,17 +165,14 @@ describe('Any model on n8n’s engine', () => {
 		expect(env.sandbox.jobs[0]?.input.image).toEqual(sent.map((one) => (one === 'file' ? file : one)));
 	});
 
-	it.each(['constructor', 'toString', '__proto__'])(
-		'knows that “%s” is no file of the item',
-		async (name) => {
-			await open({ items: [{ json: {}, binary: { a: { mimeType: 'image/png', data: 'AAAA' } } }] });
-			const run = await env.run(runOf(IMAGE_TO_VIDEO, { prompt: 'x', image: name }));
-			expect(failure(run).message).toBe(`“Inputs → Image” names no file of this item (“${name}”)`);
-		},
-	);
+	it.each(['constructor', 'toString', '__proto__'])('does not take “%s” for an input file', async (name) => {
+		await open({ items: [{ json: {}, binary: { a: { mimeType: 'image/png', data: 'AAAA' } } }] });
+		const run = await env.run(runOf(IMAGE_TO_VIDEO, { prompt: 'x', image: name }));
+		expect(failure(run).message).toBe(`“Inputs → Image” names no file of this item (“${name}”)`);
+	});
 
 	// n8n itself takes “constructor” and “__proto__” out of a node's parameters.
-	it('sends inputs with the names of an object’s own methods, and numbers of a referenced type', async () => {
+	it('sends inputs named like methods of an object, and numbers of a referenced type', async () => {
 		const [sample] = CATALOGUE;
 		if (sample === undefined) throw new Error('No model');
 		const schema = {
@@ -195,14 +192,14 @@ describe('Any model on n8n’s engine', () => {
 		expect(failure(wrong).message).toBe('“Inputs → Steps” must be a whole number of at least 1');
 	});
 
-	it('maps the item’s own fields when it is told to, and leaves out the rest', async () => {
+	it('maps the item’s own fields in automatic mapping, and leaves out the rest', async () => {
 		await open({ items: [{ json: { prompt: 'From the item', image_size: 'square_hd', customer: 7 } }] });
 		await env.run({ ...runOf(TEXT_TO_IMAGE, {}), inputs: mapped({}, 'autoMapInputData') });
 		expect(env.sandbox.jobs[0]?.input).toMatchObject({ prompt: 'From the item', image_size: 'square_hd' });
 		expect(env.sandbox.jobs[0]?.input).not.toHaveProperty('customer');
 	});
 
-	it('lets nothing stand in the way of what it does not understand', async () => {
+	it('sends inputs whose schema it does not understand', async () => {
 		await open();
 		const inputs = {
 			prompt: 'x',
@@ -259,13 +256,13 @@ describe('Any model on n8n’s engine', () => {
 		],
 		['no model', { modelId: byId('={{ "" }}') }, '“Model” must not be empty'],
 		[
-			'nonsense for a model',
+			'an invalid model',
 			{ modelId: byId('../../requests') },
 			'“Model” is neither the ID of a model nor the address of its page',
 		],
 		['an unknown model', { modelId: byId('nobody/has/this') }, 'RunComfy has no model “nobody/has/this”'],
 		['broken JSON', { inputMode: 'json', inputsJson: '{"prompt"' }, '“Inputs (JSON)” must be a JSON object'],
-	])('refuses %s before anything is paid', async (_, more, message) => {
+	])('refuses %s before anything is submitted', async (_, more, message) => {
 		await open({ items: items(3) });
 		const run = await env.run(runOf(TEXT_TO_IMAGE, { prompt: 'x' }, more));
 		expect(failure(run).message).toContain(message);
@@ -290,7 +287,7 @@ describe('Any model on n8n’s engine', () => {
 			'text',
 			'“Inputs → Image” points to a file that is not a JPEG, PNG or WebP image (“text”)',
 		],
-	])('refuses %s for a file', async (_, image, message) => {
+	])('refuses %s as a file', async (_, image, message) => {
 		await open({
 			items: [
 				{
@@ -314,7 +311,7 @@ describe('Any model on n8n’s engine', () => {
 		);
 	});
 
-	it('never pays twice: Retry On Fail takes up what was bought', async () => {
+	it('submits nothing twice: Retry On Fail resumes what was submitted', async () => {
 		await open({ items: items(4), settings: { retryOnFail: true, maxTries: 3, waitBetweenTries: 0 } });
 		env.sandbox.faults.add({ on: 'output', kind: 'webPage', times: 1 });
 		const run = await env.run(
@@ -324,7 +321,7 @@ describe('Any model on n8n’s engine', () => {
 		expect(env.sandbox.stats).toMatchObject({ submits: 4, accepted: 4 });
 	});
 
-	it('stops: what is queued is cancelled, and nothing more is asked', async () => {
+	it('Stop cancels what is queued, and nothing more is requested', async () => {
 		await open({ items: items(5), sandbox: { queueMs: 60_000 } });
 		const execution = env.start(runOf(TEXT_TO_IMAGE, { prompt: 'x' }));
 		await env.until('all are submitted', () => env.sandbox.stats.accepted === 5);
@@ -332,7 +329,7 @@ describe('Any model on n8n’s engine', () => {
 		expect(env.sandbox.stats.cancelled).toBe(5);
 	});
 
-	it('stops while it reads the model, before anything is bought', async () => {
+	it('stops while it reads the model, before anything is submitted', async () => {
 		await open();
 		env.sandbox.faults.add({ on: 'model', kind: 'hangBefore' });
 		const execution = env.start(runOf(TEXT_TO_IMAGE, { prompt: 'x' }));
@@ -365,7 +362,7 @@ describe('The spending limit on n8n’s engine', () => {
 
 	afterEach(async () => await env.close());
 
-	it('submits nothing when it does not pay for all items', async () => {
+	it('submits nothing when it does not cover all items', async () => {
 		await open();
 		const run = await env.run(limited(TEXT_TO_IMAGE, 0.09));
 		expect(failure(run)).toMatchObject({
@@ -375,7 +372,7 @@ describe('The spending limit on n8n’s engine', () => {
 		expect(env.sandbox.stats.submits).toBe(0);
 	});
 
-	it('runs as many as it pays for when items may fail one by one', async () => {
+	it('runs as many as it covers when items may fail one by one', async () => {
 		await open({ settings: { onError: 'continueErrorOutput' } });
 		const run = await env.run(limited(TEXT_TO_IMAGE, 0.09));
 		expect(outputItems(run)).toHaveLength(4);
@@ -386,7 +383,7 @@ describe('The spending limit on n8n’s engine', () => {
 		expect(env.sandbox.stats.accepted).toBe(4);
 	});
 
-	it('lets all through when it pays for them, and says what was spent', async () => {
+	it('allows all when it covers them, and reports what was spent', async () => {
 		await open();
 		const run = await env.run(limited(TEXT_TO_IMAGE, 0.1, { includeCost: false }));
 		expect(outputItems(run)).toHaveLength(5);
@@ -396,7 +393,7 @@ describe('The spending limit on n8n’s engine', () => {
 		expect(turn?.hints).toEqual([{ message: report, type: 'info', location: 'outputPane' }]);
 	});
 
-	it('counts the price of what it does not wait for', async () => {
+	it('counts the price of requests it does not wait for', async () => {
 		await open({ items: items(2) });
 		const run = await env.run({ ...limited(TEXT_TO_IMAGE, 0.5), waitForCompletion: false });
 		expect(outputItems(run)).toHaveLength(2);
@@ -414,7 +411,7 @@ describe('The spending limit on n8n’s engine', () => {
 		expect(turn?.hints?.[0]?.message).toContain('cannot be checked in advance');
 	});
 
-	it('guards Replace Background too, whose price is for an image', async () => {
+	it('applies to Replace Background too, whose price is per image', async () => {
 		await open();
 		const run = await env.run({ options: { spendingLimit: 0.2 } });
 		expect(failure(run).message).toBe(
@@ -423,7 +420,7 @@ describe('The spending limit on n8n’s engine', () => {
 		expect(env.sandbox.stats.submits).toBe(0);
 	});
 
-	it.each([[0], ['much']])('refuses %j for a limit', async (spendingLimit) => {
+	it.each([[0], ['much']])('refuses %j as a limit', async (spendingLimit) => {
 		await open();
 		const run = await env.run({ options: { spendingLimit } });
 		expect(failure(run).message).toBe('“Spending Limit (USD)” must be a number from 0.01 to 100000');
@@ -436,7 +433,7 @@ describe('The free operations', () => {
 	beforeEach(async () => (env = await TestEnvironment.open({ items: items(1) })));
 	afterEach(async () => await env.close());
 
-	it('Get tells what a model takes and costs', async () => {
+	it('Get returns a model’s inputs and price', async () => {
 		const [item] = outputItems(
 			await env.run({ resource: 'model', operation: 'get', modelId: byId(TEXT_TO_IMAGE) }),
 		);
@@ -488,7 +485,7 @@ describe('The free operations', () => {
 		expect(failure(run).message).toBe(message);
 	});
 
-	it('Get Many goes on to an empty page, where pages are smaller than asked and nobody names a total', async () => {
+	it('Get Many reads up to an empty page when pages are smaller than asked and no total is given', async () => {
 		await env.close();
 		env = await TestEnvironment.open({ sandbox: { moreModels: 60, modelsPerPage: 25 } });
 		const run = await env.run({ resource: 'model', operation: 'getMany', returnAll: true });
@@ -498,7 +495,7 @@ describe('The free operations', () => {
 		expect(outputItems(some)).toHaveLength(40);
 	});
 
-	it('Get Many says when the list goes on further than it does', async () => {
+	it('Get Many reports when the list is longer than it reads', async () => {
 		await env.close();
 		env = await TestEnvironment.open({ sandbox: { moreModels: 60, modelsPerPage: 1 } });
 		const run = await env.run({ resource: 'model', operation: 'getMany', returnAll: true });
@@ -512,7 +509,7 @@ describe('The free operations', () => {
 		]);
 	});
 
-	it('finds a model by its page beside an entry whose address is broken', async () => {
+	it('finds a model by its page despite another entry with a malformed URL', async () => {
 		await env.close();
 		const [sample] = CATALOGUE;
 		if (sample === undefined) throw new Error('No model');
@@ -561,7 +558,7 @@ describe('The free operations', () => {
 		expect(item?.json).toEqual({ balance: 100, currency: 'USD' });
 	});
 
-	it('Get Balance says what is wrong', async () => {
+	it('Get Balance explains its error', async () => {
 		env.sandbox.faults.add({ on: 'balance', kind: 'errorCode', errorCode: 400004 });
 		const run = await env.run({ resource: 'account', operation: 'getBalance' });
 		expect(failure(run).message).toBe(
@@ -571,7 +568,7 @@ describe('The free operations', () => {
 });
 
 describe('The token', () => {
-	it('goes to the account’s address and to no third one', async () => {
+	it('goes to the account’s address and to no other host', async () => {
 		const env = await TestEnvironment.open({ credential: { platformBaseUrl: 'http://127.0.0.1:9' } });
 		const run = await env.run({ resource: 'account', operation: 'getBalance' });
 		expect(failure(run).message).toBe('The balance could not be read: RunComfy could not be reached');
@@ -654,7 +651,7 @@ describe('The editor’s lists, in n8n’s own context for them', () => {
 			async () => await getModelInputs.call(context({ modelId: byId(TEXT_TO_IMAGE) })),
 			`The model “${TEXT_TO_IMAGE}” could not be read`,
 		],
-	])('%s says clearly that the token is wrong', async (_, list, what) => {
+	])('%s reports a wrong token', async (_, list, what) => {
 		env = await TestEnvironment.open({ credential: { apiToken: 'another-account' } });
 		await expect(list()).rejects.toMatchObject({
 			message: expect.stringContaining(`${what}: RunComfy did not accept the API token`) as string,
@@ -662,7 +659,7 @@ describe('The editor’s lists, in n8n’s own context for them', () => {
 		});
 	});
 
-	it('keeps nothing of one account for another', async () => {
+	it('caches nothing of one account for another', async () => {
 		env = await TestEnvironment.open();
 		await searchModels.call(context());
 		await getModelInputs.call(context({ modelId: byId(TEXT_TO_IMAGE) }));

@@ -5,7 +5,7 @@ import { failure, items, outputItems, TestEnvironment, type TestEnvironmentOptio
 const RETRY = { retryOnFail: true, maxTries: 3, waitBetweenTries: 10 };
 const SHORT_CALLS = { callTimeouts: { submitMs: 300, pollMs: 300, cancelMs: 1_000 } };
 
-/** Paying once: Retry On Fail runs the whole node again, and nothing is bought again. */
+/** Retry On Fail runs the whole node again, and nothing is submitted again. */
 describe('Retry On Fail', () => {
 	let env: TestEnvironment;
 
@@ -16,7 +16,7 @@ describe('Retry On Fail', () => {
 		return env;
 	};
 
-	it('resumes what was bought, and does not look again at what is finished', async () => {
+	it('resumes what was submitted, and does not poll again what is finished', async () => {
 		// Item 1 is slower than its timeout in the first two tries; item 0 is finished in the first one.
 		await open({ items: items(2), sandbox: { queueMs: 0, runMs: (n) => (n === 0 ? 100 : 2_500) } });
 		const run = await env.run({
@@ -29,8 +29,7 @@ describe('Retry On Fail', () => {
 		const [first, second] = env.sandbox.jobs;
 		expect(outputItems(run).map(({ json }) => json.requestId)).toEqual([first?.requestId, second?.requestId]);
 		expect(outputItems(run).map(({ json }) => json.seed)).toEqual([first?.input.seed, second?.input.seed]);
-		const looksAtFirst = first?.polls ?? 0;
-		expect(looksAtFirst).toBeLessThanOrEqual(2);
+		expect(first?.polls ?? 0).toBeLessThanOrEqual(2);
 	});
 
 	it.each([
@@ -43,7 +42,7 @@ describe('Retry On Fail', () => {
 		'lostBefore',
 		'hangBefore',
 	] as const)(
-		'never sends a submit again whose outcome is unknown (%s), not even in a retry',
+		'never submits again when the outcome of a submit is unknown (%s), not even in a retry',
 		async (kind) => {
 			await open({ runtime: SHORT_CALLS });
 			env.sandbox.faults.add({ on: 'submit', kind, times: 1 });
@@ -68,7 +67,7 @@ describe('Retry On Fail', () => {
 	});
 
 	it.each(['failed', 'cancelled'] as const)(
-		'submits anew after RunComfy has reported the job %s',
+		'submits again after RunComfy has reported the job %s',
 		async (job) => {
 			await open();
 			env.sandbox.faults.add({ job, times: 1 });
@@ -79,7 +78,7 @@ describe('Retry On Fail', () => {
 		},
 	);
 
-	it('cancels what is queued when an item fails, and buys in the retry only what was cancelled or failed', async () => {
+	it('cancels what is queued when an item fails, and submits in the retry only what was cancelled or failed', async () => {
 		await open({
 			items: items(4),
 			// In the first try 0 fails soon, 1 runs, 2 and 3 are queued; in the second all are quick.
@@ -93,13 +92,13 @@ describe('Retry On Fail', () => {
 		const run = await execution.done;
 		expect(run.status).toBe('success');
 		expect(env.tries).toHaveLength(2);
-		// Four, and anew: the failed one and the two cancelled ones. The running one was taken up.
+		// Four, then again the failed one and the two cancelled ones. The running one was resumed.
 		expect(env.sandbox.stats).toMatchObject({ accepted: 7, cancels: 2, cancelled: 2 });
 		const running = env.sandbox.jobs.find(({ input }) => input.prompt === 'scene 1');
 		expect(outputItems(run)[1]?.json.requestId).toBe(running?.requestId);
 	});
 
-	it('downloads again, and only that, after a failed download', async () => {
+	it('only downloads again after a failed download', async () => {
 		await open();
 		env.sandbox.faults.add({ on: 'output', kind: 'webPage', times: 1 });
 		const run = await env.run({ downloadFiles: true });
@@ -108,7 +107,7 @@ describe('Retry On Fail', () => {
 		expect(env.sandbox.jobs[0]?.polls).toBeLessThanOrEqual(2);
 	});
 
-	it('hands out the same requests when it does not wait', async () => {
+	it('returns the same requests when it does not wait', async () => {
 		await open({ items: items(2), runtime: SHORT_CALLS });
 		env.sandbox.faults.add({ on: 'submit', kind: 'errorCode', times: 1, promptIncludes: 'scene 1' });
 		const run = await env.run({
@@ -130,7 +129,7 @@ describe('Retry On Fail', () => {
 		expect(outputItems(run, 'RunComfy', 1)).toHaveLength(1);
 	});
 
-	it('goes on in a new execution that n8n starts from the data of the failed one (“Retry execution”)', async () => {
+	it('resumes in a new execution that n8n starts from the data of the failed one (“Retry execution”)', async () => {
 		await open({ sandbox: { queueMs: 1_500 }, settings: {} });
 		const failed: IRun = await env.run({ options: { timeout: 1 } });
 		expect(failed.status).toBe('error');
@@ -148,7 +147,7 @@ describe('A loop that runs the node several times', () => {
 	it.each([
 		['other items', '={{ "turn " + $runIndex }}'],
 		['the very same items', 'A beach'],
-	])('generates anew in each turn, with %s', async (_what, prompt) => {
+	])('submits new requests in each turn, with %s', async (_what, prompt) => {
 		const env = await TestEnvironment.open({ loops: 3, items: items(2), settings: RETRY });
 		const run = await env.run({ prompt });
 		expect(run.status).toBe('success');
@@ -161,7 +160,7 @@ describe('A loop that runs the node several times', () => {
 		await env.close();
 	});
 
-	it('generates anew after a turn that returned error rows', async () => {
+	it('submits new requests after a turn that returned error items', async () => {
 		const env = await TestEnvironment.open({
 			loops: 2,
 			items: items(1),
@@ -179,7 +178,7 @@ describe('A failure', () => {
 
 	afterEach(async () => await env.close());
 
-	it('lists everything else that is paid for, by item and request, and starts no further item', async () => {
+	it('lists all other requests by item, and starts no further item', async () => {
 		env = await TestEnvironment.open({
 			items: items(6),
 			sandbox: {
@@ -206,7 +205,7 @@ describe('A failure', () => {
 		expect(idOf(5)).toBeUndefined();
 	});
 
-	it('leaves what is queued alone when cancelling is switched off', async () => {
+	it('does not cancel queued requests when cancelling is off', async () => {
 		env = await TestEnvironment.open({
 			items: items(2),
 			sandbox: { queueMs: (n) => (n === 0 ? 0 : 60_000) },
@@ -220,7 +219,7 @@ describe('A failure', () => {
 	it.each([
 		['continueErrorOutput', 1],
 		['continueRegularOutput', 0],
-	] as const)('becomes one row under %s, and the others go on', async (onError, errorOutput) => {
+	] as const)('becomes one item under %s, and the others continue', async (onError, errorOutput) => {
 		env = await TestEnvironment.open({ items: items(3), settings: { onError } });
 		env.sandbox.faults.add({ job: 'failed', promptIncludes: 'scene 1' });
 		const run = await env.run({ prompt: '={{ "scene " + $json.n }}' });
@@ -238,7 +237,7 @@ describe('A failure', () => {
 		});
 	});
 
-	it('logs each request id when it is known', async () => {
+	it('logs each request id as soon as it is known', async () => {
 		env = await TestEnvironment.open({ items: items(3) });
 		await env.run();
 		for (const { requestId } of env.sandbox.jobs) {

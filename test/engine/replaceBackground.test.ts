@@ -8,7 +8,7 @@ describe('Replace Background on n8n’s engine', () => {
 
 	afterEach(async () => await env.close());
 
-	it('turns each item into a finished row, in the order of the items, with its expressions', async () => {
+	it('returns one finished item for each input item, in order, with its expressions evaluated', async () => {
 		env = await TestEnvironment.open({
 			items: items(3),
 			// The first item takes longest, so that order is not an accident.
@@ -30,7 +30,7 @@ describe('Replace Background on n8n’s engine', () => {
 		}
 	});
 
-	it('sends the fields by the names of the API page, and only what the user has chosen', async () => {
+	it('sends fields by their API names, and only those that are set', async () => {
 		env = await TestEnvironment.open();
 		await env.run({
 			renderingSpeed: 'TURBO',
@@ -61,7 +61,7 @@ describe('Replace Background on n8n’s engine', () => {
 		});
 	});
 
-	it('leaves palette and style out by default, draws a seed for each item, and passes JSON on as it is', async () => {
+	it('omits palette and style by default, picks a random seed for each item, and sends JSON unchanged', async () => {
 		env = await TestEnvironment.open({ items: items(2) });
 		await env.run({});
 		const [first, second] = env.sandbox.jobs.map(({ input }) => input);
@@ -85,7 +85,7 @@ describe('Replace Background on n8n’s engine', () => {
 		});
 	});
 
-	it('hands on the request at once when it is not to wait', async () => {
+	it('returns the request at once when it does not wait', async () => {
 		env = await TestEnvironment.open({ sandbox: { queueMs: 60_000 } });
 		const output = outputItems(await env.run({ waitForCompletion: false, options: { seed: 3 } }));
 		expect(output[0]?.json).toEqual({
@@ -111,7 +111,7 @@ describe('Replace Background on n8n’s engine', () => {
 		['failed', 'failed: “The model could not find a subject in the image.”'],
 		['cancelled', 'was cancelled'],
 		['unknownStatus', 'reports a state that this node does not know: “reticulating”'],
-		['noUrl', 'finished, but its result holds no URL of a file'],
+		['noUrl', 'finished, but its result holds no URL of a file where one is expected'],
 	] as const)('names the request when the job ends as %s, and submits nothing else', async (job, words) => {
 		env = await TestEnvironment.open();
 		env.sandbox.faults.add({ job });
@@ -120,7 +120,7 @@ describe('Replace Background on n8n’s engine', () => {
 		expect(env.sandbox.stats.submits).toBe(1);
 	});
 
-	it('survives every passing fault of a look', async () => {
+	it('recovers from every transient error of a poll', async () => {
 		const kinds = [
 			'serverError',
 			'badGateway',
@@ -152,7 +152,7 @@ describe('Replace Background on n8n’s engine', () => {
 		expect(env.sandbox.stats.submits).toBe(kinds.length);
 	});
 
-	it('says what is wrong with the token, and sends nothing else', async () => {
+	it('reports a wrong token, and sends nothing else', async () => {
 		env = await TestEnvironment.open({ credential: { apiToken: 'another-token' } });
 		const { message, description } = failure(await env.run());
 		expect(message).toContain('RunComfy did not accept the API token');
@@ -160,7 +160,7 @@ describe('Replace Background on n8n’s engine', () => {
 		expect(env.sandbox.stats).toMatchObject({ refusedTokens: 1, submits: 0 });
 	});
 
-	it('repeats the token nowhere, even when the server does', async () => {
+	it('never shows the token, even when the server echoes it', async () => {
 		env = await TestEnvironment.open();
 		env.sandbox.faults.add({ on: 'submit', kind: 'echoToken' });
 		const run = await env.run();
@@ -187,7 +187,7 @@ describe('Replace Background on n8n’s engine', () => {
 		expect(visits).toEqual([]);
 	});
 
-	it('says that the balance is empty', async () => {
+	it('reports an empty balance', async () => {
 		env = await TestEnvironment.open({ sandbox: { balanceUsd: 0 } });
 		expect(failure(await env.run()).message).toBe(
 			'Nothing was submitted: your RunComfy balance is empty: “Insufficient balance.”',

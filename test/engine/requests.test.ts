@@ -13,7 +13,7 @@ describe('The operations on a request', () => {
 	const request = async (operation: string, requestId: string, more: Record<string, unknown> = {}) =>
 		await env.run({ resource: 'request', operation, requestId, ...more });
 
-	it('Get Status looks once and tells the state and the place in the queue', async () => {
+	it('Get Status polls once and returns the state and the queue position', async () => {
 		const requestId = await submitted({ queueMs: 60_000 });
 		await new Promise((resolve) => setTimeout(resolve, 5));
 		await env.run({ waitForCompletion: false });
@@ -38,7 +38,7 @@ describe('The operations on a request', () => {
 		});
 	});
 
-	it('Get Result waits, takes up after a timeout and downloads', async () => {
+	it('Get Result waits, resumes after a timeout, and downloads', async () => {
 		const requestId = await submitted({ queueMs: 0, runMs: 1_200 });
 		const early = failure(
 			await request('getResult', requestId, { options: { timeout: 1, pollInterval: 0.2 } }),
@@ -54,15 +54,15 @@ describe('The operations on a request', () => {
 		expect(env.sandbox.stats).toMatchObject({ submits: 1, cancels: 0 });
 	});
 
-	it('Get Result without waiting hands on the state, and the result once it is there', async () => {
+	it('Get Result without waiting returns the state, and the result once it is available', async () => {
 		const requestId = await submitted({ queueMs: 0, runMs: 300 });
-		const look = { waitForCompletion: false, options: { includeCost: false } };
-		expect(outputItems(await request('getResult', requestId, look))[0]?.json).toEqual({
+		const withoutWaiting = { waitForCompletion: false, options: { includeCost: false } };
+		expect(outputItems(await request('getResult', requestId, withoutWaiting))[0]?.json).toEqual({
 			requestId,
 			status: 'in_progress',
 		});
 		await new Promise((resolve) => setTimeout(resolve, 350));
-		const { json } = outputItems(await request('getResult', requestId, look))[0] ?? {};
+		const { json } = outputItems(await request('getResult', requestId, withoutWaiting))[0] ?? {};
 		expect(json).toMatchObject({ requestId, status: 'succeeded' });
 		expect(json).not.toHaveProperty('cost');
 	});
@@ -77,7 +77,7 @@ describe('The operations on a request', () => {
 		);
 	});
 
-	it('Cancel cancels a queued request, and says truthfully when that is not possible', async () => {
+	it('Cancel cancels a queued request, and reports when that is not possible', async () => {
 		const requestId = await submitted({ queueMs: 60_000 });
 		expect(outputItems(await request('cancel', requestId))[0]?.json).toEqual({
 			requestId,
@@ -91,7 +91,7 @@ describe('The operations on a request', () => {
 		});
 	});
 
-	it('Cancel finds out whether a cancel worked whose answer got lost', async () => {
+	it('Cancel finds out whether a cancel worked when its response was lost', async () => {
 		const requestId = await submitted({ queueMs: 60_000 });
 		env.sandbox.faults.add({ on: 'cancel', kind: 'lostAfter', times: 1 });
 		expect(outputItems(await request('cancel', requestId))[0]?.json.cancelled).toBe(true);
@@ -114,7 +114,7 @@ describe('The operations on a request', () => {
 		},
 	);
 
-	it('work on all items at once, in order', async () => {
+	it('process all items at once, in order', async () => {
 		env = await TestEnvironment.open({ items: items(5), sandbox: { queueMs: 60_000 } });
 		const first = outputItems(await env.run({ waitForCompletion: false })).map(({ json }) => json.requestId);
 		const run = await env.run({

@@ -11,14 +11,14 @@ describe('Stop', () => {
 		return { submits, resultPolls, statusPolls, downloads };
 	};
 
-	/** Nothing new may be asked for after Stop. */
+	/** No new request may be sent after Stop. */
 	const expectSilence = async () => {
 		const before = callsOf();
 		await new Promise((resolve) => setTimeout(resolve, 700));
 		expect(callsOf()).toEqual(before);
 	};
 
-	it('ends the wait at once and cancels, once each, what is queued', async () => {
+	it('ends the wait at once, and cancels each queued request once', async () => {
 		env = await TestEnvironment.open({ items: items(20), sandbox: { queueMs: 60_000 } });
 		const execution = env.start({ options: { maxConcurrency: 20, pollInterval: 30 } });
 		await env.until('all are submitted', () => env.sandbox.stats.accepted === 20);
@@ -33,10 +33,10 @@ describe('Stop', () => {
 		await expectSilence();
 	});
 
-	it('sends no cancel for a job that is known to run, and says that it still runs', async () => {
+	it('does not cancel a job that is known to run, and reports that it still runs', async () => {
 		env = await TestEnvironment.open({ sandbox: { queueMs: 0, runMs: 60_000 } });
 		const execution = env.start();
-		await env.until('a look has seen it run', () => env.sandbox.stats.resultPolls >= 1);
+		await env.until('a poll has seen it run', () => env.sandbox.stats.resultPolls >= 1);
 		await new Promise((resolve) => setTimeout(resolve, 50));
 		await env.stop(execution);
 		expect(env.sandbox.stats.cancels).toBe(0);
@@ -45,7 +45,7 @@ describe('Stop', () => {
 		);
 	});
 
-	it('tells truthfully when a job could not be cancelled any more', async () => {
+	it('reports when a job could no longer be cancelled', async () => {
 		env = await TestEnvironment.open({ sandbox: { queueMs: 100, runMs: 60_000 } });
 		const execution = env.start({ options: { pollInterval: 30 } });
 		await env.until(
@@ -57,7 +57,7 @@ describe('Stop', () => {
 		expect(env.stopReports[0]).toContain('Could not be cancelled because already running or finished');
 	});
 
-	it('does not cancel when the user has switched that off', async () => {
+	it('does not cancel when the option is off', async () => {
 		env = await TestEnvironment.open({ items: items(3), sandbox: { queueMs: 60_000 } });
 		const execution = env.start({ options: { cancelOnStop: false } });
 		await env.until('all are submitted', () => env.sandbox.stats.accepted === 3);
@@ -69,7 +69,7 @@ describe('Stop', () => {
 		for (const { requestId } of env.sandbox.jobs) expect(env.stopReports[0]).toContain(requestId);
 	});
 
-	it('waits for the reply of a submit that is in flight, so that the job can be cancelled', async () => {
+	it('waits for the response of a submit in flight, so that the job can be cancelled', async () => {
 		env = await TestEnvironment.open({ items: items(3), sandbox: { queueMs: 60_000 } });
 		env.sandbox.faults.add({ on: 'submit', kind: 'slow', delayMs: 600 });
 		const execution = env.start({ options: { maxConcurrency: 1 } });
@@ -80,7 +80,7 @@ describe('Stop', () => {
 		await expectSilence();
 	});
 
-	it('gives up on such a reply after the grace time, and says that the outcome is unknown', async () => {
+	it('gives up on that response after the grace period, and reports the outcome as unknown', async () => {
 		env = await TestEnvironment.open({ sandbox: { queueMs: 60_000 }, runtime: { stopGraceMs: 300 } });
 		env.sandbox.faults.add({ on: 'submit', kind: 'hangAfter' });
 		const execution = env.start();
@@ -92,22 +92,22 @@ describe('Stop', () => {
 		);
 	});
 
-	it('breaks off a look that hangs', async () => {
+	it('aborts a poll that hangs', async () => {
 		env = await TestEnvironment.open({ sandbox: { queueMs: 60_000 } });
 		env.sandbox.faults.add({ on: 'result', kind: 'hangBefore' });
 		const execution = env.start();
-		await env.until('the look hangs', () => env.log.some(({ message }) => message.includes('submitted')));
+		await env.until('the poll hangs', () => env.log.some(({ message }) => message.includes('submitted')));
 		await new Promise((resolve) => setTimeout(resolve, 350));
 		expect(await env.stop(execution)).toBeLessThan(300);
 		expect(env.sandbox.stats.cancelled).toBe(1);
 	});
 
-	it('ends a backoff after faults', async () => {
+	it('ends a backoff after errors', async () => {
 		env = await TestEnvironment.open({ sandbox: { queueMs: 60_000 } });
 		env.sandbox.faults.add({ on: 'result', kind: 'serverError' });
 		const execution = env.start();
 		await env.until(
-			'looks have failed',
+			'polls have failed',
 			() => env.log.filter(({ message }) => message.includes('HTTP 500')).length >= 2,
 		);
 		expect(await env.stop(execution)).toBeLessThan(300);
@@ -149,7 +149,7 @@ describe('Stop', () => {
 		expect(env.stopReports[0]).toContain('Not known whether cancelled');
 	});
 
-	it('starts nothing when a retry comes after it, which reports the same once more, and logs nothing', async () => {
+	it('starts nothing in a retry after it, which repeats the report and logs nothing', async () => {
 		env = await TestEnvironment.open({
 			items: items(2),
 			sandbox: { queueMs: 60_000 },
@@ -170,7 +170,7 @@ describe('Stop', () => {
 		expect((await execution.done).status).toBe('canceled');
 	});
 
-	it('leaves alone what Get Result only waits for', async () => {
+	it('does not cancel a request that Get Result waits for', async () => {
 		env = await TestEnvironment.open({ sandbox: { queueMs: 60_000 } });
 		await env.run({ waitForCompletion: false });
 		const execution = env.start({
@@ -178,7 +178,7 @@ describe('Stop', () => {
 			operation: 'getResult',
 			requestId: env.sandbox.jobs[0]?.requestId,
 		});
-		await env.until('it looks', () => env.sandbox.stats.resultPolls >= 1);
+		await env.until('it has polled', () => env.sandbox.stats.resultPolls >= 1);
 		await env.stop(execution);
 		expect(env.sandbox.stats.cancels).toBe(0);
 	});

@@ -46,7 +46,7 @@ export class TestEnvironment {
 		readonly engine: Engine,
 		/** What n8n has logged so far. */
 		readonly log: LogLine[],
-		/** Every run of the node, retries among them; after Stop, n8n itself no longer waits for them. */
+		/** Every run of the node, including retries; after Stop, n8n itself no longer waits for them. */
 		readonly tries: Array<Promise<unknown>>,
 		private readonly options: TestEnvironmentOptions,
 	) {}
@@ -86,7 +86,7 @@ export class TestEnvironment {
 		}
 	}
 
-	/** Presses Stop and waits for the node itself. @returns how long that took, in milliseconds. */
+	/** Presses Stop and waits until the node itself has ended. @returns how long that took, in milliseconds. */
 	async stop(execution: EngineExecution): Promise<number> {
 		const from = performance.now();
 		execution.stop();
@@ -94,7 +94,7 @@ export class TestEnvironment {
 		return performance.now() - from;
 	}
 
-	/** The one line that tells what Stop has done. */
+	/** The log line that reports what Stop has done. */
 	get stopReports(): string[] {
 		return this.log
 			.filter(({ message }) => message.startsWith('RunComfy: stopped'))
@@ -154,7 +154,7 @@ export class TestEnvironment {
 		};
 	}
 
-	/** What n8n hands to a list of the editor, for the node with these parameters. */
+	/** The context that n8n gives to a list of the editor, for the node with these parameters. */
 	editorContext(parameters: Record<string, unknown>): ILoadOptionsFunctions {
 		const definition = this.workflow(parameters);
 		const node = definition.nodes.find(({ name }) => name === 'RunComfy');
@@ -171,7 +171,7 @@ export class TestEnvironment {
 	}
 }
 
-/** The node with other timings than the system's, and with its runs in view; otherwise the very same. */
+/** The node with the given runtime instead of the system's; records its runs. */
 function nodeWith(runtime: Partial<Runtime> = {}, tries: Array<Promise<unknown>>): RunComfy {
 	const node = new RunComfy();
 	node.execute = async function () {

@@ -86,7 +86,7 @@ describe('Error items', () => {
 	);
 });
 
-describe('What is sent, and how files are named', () => {
+describe('Empty inputs and file names', () => {
 	it('sends an input without keys as {}', async () => {
 		const env = await TestEnvironment.open();
 		const empty = {

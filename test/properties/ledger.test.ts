@@ -100,9 +100,9 @@ const settings: fc.Arbitrary<Settings> = fc.record({
 	timeoutMs: fc.constantFrom(3_000, 20_000, 60_000),
 });
 
-describe('Whatever happens', () => {
+describe('In every sequence of events', () => {
 	it(
-		'nothing is paid for twice, no id is lost, the limit holds, and Stop stops',
+		'nothing is submitted twice, no id is lost, the spending limit holds, and Stop works',
 		async () => {
 			await fc.assert(
 				fc.asyncProperty(settings, fc.array(event, { maxLength: 40 }), async (chosen, events) => {

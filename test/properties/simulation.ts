@@ -68,11 +68,11 @@ interface RemoteRequest {
 	submittedAt: number;
 	costUsd: number;
 	hasOutput: boolean;
-	/** The node has been told the id. */
+	/** The node has received the id. */
 	isIdKnown: boolean;
-	/** The node has been told that it runs. */
+	/** The node has been informed that it runs. */
 	isRunKnown: boolean;
-	/** The node has been told what it cost. */
+	/** The node has received its cost. */
 	isCostKnown: boolean;
 }
 

@@ -22,8 +22,8 @@ import { seededRandom } from './random';
 import { paletteColors, renderScene } from './scene';
 
 /**
- * A stand-in for RunComfy's Model API on loopback. It follows the API page where that says something, and is as
- * unpleasant as a network can be where it is asked to. It calls no RunComfy server.
+ * A fake of RunComfy's Model API on loopback. It follows the API page where that is specific, and injects network and
+ * server faults on request. It calls no RunComfy server.
  */
 export interface SandboxOptions {
 	/** 0, the default, takes a free one. */
@@ -600,7 +600,7 @@ function* pictureChunks(picture: Buffer, size: number): Generator<Buffer> {
 	}
 }
 
-/** Whole, and shorter than any look at the first bytes. */
+/** A complete picture, shorter than the bytes that type detection reads. */
 export const TINY_PICTURE = Buffer.from('GIF89a\x01\0\x01\0\0\0\0;', 'latin1');
 
 async function* dripping(picture: Buffer, everyMs: number): AsyncGenerator<Buffer> {

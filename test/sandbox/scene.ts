@@ -18,7 +18,7 @@ const MAX_SIDE = 1024;
 /** How far a pixel may be from the border's color and still count as background (Euclidean, RGB). */
 const KEY_DISTANCE = 42;
 
-/** Stand-ins for Ideogram's named palettes. */
+/** Substitutes for Ideogram's named palettes. */
 const NAMED_PALETTES: Record<string, string[]> = {
 	Ember: ['#2b0f0a', '#8c2f1b', '#e2711d', '#ffb454', '#ffe3ad'],
 	Fresh: ['#0b3d3a', '#1f8a70', '#7bd389', '#d6f6c3', '#fff8d6'],

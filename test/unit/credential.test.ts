@@ -31,7 +31,7 @@ describe('The credential on a request', () => {
 		['an empty base', { url: 'https://model-api.runcomfy.net/a', baseURL: '' }],
 		['the default port', { uri: 'https://model-api.runcomfy.net:443/a' }],
 		['capitals', { uri: 'HTTPS://Model-API.runcomfy.net/a' }],
-	])('sends the token to %s, and along with no redirect', async (_, request) => {
+	])('sends the token to %s, and follows no redirect', async (_, request) => {
 		const answer = await authenticate({ method: 'GET', headers: { accept: 'x' }, ...request });
 		expect(answer).toEqual({
 			method: 'GET',
@@ -132,7 +132,7 @@ describe('The credential on a request', () => {
 		[{ apiToken: 'Bearer abc' }, 'without the word'],
 		[{ baseUrl: 'http://example.com' }, 'The base URL must begin with https://'],
 		[{ platformBaseUrl: 'nonsense' }, 'The platform base URL is not a complete web address'],
-	])('is refused when it is faulty: %j', async (credential, message) =>
+	])('is refused when it is invalid: %j', async (credential, message) =>
 		expect(authenticate({ url: 'https://model-api.runcomfy.net' }, credential)).rejects.toThrow(message),
 	);
 });
@@ -164,7 +164,7 @@ describe('createRedact', () => {
 		['in JSON with codes', 'tok\\u0022en\\u005Cwith\\u002fall=of%it'],
 		['in a URL', encodeURIComponent(awkward)],
 		['in a URL, in small letters', encodeURIComponent(awkward).toLowerCase()],
-	])('takes the token out %s', (_, written) =>
+	])('redacts the token %s', (_, written) =>
 		expect(redact(`a ${written} b ${written}`)).toBe('a [token] b [token]'),
 	);
 
@@ -207,7 +207,7 @@ describe('createRedact', () => {
 		);
 	});
 
-	it('takes no time over a hostile text', () => {
+	it('is fast on hostile text', () => {
 		const hostile = createRedact('\\\\""\\\\""\\\\""')('\\'.repeat(400_000));
 		expect(hostile).toHaveLength(400_000);
 	}, 5_000);

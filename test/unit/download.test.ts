@@ -154,12 +154,12 @@ describe('A download', () => {
 	describe('of a name that cannot be resolved', () => {
 		const notFound = async () => await Promise.reject(NO_SUCH_NAME);
 
-		it('goes on where the request itself can resolve it, by a proxy', async () => {
+		it('continues where the request itself can resolve it, by a proxy', async () => {
 			const host = new FakeHost(whole, notFound);
 			expect(await host.download([image('a')])).toHaveLength(1);
 		});
 
-		it('is tried again, and says so when that was in vain', async () => {
+		it('is tried again, and says so when that fails too', async () => {
 			const fails = (times: number) =>
 				new FakeHost((_, count) => {
 					if (count <= times) throw NO_SUCH_NAME;
@@ -227,7 +227,7 @@ describe('The downloads of one item', () => {
 		expect(most).toBe(4);
 	});
 
-	it('end with the first that fails: nothing goes on afterwards, and the error names all of them', async () => {
+	it('end with the first that fails: none continues afterwards, and the error names all of them', async () => {
 		const host: FakeHost = new FakeHost((url) =>
 			url.endsWith('f2.png') ? { statusCode: 404, body: Readable.from([]) } : { body: host.drip(10, 5_000) },
 		);
@@ -267,7 +267,7 @@ describe('The downloads of one item', () => {
 	});
 });
 
-it('Slots give a turn to nobody who has gone, and lose none', async () => {
+it('Slots skip aborted waiters, and lose no slot', async () => {
 	const slots = new Slots(1);
 	const order: string[] = [];
 	let end = () => {};

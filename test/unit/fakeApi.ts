@@ -13,7 +13,7 @@ interface FakeJob {
 	cancelled: boolean;
 }
 
-/** How a fake job fares: milliseconds in the queue, and then running. */
+/** A fake job's milliseconds in the queue, and then running. */
 export type Timing = { queueMs: number; runMs: number };
 
 export const ok = (body: unknown): ApiAnswer => ({ status: 200, headers: {}, body });
@@ -24,7 +24,7 @@ export class FakeApi {
 	/** Every call, with the moment at which it was made. */
 	readonly calls: Array<{ at: number; method: string; path: string }> = [];
 	latencyMs = 0;
-	/** In USD, told to who asks for it; undefined while it is not known. */
+	/** In USD, in results that include the cost; undefined while it is not known. */
 	costOf: (jobNumber: number) => number | undefined = () => undefined;
 	inFlight = 0;
 	mostInFlight = 0;

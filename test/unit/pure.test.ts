@@ -23,7 +23,7 @@ describe('nextPauseMs', () => {
 		[1_000, 0.5, 1_500],
 		[200, 0.5, 300],
 		[30_000, 0.5, 30_500],
-	])('spreads the first looks with an interval of %i ms (random %d): %i ms', (interval, random, pause) =>
+	])('spreads the first polls with an interval of %i ms (random %d): %i ms', (interval, random, pause) =>
 		expect(nextPauseMs(0, interval, () => random)).toBe(pause),
 	);
 
@@ -55,7 +55,7 @@ describe('JobTimes', () => {
 			0,
 		],
 		[
-			'the middle between two looks, when all took the same',
+			'the middle between two polls, when all took the same',
 			[
 				[9, 11],
 				[9, 11],
@@ -137,16 +137,16 @@ describe('fileTypeOf', () => {
 	});
 
 	it.each(['RIFF\x10\x00\x00\x00ACON', '%PDF-1.7', '\x7fELF\x02', '\x00\x00\x00\x20ftypheic', ''])(
-		'%j is nothing that it knows',
+		'does not recognize %j',
 		(text) => expect(fileTypeOf(bytes(text))).toBeUndefined(),
 	);
 
-	it('takes no video for an image', () => {
+	it('does not accept a video as an image', () => {
 		const video = fileTypeOf(bytes('\x00\x00\x00\x20ftypisom'));
 		expect(video && isInputType(video, 'image')).toBe(false);
 	});
 
-	it('tells a web page or another text from binary rubbish', () => {
+	it('distinguishes a web page or other text from binary data', () => {
 		expect(looksLikeText(bytes('\n <!doctype html>'))).toBe(true);
 		expect(looksLikeText(bytes('{"error":1}'))).toBe(true);
 		expect(looksLikeText(bytes('\x7fELF\x02'))).toBe(false);

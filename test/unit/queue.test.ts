@@ -28,7 +28,7 @@ describe('Many items at once, on a virtual clock', () => {
 		expect(clock.sleeping).toBe(0);
 	});
 
-	it('gives results in the order of the items, whatever the order of their ends', async () => {
+	it('returns results in the order of the items, whatever order they finish in', async () => {
 		const { clock, api } = setUp((n) => ({ queueMs: 0, runMs: (20 - n) * SECOND }));
 		const { run } = makeRun(api, { maxConcurrency: 20 });
 		const outcomes = await clock.run(run.forEachItem(20, async (i) => await runJob(run, i, request(i))));
@@ -37,7 +37,7 @@ describe('Many items at once, on a virtual clock', () => {
 		);
 	});
 
-	it('never has more requests alive, or calls in flight, than it may', async () => {
+	it('never exceeds the concurrency, in unfinished requests or calls in flight', async () => {
 		const { clock, api } = setUp((n) => ({ queueMs: 500, runMs: 3_000 + (n % 7) * 900 }));
 		api.latencyMs = 80;
 		const { run } = makeRun(api, { maxConcurrency: 7 });
@@ -59,7 +59,7 @@ describe('Many items at once, on a virtual clock', () => {
 		[12, 12],
 		[60, 36],
 		[300, 90],
-	])('looks at a job of %i s at most %i times', async (seconds, polls) => {
+	])('polls a job of %i s at most %i times', async (seconds, polls) => {
 		for (const random of [0, 0.5, 0.999]) {
 			const { clock, api } = setUp(() => ({ queueMs: 0, runMs: seconds * SECOND }));
 			const { run } = makeRun(api, { random: () => random });
@@ -69,7 +69,7 @@ describe('Many items at once, on a virtual clock', () => {
 		}
 	});
 
-	it('polls less at later jobs, whose time it knows from earlier ones, and finds them no later', async () => {
+	it('polls later jobs less often, once earlier ones have shown how long they take, and finds them no later', async () => {
 		const { clock, api } = setUp((n) => ({ queueMs: 1 * SECOND, runMs: (11 + (n % 3) * 0.3) * SECOND }));
 		const { run } = makeRun(api);
 		await clock.run(run.forEachItem(100, async (i) => await runJob(run, i, request(i))));
@@ -83,7 +83,7 @@ describe('Many items at once, on a virtual clock', () => {
 		}
 	});
 
-	it('finds a job that is faster than all before it after the longest pause at the latest', async () => {
+	it('finds a job that is faster than all earlier ones within the longest pause', async () => {
 		const { clock, api } = setUp((n) => ({ queueMs: 0, runMs: (n < 40 ? 60 : 3) * SECOND }));
 		const { run } = makeRun(api);
 		await clock.run(run.forEachItem(50, async (i) => await runJob(run, i, request(i))));
@@ -92,7 +92,7 @@ describe('Many items at once, on a virtual clock', () => {
 			expect((polls.at(-1) ?? Infinity) - endsAt).toBeLessThanOrEqual(5 * SECOND);
 	});
 
-	it('learns from no job of another model', async () => {
+	it('does not apply the job times of another model', async () => {
 		const { clock, api } = setUp((n) => ({ queueMs: 0, runMs: (n < 10 ? 30 : 2) * SECOND }));
 		const { run } = makeRun(api, { maxConcurrency: 1 });
 		const requestOf = (i: number) => ({ ...request(i), modelId: i < 10 ? 'slow/one' : 'fast/one' });
@@ -104,7 +104,7 @@ describe('Many items at once, on a virtual clock', () => {
 });
 
 describe('“Too many requests”', () => {
-	it('holds back every worker for as long as the server asks', async () => {
+	it('pauses all workers for as long as the server asks', async () => {
 		const { clock, api } = setUp(() => ({ queueMs: 0, runMs: 30 * SECOND }));
 		let refused = false;
 		api.intercept = () => {
@@ -120,7 +120,7 @@ describe('“Too many requests”', () => {
 		expect(api.calls.some(({ at }) => at >= refusedAt + 20 * SECOND)).toBe(true);
 	});
 
-	it('believes a Retry-After of at most a minute', async () => {
+	it('caps Retry-After at one minute', async () => {
 		const { clock, api } = setUp(() => ({ queueMs: 0, runMs: 1 * SECOND }));
 		api.intercept = () => (api.calls.length === 1 ? tooMany(86_400) : undefined);
 		const { run } = makeRun(api);
@@ -129,7 +129,7 @@ describe('“Too many requests”', () => {
 	});
 
 	it.each([0, 'Thu, 01 Jan 1970 00:00:00 GMT'])(
-		'backs off all the same when the server asks for no pause: Retry-After %s',
+		'backs off even when Retry-After asks for no pause (%s)',
 		async (retryAfter) => {
 			const { clock, api } = setUp(() => ({ queueMs: 0, runMs: 1 * SECOND }));
 			clock.at(4 * SECOND, () => (api.intercept = () => undefined));
@@ -152,7 +152,7 @@ describe('“Too many requests”', () => {
 		expect(api.jobs).toHaveLength(1);
 	});
 
-	it('halves the concurrency once, however many are refused together, and gives it back bit by bit', async () => {
+	it('halves the concurrency once, however many are refused together, and restores it step by step', async () => {
 		const { clock, api } = setUp(() => ({ queueMs: 0, runMs: 60 * SECOND }));
 		api.latencyMs = 100;
 		api.intercept = () => (api.calls.length <= 16 ? tooMany(1) : undefined);
@@ -167,7 +167,7 @@ describe('“Too many requests”', () => {
 		expect(limits.at(-1)).toBe(16);
 	});
 
-	it('gives up at the deadline, and says that nothing was bought', async () => {
+	it('gives up at the deadline, and reports that nothing was submitted', async () => {
 		const { clock, api } = setUp(() => ({ queueMs: 0, runMs: 0 }));
 		api.intercept = () => tooMany(10);
 		const { run } = makeRun(api);
@@ -182,7 +182,7 @@ describe('“Too many requests”', () => {
 });
 
 describe('Faults and deadlines', () => {
-	it('tries again what never left this machine, but not for ever', async () => {
+	it('retries a submit that was never sent, a limited number of times', async () => {
 		const { clock, api } = setUp(() => ({ queueMs: 0, runMs: 1 * SECOND }));
 		api.intercept = () =>
 			api.calls.length <= 2 ? new NoAnswerError('unreachable', 'ECONNREFUSED') : undefined;
@@ -201,7 +201,7 @@ describe('Faults and deadlines', () => {
 		expect(api.countCalls(/^POST \/v1\/models/)).toBe(7);
 	});
 
-	it('keeps the deadline to the second, with a last look at its end, and does not cancel', async () => {
+	it('ends at the deadline with a last poll, and does not cancel', async () => {
 		const { clock, api } = setUp(() => ({ queueMs: 3_600 * SECOND, runMs: 0 }));
 		const { run } = makeRun(api);
 		const running = run.forEachItem(1, async (i) => await runJob(run, i, request(i, { timeoutMs: 47_300 })));
@@ -242,7 +242,7 @@ describe('Faults and deadlines', () => {
 		expect(api.jobs).toHaveLength(1);
 	});
 
-	it('gives a new request a moment before it believes that it is not to be found', async () => {
+	it('tolerates for a while that a new request cannot be found', async () => {
 		const { clock, api } = setUp(() => ({ queueMs: 0, runMs: 2 * SECOND }));
 		const notFound = { status: 404, headers: {}, body: { error_code: 404001 } };
 		api.intercept = ({ method }) => (method === 'GET' && clock.now() < 5 * SECOND ? notFound : undefined);
@@ -291,7 +291,7 @@ describe('Stop, on a virtual clock', () => {
 
 	it.each([
 		['while waiting', 1_500, {}],
-		['while a look is in flight', 1_055, { latencyMs: 100 }],
+		['while a poll is in flight', 1_055, { latencyMs: 100 }],
 	])('%s: at once', async (_phase, time, { latencyMs = 0 }: { latencyMs?: number }) => {
 		const { clock, api } = setUp(() => ({ queueMs: 600 * SECOND, runMs: 0 }));
 		api.latencyMs = latencyMs;
