@@ -1,7 +1,8 @@
 import { RunComfy } from '../nodes/RunComfy/RunComfy.node.js';
 import { RunComfyApi } from '../credentials/RunComfyApi.credentials';
-import { Engine, RUNCOMFY_TYPE } from '../test/engine/engine';
+import { Engine } from '../test/engine/engine';
 import { SANDBOX_TOKEN } from '../test/sandbox/sandbox';
+import { RUNCOMFY_TYPE } from '../test/workflow';
 import { source } from '../test/engine/fakeNodes';
 
 /** Sends files of the items, in a process of its own; says how much memory the jobs hold while they wait. At most ten, all at once. */

@@ -8,9 +8,10 @@ import type { INode, INodeExecutionData } from 'n8n-workflow';
 import { request } from 'undici';
 
 import { loadCompiled } from '../test/engine/compiled';
-import { Engine, RUNCOMFY_TYPE, type EngineWorkflow } from '../test/engine/engine';
+import { Engine, type EngineWorkflow } from '../test/engine/engine';
 import { passThrough, source } from '../test/engine/fakeNodes';
 import { Sandbox, SANDBOX_TOKEN } from '../test/sandbox/sandbox';
+import { RUNCOMFY_TYPE } from '../test/workflow';
 
 /**
  * `npm run demo`: the example workflow on n8n's real engine with the compiled node; against the sandbox, or against

@@ -3,6 +3,7 @@ import type { IRun } from 'n8n-workflow';
 import { items, outputItems, TestEnvironment } from '../engine/testEnvironment';
 import type { SandboxJob } from '../sandbox/jobStore';
 import { seededRandom } from '../sandbox/random';
+import { until } from '../until';
 
 /**
  * Five hundred items against a RunComfy that fails in every way the sandbox knows. Whatever happens, money is safe: no
@@ -106,7 +107,7 @@ describe.each(SEEDS.map((seed) => [seed, SCENARIOS[seed % 3] ?? 'continue on fai
 				options: { maxConcurrency: 100, timeout: 30 },
 			});
 			if (scenario === 'stop in the middle') {
-				await env.until('half of it is submitted', () => env.sandbox.stats.accepted >= ITEMS / 2, 60_000);
+				await until('half of it is submitted', () => env.sandbox.stats.accepted >= ITEMS / 2, 60_000);
 				await env.stop(execution);
 			}
 			const run = await execution.done;

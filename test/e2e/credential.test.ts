@@ -6,6 +6,7 @@ import type { INode } from 'n8n-workflow';
 import { NEWEST, OLDEST } from '../n8n/installation';
 import type { StoredExecution, WorkflowDefinition } from '../n8n/instance';
 import { SANDBOX_TOKEN } from '../sandbox/sandbox';
+import { workflowNode } from '../workflow';
 import {
 	closeN8nEnvironment,
 	INSTALL_TIMEOUT_MS,
@@ -56,20 +57,11 @@ describe.each([NEWEST, OLDEST])('The credential in n8n %s', (version) => {
 		typeVersion = 4.2,
 		options: object = {},
 	): Promise<StoredExecution> => {
-		const node = (name: string, type: string, more: Partial<INode> = {}): INode => ({
-			id: name,
-			name,
-			type,
-			typeVersion: 1,
-			position: [0, 0],
-			parameters: {},
-			...more,
-		});
 		const definition: WorkflowDefinition = {
 			name: `HTTP Request ${Math.random().toString(36).slice(2)}`,
 			nodes: [
-				node('Start', 'n8n-nodes-base.manualTrigger'),
-				node('HTTP', 'n8n-nodes-base.httpRequest', {
+				workflowNode('Start', 'n8n-nodes-base.manualTrigger'),
+				workflowNode('HTTP', 'n8n-nodes-base.httpRequest', {
 					typeVersion,
 					parameters: {
 						url,

@@ -9,13 +9,13 @@ import { chromium, type Browser, type Page } from 'playwright-core';
 import { NEWEST } from '../n8n/installation';
 import { OWNER } from '../n8n/instance';
 import { SANDBOX_TOKEN } from '../sandbox/sandbox';
+import { until } from '../until';
 import {
 	closeN8nEnvironment,
 	example,
 	INSTALL_TIMEOUT_MS,
 	openN8nEnvironment,
 	ROOT,
-	until,
 	type N8nEnvironment,
 } from './n8nEnvironment';
 

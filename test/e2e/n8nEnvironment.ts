@@ -6,12 +6,12 @@ import type { INode } from 'n8n-workflow';
 import { installN8n } from '../n8n/installation';
 import { N8nInstance, type WorkflowDefinition } from '../n8n/instance';
 import { Sandbox, SANDBOX_TOKEN, type SandboxOptions } from '../sandbox/sandbox';
+import { buildWorkflow, workflowNode } from '../workflow';
 
 /** Whole n8n and a sandbox, with a credential that joins them. */
 export const ROOT = path.resolve(__dirname, '..', '..');
 /** A cold installation of n8n takes minutes. */
 export const INSTALL_TIMEOUT_MS = 15 * 60_000;
-export const RUNCOMFY = 'RunComfy';
 
 export interface N8nEnvironment {
 	n8n: N8nInstance;
@@ -35,51 +35,37 @@ export async function closeN8nEnvironment(env: N8nEnvironment | undefined): Prom
 	await env?.sandbox.close();
 }
 
-/** Items → RunComfy → (After, Failed). */
+/** The given number of items, and the node with these parameters, and defaults for the rest. */
 export function workflow(
 	{ credential }: N8nEnvironment,
 	items: number,
 	parameters: Record<string, unknown>,
 	settings: Partial<INode> = {},
 ): WorkflowDefinition {
-	const node = (name: string, type: string, typeVersion: number, more: Partial<INode> = {}): INode => ({
-		id: name,
-		name,
-		type,
-		typeVersion,
-		position: [0, 0],
-		parameters: {},
-		...more,
-	});
-	const to = (name: string) => [{ node: name, type: 'main' as const, index: 0 }];
 	const list = JSON.stringify(Array.from({ length: items }, (_, n) => ({ n })));
 	return {
 		name: `Test ${Math.random().toString(36).slice(2)}`,
-		nodes: [
-			node('Start', 'n8n-nodes-base.manualTrigger', 1),
-			node('List', 'n8n-nodes-base.set', 3.4, {
-				parameters: { mode: 'raw', jsonOutput: `{"list": ${list}}` },
-			}),
-			node('Items', 'n8n-nodes-base.splitOut', 1, { parameters: { fieldToSplitOut: 'list', options: {} } }),
-			node(RUNCOMFY, 'n8n-nodes-runcomfy.runComfy', 1, {
-				parameters: {
-					imageUrl: 'https://example.com/product.png',
-					prompt: '=scene {{ $json.n }}.',
-					...parameters,
-					options: { pollInterval: 0.2, ...(parameters.options as object | undefined) },
-				} as INode['parameters'],
-				credentials: { runComfyApi: credential },
-				...settings,
-			}),
-			node('After', 'n8n-nodes-base.noOp', 1),
-			node('Failed', 'n8n-nodes-base.noOp', 1),
-		],
-		connections: {
-			Start: { main: [to('List')] },
-			List: { main: [to('Items')] },
-			Items: { main: [to(RUNCOMFY)] },
-			[RUNCOMFY]: { main: [to('After'), to('Failed')] },
-		},
+		...buildWorkflow({
+			start: [
+				workflowNode('Start', 'n8n-nodes-base.manualTrigger'),
+				workflowNode('List', 'n8n-nodes-base.set', {
+					typeVersion: 3.4,
+					parameters: { mode: 'raw', jsonOutput: `{"list": ${list}}` },
+				}),
+				workflowNode('Items', 'n8n-nodes-base.splitOut', {
+					parameters: { fieldToSplitOut: 'list', options: {} },
+				}),
+			],
+			parameters: {
+				imageUrl: 'https://example.com/product.png',
+				prompt: '=scene {{ $json.n }}.',
+				...parameters,
+				options: { pollInterval: 0.2, ...(parameters.options as object | undefined) },
+			},
+			credential,
+			settings,
+			endType: 'n8n-nodes-base.noOp',
+		}),
 	};
 }
 
@@ -92,19 +78,4 @@ export function example({ credential }: N8nEnvironment, file: string): WorkflowD
 		if (credentials?.runComfyApi !== undefined) credentials.runComfyApi = credential;
 	}
 	return definition;
-}
-
-/** Waits until something is so. */
-export async function until(
-	what: string,
-	isSo: () => boolean | Promise<boolean>,
-	timeoutMs = 20_000,
-): Promise<void> {
-	for (
-		const end = Date.now() + timeoutMs;
-		!(await isSo());
-		await new Promise((resolve) => setTimeout(resolve, 50))
-	) {
-		if (Date.now() > end) throw new Error(`Waited in vain until ${what}`);
-	}
 }

@@ -4,14 +4,14 @@ import type { AddressInfo } from 'node:net';
 import { NEWEST, installN8n } from '../n8n/installation';
 import { N8nInstance, storedItems } from '../n8n/instance';
 import { MailBox, ObjectStorage } from './fakeServices';
+import { until } from '../until';
+import { RUNCOMFY } from '../workflow';
 import {
 	closeN8nEnvironment,
 	example,
 	INSTALL_TIMEOUT_MS,
 	openN8nEnvironment,
 	ROOT,
-	RUNCOMFY,
-	until,
 	workflow,
 	type N8nEnvironment,
 } from './n8nEnvironment';

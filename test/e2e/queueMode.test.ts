@@ -4,7 +4,9 @@ import { existsSync, rmSync } from 'node:fs';
 import { NEWEST, installN8n } from '../n8n/installation';
 import { freePort, N8nInstance, storedItems } from '../n8n/instance';
 import { Sandbox, SANDBOX_TOKEN } from '../sandbox/sandbox';
-import { INSTALL_TIMEOUT_MS, ROOT, RUNCOMFY, until, workflow, type N8nEnvironment } from './n8nEnvironment';
+import { until } from '../until';
+import { RUNCOMFY } from '../workflow';
+import { INSTALL_TIMEOUT_MS, ROOT, workflow, type N8nEnvironment } from './n8nEnvironment';
 
 /** Queue mode: Redis (Debian's; without it these tests are reported as skipped), one main, two workers. */
 const REDIS = '/usr/bin/redis-server';

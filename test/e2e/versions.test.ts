@@ -2,12 +2,12 @@ import { NEWEST, OLDEST } from '../n8n/installation';
 import { storedItems } from '../n8n/instance';
 import { CATALOGUE, IMAGE_TO_VIDEO } from '../sandbox/catalogue';
 import { SANDBOX_TOKEN } from '../sandbox/sandbox';
+import { until } from '../until';
+import { RUNCOMFY } from '../workflow';
 import {
 	closeN8nEnvironment,
 	INSTALL_TIMEOUT_MS,
 	openN8nEnvironment,
-	RUNCOMFY,
-	until,
 	workflow,
 	type N8nEnvironment,
 } from './n8nEnvironment';

@@ -2,7 +2,6 @@ import {
 	NodeConnectionTypes,
 	type IConnections,
 	type IDataObject,
-	type INode,
 	type INodeType,
 	type IRun,
 } from 'n8n-workflow';
@@ -10,7 +9,8 @@ import {
 import { RunComfyApi } from '../../credentials/RunComfyApi.credentials';
 import { RunComfy } from '../../nodes/RunComfy/RunComfy.node';
 import { Sandbox, SANDBOX_TOKEN } from '../sandbox/sandbox';
-import { Engine, RUNCOMFY_TYPE } from './engine';
+import { RUNCOMFY_TYPE, workflowNode } from '../workflow';
+import { Engine } from './engine';
 import { source } from './fakeNodes';
 
 /** The node as an AI agent's tool, on n8n's own way of calling a tool: every try has a run index of its own. */
@@ -70,16 +70,7 @@ describe('An agent’s calls of the tool', () => {
 			credential: { apiToken: SANDBOX_TOKEN, baseUrl: sandbox.url, platformBaseUrl: sandbox.url },
 		});
 		const { timeout, spendingLimit } = options;
-		const node = (name: string, type: string, more: Partial<INode> = {}): INode => ({
-			id: name,
-			name,
-			type,
-			typeVersion: 1,
-			position: [0, 0],
-			parameters: {},
-			...more,
-		});
-		const tool = node('RunComfy', RUNCOMFY_TYPE, {
+		const tool = workflowNode('RunComfy', RUNCOMFY_TYPE, {
 			parameters: {
 				toolDescription: 'Puts a product into a scene',
 				resource: 'image',
@@ -102,7 +93,10 @@ describe('An agent’s calls of the tool', () => {
 			Start: { main: [[{ node: 'Agent', type: 'main', index: 0 }]] },
 			RunComfy: { ai_tool: [[{ node: 'Agent', type: 'ai_tool', index: 0 }]] },
 		};
-		return await engine.run({ nodes: [node('Start', 'source'), node('Agent', 'agent'), tool], connections });
+		return await engine.run({
+			nodes: [workflowNode('Start', 'source'), workflowNode('Agent', 'agent'), tool],
+			connections,
+		});
 	};
 
 	const prompts = () => sandbox.jobs.map(({ input }) => String(input.prompt)).sort();

@@ -61,8 +61,6 @@ export interface EngineExecution {
 	data: IRunExecutionData;
 }
 
-export const RUNCOMFY_TYPE = 'n8n-nodes-runcomfy.runComfy';
-
 class EngineCredentials extends ICredentialsHelper {
 	constructor(private readonly options: EngineOptions) {
 		super();

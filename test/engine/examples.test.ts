@@ -9,7 +9,8 @@ import { RunComfy } from '../../nodes/RunComfy/RunComfy.node';
 import known from '../examples/knownNodes.json';
 import { IMAGE_TO_VIDEO, TEXT_TO_IMAGE } from '../sandbox/catalogue';
 import { Sandbox, SANDBOX_TOKEN } from '../sandbox/sandbox';
-import { Engine, RUNCOMFY_TYPE, type EngineWorkflow } from './engine';
+import { RUNCOMFY_TYPE } from '../workflow';
+import { Engine, type EngineWorkflow } from './engine';
 import { outputItems } from './testEnvironment';
 import { passThrough, source } from './fakeNodes';
 

@@ -1,4 +1,5 @@
 import { TEXT_TO_IMAGE } from '../sandbox/catalogue';
+import { until } from '../until';
 import { failure, items, outputItems, TestEnvironment, type TestEnvironmentOptions } from './testEnvironment';
 
 /** What the ledger promises, on n8n's own engine: retries, the spending limit, ids, clocks. */
@@ -123,7 +124,7 @@ describe('Paid once', () => {
 		const realNow = Date.now.bind(Date);
 		const from = performance.now();
 		const execution = env.start();
-		await env.until('the submit is in flight', () => env.sandbox.stats.accepted === 1);
+		await until('the submit is in flight', () => env.sandbox.stats.accepted === 1);
 		jest.spyOn(Date, 'now').mockImplementation(() => realNow() + jumpMs);
 		const run = await execution.done;
 		expect(run.status).toBe('success');

@@ -1,3 +1,4 @@
+import { until } from '../until';
 import { items, TestEnvironment } from './testEnvironment';
 
 /**
@@ -15,41 +16,41 @@ const pause = async (ms: number) => await new Promise((resolve) => setTimeout(re
 const PHASES: Record<string, Phase> = {
 	waiting: async (env) => {
 		const execution = env.start({ options: { pollInterval: 60, maxConcurrency: 100 } });
-		await env.until('all are submitted', () => env.sandbox.stats.accepted === 30);
+		await until('all are submitted', () => env.sandbox.stats.accepted === 30);
 		await pause(50);
 		await env.stop(execution);
 	},
 	submitting: async (env) => {
 		env.sandbox.faults.add({ on: 'submit', kind: 'slow', delayMs: 300 });
 		const execution = env.start({ options: { maxConcurrency: 30 } });
-		await env.until('submits are in flight', () => env.sandbox.stats.accepted === 30);
+		await until('submits are in flight', () => env.sandbox.stats.accepted === 30);
 		await env.stop(execution);
 	},
 	polling: async (env) => {
 		env.sandbox.faults.add({ on: 'result', kind: 'hangBefore' });
 		const execution = env.start({ options: { maxConcurrency: 30 } });
-		await env.until('all are submitted', () => env.sandbox.stats.accepted === 30);
+		await until('all are submitted', () => env.sandbox.stats.accepted === 30);
 		await pause(400);
 		await env.stop(execution);
 	},
 	throttled: async (env) => {
 		env.sandbox.faults.add({ on: 'submit', kind: 'tooMany', retryAfter: 60 });
 		const execution = env.start({ options: { maxConcurrency: 30 } });
-		await env.until('it was refused', () => env.sandbox.stats.submits > 0);
+		await until('it was refused', () => env.sandbox.stats.submits > 0);
 		await pause(100);
 		await env.stop(execution);
 	},
 	backingOff: async (env) => {
 		env.sandbox.faults.add({ on: 'result', kind: 'serverError' });
 		const execution = env.start({ options: { maxConcurrency: 30 } });
-		await env.until('all have failed', () => env.sandbox.stats.submits === 30);
+		await until('all have failed', () => env.sandbox.stats.submits === 30);
 		await pause(1_500);
 		await env.stop(execution);
 	},
 	downloading: async (env) => {
 		env.sandbox.faults.add({ on: 'output', kind: 'hangBefore' });
 		const execution = env.start({ prompt: 'quick', downloadFiles: true, options: { maxConcurrency: 30 } });
-		await env.until('downloads hang', () => env.sandbox.stats.downloads >= 4);
+		await until('downloads hang', () => env.sandbox.stats.downloads >= 4);
 		await env.stop(execution);
 	},
 };

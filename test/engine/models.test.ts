@@ -11,6 +11,7 @@ import {
 	TEXT_TO_IMAGE,
 } from '../sandbox/catalogue';
 import { makeImage } from '../sandbox/media';
+import { until } from '../until';
 import { failure, items, outputItems, TestEnvironment, type TestEnvironmentOptions } from './testEnvironment';
 
 const byId = (value: string) => ({ __rl: true, mode: 'id', value });
@@ -324,7 +325,7 @@ describe('Any model on n8n’s engine', () => {
 	it('Stop cancels what is queued, and nothing more is requested', async () => {
 		await open({ items: items(5), sandbox: { queueMs: 60_000 } });
 		const execution = env.start(runOf(TEXT_TO_IMAGE, { prompt: 'x' }));
-		await env.until('all are submitted', () => env.sandbox.stats.accepted === 5);
+		await until('all are submitted', () => env.sandbox.stats.accepted === 5);
 		await env.stop(execution);
 		expect(env.sandbox.stats.cancelled).toBe(5);
 	});
@@ -333,7 +334,7 @@ describe('Any model on n8n’s engine', () => {
 		await open();
 		env.sandbox.faults.add({ on: 'model', kind: 'hangBefore' });
 		const execution = env.start(runOf(TEXT_TO_IMAGE, { prompt: 'x' }));
-		await env.until('it asks', () => env.sandbox.stats.modelRequests > 0);
+		await until('it asks', () => env.sandbox.stats.modelRequests > 0);
 		expect(await env.stop(execution)).toBeLessThan(1_000);
 		await expect(env.tries[0]).rejects.toThrow('Stopped');
 		expect(env.sandbox.stats.submits).toBe(0);

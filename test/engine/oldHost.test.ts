@@ -7,6 +7,7 @@ import { sleep as newSleep } from 'n8n-workflow';
 import { sleep as oldSleep } from 'n8n-workflow-1-120';
 
 import { abortableSleep, systemRuntime } from '../../nodes/RunComfy/host/runtime';
+import { until } from '../until';
 import { items, TestEnvironment } from './testEnvironment';
 
 const ROOT = path.resolve(__dirname, '..', '..');
@@ -24,7 +25,7 @@ describe.each([
 			runtime: { clock: { ...systemRuntime.clock, sleep } },
 		});
 		const execution = env.start({ options: { pollInterval: 20 } });
-		await env.until('all are submitted', () => env.sandbox.stats.accepted === 3);
+		await until('all are submitted', () => env.sandbox.stats.accepted === 3);
 		await new Promise((resolve) => setTimeout(resolve, 50));
 		expect(await env.stop(execution)).toBeLessThan(300);
 		expect(env.sandbox.stats.cancelled).toBe(3);

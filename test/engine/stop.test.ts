@@ -1,3 +1,4 @@
+import { until } from '../until';
 import { items, TestEnvironment } from './testEnvironment';
 
 /** Stop: the button in the editor, `cancel()` on the engine. */
@@ -21,7 +22,7 @@ describe('Stop', () => {
 	it('ends the wait at once, and cancels each queued request once', async () => {
 		env = await TestEnvironment.open({ items: items(20), sandbox: { queueMs: 60_000 } });
 		const execution = env.start({ options: { maxConcurrency: 20, pollInterval: 30 } });
-		await env.until('all are submitted', () => env.sandbox.stats.accepted === 20);
+		await until('all are submitted', () => env.sandbox.stats.accepted === 20);
 		await new Promise((resolve) => setTimeout(resolve, 100));
 		const took = await env.stop(execution);
 		// Twenty real cancels over the wire are part of it.
@@ -36,7 +37,7 @@ describe('Stop', () => {
 	it('does not cancel a job that is known to run, and reports that it still runs', async () => {
 		env = await TestEnvironment.open({ sandbox: { queueMs: 0, runMs: 60_000 } });
 		const execution = env.start();
-		await env.until('a poll has seen it run', () => env.sandbox.stats.resultPolls >= 1);
+		await until('a poll has seen it run', () => env.sandbox.stats.resultPolls >= 1);
 		await new Promise((resolve) => setTimeout(resolve, 50));
 		await env.stop(execution);
 		expect(env.sandbox.stats.cancels).toBe(0);
@@ -48,10 +49,7 @@ describe('Stop', () => {
 	it('reports when a job could no longer be cancelled', async () => {
 		env = await TestEnvironment.open({ sandbox: { queueMs: 100, runMs: 60_000 } });
 		const execution = env.start({ options: { pollInterval: 30 } });
-		await env.until(
-			'it runs',
-			() => env.sandbox.stateOf(env.sandbox.jobs[0]?.requestId ?? '') === 'in_progress',
-		);
+		await until('it runs', () => env.sandbox.stateOf(env.sandbox.jobs[0]?.requestId ?? '') === 'in_progress');
 		await env.stop(execution);
 		expect(env.sandbox.stats).toMatchObject({ cancels: 1, cancelled: 0 });
 		expect(env.stopReports[0]).toContain('Could not be cancelled because already running or finished');
@@ -60,7 +58,7 @@ describe('Stop', () => {
 	it('does not cancel when the option is off', async () => {
 		env = await TestEnvironment.open({ items: items(3), sandbox: { queueMs: 60_000 } });
 		const execution = env.start({ options: { cancelOnStop: false } });
-		await env.until('all are submitted', () => env.sandbox.stats.accepted === 3);
+		await until('all are submitted', () => env.sandbox.stats.accepted === 3);
 		await env.stop(execution);
 		expect(env.sandbox.stats.cancels).toBe(0);
 		expect(env.stopReports[0]).toMatch(
@@ -73,7 +71,7 @@ describe('Stop', () => {
 		env = await TestEnvironment.open({ items: items(3), sandbox: { queueMs: 60_000 } });
 		env.sandbox.faults.add({ on: 'submit', kind: 'slow', delayMs: 600 });
 		const execution = env.start({ options: { maxConcurrency: 1 } });
-		await env.until('the submit is in flight', () => env.sandbox.stats.accepted === 1);
+		await until('the submit is in flight', () => env.sandbox.stats.accepted === 1);
 		const took = await env.stop(execution);
 		expect(took).toBeGreaterThan(300);
 		expect(env.sandbox.stats).toMatchObject({ submits: 1, cancelled: 1 });
@@ -84,7 +82,7 @@ describe('Stop', () => {
 		env = await TestEnvironment.open({ sandbox: { queueMs: 60_000 }, runtime: { stopGraceMs: 300 } });
 		env.sandbox.faults.add({ on: 'submit', kind: 'hangAfter' });
 		const execution = env.start();
-		await env.until('the submit is in flight', () => env.sandbox.stats.accepted === 1);
+		await until('the submit is in flight', () => env.sandbox.stats.accepted === 1);
 		const took = await env.stop(execution);
 		expect(took).toBeLessThan(600);
 		expect(env.stopReports[0]).toBe(
@@ -96,7 +94,7 @@ describe('Stop', () => {
 		env = await TestEnvironment.open({ sandbox: { queueMs: 60_000 } });
 		env.sandbox.faults.add({ on: 'result', kind: 'hangBefore' });
 		const execution = env.start();
-		await env.until('the poll hangs', () => env.log.some(({ message }) => message.includes('submitted')));
+		await until('the poll hangs', () => env.log.some(({ message }) => message.includes('submitted')));
 		await new Promise((resolve) => setTimeout(resolve, 350));
 		expect(await env.stop(execution)).toBeLessThan(300);
 		expect(env.sandbox.stats.cancelled).toBe(1);
@@ -106,7 +104,7 @@ describe('Stop', () => {
 		env = await TestEnvironment.open({ sandbox: { queueMs: 60_000 } });
 		env.sandbox.faults.add({ on: 'result', kind: 'serverError' });
 		const execution = env.start();
-		await env.until(
+		await until(
 			'polls have failed',
 			() => env.log.filter(({ message }) => message.includes('HTTP 500')).length >= 2,
 		);
@@ -118,7 +116,7 @@ describe('Stop', () => {
 		env = await TestEnvironment.open({ items: items(5) });
 		env.sandbox.faults.add({ on: 'submit', kind: 'tooMany', retryAfter: 50 });
 		const execution = env.start();
-		await env.until('it was refused', () => env.sandbox.stats.submits >= 1);
+		await until('it was refused', () => env.sandbox.stats.submits >= 1);
 		await new Promise((resolve) => setTimeout(resolve, 100));
 		expect(await env.stop(execution)).toBeLessThan(200);
 		expect(env.sandbox.stats.accepted).toBe(0);
@@ -130,7 +128,7 @@ describe('Stop', () => {
 		env = await TestEnvironment.open();
 		env.sandbox.faults.add({ on: 'output', kind: 'hangBefore' });
 		const execution = env.start({ downloadFiles: true });
-		await env.until('the download hangs', () => env.sandbox.stats.downloads === 1);
+		await until('the download hangs', () => env.sandbox.stats.downloads === 1);
 		expect(await env.stop(execution)).toBeLessThan(300);
 		expect(env.stopReports[0]).toContain(`Finished and paid for: ${env.sandbox.jobs[0]?.requestId}`);
 		expect(env.sandbox.stats.cancels).toBe(0);
@@ -143,7 +141,7 @@ describe('Stop', () => {
 		});
 		env.sandbox.faults.add({ on: 'cancel', kind: 'slow', delayMs: 3_000 });
 		const execution = env.start();
-		await env.until('it is submitted', () => env.sandbox.stats.accepted === 1);
+		await until('it is submitted', () => env.sandbox.stats.accepted === 1);
 		await new Promise((resolve) => setTimeout(resolve, 50));
 		expect(await env.stop(execution)).toBeLessThan(1_800);
 		expect(env.stopReports[0]).toContain('Not known whether cancelled');
@@ -156,7 +154,7 @@ describe('Stop', () => {
 			settings: { retryOnFail: true, maxTries: 2, waitBetweenTries: 50 },
 		});
 		const execution = env.start();
-		await env.until('both are submitted', () => env.sandbox.stats.accepted === 2);
+		await until('both are submitted', () => env.sandbox.stats.accepted === 2);
 		await env.stop(execution);
 		await expectSilence();
 		expect(env.sandbox.stats).toMatchObject({ submits: 2, cancels: 2 });
@@ -178,7 +176,7 @@ describe('Stop', () => {
 			operation: 'getResult',
 			requestId: env.sandbox.jobs[0]?.requestId,
 		});
-		await env.until('it has polled', () => env.sandbox.stats.resultPolls >= 1);
+		await until('it has polled', () => env.sandbox.stats.resultPolls >= 1);
 		await env.stop(execution);
 		expect(env.sandbox.stats.cancels).toBe(0);
 	});

@@ -5,13 +5,8 @@ import { executeRunComfy } from '../../nodes/RunComfy/execute';
 import { systemRuntime, type Runtime } from '../../nodes/RunComfy/host/runtime';
 import { RunComfy } from '../../nodes/RunComfy/RunComfy.node.js';
 import { Sandbox, SANDBOX_TOKEN, type SandboxOptions } from '../sandbox/sandbox';
-import {
-	Engine,
-	RUNCOMFY_TYPE,
-	type EngineExecution,
-	type EngineOptions,
-	type EngineWorkflow,
-} from './engine';
+import { buildWorkflow, RUNCOMFY_TYPE, workflowNode } from '../workflow';
+import { Engine, type EngineExecution, type EngineOptions, type EngineWorkflow } from './engine';
 import { loop, passThrough, source } from './fakeNodes';
 
 /** The node on n8n's engine against a sandbox, set up in one line. */
@@ -75,17 +70,6 @@ export class TestEnvironment {
 		return new TestEnvironment(sandbox, engine, log, tries, options);
 	}
 
-	/** Waits until something is so. */
-	async until(what: string, isSo: () => boolean, patienceMs = 5_000): Promise<void> {
-		for (
-			const end = Date.now() + patienceMs;
-			!isSo();
-			await new Promise((resolve) => setTimeout(resolve, 5))
-		) {
-			if (Date.now() > end) throw new Error(`Waited in vain until ${what}`);
-		}
-	}
-
 	/** Presses Stop and waits until the node itself has ended. @returns how long that took, in milliseconds. */
 	async stop(execution: EngineExecution): Promise<number> {
 		const from = performance.now();
@@ -105,53 +89,25 @@ export class TestEnvironment {
 		await this.sandbox.close();
 	}
 
-	/** Start → RunComfy → (success) After, (error) Failed. */
+	/** The node with these parameters, and defaults for the rest, in the shortest workflow. */
 	workflow(parameters: Record<string, unknown>, settings: Partial<INode> = {}): EngineWorkflow {
-		const node = (name: string, type: string, more: Partial<INode> = {}): INode => ({
-			id: name,
-			name,
-			type,
-			typeVersion: 1,
-			position: [0, 0],
-			parameters: {},
-			...more,
-		});
-		const to = (name: string) => [{ node: name, type: 'main' as const, index: 0 }];
-		const imageFields = {
-			resource: 'image',
-			operation: 'replaceBackground',
-			imageUrl: IMAGE_URL,
-			prompt: 'A beach',
-		};
 		const { resource = 'image' } = parameters;
-		const runComfy = node('RunComfy', RUNCOMFY_TYPE, {
+		const imageFields = { operation: 'replaceBackground', imageUrl: IMAGE_URL, prompt: 'A beach' };
+		return buildWorkflow({
+			start: [workflowNode('Start', 'source')],
+			...(this.options.loops === undefined ? {} : { loop: workflowNode('Loop', 'loop') }),
 			parameters: {
-				...(resource === 'image' ? imageFields : {}),
+				...(resource === 'image' ? { resource, ...imageFields } : {}),
 				...parameters,
 				options: {
 					...(resource === 'image' || resource === 'model' ? FAST : {}),
 					...(parameters.options as object | undefined),
 				},
-			} as INode['parameters'],
-			credentials: { runComfyApi: { id: '1', name: 'RunComfy' } },
-			...this.options.settings,
-			...settings,
-		});
-		const after = [node('After', 'passThrough'), node('Failed', 'passThrough')];
-		if (this.options.loops === undefined) {
-			return {
-				nodes: [node('Start', 'source'), runComfy, ...after],
-				connections: { Start: { main: [to('RunComfy')] }, RunComfy: { main: [to('After'), to('Failed')] } },
-			};
-		}
-		return {
-			nodes: [node('Start', 'source'), node('Loop', 'loop'), runComfy, ...after],
-			connections: {
-				Start: { main: [to('Loop')] },
-				Loop: { main: [to('After'), to('RunComfy')] },
-				RunComfy: { main: [to('Loop')] },
 			},
-		};
+			credential: { id: '1', name: 'RunComfy' },
+			settings: { ...this.options.settings, ...settings },
+			endType: 'passThrough',
+		});
 	}
 
 	/** The context that n8n gives to a list of the editor, for the node with these parameters. */
