@@ -3,7 +3,9 @@ import { NoAnswerError, type ApiAnswer, type ApiRequest } from '../../nodes/RunC
 import type { JobRequest, WaitLimits } from '../../nodes/RunComfy/jobs/job';
 import { Ledger, type LedgerTurn } from '../../nodes/RunComfy/jobs/ledger';
 import { Run, type RunDependencies } from '../../nodes/RunComfy/jobs/run';
-import type { VirtualClock } from './virtualClock';
+import { VirtualClock } from './virtualClock';
+
+export const SECOND = 1_000;
 
 interface FakeJob {
 	runsAt: number;
@@ -17,6 +19,13 @@ interface FakeJob {
 export type Timing = { queueMs: number; runMs: number };
 
 export const ok = (body: unknown): ApiAnswer => ({ status: 200, headers: {}, body });
+
+/** “Too many requests” (429). */
+export const tooMany = (retryAfter?: number | string): ApiAnswer => ({
+	status: 429,
+	headers: retryAfter === undefined ? {} : { 'retry-after': String(retryAfter) },
+	body: {},
+});
 
 /** RunComfy's queue in memory and on a virtual clock: exact, and without a wire. */
 export class FakeApi {
@@ -101,6 +110,12 @@ export class FakeApi {
 			...(status === 'succeeded' ? { output: { image: `https://cdn.test/${id}.png` } } : {}),
 		});
 	}
+}
+
+/** A fake API on its own virtual clock. */
+export function setUp(timingOf: (jobNumber: number) => Timing) {
+	const clock = new VirtualClock();
+	return { clock, api: new FakeApi(clock, timingOf) };
 }
 
 export const LIMITS: WaitLimits = {
