@@ -1,7 +1,6 @@
 import type { ModelPrice } from '../../nodes/RunComfy/api/models';
 import type { RunComfyError } from '../../nodes/RunComfy/api/problems';
 import type { JobResult } from '../../nodes/RunComfy/api/responses';
-import { dollars } from '../../nodes/RunComfy/common/money';
 import { Budget } from '../../nodes/RunComfy/jobs/budget';
 import { runJob } from '../../nodes/RunComfy/jobs/job';
 import { Ledger, type LedgerEntry } from '../../nodes/RunComfy/jobs/ledger';
@@ -51,15 +50,6 @@ const resultOf = (cost?: number): JobResult => ({
 
 const planned = (count: number, waits = true) =>
 	Array.from({ length: count }, () => ({ modelId: 'a/b', waits }));
-
-describe('dollars', () => {
-	it.each([
-		[0.06, '$0.06'],
-		[1, '$1.00'],
-		[0.1 + 0.2, '$0.30'],
-		[0.0125, '$0.0125'],
-	])('%d', (usd, text) => expect(dollars(usd)).toBe(text));
-});
 
 describe('Budget', () => {
 	it('allows as many as the limit covers, to the cent', async () => {

@@ -5,7 +5,6 @@ import type { IBinaryData, IExecuteFunctions } from 'n8n-workflow';
 
 import { RunComfyError } from '../../nodes/RunComfy/api/problems';
 import { Downloader, type ResultFile } from '../../nodes/RunComfy/files/download';
-import { Slots } from '../../nodes/RunComfy/common/slots';
 import { VirtualClock } from './virtualClock';
 
 const PNG = Buffer.concat([Buffer.from('\x89PNG\r\n\x1a\n', 'latin1'), Buffer.alloc(100)]);
@@ -265,21 +264,4 @@ describe('The downloads of one item', () => {
 		expect(host.requests).toHaveLength(when === 'before' ? 0 : 4);
 		expect([host.open, host.stored]).toEqual([0, []]);
 	});
-});
-
-it('Slots skip aborted waiters, and lose no slot', async () => {
-	const slots = new Slots(1);
-	const order: string[] = [];
-	let end = () => {};
-	const first = slots.use(async () => await new Promise<void>((resolve) => (end = resolve)));
-	const gone = new AbortController();
-	const second = slots.use(async () => await Promise.resolve(order.push('gone')), 1, gone.signal);
-	const third = slots.use(async () => await Promise.resolve(order.push('third')));
-	gone.abort();
-	await second;
-	expect(order).toEqual(['gone']);
-	end();
-	await Promise.all([first, third]);
-	await slots.use(async () => await Promise.resolve(order.push('fourth')));
-	expect(order).toEqual(['gone', 'third', 'fourth']);
 });

@@ -1,3 +1,5 @@
+import * as fc from 'fast-check';
+
 import { fileTypeOf, isInputType, looksLikeText } from '../../nodes/RunComfy/files/fileTypes';
 
 describe('fileTypeOf', () => {
@@ -41,4 +43,13 @@ describe('fileTypeOf', () => {
 		expect(looksLikeText(bytes('{"error":1}'))).toBe(true);
 		expect(looksLikeText(bytes('\x7fELF\x02'))).toBe(false);
 	});
+
+	it('property: any bytes have a type or none', () =>
+		fc.assert(
+			fc.property(fc.uint8Array({ maxLength: 40 }), (bytes) => {
+				const buffer = Buffer.from(bytes);
+				expect(['image', 'video', 'audio', undefined]).toContain(fileTypeOf(buffer)?.kind);
+				expect(typeof looksLikeText(buffer)).toBe('boolean');
+			}),
+		));
 });
