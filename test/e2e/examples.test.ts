@@ -1,86 +1,19 @@
-import { createServer, type Server } from 'node:http';
-import type { AddressInfo } from 'node:net';
-
-import { NEWEST, installN8n } from '../n8n/installation';
-import { N8nInstance, storedItems } from '../n8n/instance';
-import { MailBox, ObjectStorage } from './fakeServices';
-import { until } from '../until';
-import { RUNCOMFY } from '../workflow';
+import { NEWEST } from '../n8n/installation';
+import { storedItems } from '../n8n/instance';
+import { MailBox, ObjectStorage, ScriptedChatModel } from './fakeServices';
 import {
 	closeN8nEnvironment,
 	example,
 	INSTALL_TIMEOUT_MS,
 	openN8nEnvironment,
-	ROOT,
-	workflow,
 	type N8nEnvironment,
 } from './n8nEnvironment';
 
-/** What an agent's chat model would answer, scripted: first a call of the tool, then words. */
-class ScriptedChatModel {
-	readonly requests: Array<{ messages: Array<{ role: string; content: unknown }>; tools?: unknown[] }> = [];
-	private server?: Server;
-
-	constructor(private readonly toolArguments: Record<string, string>) {}
-
-	async start(): Promise<string> {
-		this.server = createServer((request, response) => {
-			const chunks: Buffer[] = [];
-			request.on('data', (chunk: Buffer) => chunks.push(chunk));
-			request.on('end', () => {
-				response.setHeader('content-type', 'application/json');
-				response.end(JSON.stringify(this.answer(Buffer.concat(chunks).toString())));
-			});
-		});
-		await new Promise<void>((resolve) => this.server?.listen(0, '127.0.0.1', resolve));
-		return `http://127.0.0.1:${(this.server.address() as AddressInfo).port}/v1`;
-	}
-
-	stop(): void {
-		this.server?.close();
-	}
-
-	private answer(body: string): unknown {
-		const request = JSON.parse(body) as (typeof this.requests)[number] & {
-			tools?: Array<{ function: { name: string } }>;
-		};
-		this.requests.push(request);
-		const toolAnswer = request.messages.find(({ role }) => role === 'tool');
-		const message =
-			toolAnswer === undefined
-				? {
-						role: 'assistant',
-						content: null,
-						tool_calls: [
-							{
-								id: 'call_1',
-								type: 'function',
-								function: {
-									name: request.tools?.[0]?.function.name,
-									arguments: JSON.stringify(this.toolArguments),
-								},
-							},
-						],
-					}
-				: { role: 'assistant', content: `Here it is: ${String(toolAnswer.content)}` };
-		return {
-			id: 'chat',
-			object: 'chat.completion',
-			created: 1,
-			model: 'scripted',
-			choices: [{ index: 0, finish_reason: toolAnswer === undefined ? 'tool_calls' : 'stop', message }],
-			usage: { prompt_tokens: 1, completion_tokens: 1, total_tokens: 2 },
-		};
-	}
-}
-
-describe(`In n8n ${NEWEST}`, () => {
+describe(`The examples in n8n ${NEWEST}`, () => {
 	let env: N8nEnvironment;
 
 	beforeAll(async () => {
-		env = await openN8nEnvironment(NEWEST, {
-			queueMs: (_n, prompt) => (prompt.includes('for long') ? 60_000 : prompt.includes('slow') ? 4_000 : 0),
-		});
+		env = await openN8nEnvironment(NEWEST);
 	}, INSTALL_TIMEOUT_MS);
 	beforeEach(() => env.sandbox.reset());
 	afterAll(async () => await closeN8nEnvironment(env));
@@ -222,65 +155,5 @@ describe(`In n8n ${NEWEST}`, () => {
 		const answer = String(storedItems(execution, 'AI Agent')[0]?.json.output);
 		expect(answer).toContain(env.sandbox.jobs[0]?.requestId);
 		expect(answer).toContain('/outputs/');
-	});
-
-	it('n8n’s own timeout works like Stop: what is queued is cancelled', async () => {
-		const { n8n, sandbox } = env;
-		const definition = workflow(env, 2, { prompt: '=queued for long {{ $json.n }}' });
-		const execution = await n8n.run({
-			...definition,
-			settings: { executionOrder: 'v1', executionTimeout: 2 },
-		});
-		expect(execution.status).toBe('canceled');
-		await until('both are cancelled', () => sandbox.stats.cancelled === 2, 6_000);
-		expect(sandbox.stats.submits).toBe(2);
-	});
-
-	it('“Retry execution” resumes what the failed execution has submitted', async () => {
-		const { n8n, sandbox } = env;
-		const failed = await n8n.run(
-			workflow(env, 1, { prompt: '=slow scene {{ $json.n }}', options: { timeout: 3 } }),
-		);
-		expect(failed.status).toBe('error');
-		expect(failed.data?.resultData.error?.message).toContain(sandbox.jobs[0]?.requestId);
-		const { data } = await n8n.rest('POST', `/executions/${failed.id}/retry`, { loadWorkflow: false });
-		const retried = await n8n.finished(String(data.id ?? Number(failed.id) + 1));
-		expect(retried.status).toBe('success');
-		expect(storedItems(retried, RUNCOMFY)[0]?.json.requestId).toBe(sandbox.jobs[0]?.requestId);
-		expect(sandbox.stats.submits).toBe(1);
-	});
-
-	it('after a crash (kill -9) the log has the request ids, and Get Result fetches the images', async () => {
-		const { sandbox } = env;
-		const log = env.n8n.log;
-		await env.n8n.execute(
-			await env.n8n.createWorkflow(workflow(env, 3, { prompt: '=slow scene {{ $json.n }}' })),
-		);
-		await until('all are submitted', () => sandbox.stats.accepted === 3);
-		// Accepted at the sandbox is not yet known to n8n: the answers may still be on their way.
-		await until('the log has them', () =>
-			sandbox.jobs.every(({ requestId }) => log.some((line) => line.includes(requestId))),
-		);
-		const { userFolder } = env.n8n;
-		await env.n8n.kill('SIGKILL');
-
-		const ids = log
-			.flatMap((line) => /RunComfy request (\S+) submitted for item \d/.exec(line)?.[1] ?? [])
-			.slice(-3);
-		expect([...ids].sort()).toEqual(sandbox.jobs.map(({ requestId }) => requestId).sort());
-
-		const installation = await installN8n(NEWEST, () => {});
-		env.n8n = await N8nInstance.start({ installation, root: ROOT, userFolder });
-		const execution = await env.n8n.run(
-			workflow(env, 3, {
-				resource: 'request',
-				operation: 'getResult',
-				requestId: `={{ ${JSON.stringify(ids)}[$json.n] }}`,
-				downloadFiles: true,
-			}),
-		);
-		expect(execution.status).toBe('success');
-		expect(storedItems(execution, RUNCOMFY).map(({ json }) => json.requestId)).toEqual(ids);
-		expect(sandbox.stats.submits).toBe(3);
 	});
 });
