@@ -14,6 +14,21 @@ const SEEDS = (process.env.CHAOS_SEEDS ?? '1,2,3,4,5,6').split(',').map(Number);
 const ITEMS = 500;
 const SCENARIOS = ['continue on fail', 'retry on fail', 'stop in the middle'] as const;
 const JOB_FAULTS = ['failed', 'cancelled', 'unknownStatus', 'noUrl', 'manyImages'] as const;
+/** Outputs that a retry does not repair, except `tiny`, which is whole. */
+const HOSTILE_OUTPUTS = [
+	'redirectPrivate',
+	'redirectLoop',
+	'notImage',
+	'webPage',
+	'empty',
+	'endless',
+	'tiny',
+	'compressed',
+	'truncatedGzip',
+	'partial',
+	'noContent',
+	'notFound',
+] as const;
 type Scenario = (typeof SCENARIOS)[number];
 
 async function open(seed: number, scenario: Scenario): Promise<TestEnvironment> {
@@ -51,12 +66,16 @@ async function open(seed: number, scenario: Scenario): Promise<TestEnvironment> 
 	// Seldom, because each of them rightly slows down the whole run.
 	faults.add({ rate: 0.004, on: ['result', 'submit'], kinds: ['tooMany'], retryAfter: 0.1 });
 	faults.add({ rate: 0.02, on: ['output'], kinds: ['short', 'redirectOnce', 'tooMany'], retryAfter: 0.1 });
+	// The first bytes, and then nothing for longer than downloadIdleMs.
+	faults.add({ rate: 0.01, on: ['output'], kinds: ['drip'], delayMs: 400 });
 	if (scenario === 'retry on fail') {
 		// A few failures, so that the tries get somewhere, and late a submit with an unknown outcome, which no retry can resolve.
 		const [first = 0, second = 0] = [random() * 150, 150 + random() * 150].map(Math.floor);
 		faults.add({ job: 'failed', times: 1, promptIncludes: `item ${first}.` });
 		faults.add({ on: 'submit', kind: 'errorCode', times: 1, promptIncludes: `item ${second}.` });
 		faults.add({ on: 'submit', kind: 'lostAfter', times: 1, promptIncludes: `item ${400 + (seed % 90)}.` });
+		const kind = HOSTILE_OUTPUTS[seed % HOSTILE_OUTPUTS.length] ?? 'webPage';
+		faults.add({ on: 'output', kind, times: 1, promptIncludes: `item ${300 + (seed % 90)}.` });
 		return env;
 	}
 	faults.add({
@@ -74,6 +93,11 @@ async function open(seed: number, scenario: Scenario): Promise<TestEnvironment> 
 		],
 	});
 	faults.add({ rate: 0.03, on: ['submit'], kinds: ['errorCode'] });
+	// Each kind once, for an item whose number ends in the given digit.
+	for (const [n, kind] of HOSTILE_OUTPUTS.entries())
+		faults.add({ on: 'output', kind, times: 1, promptIncludes: `${(seed + n) % 10}.` });
+	// Slower than idle, so that only Stop or the download's own deadline ends it.
+	if (scenario === 'stop in the middle') faults.add({ on: 'output', kind: 'drip', times: 2, delayMs: 100 });
 	for (const [n, job] of JOB_FAULTS.entries()) {
 		for (let k = 0; k < 4; k++)
 			faults.add({ job, times: 1, promptIncludes: `item ${(seed * 7 + n * 40 + k * 9) % ITEMS}.` });
@@ -101,10 +125,11 @@ describe.each(SEEDS.map((seed) => [seed, SCENARIOS[seed % 3] ?? 'continue on fai
 	(seed, scenario) => {
 		it('submits no job twice and loses no request id', async () => {
 			const env = await open(seed, scenario);
+			const downloads = seed % 2 === 0;
 			const execution = env.start({
 				prompt: '={{ "item " + $json.n + "." }}',
-				downloadFiles: seed % 2 === 0,
-				options: { maxConcurrency: 100, timeout: 30 },
+				downloadFiles: downloads,
+				options: { maxConcurrency: 100, timeout: 30, ...(downloads ? { maxFileSize: 1 } : {}) },
 			});
 			if (scenario === 'stop in the middle') {
 				await until('half of it is submitted', () => env.sandbox.stats.accepted >= ITEMS / 2, 60_000);
@@ -142,6 +167,8 @@ describe.each(SEEDS.map((seed) => [seed, SCENARIOS[seed % 3] ?? 'continue on fai
 				expect(paired).toHaveLength(ITEMS);
 				expect(good.length).toBeGreaterThan(ITEMS * 0.8);
 				expect(bad.length).toBeGreaterThan(0);
+				const types = new Set(good.map(({ binary }) => binary?.data?.mimeType));
+				expect([...types].sort()).toEqual(downloads ? ['image/gif', 'image/png'] : [undefined]);
 			}
 			if (scenario === 'retry on fail') expect(env.tries.length).toBeGreaterThan(1);
 			if (scenario === 'stop in the middle') expect(env.stopReports).toHaveLength(1);
