@@ -165,7 +165,7 @@ describe.each(SEEDS.map((seed) => [seed, SCENARIOS[seed % 3] ?? 'continue on fai
 				const paired = [...good, ...bad].map(({ pairedItem }) => (pairedItem as { item: number }).item);
 				expect(new Set(paired).size).toBe(ITEMS);
 				expect(paired).toHaveLength(ITEMS);
-				expect(good.length).toBeGreaterThan(ITEMS * 0.8);
+				expect(good.length).toBeGreaterThan(ITEMS * 0.8 - (downloads ? HOSTILE_OUTPUTS.length : 0));
 				expect(bad.length).toBeGreaterThan(0);
 				const types = new Set(good.map(({ binary }) => binary?.data?.mimeType));
 				expect([...types].sort()).toEqual(downloads ? ['image/gif', 'image/png'] : [undefined]);

@@ -106,11 +106,11 @@ describe('In every sequence of events', () => {
 		async () => {
 			await fc.assert(
 				fc.asyncProperty(settings, fc.array(event, { maxLength: 40 }), async (chosen, events) => {
-					const world = new Simulation(chosen);
-					await world.apply({ do: 'turn' });
-					for (const one of events) await world.apply(one);
-					await world.finish();
-					expect(world.violations).toEqual([]);
+					const simulation = new Simulation(chosen);
+					await simulation.apply({ do: 'turn' });
+					for (const one of events) await simulation.apply(one);
+					await simulation.finish();
+					expect(simulation.violations).toEqual([]);
 				}),
 				{ numRuns: RUNS, ...(SEED === undefined ? {} : { seed: Number(SEED) }) },
 			);
