@@ -16,7 +16,7 @@ export async function startSandbox(pictureBytes = 0): Promise<Sandbox> {
 export function timingsOf(sandbox: Sandbox, run: string, durationsMs: number[]) {
 	const jobs = sandbox.jobs.filter(({ input }) => String(input.prompt).startsWith(`run ${run} `));
 	if (jobs.length !== durationsMs.length) throw new Error(`${run}: ${jobs.length} jobs`);
-	const pollsPerJob = mean(jobs.map(({ looks, statusLooks }) => looks + statusLooks));
+	const pollsPerJob = mean(jobs.map(({ polls, statusPolls }) => polls + statusPolls));
 	const lateMs = mean(jobs.map(({ deliveredAt = NaN, endsAt }) => deliveredAt - endsAt));
 	return { pollsPerJob, lateness: lateMs / mean(durationsMs) };
 }

@@ -1,8 +1,9 @@
 import { RunComfy } from '../nodes/RunComfy/RunComfy.node.js';
 import { RunComfyApi } from '../credentials/RunComfyApi.credentials';
-import { Engine, RUNCOMFY_TYPE } from '../test/engine/engine';
+import { Engine } from '../test/engine/engine';
 import { SANDBOX_TOKEN } from '../test/sandbox/sandbox';
-import { source } from '../test/engine/standIns';
+import { RUNCOMFY_TYPE } from '../test/workflow';
+import { source } from '../test/engine/fakeNodes';
 
 /** Sends files of the items, in a process of its own; says how much memory the jobs hold while they wait. At most ten, all at once. */
 const [baseUrl = '', count = '6', fileBytes = '20000000'] = process.argv.slice(2);

@@ -8,9 +8,10 @@ import type { INode, INodeExecutionData } from 'n8n-workflow';
 import { request } from 'undici';
 
 import { loadCompiled } from '../test/engine/compiled';
-import { Engine, RUNCOMFY_TYPE, type EngineWorkflow } from '../test/engine/engine';
-import { passThrough, source } from '../test/engine/standIns';
+import { Engine, type EngineWorkflow } from '../test/engine/engine';
+import { passThrough, source } from '../test/engine/fakeNodes';
 import { Sandbox, SANDBOX_TOKEN } from '../test/sandbox/sandbox';
+import { RUNCOMFY_TYPE } from '../test/workflow';
 
 /**
  * `npm run demo`: the example workflow on n8n's real engine with the compiled node; against the sandbox, or against
@@ -18,7 +19,7 @@ import { Sandbox, SANDBOX_TOKEN } from '../test/sandbox/sandbox';
  */
 const ROOT = path.dirname(__dirname);
 const OUTPUT = path.join(ROOT, 'demo-output');
-const LOOK_EVERY_MS = 400;
+const POLL_EVERY_MS = 400;
 
 interface Target {
 	baseUrl: string;
@@ -157,7 +158,7 @@ async function runWorkflow(
 	console.log(`Image      ${path.relative(process.cwd(), file)}`);
 }
 
-/** Shows how a request gets on. These looks are the demo's own and cost nothing; the node does not need them. */
+/** Prints a request's progress. These polls are the demo's own and free; the node does not need them. */
 async function watch({ baseUrl, apiToken }: Target, requestId: string, signal: AbortSignal): Promise<void> {
 	console.log(`Submitted  request ${requestId}`);
 	let shown = '';
@@ -178,7 +179,7 @@ async function watch({ baseUrl, apiToken }: Target, requestId: string, signal: A
 		if (line !== shown && line !== '' && !signal.aborted) console.log(line);
 		shown = line;
 		if (status !== 'in_queue' && status !== 'in_progress') return;
-		await new Promise((resolve) => setTimeout(resolve, LOOK_EVERY_MS));
+		await new Promise((resolve) => setTimeout(resolve, POLL_EVERY_MS));
 	}
 }
 

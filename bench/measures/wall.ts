@@ -11,7 +11,7 @@ import { durationsOf, inOrderMs, lowerBoundMs, promptsOf } from '../workload';
 
 const NODES: VariantName[] = against === undefined ? ['this node'] : ['this node', 'this node, before'];
 const LOOPS: VariantName[] = ['one by one, poll every 2 s', 'one by one, poll every 5 s'];
-/** Between the starts of runs that go on side by side, so that their first submits do not meet. */
+/** Between the starts of concurrent runs, so that their first submits do not coincide. */
 const STAGGER_MS = quick ? 100 : 2_500;
 /** With as many at once as items, a run's end depends on one poll: more runs, so that chance evens out. */
 const MORE_RUNS = { runs: quick ? 1 : 7 };

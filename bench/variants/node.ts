@@ -1,9 +1,10 @@
 import type { INodeParameters, INodeType } from 'n8n-workflow';
 
 import { loadCompiled, loadCompiledExecution } from '../../test/engine/compiled';
-import { Engine, RUNCOMFY_TYPE } from '../../test/engine/engine';
-import { source } from '../../test/engine/standIns';
+import { Engine } from '../../test/engine/engine';
+import { source } from '../../test/engine/fakeNodes';
 import { SANDBOX_TOKEN } from '../../test/sandbox/sandbox';
+import { RUNCOMFY_TYPE } from '../../test/workflow';
 import { IMAGE_URL } from '../workload';
 import type { Task, Variant } from './variant';
 

@@ -7,7 +7,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { INodeType } from 'n8n-workflow';
 import { Agent, request, stream } from 'undici';
 
-import { passThrough } from '../../test/engine/standIns';
+import { passThrough } from '../../test/engine/fakeNodes';
 import { MODEL_ID, SANDBOX_TOKEN } from '../../test/sandbox/sandbox';
 import { durationOf, IMAGE_URL } from '../workload';
 import { prepareEngine } from './node';

@@ -4,7 +4,7 @@ export interface Task {
 	/** The jobs' prompts; for polls and downloads, the ids of finished requests. */
 	items: string[];
 	concurrency: number;
-	/** How many times faster than life the jobs are, and so the variant's clock; 1 unless given. */
+	/** How many times faster than real time the jobs and the variant's clock run; 1 unless given. */
 	timeScale?: number;
 	/** The shortest pause between two polls, in the variant's own seconds; 1 unless given. */
 	pollSeconds?: number;

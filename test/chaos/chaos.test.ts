@@ -1,8 +1,9 @@
 import type { IRun } from 'n8n-workflow';
 
-import { items, rows, Workbench } from '../engine/workbench';
+import { items, outputItems, TestEnvironment } from '../engine/testEnvironment';
 import type { SandboxJob } from '../sandbox/jobStore';
 import { seededRandom } from '../sandbox/random';
+import { until } from '../until';
 
 /**
  * Five hundred items against a RunComfy that fails in every way the sandbox knows. Whatever happens, money is safe: no
@@ -13,11 +14,26 @@ const SEEDS = (process.env.CHAOS_SEEDS ?? '1,2,3,4,5,6').split(',').map(Number);
 const ITEMS = 500;
 const SCENARIOS = ['continue on fail', 'retry on fail', 'stop in the middle'] as const;
 const JOB_FAULTS = ['failed', 'cancelled', 'unknownStatus', 'noUrl', 'manyImages'] as const;
+/** Outputs that a retry does not repair, except `tiny`, which is whole. */
+const HOSTILE_OUTPUTS = [
+	'redirectPrivate',
+	'redirectLoop',
+	'notImage',
+	'webPage',
+	'empty',
+	'endless',
+	'tiny',
+	'compressed',
+	'truncatedGzip',
+	'partial',
+	'noContent',
+	'notFound',
+] as const;
 type Scenario = (typeof SCENARIOS)[number];
 
-async function open(seed: number, scenario: Scenario): Promise<Workbench> {
+async function open(seed: number, scenario: Scenario): Promise<TestEnvironment> {
 	const random = seededRandom(seed);
-	const bench = await Workbench.open({
+	const env = await TestEnvironment.open({
 		items: items(ITEMS),
 		sandbox: { seed, queueMs: () => random() * 150, runMs: () => random() * 300 },
 		runtime: {
@@ -30,7 +46,7 @@ async function open(seed: number, scenario: Scenario): Promise<Workbench> {
 				? { retryOnFail: true, maxTries: 5, waitBetweenTries: 20 }
 				: { onError: 'continueErrorOutput' },
 	});
-	const { faults } = bench.sandbox;
+	const { faults } = env.sandbox;
 	faults.add({
 		rate: 1 / 3,
 		on: ['result', 'output'],
@@ -50,13 +66,17 @@ async function open(seed: number, scenario: Scenario): Promise<Workbench> {
 	// Seldom, because each of them rightly slows down the whole run.
 	faults.add({ rate: 0.004, on: ['result', 'submit'], kinds: ['tooMany'], retryAfter: 0.1 });
 	faults.add({ rate: 0.02, on: ['output'], kinds: ['short', 'redirectOnce', 'tooMany'], retryAfter: 0.1 });
+	// The first bytes, and then nothing for longer than downloadIdleMs.
+	faults.add({ rate: 0.01, on: ['output'], kinds: ['drip'], delayMs: 400 });
 	if (scenario === 'retry on fail') {
-		// A few failures, so that the tries get somewhere, and late a submit in doubt, which no retry gets over.
+		// A few failures, so that the tries get somewhere, and late a submit with an unknown outcome, which no retry can resolve.
 		const [first = 0, second = 0] = [random() * 150, 150 + random() * 150].map(Math.floor);
 		faults.add({ job: 'failed', times: 1, promptIncludes: `item ${first}.` });
 		faults.add({ on: 'submit', kind: 'errorCode', times: 1, promptIncludes: `item ${second}.` });
 		faults.add({ on: 'submit', kind: 'lostAfter', times: 1, promptIncludes: `item ${400 + (seed % 90)}.` });
-		return bench;
+		const kind = HOSTILE_OUTPUTS[seed % HOSTILE_OUTPUTS.length] ?? 'webPage';
+		faults.add({ on: 'output', kind, times: 1, promptIncludes: `item ${300 + (seed % 90)}.` });
+		return env;
 	}
 	faults.add({
 		rate: 0.05,
@@ -73,11 +93,16 @@ async function open(seed: number, scenario: Scenario): Promise<Workbench> {
 		],
 	});
 	faults.add({ rate: 0.03, on: ['submit'], kinds: ['errorCode'] });
+	// Each kind once, for an item whose number ends in the given digit.
+	for (const [n, kind] of HOSTILE_OUTPUTS.entries())
+		faults.add({ on: 'output', kind, times: 1, promptIncludes: `${(seed + n) % 10}.` });
+	// Slower than idle, so that only Stop or the download's own deadline ends it.
+	if (scenario === 'stop in the middle') faults.add({ on: 'output', kind: 'drip', times: 2, delayMs: 100 });
 	for (const [n, job] of JOB_FAULTS.entries()) {
 		for (let k = 0; k < 4; k++)
 			faults.add({ job, times: 1, promptIncludes: `item ${(seed * 7 + n * 40 + k * 9) % ITEMS}.` });
 	}
-	return bench;
+	return env;
 }
 
 /** The job's number in the items, from its prompt. */
@@ -85,34 +110,35 @@ function itemOf(job: SandboxJob): number {
 	return Number(/item (\d+)\./.exec(String(job.input.prompt))?.[1]);
 }
 
-/** Everything that a person can find an id in: rows, errors, and n8n's log. */
-function everythingWritten(bench: Workbench, run: IRun): string {
-	const errors = [run.data.resultData.error, ...rows(run, 'RunComfy', 1).map(({ error }) => error)];
+/** Everything that a person can find an id in: items, errors, and n8n's log. */
+function everythingWritten(env: TestEnvironment, run: IRun): string {
+	const errors = [run.data.resultData.error, ...outputItems(run, 'RunComfy', 1).map(({ error }) => error)];
 	return [
-		JSON.stringify(rows(run).map(({ json }) => json)),
+		JSON.stringify(outputItems(run).map(({ json }) => json)),
 		...errors.map((error) => `${error?.message} ${String(error?.description)}`),
-		...bench.log.map(({ message }) => message),
+		...env.log.map(({ message }) => message),
 	].join('\n');
 }
 
 describe.each(SEEDS.map((seed) => [seed, SCENARIOS[seed % 3] ?? 'continue on fail'] as const))(
 	'Chaos with seed %i: %s',
 	(seed, scenario) => {
-		it('pays for nothing twice and loses nothing', async () => {
-			const bench = await open(seed, scenario);
-			const execution = bench.start({
+		it('submits no job twice and loses no request id', async () => {
+			const env = await open(seed, scenario);
+			const downloads = seed % 2 === 0;
+			const execution = env.start({
 				prompt: '={{ "item " + $json.n + "." }}',
-				downloadFiles: seed % 2 === 0,
-				options: { maxConcurrency: 100, timeout: 30 },
+				downloadFiles: downloads,
+				options: { maxConcurrency: 100, timeout: 30, ...(downloads ? { maxFileSize: 1 } : {}) },
 			});
 			if (scenario === 'stop in the middle') {
-				await bench.until('half of it is submitted', () => bench.sandbox.stats.accepted >= ITEMS / 2, 60_000);
-				await bench.stop(execution);
+				await until('half of it is submitted', () => env.sandbox.stats.accepted >= ITEMS / 2, 60_000);
+				await env.stop(execution);
 			}
 			const run = await execution.done;
-			const { sandbox } = bench;
-			const written = everythingWritten(bench, run);
-			const doubtful = new Set(
+			const { sandbox } = env;
+			const written = everythingWritten(env, run);
+			const outcomeUnknown = new Set(
 				[...written.matchAll(/item (\d+): It is not known whether RunComfy accepted/g)].map(([, n]) =>
 					Number(n),
 				),
@@ -127,26 +153,28 @@ describe.each(SEEDS.map((seed) => [seed, SCENARIOS[seed % 3] ?? 'continue on fai
 			const paidTwice = [...alive].filter(([, count]) => count > 1);
 			expect(paidTwice).toEqual([]);
 
-			// An id that never arrived cannot be written anywhere; but then its item must be known to be in doubt.
+			// An id that never arrived cannot be written anywhere; then its item must be reported as outcome unknown.
 			const lost = sandbox.jobs.filter(
-				(job) => !written.includes(job.requestId) && !doubtful.has(itemOf(job)),
+				(job) => !written.includes(job.requestId) && !outcomeUnknown.has(itemOf(job)),
 			);
 			expect(lost.map(({ requestId }) => requestId)).toEqual([]);
 
 			if (scenario === 'continue on fail') {
-				const good = rows(run);
-				const bad = rows(run, 'RunComfy', 1);
+				const good = outputItems(run);
+				const bad = outputItems(run, 'RunComfy', 1);
 				const paired = [...good, ...bad].map(({ pairedItem }) => (pairedItem as { item: number }).item);
 				expect(new Set(paired).size).toBe(ITEMS);
 				expect(paired).toHaveLength(ITEMS);
-				expect(good.length).toBeGreaterThan(ITEMS * 0.8);
+				expect(good.length).toBeGreaterThan(ITEMS * 0.8 - (downloads ? HOSTILE_OUTPUTS.length : 0));
 				expect(bad.length).toBeGreaterThan(0);
+				const types = new Set(good.map(({ binary }) => binary?.data?.mimeType));
+				expect([...types].sort()).toEqual(downloads ? ['image/gif', 'image/png'] : [undefined]);
 			}
-			if (scenario === 'retry on fail') expect(bench.tries.length).toBeGreaterThan(1);
-			if (scenario === 'stop in the middle') expect(bench.stopReports).toHaveLength(1);
+			if (scenario === 'retry on fail') expect(env.tries.length).toBeGreaterThan(1);
+			if (scenario === 'stop in the middle') expect(env.stopReports).toHaveLength(1);
 			expect(sandbox.stats.tokensAtOutputs).toBe(0);
-			expect(sandbox.stats.resultLooks).toBeGreaterThan(ITEMS / 5);
-			await bench.close();
+			expect(sandbox.stats.resultPolls).toBeGreaterThan(ITEMS / 5);
+			await env.close();
 		});
 	},
 );

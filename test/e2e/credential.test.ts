@@ -6,9 +6,15 @@ import type { INode } from 'n8n-workflow';
 import { NEWEST, OLDEST } from '../n8n/installation';
 import type { StoredExecution, WorkflowDefinition } from '../n8n/instance';
 import { SANDBOX_TOKEN } from '../sandbox/sandbox';
-import { closeStage, INSTALL_PATIENCE_MS, openStage, type Stage } from './harness';
+import { workflowNode } from '../workflow';
+import {
+	closeN8nEnvironment,
+	INSTALL_TIMEOUT_MS,
+	openN8nEnvironment,
+	type N8nEnvironment,
+} from './n8nEnvironment';
 
-/** Whoever asks; remembers what came along. */
+/** A server that is not RunComfy's; records the tokens that it receives. */
 class OtherServer {
 	readonly tokens: Array<string | undefined> = [];
 	url = '';
@@ -30,19 +36,19 @@ class OtherServer {
 
 /** n8n's own HTTP Request node with this package's credential: it sends requests by n8n's older helper. */
 describe.each([NEWEST, OLDEST])('The credential in n8n %s', (version) => {
-	let stage: Stage;
+	let env: N8nEnvironment;
 	const other = new OtherServer();
 
 	beforeAll(async () => {
 		await other.start();
-		stage = await openStage(version);
-	}, INSTALL_PATIENCE_MS);
+		env = await openN8nEnvironment(version);
+	}, INSTALL_TIMEOUT_MS);
 	beforeEach(() => {
-		stage.sandbox.reset();
+		env.sandbox.reset();
 		other.tokens.length = 0;
 	});
 	afterAll(async () => {
-		await closeStage(stage);
+		await closeN8nEnvironment(env);
 		other.stop();
 	});
 
@@ -51,20 +57,11 @@ describe.each([NEWEST, OLDEST])('The credential in n8n %s', (version) => {
 		typeVersion = 4.2,
 		options: object = {},
 	): Promise<StoredExecution> => {
-		const node = (name: string, type: string, more: Partial<INode> = {}): INode => ({
-			id: name,
-			name,
-			type,
-			typeVersion: 1,
-			position: [0, 0],
-			parameters: {},
-			...more,
-		});
 		const definition: WorkflowDefinition = {
 			name: `HTTP Request ${Math.random().toString(36).slice(2)}`,
 			nodes: [
-				node('Start', 'n8n-nodes-base.manualTrigger'),
-				node('HTTP', 'n8n-nodes-base.httpRequest', {
+				workflowNode('Start', 'n8n-nodes-base.manualTrigger'),
+				workflowNode('HTTP', 'n8n-nodes-base.httpRequest', {
 					typeVersion,
 					parameters: {
 						url,
@@ -72,19 +69,19 @@ describe.each([NEWEST, OLDEST])('The credential in n8n %s', (version) => {
 						nodeCredentialType: 'runComfyApi',
 						options: options as INode['parameters'],
 					},
-					credentials: { runComfyApi: stage.credential },
+					credentials: { runComfyApi: env.credential },
 				}),
 			],
 			connections: { Start: { main: [[{ node: 'HTTP', type: 'main', index: 0 }]] } },
 		};
-		return await stage.n8n.run(definition);
+		return await env.n8n.run(definition);
 	};
 	const messageOf = ({ data }: StoredExecution) => String(data?.resultData.error?.message);
 
-	it('is good for RunComfy in the HTTP Request node', async () => {
-		const execution = await httpRequest(`${stage.sandbox.url}/v1/models`);
+	it('works for RunComfy in the HTTP Request node', async () => {
+		const execution = await httpRequest(`${env.sandbox.url}/v1/models`);
 		expect(execution.status).toBe('success');
-		expect(stage.sandbox.stats.refusedTokens).toBe(0);
+		expect(env.sandbox.stats.refusedTokens).toBe(0);
 	});
 
 	it('sends the token to no other server', async () => {
@@ -95,22 +92,22 @@ describe.each([NEWEST, OLDEST])('The credential in n8n %s', (version) => {
 	});
 
 	it.each([
-		['as the node has it by itself', 4.2, {}],
+		['with the node’s default settings', 4.2, {}],
 		['in an older version of the node', 3, {}],
 		[
-			'when it is told to follow them',
+			'when it is set to follow them',
 			4.2,
 			{ redirect: { redirect: { followRedirects: true, maxRedirects: 5 } } },
 		],
-	])('sends the token along with no redirect, %s', async (_, typeVersion, options) => {
-		stage.sandbox.faults.add({ on: 'models', kind: 'redirectAway', location: `${other.url}/stolen` });
-		const execution = await httpRequest(`${stage.sandbox.url}/v1/models`, typeVersion, options);
+	])('does not send the token along with a redirect, %s', async (_, typeVersion, options) => {
+		env.sandbox.faults.add({ on: 'models', kind: 'redirectAway', location: `${other.url}/stolen` });
+		const execution = await httpRequest(`${env.sandbox.url}/v1/models`, typeVersion, options);
 		expect(execution.status).toBe('error');
 		expect(other.tokens).toEqual([]);
 	});
 
 	it('fails its test when RunComfy answers with an error in a success, or with anything but the model', async () => {
-		const { n8n, sandbox } = stage;
+		const { n8n, sandbox } = env;
 		const test = async () => await n8n.testCredential(SANDBOX_TOKEN, sandbox.url);
 		expect(await test()).toMatchObject({ status: 'OK' });
 		sandbox.faults.add({ on: 'model', kind: 'errorCode', errorCode: 400004, times: 1 });
@@ -131,8 +128,8 @@ describe.each([NEWEST, OLDEST])('The credential in n8n %s', (version) => {
 		expect(other.tokens).toEqual([]);
 	});
 
-	it('is good with white space around the token', async () => {
-		const { n8n, sandbox } = stage;
+	it('works with white space around the token', async () => {
+		const { n8n, sandbox } = env;
 		expect(await n8n.testCredential(` ${SANDBOX_TOKEN}\n`, sandbox.url)).toMatchObject({ status: 'OK' });
 	});
 });

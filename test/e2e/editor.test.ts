@@ -9,7 +9,15 @@ import { chromium, type Browser, type Page } from 'playwright-core';
 import { NEWEST } from '../n8n/installation';
 import { OWNER } from '../n8n/instance';
 import { SANDBOX_TOKEN } from '../sandbox/sandbox';
-import { closeStage, example, INSTALL_PATIENCE_MS, openStage, ROOT, until, type Stage } from './harness';
+import { until } from '../until';
+import {
+	closeN8nEnvironment,
+	example,
+	INSTALL_TIMEOUT_MS,
+	openN8nEnvironment,
+	ROOT,
+	type N8nEnvironment,
+} from './n8nEnvironment';
 
 /** Debian's Chromium; without it these tests are reported as skipped. */
 const CHROMIUM = process.env.CHROMIUM_PATH ?? '/usr/bin/chromium';
@@ -29,13 +37,13 @@ const SCREENSHOTS =
 		: mkdtempSync(path.join(tmpdir(), 'runcomfy-shots-'));
 
 (existsSync(CHROMIUM) ? describe : describe.skip)('In the editor', () => {
-	let stage: Stage;
+	let env: N8nEnvironment;
 	let images: Server;
 	let browser: Browser;
 	let page: Page;
 
 	beforeAll(async () => {
-		stage = await openStage(NEWEST, {
+		env = await openN8nEnvironment(NEWEST, {
 			pictures: 'scene',
 			queueMs: (_n, prompt) => (prompt.includes('queued for long') ? 60_000 : 300),
 			runMs: 1_200,
@@ -47,17 +55,17 @@ const SCREENSHOTS =
 		browser = await chromium.launch({ executablePath: CHROMIUM, args: FLAGS });
 		page = await browser.newPage({ viewport: { width: 1440, height: 900 } });
 		page.setDefaultTimeout(15_000);
-		await page.goto(`${stage.n8n.url}/signin`);
+		await page.goto(`${env.n8n.url}/signin`);
 		await page.fill('input[type="email"]', OWNER.email);
 		await page.fill('input[type="password"]', OWNER.password);
 		await page.keyboard.press('Enter');
 		await page.waitForURL(/\/(home|projects|workflow)/);
-	}, INSTALL_PATIENCE_MS);
-	beforeEach(() => stage.sandbox.reset());
+	}, INSTALL_TIMEOUT_MS);
+	beforeEach(() => env.sandbox.reset());
 	afterAll(async () => {
 		await browser?.close();
 		images?.close();
-		await closeStage(stage);
+		await closeN8nEnvironment(env);
 	});
 
 	const byTestId = (id: string) => page.locator(`[data-test-id="${id}"]`);
@@ -65,14 +73,14 @@ const SCREENSHOTS =
 		await page.screenshot({ path: path.join(SCREENSHOTS, `${name}.png`) });
 
 	const openWorkflow = async (parameters: Record<string, unknown> = {}) => {
-		const definition = example(stage, 'replace-background.json');
+		const definition = example(env, 'replace-background.json');
 		const node = definition.nodes.find(({ name }) => name === NODE);
 		const { port } = images.address() as AddressInfo;
 		Object.assign(node?.parameters ?? {}, {
 			imageUrl: `http://127.0.0.1:${port}/product.png`,
 			...parameters,
 		});
-		await page.goto(`${stage.n8n.url}/workflow/${await stage.n8n.createWorkflow(definition)}`);
+		await page.goto(`${env.n8n.url}/workflow/${await env.n8n.createWorkflow(definition)}`);
 		await byTestId('execute-workflow-button').first().waitFor();
 	};
 	const openPanel = async () => {
@@ -109,7 +117,7 @@ const SCREENSHOTS =
 		}
 	});
 
-	it('shows the fields that belong together, and hides the others', async () => {
+	it('shows the fields of the chosen options, and hides the others', async () => {
 		await openWorkflow();
 		// The canvas fades in.
 		await page.waitForTimeout(1_000);
@@ -137,7 +145,7 @@ const SCREENSHOTS =
 	it('executes and shows the image in the output panel', async () => {
 		await openWorkflow();
 		await byTestId('execute-workflow-button').first().click();
-		await until('it has run', () => stage.sandbox.stats.downloads === 1);
+		await until('it has run', () => env.sandbox.stats.downloads === 1);
 		await page.getByText('1 item', { exact: true }).nth(1).waitFor();
 		await openPanel();
 		await byTestId('ndv-view-binary-data').first().waitFor();
@@ -152,11 +160,11 @@ const SCREENSHOTS =
 		await shoot('image');
 	});
 
-	it('runs any model: picked from the list, with its own fields, and shows the film', async () => {
-		const definition = example(stage, 'replace-background.json');
+	it('runs any model: picked from the list, with its own fields, and shows the video', async () => {
+		const definition = example(env, 'replace-background.json');
 		const node = definition.nodes.find(({ name }) => name === NODE);
 		Object.assign(node ?? {}, { parameters: { resource: 'model', operation: 'run' } });
-		await page.goto(`${stage.n8n.url}/workflow/${await stage.n8n.createWorkflow(definition)}`);
+		await page.goto(`${env.n8n.url}/workflow/${await env.n8n.createWorkflow(definition)}`);
 		await openPanel();
 		const locator = byTestId('resource-locator-modelId');
 		await locator.locator('input').last().click();
@@ -178,11 +186,11 @@ const SCREENSHOTS =
 		await input('prompt').fill('The camera moves around it');
 		await input('image').fill('https://example.com/shoe.png');
 		await byTestId('node-execute-button').click();
-		await until('it is bought', () => stage.sandbox.stats.accepted === 1);
+		await until('it is submitted', () => env.sandbox.stats.accepted === 1);
 		await page.getByText('film.mp4').first().waitFor({ timeout: 30_000 });
 		await byTestId('node-execute-button').getByText('Execute step').waitFor();
 		await shoot('model-result');
-		expect(stage.sandbox.jobs[0]?.input).toEqual({
+		expect(env.sandbox.jobs[0]?.input).toEqual({
 			prompt: 'The camera moves around it',
 			image: 'https://example.com/shoe.png',
 			generate_audio: true,
@@ -192,35 +200,35 @@ const SCREENSHOTS =
 	it('Stop cancels the queued request', async () => {
 		await openWorkflow({ prompt: 'queued for long' });
 		await byTestId('execute-workflow-button').first().click();
-		await until('it is submitted', () => stage.sandbox.stats.accepted === 1);
+		await until('it is submitted', () => env.sandbox.stats.accepted === 1);
 		await byTestId('stop-execution-button').first().click();
-		await until('it is cancelled', () => stage.sandbox.stats.cancelled === 1, 6_000);
+		await until('it is cancelled', () => env.sandbox.stats.cancelled === 1, 6_000);
 	});
 
-	it('runs the form example: a photo and a scene go in, the new image comes back', async () => {
-		const definition = example(stage, 'form-upload.json');
-		const id = await stage.n8n.createWorkflow(definition);
+	it('runs the form example from the uploaded photo to the new image', async () => {
+		const definition = example(env, 'form-upload.json');
+		const id = await env.n8n.createWorkflow(definition);
 		const trigger = definition.nodes.find(({ name }) => name === 'Upload form');
-		const { data: saved } = await stage.n8n.rest('GET', `/workflows/${id}`);
-		await stage.n8n.rest('POST', `/workflows/${id}/run`, {
+		const { data: saved } = await env.n8n.rest('GET', `/workflows/${id}`);
+		await env.n8n.rest('POST', `/workflows/${id}/run`, {
 			workflowData: saved,
 			triggerToStartFrom: { name: 'Upload form' },
 		});
-		await page.goto(`${stage.n8n.url}/form-test/${trigger?.webhookId}`);
+		await page.goto(`${env.n8n.url}/form-test/${trigger?.webhookId}`);
 		await page.setInputFiles('input[type="file"]', path.join(ROOT, 'examples', 'product.png'));
 		await page.fill('textarea', 'On a beach at dawn');
 		const download = page.waitForEvent('download', { timeout: 30_000 });
 		await page.getByRole('button', { name: 'Submit' }).click();
 		await page.getByText('Here is your new image').waitFor({ timeout: 30_000 });
 		expect((await download).suggestedFilename()).toBe('replaced-background.png');
-		expect(stage.sandbox.jobs[0]?.input).toMatchObject({
+		expect(env.sandbox.jobs[0]?.input).toMatchObject({
 			prompt: 'On a beach at dawn',
 			image: expect.stringMatching(/^data:image\/png;base64,/),
 		});
 	});
 
 	it('shows a failure with its request and what to do next', async () => {
-		stage.sandbox.faults.add({ job: 'failed' });
+		env.sandbox.faults.add({ job: 'failed' });
 		await openWorkflow();
 		await openPanel();
 		await choose('colorPalette', 'Default');
@@ -232,7 +240,7 @@ const SCREENSHOTS =
 		await byTestId('node-execute-button').getByText('Execute step').waitFor();
 		await shoot('failure');
 		const shown = await byTestId('ndv').innerText();
-		expect(shown).toContain(`RunComfy request ${stage.sandbox.jobs.at(-1)?.requestId} failed`);
+		expect(shown).toContain(`RunComfy request ${env.sandbox.jobs.at(-1)?.requestId} failed`);
 	});
 
 	// Last, because it changes the credential that the others use.
@@ -252,6 +260,6 @@ const SCREENSHOTS =
 		await token.fill(SANDBOX_TOKEN);
 		await save.first().click();
 		await byTestId('credentials-config-container-test-success').waitFor();
-		expect(stage.sandbox.stats).toMatchObject({ submits: 0 });
+		expect(env.sandbox.stats).toMatchObject({ submits: 0 });
 	});
 });

@@ -2,9 +2,11 @@ import { spawn, type ChildProcess } from 'node:child_process';
 import { existsSync, rmSync } from 'node:fs';
 
 import { NEWEST, installN8n } from '../n8n/installation';
-import { freePort, N8nInstance, storedRows } from '../n8n/instance';
+import { freePort, N8nInstance, storedItems } from '../n8n/instance';
 import { Sandbox, SANDBOX_TOKEN } from '../sandbox/sandbox';
-import { INSTALL_PATIENCE_MS, ROOT, RUNCOMFY, until, workflow, type Stage } from './harness';
+import { until } from '../until';
+import { RUNCOMFY } from '../workflow';
+import { INSTALL_TIMEOUT_MS, ROOT, workflow, type N8nEnvironment } from './n8nEnvironment';
 
 /** Queue mode: Redis (Debian's; without it these tests are reported as skipped), one main, two workers. */
 const REDIS = '/usr/bin/redis-server';
@@ -16,7 +18,7 @@ const ITEMS = 5;
 	let sandbox: Sandbox;
 	let main: N8nInstance;
 	let workers: N8nInstance[];
-	let stage: Stage;
+	let env: N8nEnvironment;
 	let environment: NodeJS.ProcessEnv;
 
 	const startWorker = async () =>
@@ -56,8 +58,8 @@ const ITEMS = 5;
 		});
 		workers = [await startWorker(), await startWorker()];
 		const credential = await main.createCredential(SANDBOX_TOKEN, sandbox.url);
-		stage = { n8n: main, sandbox, credential };
-	}, INSTALL_PATIENCE_MS);
+		env = { n8n: main, sandbox, credential };
+	}, INSTALL_TIMEOUT_MS);
 	beforeEach(() => sandbox.reset());
 	afterAll(async () => {
 		for (const worker of workers ?? []) await worker.kill('SIGTERM');
@@ -68,7 +70,7 @@ const ITEMS = 5;
 	});
 
 	it(`finishes ${EXECUTIONS} executions of ${ITEMS} items on both workers, and pays for none twice`, async () => {
-		const id = await main.createWorkflow(workflow(stage, ITEMS, {}));
+		const id = await main.createWorkflow(workflow(env, ITEMS, {}));
 		const executions = [];
 		for (let n = 0; n < EXECUTIONS; n++) executions.push(await main.execute(id));
 		const finished = await Promise.all(
@@ -76,7 +78,7 @@ const ITEMS = 5;
 		);
 		expect(finished.map(({ status }) => status)).toEqual(Array(EXECUTIONS).fill('success'));
 		const ids = finished.flatMap((execution) =>
-			storedRows(execution, RUNCOMFY).map(({ json }) => json.requestId),
+			storedItems(execution, RUNCOMFY).map(({ json }) => json.requestId),
 		);
 		expect(new Set(ids).size).toBe(EXECUTIONS * ITEMS);
 		expect(sandbox.stats).toMatchObject({ submits: EXECUTIONS * ITEMS, accepted: EXECUTIONS * ITEMS });
@@ -85,7 +87,7 @@ const ITEMS = 5;
 
 	it('Stop from the main reaches the request in the worker', async () => {
 		const execution = await main.execute(
-			await main.createWorkflow(workflow(stage, 2, { prompt: '=long {{ $json.n }}' })),
+			await main.createWorkflow(workflow(env, 2, { prompt: '=long {{ $json.n }}' })),
 		);
 		await until('both are submitted', () => sandbox.stats.accepted === 2);
 		await main.stop(execution);
@@ -93,9 +95,9 @@ const ITEMS = 5;
 		expect((await main.finished(execution)).status).toBe('canceled');
 	});
 
-	it('a worker killed in the middle loses no request id, and nothing is bought again', async () => {
+	it('a worker killed mid-run loses no request id, and nothing is submitted again', async () => {
 		const execution = await main.execute(
-			await main.createWorkflow(workflow(stage, 3, { prompt: '=slow {{ $json.n }}' })),
+			await main.createWorkflow(workflow(env, 3, { prompt: '=slow {{ $json.n }}' })),
 		);
 		await until('all are submitted', () => sandbox.stats.accepted === 3);
 		// Accepted at the sandbox is not yet known to the worker: the answers may still be on their way.
@@ -113,12 +115,12 @@ const ITEMS = 5;
 
 		const ids = sandbox.jobs.map((job) => job.requestId);
 		const fetched = await main.run(
-			workflow(stage, 3, {
+			workflow(env, 3, {
 				resource: 'request',
 				operation: 'getResult',
 				requestId: `={{ ${JSON.stringify(ids)}[$json.n] }}`,
 			}),
 		);
-		expect(storedRows(fetched, RUNCOMFY).map(({ json }) => json.status)).toEqual(Array(3).fill('succeeded'));
+		expect(storedItems(fetched, RUNCOMFY).map(({ json }) => json.status)).toEqual(Array(3).fill('succeeded'));
 	});
 });

@@ -1,21 +1,31 @@
 import { NEWEST, OLDEST } from '../n8n/installation';
-import { storedRows } from '../n8n/instance';
+import { storedItems } from '../n8n/instance';
 import { CATALOGUE, IMAGE_TO_VIDEO } from '../sandbox/catalogue';
 import { SANDBOX_TOKEN } from '../sandbox/sandbox';
-import { closeStage, INSTALL_PATIENCE_MS, openStage, RUNCOMFY, until, workflow, type Stage } from './harness';
+import { until } from '../until';
+import { RUNCOMFY } from '../workflow';
+import {
+	closeN8nEnvironment,
+	INSTALL_TIMEOUT_MS,
+	openN8nEnvironment,
+	workflow,
+	type N8nEnvironment,
+} from './n8nEnvironment';
 
 /** What has to hold in every version of n8n that the README names. */
 describe.each([NEWEST, OLDEST])('In n8n %s', (version) => {
-	let stage: Stage;
+	let env: N8nEnvironment;
 
 	beforeAll(async () => {
-		stage = await openStage(version, { queueMs: (_n, prompt) => (prompt.includes('scene 9') ? 60_000 : 0) });
-	}, INSTALL_PATIENCE_MS);
-	beforeEach(() => stage.sandbox.reset());
-	afterAll(async () => await closeStage(stage));
+		env = await openN8nEnvironment(version, {
+			queueMs: (_n, prompt) => (prompt.includes('scene 9') ? 60_000 : 0),
+		});
+	}, INSTALL_TIMEOUT_MS);
+	beforeEach(() => env.sandbox.reset());
+	afterAll(async () => await closeN8nEnvironment(env));
 
-	it('the credential’s test is green with the right token, and says why it is red with others', async () => {
-		const { n8n, sandbox } = stage;
+	it('the credential’s test passes with the right token, and says why it fails with others', async () => {
+		const { n8n, sandbox } = env;
 		expect(await n8n.testCredential(SANDBOX_TOKEN, sandbox.url)).toMatchObject({ status: 'OK' });
 		expect(await n8n.testCredential(SANDBOX_TOKEN, `${sandbox.url}/`)).toMatchObject({ status: 'OK' });
 		const wrong = await n8n.testCredential('wrong-token', sandbox.url);
@@ -33,60 +43,60 @@ describe.each([NEWEST, OLDEST])('In n8n %s', (version) => {
 	});
 
 	it('runs several items and downloads their images', async () => {
-		const execution = await stage.n8n.run(workflow(stage, 3, { downloadFiles: true }));
+		const execution = await env.n8n.run(workflow(env, 3, { downloadFiles: true }));
 		expect(execution.status).toBe('success');
-		const output = storedRows(execution, RUNCOMFY);
+		const output = storedItems(execution, RUNCOMFY);
 		expect(output.map(({ json }) => json.status)).toEqual(['succeeded', 'succeeded', 'succeeded']);
 		expect(output.map(({ binary }) => binary?.data?.mimeType)).toEqual([
 			'image/png',
 			'image/png',
 			'image/png',
 		]);
-		expect(stage.sandbox.stats).toMatchObject({ accepted: 3, tokensAtOutputs: 0 });
+		expect(env.sandbox.stats).toMatchObject({ accepted: 3, tokensAtOutputs: 0 });
 	});
 
 	it('Stop cancels what is queued', async () => {
-		const { n8n, sandbox } = stage;
+		const { n8n, sandbox } = env;
 		const id = await n8n.execute(
-			await n8n.createWorkflow(workflow(stage, 2, { prompt: '=scene 9 {{ $json.n }}' })),
+			await n8n.createWorkflow(workflow(env, 2, { prompt: '=scene 9 {{ $json.n }}' })),
 		);
 		await until('both are submitted', () => sandbox.stats.accepted === 2);
 		await n8n.stop(id);
 		await until('both are cancelled', () => sandbox.stats.cancelled === 2, 5_000);
 		expect((await n8n.finished(id)).status).toBe('canceled');
-		await until('the log tells', () => n8n.log.some((line) => line.includes('RunComfy: stopped')), 5_000);
-		const looks = sandbox.stats.resultLooks;
+		await until('it is logged', () => n8n.log.some((line) => line.includes('RunComfy: stopped')), 5_000);
+		const polls = sandbox.stats.resultPolls;
 		await new Promise((resolve) => setTimeout(resolve, 1_000));
-		expect(sandbox.stats.resultLooks).toBe(looks);
+		expect(sandbox.stats.resultPolls).toBe(polls);
 	});
 
-	it('Retry On Fail does not pay twice', async () => {
-		stage.sandbox.faults.add({ job: 'failed', times: 1, promptIncludes: 'scene 1.' });
+	it('Retry On Fail submits nothing twice', async () => {
+		env.sandbox.faults.add({ job: 'failed', times: 1, promptIncludes: 'scene 1.' });
 		const retry = { retryOnFail: true, maxTries: 3, waitBetweenTries: 100 };
-		const execution = await stage.n8n.run(workflow(stage, 3, { options: { maxConcurrency: 1 } }, retry));
+		const execution = await env.n8n.run(workflow(env, 3, { options: { maxConcurrency: 1 } }, retry));
 		expect(execution.status).toBe('success');
-		// Three, and the failed one anew.
-		expect(stage.sandbox.stats.accepted).toBe(4);
-		stage.sandbox.reset();
-		stage.sandbox.faults.add({ on: 'submit', kind: 'lostAfter', promptIncludes: 'scene 0.' });
-		const doubtful = await stage.n8n.run(workflow(stage, 1, {}, retry));
-		expect(doubtful.status).toBe('error');
-		expect(stage.sandbox.stats.submits).toBe(1);
+		// Three, and the failed one again.
+		expect(env.sandbox.stats.accepted).toBe(4);
+		env.sandbox.reset();
+		env.sandbox.faults.add({ on: 'submit', kind: 'lostAfter', promptIncludes: 'scene 0.' });
+		const outcomeUnknown = await env.n8n.run(workflow(env, 1, {}, retry));
+		expect(outcomeUnknown.status).toBe('error');
+		expect(env.sandbox.stats.submits).toBe(1);
 	});
 
-	it('“continue (using error output)” sends failures to the error branch, with the request id readable', async () => {
-		stage.sandbox.faults.add({ job: 'failed', promptIncludes: 'scene 1.' });
-		const execution = await stage.n8n.run(workflow(stage, 3, {}, { onError: 'continueErrorOutput' }));
+	it('“continue (using error output)” sends failures to the error branch, with the request id in the message', async () => {
+		env.sandbox.faults.add({ job: 'failed', promptIncludes: 'scene 1.' });
+		const execution = await env.n8n.run(workflow(env, 3, {}, { onError: 'continueErrorOutput' }));
 		expect(execution.status).toBe('success');
-		expect(storedRows(execution, 'After')).toHaveLength(2);
-		const failed = storedRows(execution, 'Failed');
+		expect(storedItems(execution, 'After')).toHaveLength(2);
+		const failed = storedItems(execution, 'Failed');
 		expect(failed).toHaveLength(1);
-		const job = stage.sandbox.jobs.find(({ input }) => input.prompt === 'scene 1.');
-		expect(failed[0]?.json).toMatchObject({ n: 1, error: { requestId: job?.requestId } });
+		const job = env.sandbox.jobs.find(({ input }) => input.prompt === 'scene 1.');
+		expect(failed[0]?.json).toMatchObject({ error: { requestId: job?.requestId } });
 	});
 
 	it('lists models and their inputs for the editor, clearly refuses a wrong token, and runs a model', async () => {
-		const { n8n, sandbox, credential } = stage;
+		const { n8n, sandbox, credential } = env;
 		const modelId = { __rl: true, mode: 'list', value: IMAGE_TO_VIDEO };
 		const ask = async (path: string, methodName: string, id: string) =>
 			await n8n.rest(
@@ -117,7 +127,7 @@ describe.each([NEWEST, OLDEST])('In n8n %s', (version) => {
 
 		const value = { prompt: '=scene {{ $json.n }}.', image: 'https://example.com/shoe.png' };
 		const execution = await n8n.run(
-			workflow(stage, 2, {
+			workflow(env, 2, {
 				resource: 'model',
 				operation: 'run',
 				modelId,
@@ -126,7 +136,7 @@ describe.each([NEWEST, OLDEST])('In n8n %s', (version) => {
 			}),
 		);
 		expect(execution.status).toBe('success');
-		expect(storedRows(execution, RUNCOMFY).map(({ binary }) => binary?.data?.mimeType)).toEqual([
+		expect(storedItems(execution, RUNCOMFY).map(({ binary }) => binary?.data?.mimeType)).toEqual([
 			'video/mp4',
 			'video/mp4',
 		]);

@@ -2,7 +2,6 @@ import {
 	NodeConnectionTypes,
 	type IConnections,
 	type IDataObject,
-	type INode,
 	type INodeType,
 	type IRun,
 } from 'n8n-workflow';
@@ -10,8 +9,9 @@ import {
 import { RunComfyApi } from '../../credentials/RunComfyApi.credentials';
 import { RunComfy } from '../../nodes/RunComfy/RunComfy.node';
 import { Sandbox, SANDBOX_TOKEN } from '../sandbox/sandbox';
-import { Engine, RUNCOMFY_TYPE } from './engine';
-import { loop, passThrough, source } from './standIns';
+import { RUNCOMFY_TYPE, workflowNode } from '../workflow';
+import { Engine } from './engine';
+import { loop, passThrough, source } from './fakeNodes';
 
 /** The node as an AI agent's tool, on n8n's own way of calling a tool: every try has a run index of its own. */
 
@@ -72,16 +72,7 @@ describe('An agent’s calls of the tool', () => {
 			credential: { apiToken: SANDBOX_TOKEN, baseUrl: sandbox.url, platformBaseUrl: sandbox.url },
 		});
 		const { timeout, spendingLimit } = options;
-		const node = (name: string, type: string, more: Partial<INode> = {}): INode => ({
-			id: name,
-			name,
-			type,
-			typeVersion: 1,
-			position: [0, 0],
-			parameters: {},
-			...more,
-		});
-		const tool = node('RunComfy', RUNCOMFY_TYPE, {
+		const tool = workflowNode('RunComfy', RUNCOMFY_TYPE, {
 			parameters: {
 				toolDescription: 'Puts a product into a scene',
 				resource: 'image',
@@ -110,10 +101,10 @@ describe('An agent’s calls of the tool', () => {
 		};
 		return await engine.run({
 			nodes: [
-				node('Start', 'source'),
-				node('Loop', 'loop'),
-				node('End', 'passThrough'),
-				node('Agent', 'agent'),
+				workflowNode('Start', 'source'),
+				workflowNode('Loop', 'loop'),
+				workflowNode('End', 'passThrough'),
+				workflowNode('Agent', 'agent'),
 				tool,
 			],
 			connections,

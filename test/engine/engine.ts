@@ -1,5 +1,5 @@
 import 'reflect-metadata';
-import './environment';
+import './n8nHome';
 
 import { Logger } from '@n8n/backend-common';
 import { Container } from '@n8n/di';
@@ -32,14 +32,14 @@ import {
 	type IWorkflowSettings,
 } from 'n8n-workflow';
 
-import { n8nHome } from './environment';
+import { n8nHome } from './n8nHome';
 
 /** n8n-core's own engine, without the rest of n8n: workflows run as they do there, with the real helpers and errors. */
 export interface EngineOptions {
 	/** Node classes by their full type name. */
 	nodes: Record<string, INodeType>;
 	credentialType: ICredentialType;
-	/** The decrypted credential; read anew for every request. */
+	/** The decrypted credential; read again for every request. */
 	credential: ICredentialDataDecryptedObject;
 	log?: (level: string, message: string, meta: unknown) => void;
 	binaryMode?: 'default' | 'filesystem';
@@ -57,11 +57,9 @@ export interface EngineExecution {
 	done: Promise<IRun>;
 	/** The Stop button. */
 	stop(): void;
-	/** n8n's live data, which goes on changing after Stop until the node itself has come to rest. */
+	/** n8n's live data, which still changes after Stop until the node itself has ended. */
 	data: IRunExecutionData;
 }
-
-export const RUNCOMFY_TYPE = 'n8n-nodes-runcomfy.runComfy';
 
 class EngineCredentials extends ICredentialsHelper {
 	constructor(private readonly options: EngineOptions) {
@@ -111,7 +109,7 @@ class EngineCredentials extends ICredentialsHelper {
 	}
 }
 
-/** n8n's own log, as lines to look at. */
+/** n8n's own log, as lines. */
 function captureLog(log: EngineOptions['log']): Logger {
 	const at = (level: string) => (message: string, meta?: unknown) => log?.(level, message, meta);
 	const logger = {
@@ -172,7 +170,7 @@ export class Engine {
 		return await this.start(definition).done;
 	}
 
-	/** What n8n hands to a list of the editor, for a node with these parameters. */
+	/** The context that n8n gives to a list of the editor, for a node with these parameters. */
 	editorContext(definition: EngineWorkflow, node: INode): ILoadOptionsFunctions {
 		const workflow = new Workflow({ ...definition, active: false, nodeTypes: this.nodeTypes() });
 		const additionalData = this.additionalData('editor', definition);

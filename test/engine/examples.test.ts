@@ -9,9 +9,10 @@ import { RunComfy } from '../../nodes/RunComfy/RunComfy.node';
 import known from '../examples/knownNodes.json';
 import { IMAGE_TO_VIDEO, TEXT_TO_IMAGE } from '../sandbox/catalogue';
 import { Sandbox, SANDBOX_TOKEN } from '../sandbox/sandbox';
-import { Engine, RUNCOMFY_TYPE, type EngineWorkflow } from './engine';
-import { rows } from './workbench';
-import { passThrough, source } from './standIns';
+import { RUNCOMFY_TYPE } from '../workflow';
+import { Engine, type EngineWorkflow } from './engine';
+import { outputItems } from './testEnvironment';
+import { passThrough, source } from './fakeNodes';
 
 const FOLDER = path.resolve(__dirname, '..', '..', 'examples');
 const FILES = readdirSync(FOLDER).filter((name) => name.endsWith('.json'));
@@ -101,8 +102,8 @@ describe.each(FILES)('examples/%s', (file) => {
 	});
 });
 
-/** The part that is ours runs on the engine; every other node is stood in for. */
-describe('The examples, with stand-ins for the other nodes', () => {
+/** The RunComfy nodes run on the engine; every other node is a fake. */
+describe('The examples, with fakes of the other nodes', () => {
 	let sandbox: Sandbox;
 	let photo: Buffer;
 
@@ -117,7 +118,7 @@ describe('The examples, with stand-ins for the other nodes', () => {
 
 	const run = async (
 		file: string,
-		standIns: Record<string, unknown>,
+		fakeNodes: Record<string, unknown>,
 		change: (nodes: INode[]) => void = () => {},
 	): Promise<IRun> => {
 		const workflow = load(file);
@@ -129,7 +130,7 @@ describe('The examples, with stand-ins for the other nodes', () => {
 		const engine = await Engine.create({
 			nodes: {
 				...Object.fromEntries([...others].map((type) => [type, passThrough])),
-				...(standIns as Record<string, typeof passThrough>),
+				...(fakeNodes as Record<string, typeof passThrough>),
 				[RUNCOMFY_TYPE]: new RunComfy(),
 			},
 			credentialType: new RunComfyApi(),
@@ -144,7 +145,7 @@ describe('The examples, with stand-ins for the other nodes', () => {
 		const result = await run('replace-background.json', {
 			'n8n-nodes-base.manualTrigger': source([{ json: {} }]),
 		});
-		expect(rows(result, 'Replace Background')[0]?.binary?.data?.mimeType).toBe('image/png');
+		expect(outputItems(result, 'Replace Background')[0]?.binary?.data?.mimeType).toBe('image/png');
 		expect(sandbox.jobs[0]?.input.color_palette).toEqual({ name: 'Ember' });
 	});
 
@@ -157,7 +158,7 @@ describe('The examples, with stand-ins for the other nodes', () => {
 			'https://my-bucket.s3.example.com/incoming/hat.png',
 			'https://my-bucket.s3.example.com/incoming/red%20shoe.jpg',
 		]);
-		const uploaded = rows(result, 'Put result back');
+		const uploaded = outputItems(result, 'Put result back');
 		expect(uploaded.map(({ binary }) => binary?.data?.fileName)).toEqual(['red shoe.png', 'hat.png']);
 		expect(uploaded.map(({ pairedItem }) => pairedItem)).toBeDefined();
 	});
@@ -167,8 +168,8 @@ describe('The examples, with stand-ins for the other nodes', () => {
 		const result = await run('storage-schedule.json', {
 			'n8n-nodes-base.scheduleTrigger': source([{ json: { Key: 'incoming/a.jpg' } }]),
 		});
-		expect(rows(result, 'Put result back')).toEqual([]);
-		expect(rows(result, 'Failed photos')[0]?.json.error).toMatchObject({
+		expect(outputItems(result, 'Put result back')).toEqual([]);
+		expect(outputItems(result, 'Failed photos')[0]?.json.error).toMatchObject({
 			requestId: sandbox.jobs[0]?.requestId,
 		});
 	});
@@ -184,7 +185,7 @@ describe('The examples, with stand-ins for the other nodes', () => {
 			prompt: 'On a beach',
 			image: expect.stringMatching(/^data:image\/jpeg;base64,/),
 		});
-		expect(rows(result, 'Show the image')[0]?.binary?.data?.mimeType).toBe('image/png');
+		expect(outputItems(result, 'Show the image')[0]?.binary?.data?.mimeType).toBe('image/png');
 	});
 
 	it('email-results: the file is in the field that the mail attaches', async () => {
@@ -192,14 +193,14 @@ describe('The examples, with stand-ins for the other nodes', () => {
 			json: { imageUrl: 'https://example.com/a.png', scene: 'A park', recipient: 'a@example.com' },
 		};
 		const result = await run('email-results.json', { 'n8n-nodes-base.manualTrigger': source([item]) });
-		expect(rows(result, 'Send results')[0]?.binary?.data?.fileName).toBe('new-scene.png');
+		expect(outputItems(result, 'Send results')[0]?.binary?.data?.fileName).toBe('new-scene.png');
 		expect(sandbox.jobs[0]?.input.prompt).toBe('A park');
 	});
 
 	it('long-running: submitted without waiting, fetched later', async () => {
 		const result = await run('long-running.json', { 'n8n-nodes-base.manualTrigger': source([{ json: {} }]) });
-		expect(rows(result, 'Submit')[0]?.json).toMatchObject({ status: 'in_queue' });
-		expect(rows(result, 'Fetch the result')[0]?.json).toMatchObject({ status: 'succeeded' });
+		expect(outputItems(result, 'Submit')[0]?.json).toMatchObject({ status: 'in_queue' });
+		expect(outputItems(result, 'Fetch the result')[0]?.json).toMatchObject({ status: 'succeeded' });
 		expect(sandbox.stats.submits).toBe(1);
 	});
 
@@ -211,7 +212,7 @@ describe('The examples, with stand-ins for the other nodes', () => {
 		const result = await run('text-to-image.json', {
 			'n8n-nodes-base.manualTrigger': source(prompts.map((json) => ({ json }))),
 		});
-		expect(rows(result, 'Make images').map(({ binary }) => binary?.data?.fileName)).toEqual([
+		expect(outputItems(result, 'Make images').map(({ binary }) => binary?.data?.fileName)).toEqual([
 			'lighthouse.png',
 			'market.png',
 		]);
@@ -225,12 +226,12 @@ describe('The examples, with stand-ins for the other nodes', () => {
 		const result = await run('image-to-video.json', {
 			'n8n-nodes-base.manualTrigger': source([{ json: {} }]),
 		});
-		const [scene] = rows(result, 'New scene');
+		const [scene] = outputItems(result, 'New scene');
 		expect(sandbox.jobs[1]).toMatchObject({
 			modelId: IMAGE_TO_VIDEO,
 			input: { image: scene?.json.image, duration: 5, generate_audio: false },
 		});
-		expect(rows(result, 'Make a film')[0]?.binary?.data?.mimeType).toBe('video/mp4');
+		expect(outputItems(result, 'Make a film')[0]?.binary?.data?.mimeType).toBe('video/mp4');
 	});
 
 	it('ai-agent-tool: the tool’s fields are decided by the agent', () => {

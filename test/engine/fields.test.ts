@@ -1,13 +1,13 @@
-import { items, failure, IMAGE_URL, rows, Workbench } from './workbench';
+import { items, failure, IMAGE_URL, outputItems, TestEnvironment } from './testEnvironment';
 
 /** Bad input is refused before anything is sent, in the words of the field. */
 describe('Bad input', () => {
-	let bench: Workbench;
+	let env: TestEnvironment;
 
 	beforeAll(async () => {
-		bench = await Workbench.open({ items: items(2) });
+		env = await TestEnvironment.open({ items: items(2) });
 	});
-	afterAll(async () => await bench.close());
+	afterAll(async () => await env.close());
 
 	const colors = (count: number) => ({
 		color: Array.from({ length: count }, () => ({ hex: '#112233', weight: 0.5 })),
@@ -134,15 +134,15 @@ describe('Bad input', () => {
 			'“Request ID” must not be empty',
 		],
 	])('%s', async (_name, parameters, message) => {
-		bench.sandbox.reset();
-		const found = failure(await bench.run(parameters));
+		env.sandbox.reset();
+		const found = failure(await env.run(parameters));
 		expect(found.message).toContain(message);
 		expect(found.itemIndex).toBe(0);
-		const { submits, statusLooks, resultLooks, cancels } = bench.sandbox.stats;
-		expect({ submits, statusLooks, resultLooks, cancels }).toEqual({
+		const { submits, statusPolls, resultPolls, cancels } = env.sandbox.stats;
+		expect({ submits, statusPolls, resultPolls, cancels }).toEqual({
 			submits: 0,
-			statusLooks: 0,
-			resultLooks: 0,
+			statusPolls: 0,
+			resultPolls: 0,
 			cancels: 0,
 		});
 	});
@@ -161,44 +161,44 @@ describe('Bad input', () => {
 			['={{ $json.noSuchField }}', '={{ "" }}', '', '={{ null }}'].map((value) => [name, value, label]),
 		),
 	)('an option without a value: %s is %j', async (name = '', value, label) => {
-		bench.sandbox.reset();
-		const { message } = failure(await bench.run({ options: { [name]: value } }));
+		env.sandbox.reset();
+		const { message } = failure(await env.run({ options: { [name]: value } }));
 		expect(message).toMatch(new RegExp(`“${label.replace(/[()]/g, '\\$&')}” must be .*, but is empty`));
-		expect(bench.sandbox.stats.submits).toBe(0);
+		expect(env.sandbox.stats.submits).toBe(0);
 	});
 
-	it('in one item keeps the others from being paid for when the workflow is to stop at an error', async () => {
-		bench.sandbox.reset();
-		const found = failure(await bench.run({ prompt: '={{ $json.n === 1 ? "" : "A beach" }}' }));
+	it('in one item keeps the others from being submitted when the workflow stops at an error', async () => {
+		env.sandbox.reset();
+		const found = failure(await env.run({ prompt: '={{ $json.n === 1 ? "" : "A beach" }}' }));
 		expect(found).toMatchObject({ itemIndex: 1, message: '“Prompt” must not be empty' });
-		expect(bench.sandbox.stats.submits).toBe(0);
+		expect(env.sandbox.stats.submits).toBe(0);
 	});
 
-	it('in one item costs the others nothing under “continue on fail”', async () => {
-		bench.sandbox.reset();
-		const run = await bench.run(
+	it('in one item does not affect the others under “continue on fail”', async () => {
+		env.sandbox.reset();
+		const run = await env.run(
 			{ prompt: '={{ $json.n === 0 ? "" : "A beach" }}' },
 			{ onError: 'continueErrorOutput' },
 		);
-		expect(rows(run)).toHaveLength(1);
-		expect(rows(run)[0]?.pairedItem).toEqual({ item: 1 });
-		expect(rows(run, 'RunComfy', 1)[0]?.json).toMatchObject({
+		expect(outputItems(run)).toHaveLength(1);
+		expect(outputItems(run)[0]?.pairedItem).toEqual({ item: 1 });
+		expect(outputItems(run, 'RunComfy', 1)[0]?.json).toMatchObject({
 			n: 0,
 			error: { message: '“Prompt” must not be empty' },
 		});
-		expect(bench.sandbox.stats.submits).toBe(1);
+		expect(env.sandbox.stats.submits).toBe(1);
 	});
 });
 
-describe('What is wrong for all items', () => {
-	it('becomes an error row for each under “continue on fail”, and nothing goes on as if it were done', async () => {
-		const bench = await Workbench.open({ items: items(2), credential: { apiToken: 'Bearer x' } });
-		const run = await bench.run({}, { onError: 'continueErrorOutput' });
-		expect(rows(run)).toEqual([]);
-		expect(rows(run, 'RunComfy', 1).map(({ json }) => (json.error as { message: string }).message)).toEqual(
-			Array(2).fill(expect.stringContaining('API Token')),
-		);
-		await bench.close();
+describe('An error that concerns all items', () => {
+	it('becomes an error item for each under “continue on fail”, and no success item', async () => {
+		const env = await TestEnvironment.open({ items: items(2), credential: { apiToken: 'Bearer x' } });
+		const run = await env.run({}, { onError: 'continueErrorOutput' });
+		expect(outputItems(run)).toEqual([]);
+		expect(
+			outputItems(run, 'RunComfy', 1).map(({ json }) => (json.error as { message: string }).message),
+		).toEqual(Array(2).fill(expect.stringContaining('API Token')));
+		await env.close();
 	});
 });
 
@@ -210,22 +210,22 @@ describe('The credential', () => {
 		[{ baseUrl: 'http://example.com' }, '“Base URL” must begin with https://'],
 		[{ baseUrl: 'model-api.runcomfy.net' }, '“Base URL” is not a complete web address'],
 	])('%j is refused before anything is sent', async (credential, message) => {
-		const bench = await Workbench.open({ credential });
-		expect(failure(await bench.run()).message).toContain(message);
-		expect(bench.sandbox.stats).toMatchObject({ submits: 0, refusedTokens: 0 });
-		await bench.close();
+		const env = await TestEnvironment.open({ credential });
+		expect(failure(await env.run()).message).toContain(message);
+		expect(env.sandbox.stats).toMatchObject({ submits: 0, refusedTokens: 0 });
+		await env.close();
 	});
 
 	it('asks for https images when the base URL is RunComfy’s own', async () => {
-		const bench = await Workbench.open({ credential: { baseUrl: 'https://model-api.runcomfy.net' } });
+		const env = await TestEnvironment.open({ credential: { baseUrl: 'https://model-api.runcomfy.net' } });
 		for (const imageUrl of [
 			'http://example.com/a.png',
 			'http://127.0.0.1/a.png',
 			'https://localhost/a.png',
 		]) {
-			expect(failure(await bench.run({ imageUrl })).message).toContain('“Image URL”');
+			expect(failure(await env.run({ imageUrl })).message).toContain('“Image URL”');
 		}
-		await bench.close();
+		await env.close();
 	});
 
 	it('puts the token on requests to its base URL, and refuses to put it on others', async () => {

@@ -4,7 +4,7 @@ import type { INodeExecutionData } from 'n8n-workflow';
 import sharp from 'sharp';
 
 import { TINY_PICTURE } from '../sandbox/sandbox';
-import { failure, rows, Workbench, type WorkbenchOptions } from './workbench';
+import { failure, outputItems, TestEnvironment, type TestEnvironmentOptions } from './testEnvironment';
 
 const BINARY = { imageSource: 'binary' };
 
@@ -22,22 +22,22 @@ function withFile(bytes: Buffer, mimeType = 'image/png', field = 'data'): INodeE
 describe.each(['default', 'filesystem'] as const)(
 	'Files, with n8n’s binary data in mode “%s”',
 	(binaryMode) => {
-		let bench: Workbench;
+		let env: TestEnvironment;
 
-		afterEach(async () => await bench.close());
+		afterEach(async () => await env.close());
 
-		const open = async (options: WorkbenchOptions = {}) => {
-			bench = await Workbench.open({
+		const open = async (options: TestEnvironmentOptions = {}) => {
+			env = await TestEnvironment.open({
 				binaryMode,
 				...options,
 				runtime: { random: () => 0, ...options.runtime },
 			});
-			return bench;
+			return env;
 		};
 		/** Nothing but whole files may lie in n8n's store. */
 		const storedFiles = () => {
 			try {
-				return readdirSync(bench.engine.storagePath, { recursive: true, withFileTypes: true })
+				return readdirSync(env.engine.storagePath, { recursive: true, withFileTypes: true })
 					.filter((entry) => entry.isFile() && entry.parentPath.includes('binary_data'))
 					.map((entry) => entry.name);
 			} catch {
@@ -50,9 +50,9 @@ describe.each(['default', 'filesystem'] as const)(
 			async (format) => {
 				const bytes = await picture(format);
 				await open({ items: [withFile(bytes, 'application/octet-stream')] });
-				const run = await bench.run(BINARY);
+				const run = await env.run(BINARY);
 				expect(run.status).toBe('success');
-				expect(bench.sandbox.jobs[0]?.input.image).toBe(
+				expect(env.sandbox.jobs[0]?.input.image).toBe(
 					`data:image/${format};base64,${bytes.toString('base64')}`,
 				);
 			},
@@ -61,80 +61,80 @@ describe.each(['default', 'filesystem'] as const)(
 		it('takes a file that an earlier node has stored', async () => {
 			// The first RunComfy run downloads, so that the file lies where n8n keeps files; the loop brings it back in.
 			await open();
-			const downloaded = rows(await bench.run({ downloadFiles: true }))[0];
-			const stored = await bench.engine.readBinary(downloaded ?? { json: {} }, 'data');
+			const downloaded = outputItems(await env.run({ downloadFiles: true }))[0];
+			const stored = await env.engine.readBinary(downloaded ?? { json: {} }, 'data');
 			if (binaryMode === 'filesystem') expect(downloaded?.binary?.data?.id).toContain('filesystem');
-			const { sandbox } = bench;
-			await bench.close();
+			const { sandbox } = env;
+			await env.close();
 			await open({ items: [downloaded ?? { json: {} }] });
-			await bench.run(BINARY);
-			expect(bench.sandbox.jobs[0]?.input.image).toBe(`data:image/png;base64,${stored.toString('base64')}`);
+			await env.run(BINARY);
+			expect(env.sandbox.jobs[0]?.input.image).toBe(`data:image/png;base64,${stored.toString('base64')}`);
 			expect(sandbox.stats.tokensAtOutputs).toBe(0);
 		});
 
-		it('refuses, before anything is sent, what is no JPEG, PNG or WebP', async () => {
+		it('refuses, before anything is sent, a file that is not JPEG, PNG or WebP', async () => {
 			for (const bytes of [await picture('gif'), Buffer.from('%PDF-1.7 …'), Buffer.from('<html></html>')]) {
 				await open({ items: [withFile(bytes)] });
-				const { message } = failure(await bench.run(BINARY));
+				const { message } = failure(await env.run(BINARY));
 				expect(message).toBe(
 					'“Input Data Field Name” points to a file that is not a JPEG, PNG, or WebP image (“data”)',
 				);
-				expect(bench.sandbox.stats.submits).toBe(0);
-				await bench.close();
+				expect(env.sandbox.stats.submits).toBe(0);
+				await env.close();
 			}
 		});
 
 		it('refuses an empty file and one that is too large', async () => {
 			await open({ items: [withFile(Buffer.alloc(0))] });
-			expect(failure(await bench.run(BINARY)).message).toContain('points to an empty file');
-			await bench.close();
+			expect(failure(await env.run(BINARY)).message).toContain('points to an empty file');
+			await env.close();
 			await open({ items: [withFile(Buffer.concat([await picture('png'), Buffer.alloc(1_200_000)]))] });
-			expect(failure(await bench.run({ ...BINARY, options: { maxFileSize: 1 } })).message).toContain(
+			expect(failure(await env.run({ ...BINARY, options: { maxFileSize: 1 } })).message).toContain(
 				'points to a file of 1.2 MB (“data”), more than the 1 MB of the option “Max File Size (MB)”',
 			);
-			expect(bench.sandbox.stats.submits).toBe(0);
+			expect(env.sandbox.stats.submits).toBe(0);
 		});
 
 		it('lists the files that the item has when the named one is missing', async () => {
 			const photo = withFile(await picture('png'), 'image/png', 'photo');
 			await open({ items: [photo] });
-			const { message, description } = failure(await bench.run(BINARY));
+			const { message, description } = failure(await env.run(BINARY));
 			expect(message).toBe('“Input Data Field Name” names no file of this item (“data”)');
 			expect(description).toBe('This item has: “photo”.');
-			await bench.close();
+			await env.close();
 			await open();
-			expect(failure(await bench.run(BINARY)).description).toBe('This item has no files.');
+			expect(failure(await env.run(BINARY)).description).toBe('This item has no files.');
 		});
 
-		it('says what to do when RunComfy refuses a file', async () => {
+		it('gives advice when RunComfy refuses a file', async () => {
 			await open({ items: [withFile(await picture('png'))] });
-			bench.sandbox.faults.add({ on: 'submit', kind: 'errorCode', errorCode: 422001 });
-			const { message, description } = failure(await bench.run(BINARY));
+			env.sandbox.faults.add({ on: 'submit', kind: 'errorCode', errorCode: 422001 });
+			const { message, description } = failure(await env.run(BINARY));
 			expect(message).toContain('Nothing was submitted');
 			expect(description).toContain('It is not confirmed that RunComfy accepts files for this model');
-			expect(description).toContain('use its URL');
+			expect(description).toContain('pass its URL');
 		});
 
-		it('downloads every image, named by what was really received', async () => {
+		it('downloads every image, and names it by the type that was received', async () => {
 			await open();
-			bench.sandbox.faults.add({ job: 'manyImages' });
-			const run = await bench.run({
+			env.sandbox.faults.add({ job: 'manyImages' });
+			const run = await env.run({
 				downloadFiles: true,
 				binaryPropertyOutput: 'photo',
 				options: { fileName: 'summer' },
 			});
-			const row = rows(run)[0];
-			expect(Object.keys(row?.binary ?? {})).toEqual(['photo', 'photo_1', 'photo_2']);
-			expect(row?.binary?.photo).toMatchObject({
+			const item = outputItems(run)[0];
+			expect(Object.keys(item?.binary ?? {})).toEqual(['photo', 'photo_1', 'photo_2']);
+			expect(item?.binary?.photo).toMatchObject({
 				fileName: 'summer.png',
 				mimeType: 'image/png',
 				fileExtension: 'png',
 			});
-			expect(row?.binary?.photo_2?.fileName).toBe('summer_2.png');
-			expect(row?.json.images).toHaveLength(3);
-			const bytes = await bench.engine.readBinary(row ?? { json: {} }, 'photo_1');
+			expect(item?.binary?.photo_2?.fileName).toBe('summer_2.png');
+			expect(item?.json.images).toHaveLength(3);
+			const bytes = await env.engine.readBinary(item ?? { json: {} }, 'photo_1');
 			expect((await sharp(bytes).metadata()).format).toBe('png');
-			expect(bench.sandbox.stats.tokensAtOutputs).toBe(0);
+			expect(env.sandbox.stats.tokensAtOutputs).toBe(0);
 		});
 
 		it.each([
@@ -151,107 +151,107 @@ describe.each(['default', 'filesystem'] as const)(
 			['partial', 'the file server answered with HTTP 206'],
 			['noContent', 'the file server answered with HTTP 204'],
 		] as const)(
-			'refuses a hostile output (%s), keeps nothing of it, and loses nothing that is paid for',
+			'refuses a hostile output (%s), keeps nothing of it, and reports the request and its URLs',
 			async (kind, words) => {
 				await open();
 				const before = storedFiles();
-				bench.sandbox.faults.add({ on: 'output', kind });
+				env.sandbox.faults.add({ on: 'output', kind });
 				const { message, description } = failure(
-					await bench.run({ downloadFiles: true, options: { maxFileSize: 1 } }),
+					await env.run({ downloadFiles: true, options: { maxFileSize: 1 } }),
 				);
-				const job = bench.sandbox.jobs[0];
+				const job = env.sandbox.jobs[0];
 				expect(message).toContain(words);
 				expect(message).toContain(`RunComfy request ${job?.requestId} finished`);
-				expect(message).toContain(`${bench.sandbox.url}/outputs/${job?.requestId}/`);
+				expect(message).toContain(`${env.sandbox.url}/outputs/${job?.requestId}/`);
 				expect(description).toContain('“Get Result”');
-				expect(bench.sandbox.stats.tokensAtOutputs).toBe(0);
+				expect(env.sandbox.stats.tokensAtOutputs).toBe(0);
 				expect(storedFiles()).toEqual(before);
 			},
 		);
 
 		it.each(['compressed', 'truncatedGzip'] as const)(
-			'refuses what n8n has unpacked by itself, because it may be truncated (%s)',
+			'refuses what n8n has decompressed, because it may be truncated (%s)',
 			async (kind) => {
 				await open();
-				bench.sandbox.faults.add({ on: 'output', kind });
-				const { message } = failure(await bench.run({ downloadFiles: true }));
+				env.sandbox.faults.add({ on: 'output', kind });
+				const { message } = failure(await env.run({ downloadFiles: true }));
 				expect(message).toMatch(/could not be downloaded: \d+ bytes arrived instead of \d+/);
-				expect(bench.sandbox.stats.downloads).toBe(1);
+				expect(env.sandbox.stats.downloads).toBe(1);
 			},
 		);
 
 		it('stores a file that is shorter than any file type’s first bytes', async () => {
 			await open();
-			bench.sandbox.faults.add({ on: 'output', kind: 'tiny' });
-			const row = rows(await bench.run({ downloadFiles: true }))[0];
-			expect(row?.binary?.data).toMatchObject({ mimeType: 'image/gif', fileExtension: 'gif' });
-			expect(await bench.engine.readBinary(row ?? { json: {} }, 'data')).toEqual(TINY_PICTURE);
+			env.sandbox.faults.add({ on: 'output', kind: 'tiny' });
+			const item = outputItems(await env.run({ downloadFiles: true }))[0];
+			expect(item?.binary?.data).toMatchObject({ mimeType: 'image/gif', fileExtension: 'gif' });
+			expect(await env.engine.readBinary(item ?? { json: {} }, 'data')).toEqual(TINY_PICTURE);
 		});
 
 		it('ends the other downloads of an item with the first that fails, and names all their URLs', async () => {
 			await open();
 			const before = storedFiles();
-			bench.sandbox.faults.add({ job: 'manyImages' });
-			bench.sandbox.faults.add({ on: 'output', kind: 'drip', times: 2 });
-			bench.sandbox.faults.add({ on: 'output', kind: 'notFound' });
-			const { message, description } = failure(await bench.run({ downloadFiles: true }));
-			const job = bench.sandbox.jobs[0];
+			env.sandbox.faults.add({ job: 'manyImages' });
+			env.sandbox.faults.add({ on: 'output', kind: 'drip', times: 2 });
+			env.sandbox.faults.add({ on: 'output', kind: 'notFound' });
+			const { message, description } = failure(await env.run({ downloadFiles: true }));
+			const job = env.sandbox.jobs[0];
 			const urls = ['', '-2', '-3'].map(
-				(n) => `${bench.sandbox.url}/outputs/${job?.requestId}/replaced-background${n}.png`,
+				(n) => `${env.sandbox.url}/outputs/${job?.requestId}/replaced-background${n}.png`,
 			);
 			for (const url of urls) expect(`${message} ${description}`).toContain(url);
 			expect(message).toContain(`RunComfy request ${job?.requestId} finished`);
 			expect(message).toContain('HTTP 404');
 			expect(storedFiles()).toEqual(before);
-			expect(bench.sandbox.stats.downloads).toBe(3);
+			expect(env.sandbox.stats.downloads).toBe(3);
 		});
 
 		it.each(['serverError', 'badGateway', 'lostBefore', 'short', 'tooMany', 'redirectOnce'] as const)(
-			'gets over a transient error of a download (%s), and keeps nothing partial',
+			'recovers from a transient error of a download (%s), and keeps nothing partial',
 			async (kind) => {
 				await open();
 				const before = storedFiles().length;
-				bench.sandbox.faults.add({ on: 'output', kind, times: 1 });
-				const run = await bench.run({ downloadFiles: true });
+				env.sandbox.faults.add({ on: 'output', kind, times: 1 });
+				const run = await env.run({ downloadFiles: true });
 				expect(run.status).toBe('success');
 				// A file and its metadata.
 				expect(storedFiles().length - before).toBe(binaryMode === 'filesystem' ? 2 : 0);
 			},
 		);
 
-		it('refuses a file that stays shorter than announced, and a server that falls silent', async () => {
+		it('refuses a file shorter than its announced size, and a server that stops sending', async () => {
 			await open({ runtime: { downloadIdleMs: 200 } });
-			bench.sandbox.faults.add({ on: 'output', kind: 'short' });
+			env.sandbox.faults.add({ on: 'output', kind: 'short' });
 			const before = storedFiles();
-			expect(failure(await bench.run({ downloadFiles: true })).message).toContain(
+			expect(failure(await env.run({ downloadFiles: true })).message).toContain(
 				'the connection was lost before the file was complete',
 			);
-			bench.sandbox.faults.clear();
-			bench.sandbox.faults.add({ on: 'output', kind: 'hangBefore' });
-			expect(failure(await bench.run({ downloadFiles: true })).message).toContain(
+			env.sandbox.faults.clear();
+			env.sandbox.faults.add({ on: 'output', kind: 'hangBefore' });
+			expect(failure(await env.run({ downloadFiles: true })).message).toContain(
 				'the file server stopped sending data',
 			);
 			expect(storedFiles()).toEqual(before);
 		});
 
-		it('is told by n8n which addresses lead to a private network, by a name that it knows', async () => {
+		it('recognizes n8n’s error for an address in a private network by its name', async () => {
 			await open();
-			const { getSecureEgressFilter } = bench.editorContext({}).helpers;
+			const { getSecureEgressFilter } = env.editorContext({}).helpers;
 			const verdict = await getSecureEgressFilter('enforced').validateUrl('https://10.0.0.1/a.png');
 			expect(verdict).toMatchObject({ ok: false, error: { name: 'SsrfBlockedIpError' } });
 		});
 
 		it('streams a large file', async () => {
 			await open({ sandbox: { pictureBytes: 12_000_000 } });
-			const row = rows(await bench.run({ downloadFiles: true }))[0];
-			expect((await bench.engine.readBinary(row ?? { json: {} }, 'data')).length).toBe(12_000_000);
+			const item = outputItems(await env.run({ downloadFiles: true }))[0];
+			expect((await env.engine.readBinary(item ?? { json: {} }, 'data')).length).toBe(12_000_000);
 		});
 
-		it('refuses at once a file that is announced as too large', async () => {
+		it('refuses at once a file whose announced size is too large', async () => {
 			await open({ sandbox: { pictureBytes: 3_000_000 } });
-			expect(
-				failure(await bench.run({ downloadFiles: true, options: { maxFileSize: 2 } })).message,
-			).toContain('larger than the 2 MB');
+			expect(failure(await env.run({ downloadFiles: true, options: { maxFileSize: 2 } })).message).toContain(
+				'larger than the 2 MB',
+			);
 		});
 	},
 );

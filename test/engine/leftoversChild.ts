@@ -1,4 +1,5 @@
-import { items, Workbench } from './workbench';
+import { until } from '../until';
+import { items, TestEnvironment } from './testEnvironment';
 
 /**
  * Presses Stop in every phase, in a process of its own, and then does nothing more: whether a timer or a socket is left
@@ -9,59 +10,59 @@ const rejections: string[] = [];
 process.on('warning', ({ name, message }) => warnings.push(`${name}: ${message}`));
 process.on('unhandledRejection', (reason) => rejections.push(String(reason)));
 
-type Phase = (bench: Workbench) => Promise<void>;
+type Phase = (env: TestEnvironment) => Promise<void>;
 const pause = async (ms: number) => await new Promise((resolve) => setTimeout(resolve, ms));
 
 const PHASES: Record<string, Phase> = {
-	waiting: async (bench) => {
-		const execution = bench.start({ options: { pollInterval: 60, maxConcurrency: 100 } });
-		await bench.until('all are submitted', () => bench.sandbox.stats.accepted === 30);
+	waiting: async (env) => {
+		const execution = env.start({ options: { pollInterval: 60, maxConcurrency: 100 } });
+		await until('all are submitted', () => env.sandbox.stats.accepted === 30);
 		await pause(50);
-		await bench.stop(execution);
+		await env.stop(execution);
 	},
-	submitting: async (bench) => {
-		bench.sandbox.faults.add({ on: 'submit', kind: 'slow', delayMs: 300 });
-		const execution = bench.start({ options: { maxConcurrency: 30 } });
-		await bench.until('submits are in flight', () => bench.sandbox.stats.accepted === 30);
-		await bench.stop(execution);
+	submitting: async (env) => {
+		env.sandbox.faults.add({ on: 'submit', kind: 'slow', delayMs: 300 });
+		const execution = env.start({ options: { maxConcurrency: 30 } });
+		await until('submits are in flight', () => env.sandbox.stats.accepted === 30);
+		await env.stop(execution);
 	},
-	looking: async (bench) => {
-		bench.sandbox.faults.add({ on: 'result', kind: 'hangBefore' });
-		const execution = bench.start({ options: { maxConcurrency: 30 } });
-		await bench.until('all are submitted', () => bench.sandbox.stats.accepted === 30);
+	polling: async (env) => {
+		env.sandbox.faults.add({ on: 'result', kind: 'hangBefore' });
+		const execution = env.start({ options: { maxConcurrency: 30 } });
+		await until('all are submitted', () => env.sandbox.stats.accepted === 30);
 		await pause(400);
-		await bench.stop(execution);
+		await env.stop(execution);
 	},
-	throttled: async (bench) => {
-		bench.sandbox.faults.add({ on: 'submit', kind: 'tooMany', retryAfter: 60 });
-		const execution = bench.start({ options: { maxConcurrency: 30 } });
-		await bench.until('it was refused', () => bench.sandbox.stats.submits > 0);
+	throttled: async (env) => {
+		env.sandbox.faults.add({ on: 'submit', kind: 'tooMany', retryAfter: 60 });
+		const execution = env.start({ options: { maxConcurrency: 30 } });
+		await until('it was refused', () => env.sandbox.stats.submits > 0);
 		await pause(100);
-		await bench.stop(execution);
+		await env.stop(execution);
 	},
-	backingOff: async (bench) => {
-		bench.sandbox.faults.add({ on: 'result', kind: 'serverError' });
-		const execution = bench.start({ options: { maxConcurrency: 30 } });
-		await bench.until('all have failed', () => bench.sandbox.stats.submits === 30);
+	backingOff: async (env) => {
+		env.sandbox.faults.add({ on: 'result', kind: 'serverError' });
+		const execution = env.start({ options: { maxConcurrency: 30 } });
+		await until('all have failed', () => env.sandbox.stats.submits === 30);
 		await pause(1_500);
-		await bench.stop(execution);
+		await env.stop(execution);
 	},
-	downloading: async (bench) => {
-		bench.sandbox.faults.add({ on: 'output', kind: 'hangBefore' });
-		const execution = bench.start({ prompt: 'quick', downloadFiles: true, options: { maxConcurrency: 30 } });
-		await bench.until('downloads hang', () => bench.sandbox.stats.downloads >= 4);
-		await bench.stop(execution);
+	downloading: async (env) => {
+		env.sandbox.faults.add({ on: 'output', kind: 'hangBefore' });
+		const execution = env.start({ prompt: 'quick', downloadFiles: true, options: { maxConcurrency: 30 } });
+		await until('downloads hang', () => env.sandbox.stats.downloads >= 4);
+		await env.stop(execution);
 	},
 };
 
 async function main(): Promise<void> {
 	for (const phase of Object.values(PHASES)) {
-		const bench = await Workbench.open({
+		const env = await TestEnvironment.open({
 			items: items(30),
 			sandbox: { queueMs: (_n, prompt) => (prompt === 'quick' ? 0 : 60_000), runMs: 0 },
 		});
-		await phase(bench);
-		await bench.close();
+		await phase(env);
+		await env.close();
 	}
 	const overAt = performance.now();
 	process.once('exit', () => {

@@ -11,7 +11,8 @@ import {
 	TEXT_TO_IMAGE,
 } from '../sandbox/catalogue';
 import { makeImage } from '../sandbox/media';
-import { failure, items, rows, Workbench, type WorkbenchOptions } from './workbench';
+import { until } from '../until';
+import { failure, items, outputItems, TestEnvironment, type TestEnvironmentOptions } from './testEnvironment';
 
 const byId = (value: string) => ({ __rl: true, mode: 'id', value });
 const mapped = (value: Record<string, unknown>, mappingMode = 'defineBelow') => ({
@@ -31,14 +32,14 @@ const runOf = (modelId: string, inputs: Record<string, unknown>, more: Record<st
 });
 
 describe('Any model on n8n’s engine', () => {
-	let bench: Workbench;
-	const open = async (options: WorkbenchOptions = {}) => (bench = await Workbench.open(options));
+	let env: TestEnvironment;
+	const open = async (options: TestEnvironmentOptions = {}) => (env = await TestEnvironment.open(options));
 
-	afterEach(async () => await bench.close());
+	afterEach(async () => await env.close());
 
-	it('makes an image of words: checked, converted, and with a seed of its own', async () => {
+	it('makes an image from a prompt: inputs checked and converted, with its own seed', async () => {
 		await open();
-		const run = await bench.run(
+		const run = await env.run(
 			runOf(TEXT_TO_IMAGE, {
 				prompt: 'A lighthouse',
 				guidance_scale: '3.5',
@@ -46,14 +47,14 @@ describe('Any model on n8n’s engine', () => {
 				output_format: '',
 			}),
 		);
-		const [row] = rows(run);
-		const [job] = bench.sandbox.jobs;
+		const [item] = outputItems(run);
+		const [job] = env.sandbox.jobs;
 		const seed = job?.input.seed;
 		expect(job).toMatchObject({ modelId: TEXT_TO_IMAGE });
 		expect(job?.input).toEqual({ prompt: 'A lighthouse', guidance_scale: 3.5, image_size: 'square', seed });
 		expect(typeof seed).toBe('number');
-		const url = `${bench.sandbox.url}/outputs/${job?.requestId}/image.png`;
-		expect(row?.json).toMatchObject({
+		const url = `${env.sandbox.url}/outputs/${job?.requestId}/image.png`;
+		expect(item?.json).toMatchObject({
 			requestId: job?.requestId,
 			status: 'succeeded',
 			url,
@@ -65,59 +66,64 @@ describe('Any model on n8n’s engine', () => {
 			cost: 0.02,
 			output: { image: url },
 		});
-		expect(row?.pairedItem).toEqual({ item: 0 });
+		expect(item?.pairedItem).toEqual({ item: 0 });
 	});
 
-	it('makes a film of a file of the item, and downloads it as what it is', async () => {
+	it('makes a video from an input file, and downloads it with its own type', async () => {
 		const picture = await makeImage('A boat', 1, 64, 64);
 		await open({
 			sandbox: { pictures: 'scene' },
 			items: [{ json: {}, binary: { photo: { mimeType: 'image/png', data: picture.toString('base64') } } }],
 		});
-		const run = await bench.run(
+		const run = await env.run(
 			runOf(
 				IMAGE_TO_VIDEO,
 				{ prompt: 'It sails', image: 'photo', generate_audio: false },
 				{ downloadFiles: true, options: { fileName: 'boat' } },
 			),
 		);
-		const [row] = rows(run);
-		expect(bench.sandbox.jobs[0]?.input).toEqual({
+		const [item] = outputItems(run);
+		expect(env.sandbox.jobs[0]?.input).toEqual({
 			prompt: 'It sails',
 			generate_audio: false,
 			image: `data:image/png;base64,${picture.toString('base64')}`,
 		});
-		expect(row?.json).toMatchObject({ video: row?.json.url, images: [], videos: [row?.json.url], cost: 0.6 });
-		expect(row?.binary?.data).toMatchObject({
+		expect(item?.json).toMatchObject({
+			video: item?.json.url,
+			images: [],
+			videos: [item?.json.url],
+			cost: 0.6,
+		});
+		expect(item?.binary?.data).toMatchObject({
 			fileName: 'boat.mp4',
 			mimeType: 'video/mp4',
 			fileExtension: 'mp4',
 		});
-		if (row === undefined) throw new Error('No row');
-		const film = await bench.engine.readBinary(row, 'data');
+		if (item === undefined) throw new Error('No item');
+		const film = await env.engine.readBinary(item, 'data');
 		expect(film.toString('latin1', 4, 8)).toBe('ftyp');
 	});
 
-	it('makes audio, as RunComfy names no price for it', async () => {
+	it('makes audio with a model that has no listed price', async () => {
 		await open();
-		const [row] = rows(
-			await bench.run(runOf(TEXT_TO_AUDIO, { tags: 'calm piano', duration: 1 }, { downloadFiles: true })),
+		const [item] = outputItems(
+			await env.run(runOf(TEXT_TO_AUDIO, { tags: 'calm piano', duration: 1 }, { downloadFiles: true })),
 		);
-		expect(row?.json).toMatchObject({ audio: row?.json.url, audios: [row?.json.url] });
-		expect(row?.binary?.data).toMatchObject({ fileName: 'song.wav', mimeType: 'audio/wav' });
+		expect(item?.json).toMatchObject({ audio: item?.json.url, audios: [item?.json.url] });
+		expect(item?.binary?.data).toMatchObject({ fileName: 'song.wav', mimeType: 'audio/wav' });
 	});
 
-	it('hands on what a model says that makes no file', async () => {
+	it('returns the text of a model that makes no file', async () => {
 		await open();
-		const [row] = rows(
-			await bench.run(runOf(IMAGE_TO_TEXT, { image: 'https://example.com/a.png' }, { downloadFiles: true })),
+		const [item] = outputItems(
+			await env.run(runOf(IMAGE_TO_TEXT, { image: 'https://example.com/a.png' }, { downloadFiles: true })),
 		);
-		expect(row?.json).toMatchObject({ images: [], output: { text: 'A picture with lights in it.' } });
-		expect(row?.json).not.toHaveProperty('url');
-		expect(row?.binary).toBeUndefined();
+		expect(item?.json).toMatchObject({ images: [], output: { text: 'A picture with lights in it.' } });
+		expect(item?.json).not.toHaveProperty('url');
+		expect(item?.binary).toBeUndefined();
 	});
 
-	it('takes several files of the item and several addresses at once', async () => {
+	it('accepts several input files and several URLs at once', async () => {
 		const picture = (await makeImage('x', 1, 32, 32)).toString('base64');
 		await open({
 			items: [
@@ -130,8 +136,8 @@ describe('Any model on n8n’s engine', () => {
 				},
 			],
 		});
-		await bench.run(runOf(IMAGE_EDIT, { prompt: 'Join them', image: 'a, https://example.com/c.png\nb' }));
-		const { image } = bench.sandbox.jobs[0]?.input ?? {};
+		await env.run(runOf(IMAGE_EDIT, { prompt: 'Join them', image: 'a, https://example.com/c.png\nb' }));
+		const { image } = env.sandbox.jobs[0]?.input ?? {};
 		expect(image).toEqual([
 			`data:image/png;base64,${picture}`,
 			'https://example.com/c.png',
@@ -155,22 +161,19 @@ describe('Any model on n8n’s engine', () => {
 	])('takes files given as %s', async (_, image, sent) => {
 		const data = (await makeImage('x', 1, 32, 32)).toString('base64');
 		await open({ items: [{ json: {}, binary: { a: { mimeType: 'image/png', data } } }] });
-		await bench.run(runOf(IMAGE_EDIT, { prompt: 'Join them', image }));
+		await env.run(runOf(IMAGE_EDIT, { prompt: 'Join them', image }));
 		const file = `data:image/png;base64,${data}`;
-		expect(bench.sandbox.jobs[0]?.input.image).toEqual(sent.map((one) => (one === 'file' ? file : one)));
+		expect(env.sandbox.jobs[0]?.input.image).toEqual(sent.map((one) => (one === 'file' ? file : one)));
 	});
 
-	it.each(['constructor', 'toString', '__proto__'])(
-		'knows that “%s” is no file of the item',
-		async (name) => {
-			await open({ items: [{ json: {}, binary: { a: { mimeType: 'image/png', data: 'AAAA' } } }] });
-			const run = await bench.run(runOf(IMAGE_TO_VIDEO, { prompt: 'x', image: name }));
-			expect(failure(run).message).toBe(`“Inputs → Image” names no file of this item (“${name}”)`);
-		},
-	);
+	it.each(['constructor', 'toString', '__proto__'])('does not take “%s” for an input file', async (name) => {
+		await open({ items: [{ json: {}, binary: { a: { mimeType: 'image/png', data: 'AAAA' } } }] });
+		const run = await env.run(runOf(IMAGE_TO_VIDEO, { prompt: 'x', image: name }));
+		expect(failure(run).message).toBe(`“Inputs → Image” names no file of this item (“${name}”)`);
+	});
 
 	// n8n itself takes “constructor” and “__proto__” out of a node's parameters.
-	it('sends inputs with the names of an object’s own methods, and numbers of a referenced type', async () => {
+	it('sends inputs named like methods of an object, and numbers of a referenced type', async () => {
 		const [sample] = CATALOGUE;
 		if (sample === undefined) throw new Error('No model');
 		const schema = {
@@ -183,21 +186,21 @@ describe('Any model on n8n’s engine', () => {
 			},
 		};
 		await open({ sandbox: { models: [{ ...sample, model_id: 'a/odd', input_schema: schema }] } });
-		const run = await bench.run(runOf('a/odd', { valueOf: 'x', toString: '2.5', steps: '7' }));
+		const run = await env.run(runOf('a/odd', { valueOf: 'x', toString: '2.5', steps: '7' }));
 		expect(run.status).toBe('success');
-		expect(bench.sandbox.jobs[0]?.input).toEqual({ valueOf: 'x', toString: 2.5, steps: 7 });
-		const wrong = await bench.run(runOf('a/odd', { valueOf: 'x', toString: 1, steps: '0' }));
+		expect(env.sandbox.jobs[0]?.input).toEqual({ valueOf: 'x', toString: 2.5, steps: 7 });
+		const wrong = await env.run(runOf('a/odd', { valueOf: 'x', toString: 1, steps: '0' }));
 		expect(failure(wrong).message).toBe('“Inputs → Steps” must be a whole number of at least 1');
 	});
 
-	it('maps the item’s own fields when it is told to, and leaves out the rest', async () => {
+	it('maps the item’s own fields in automatic mapping, and leaves out the rest', async () => {
 		await open({ items: [{ json: { prompt: 'From the item', image_size: 'square_hd', customer: 7 } }] });
-		await bench.run({ ...runOf(TEXT_TO_IMAGE, {}), inputs: mapped({}, 'autoMapInputData') });
-		expect(bench.sandbox.jobs[0]?.input).toMatchObject({ prompt: 'From the item', image_size: 'square_hd' });
-		expect(bench.sandbox.jobs[0]?.input).not.toHaveProperty('customer');
+		await env.run({ ...runOf(TEXT_TO_IMAGE, {}), inputs: mapped({}, 'autoMapInputData') });
+		expect(env.sandbox.jobs[0]?.input).toMatchObject({ prompt: 'From the item', image_size: 'square_hd' });
+		expect(env.sandbox.jobs[0]?.input).not.toHaveProperty('customer');
 	});
 
-	it('lets nothing stand in the way of what it does not understand', async () => {
+	it('sends inputs whose schema it does not understand', async () => {
 		await open();
 		const inputs = {
 			prompt: 'x',
@@ -207,19 +210,19 @@ describe('Any model on n8n’s engine', () => {
 			strength: 0.5,
 			publish_at: '2026-01-01T00:00:00Z',
 		};
-		await bench.run(runOf(QUIRKS, inputs));
-		expect(bench.sandbox.jobs[0]?.input).toEqual({ ...inputs });
+		await env.run(runOf(QUIRKS, inputs));
+		expect(env.sandbox.jobs[0]?.input).toEqual({ ...inputs });
 	});
 
 	it('sends JSON exactly as it is written, and asks for no schema', async () => {
 		await open();
-		bench.sandbox.faults.add({ on: 'model', kind: 'serverError' });
-		await bench.run({
+		env.sandbox.faults.add({ on: 'model', kind: 'serverError' });
+		await env.run({
 			...runOf(TEXT_TO_IMAGE, {}),
 			inputMode: 'json',
 			inputsJson: '{"prompt": "A raw one", "brand_new": {"deep": [1]}}',
 		});
-		expect(bench.sandbox.jobs[0]?.input).toEqual({ prompt: 'A raw one', brand_new: { deep: [1] } });
+		expect(env.sandbox.jobs[0]?.input).toEqual({ prompt: 'A raw one', brand_new: { deep: [1] } });
 	});
 
 	it.each([
@@ -227,17 +230,17 @@ describe('Any model on n8n’s engine', () => {
 		['an address that is its id', `https://www.runcomfy.com/models/${TEXT_TO_IMAGE}`],
 	])('finds a model by %s', async (_, value) => {
 		await open();
-		await bench.run({ ...runOf('', { prompt: 'x' }), modelId: { __rl: true, mode: 'url', value } });
-		expect(bench.sandbox.jobs[0]?.modelId).toBe(TEXT_TO_IMAGE);
+		await env.run({ ...runOf('', { prompt: 'x' }), modelId: { __rl: true, mode: 'url', value } });
+		expect(env.sandbox.jobs[0]?.modelId).toBe(TEXT_TO_IMAGE);
 	});
 
 	it('asks once for the schema of a model, however many items there are, and runs them together', async () => {
 		await open({ items: items(12), sandbox: { runMs: 300 } });
-		bench.sandbox.faults.add({ on: 'model', kind: 'serverError', times: 1 });
-		const run = await bench.run(runOf(TEXT_TO_IMAGE, { prompt: 'x' }, { options: { maxConcurrency: 12 } }));
-		expect(rows(run)).toHaveLength(12);
-		expect(bench.sandbox.stats.mostJobsAtOnce).toBe(12);
-		expect(bench.sandbox.stats.modelLooks).toBe(2);
+		env.sandbox.faults.add({ on: 'model', kind: 'serverError', times: 1 });
+		const run = await env.run(runOf(TEXT_TO_IMAGE, { prompt: 'x' }, { options: { maxConcurrency: 12 } }));
+		expect(outputItems(run)).toHaveLength(12);
+		expect(env.sandbox.stats.mostJobsAtOnce).toBe(12);
+		expect(env.sandbox.stats.modelRequests).toBe(2);
 	});
 
 	it.each<[string, Record<string, unknown>, string]>([
@@ -254,17 +257,17 @@ describe('Any model on n8n’s engine', () => {
 		],
 		['no model', { modelId: byId('={{ "" }}') }, '“Model” must not be empty'],
 		[
-			'nonsense for a model',
+			'an invalid model',
 			{ modelId: byId('../../requests') },
 			'“Model” is neither the ID of a model nor the URL of its page',
 		],
 		['an unknown model', { modelId: byId('nobody/has/this') }, 'RunComfy has no model “nobody/has/this”'],
 		['broken JSON', { inputMode: 'json', inputsJson: '{"prompt"' }, '“Inputs (JSON)” must be a JSON object'],
-	])('refuses %s before anything is paid', async (_, more, message) => {
+	])('refuses %s before anything is submitted', async (_, more, message) => {
 		await open({ items: items(3) });
-		const run = await bench.run(runOf(TEXT_TO_IMAGE, { prompt: 'x' }, more));
+		const run = await env.run(runOf(TEXT_TO_IMAGE, { prompt: 'x' }, more));
 		expect(failure(run).message).toContain(message);
-		expect(bench.sandbox.stats.submits).toBe(0);
+		expect(env.sandbox.stats.submits).toBe(0);
 	});
 
 	it.each<[string, string, string]>([
@@ -285,7 +288,7 @@ describe('Any model on n8n’s engine', () => {
 			'text',
 			'“Inputs → Image” points to a file that is not a JPEG, PNG, or WebP image (“text”)',
 		],
-	])('refuses %s for a file', async (_, image, message) => {
+	])('refuses %s as a file', async (_, image, message) => {
 		await open({
 			items: [
 				{
@@ -294,10 +297,8 @@ describe('Any model on n8n’s engine', () => {
 				},
 			],
 		});
-		expect(failure(await bench.run(runOf(IMAGE_TO_VIDEO, { prompt: 'x', image }))).message).toContain(
-			message,
-		);
-		expect(bench.sandbox.stats.submits).toBe(0);
+		expect(failure(await env.run(runOf(IMAGE_TO_VIDEO, { prompt: 'x', image }))).message).toContain(message);
+		expect(env.sandbox.stats.submits).toBe(0);
 	});
 
 	it('refuses a file that is larger than the model takes', async () => {
@@ -305,139 +306,139 @@ describe('Any model on n8n’s engine', () => {
 		await open({
 			items: [{ json: {}, binary: { data: { mimeType: 'image/png', data: large.toString('base64') } } }],
 		});
-		const run = await bench.run(runOf(IMAGE_EDIT, { prompt: 'x', image: 'data' }));
+		const run = await env.run(runOf(IMAGE_EDIT, { prompt: 'x', image: 'data' }));
 		expect(failure(run).message).toContain(
 			'points to a file that the model does not accept (“data”): File size must be less than 30 MB.',
 		);
 	});
 
-	it('never pays twice: Retry On Fail takes up what was bought', async () => {
+	it('submits nothing twice: Retry On Fail resumes what was submitted', async () => {
 		await open({ items: items(4), settings: { retryOnFail: true, maxTries: 3, waitBetweenTries: 0 } });
-		bench.sandbox.faults.add({ on: 'output', kind: 'webPage', times: 1 });
-		const run = await bench.run(
+		env.sandbox.faults.add({ on: 'output', kind: 'webPage', times: 1 });
+		const run = await env.run(
 			runOf(TEXT_TO_IMAGE, { prompt: '={{ "number " + $json.n }}' }, { downloadFiles: true }),
 		);
-		expect(rows(run)).toHaveLength(4);
-		expect(bench.sandbox.stats).toMatchObject({ submits: 4, accepted: 4 });
+		expect(outputItems(run)).toHaveLength(4);
+		expect(env.sandbox.stats).toMatchObject({ submits: 4, accepted: 4 });
 	});
 
-	it('stops: what is queued is cancelled, and nothing more is asked', async () => {
+	it('Stop cancels what is queued, and nothing more is requested', async () => {
 		await open({ items: items(5), sandbox: { queueMs: 60_000 } });
-		const execution = bench.start(runOf(TEXT_TO_IMAGE, { prompt: 'x' }));
-		await bench.until('all are submitted', () => bench.sandbox.stats.accepted === 5);
-		await bench.stop(execution);
-		expect(bench.sandbox.stats.cancelled).toBe(5);
+		const execution = env.start(runOf(TEXT_TO_IMAGE, { prompt: 'x' }));
+		await until('all are submitted', () => env.sandbox.stats.accepted === 5);
+		await env.stop(execution);
+		expect(env.sandbox.stats.cancelled).toBe(5);
 	});
 
-	it('stops while it reads the model, before anything is bought', async () => {
+	it('stops while it reads the model, before anything is submitted', async () => {
 		await open();
-		bench.sandbox.faults.add({ on: 'model', kind: 'hangBefore' });
-		const execution = bench.start(runOf(TEXT_TO_IMAGE, { prompt: 'x' }));
-		await bench.until('it asks', () => bench.sandbox.stats.modelLooks > 0);
-		expect(await bench.stop(execution)).toBeLessThan(1_000);
-		await expect(bench.tries[0]).rejects.toThrow('Stopped');
-		expect(bench.sandbox.stats.submits).toBe(0);
+		env.sandbox.faults.add({ on: 'model', kind: 'hangBefore' });
+		const execution = env.start(runOf(TEXT_TO_IMAGE, { prompt: 'x' }));
+		await until('it asks', () => env.sandbox.stats.modelRequests > 0);
+		expect(await env.stop(execution)).toBeLessThan(1_000);
+		await expect(env.tries[0]).rejects.toThrow('Stopped');
+		expect(env.sandbox.stats.submits).toBe(0);
 	});
 
 	it('resumes with Get Result, files of every kind included', async () => {
 		await open();
-		await bench.run(runOf(TEXT_TO_AUDIO, { tags: 'rain' }, { waitForCompletion: false }));
-		const requestId = bench.sandbox.jobs[0]?.requestId;
-		const [row] = rows(
-			await bench.run({ resource: 'request', operation: 'getResult', requestId, downloadFiles: true }),
+		await env.run(runOf(TEXT_TO_AUDIO, { tags: 'rain' }, { waitForCompletion: false }));
+		const requestId = env.sandbox.jobs[0]?.requestId;
+		const [item] = outputItems(
+			await env.run({ resource: 'request', operation: 'getResult', requestId, downloadFiles: true }),
 		);
-		expect(row?.json).toMatchObject({ requestId, audio: expect.stringContaining('song.wav') as string });
-		expect(row?.binary?.data?.mimeType).toBe('audio/wav');
+		expect(item?.json).toMatchObject({ requestId, audio: expect.stringContaining('song.wav') as string });
+		expect(item?.binary?.data?.mimeType).toBe('audio/wav');
 	});
 });
 
 describe('The spending limit on n8n’s engine', () => {
-	let bench: Workbench;
-	const open = async (options: WorkbenchOptions = {}) =>
-		(bench = await Workbench.open({ items: items(5), ...options }));
+	let env: TestEnvironment;
+	const open = async (options: TestEnvironmentOptions = {}) =>
+		(env = await TestEnvironment.open({ items: items(5), ...options }));
 	const limited = (modelId: string, spendingLimit: number, more = {}) =>
 		runOf(modelId, modelId === TEXT_TO_AUDIO ? { tags: 'x' } : { prompt: 'x' }, {
 			options: { spendingLimit, ...more },
 		});
 
-	afterEach(async () => await bench.close());
+	afterEach(async () => await env.close());
 
-	it('submits nothing when it does not pay for all items', async () => {
+	it('submits nothing when it does not cover all items', async () => {
 		await open();
-		const run = await bench.run(limited(TEXT_TO_IMAGE, 0.09));
+		const run = await env.run(limited(TEXT_TO_IMAGE, 0.09));
 		expect(failure(run)).toMatchObject({
 			message: 'Nothing was submitted: 5 items cost about $0.10, more than the Spending Limit of $0.09',
 			description: expect.stringContaining('The limit pays for 4 of them.') as string,
 		});
-		expect(bench.sandbox.stats.submits).toBe(0);
+		expect(env.sandbox.stats.submits).toBe(0);
 	});
 
-	it('runs as many as it pays for when items may fail one by one', async () => {
+	it('runs as many as it covers when items may fail one by one', async () => {
 		await open({ settings: { onError: 'continueErrorOutput' } });
-		const run = await bench.run(limited(TEXT_TO_IMAGE, 0.09));
-		expect(rows(run)).toHaveLength(4);
-		const [refused] = rows(run, 'RunComfy', 1);
+		const run = await env.run(limited(TEXT_TO_IMAGE, 0.09));
+		expect(outputItems(run)).toHaveLength(4);
+		const [refused] = outputItems(run, 'RunComfy', 1);
 		expect(refused?.json.error).toMatchObject({
 			message: expect.stringContaining('the Spending Limit of $0.09 does not pay for it') as string,
 		});
-		expect(bench.sandbox.stats.accepted).toBe(4);
+		expect(env.sandbox.stats.accepted).toBe(4);
 	});
 
-	it('lets all through when it pays for them, and says what was spent', async () => {
+	it('allows all when it covers them, and reports what was spent', async () => {
 		await open();
-		const run = await bench.run(limited(TEXT_TO_IMAGE, 0.1, { includeCost: false }));
-		expect(rows(run)).toHaveLength(5);
+		const run = await env.run(limited(TEXT_TO_IMAGE, 0.1, { includeCost: false }));
+		expect(outputItems(run)).toHaveLength(5);
 		const report = 'Spent $0.10 on 5 requests, of a Spending Limit of $0.10.';
-		expect(bench.log.map(({ message }) => message)).toContain(`RunComfy: ${report}`);
+		expect(env.log.map(({ message }) => message)).toContain(`RunComfy: ${report}`);
 		const [turn] = run.data.resultData.runData.RunComfy ?? [];
 		expect(turn?.hints).toEqual([{ message: report, type: 'info', location: 'outputPane' }]);
 	});
 
-	it('counts the price of what it does not wait for', async () => {
+	it('counts the price of requests it does not wait for', async () => {
 		await open({ items: items(2) });
-		const run = await bench.run({ ...limited(TEXT_TO_IMAGE, 0.5), waitForCompletion: false });
-		expect(rows(run)).toHaveLength(2);
-		expect(bench.log.map(({ message }) => message)).toContain(
+		const run = await env.run({ ...limited(TEXT_TO_IMAGE, 0.5), waitForCompletion: false });
+		expect(outputItems(run)).toHaveLength(2);
+		expect(env.log.map(({ message }) => message)).toContain(
 			'RunComfy: Spent $0.04 on 2 requests, of a Spending Limit of $0.50. 2 of them are still running.',
 		);
 	});
 
 	it('sends one item first where no price is known, and says so', async () => {
 		await open({ settings: { onError: 'continueErrorOutput' } });
-		const run = await bench.run(limited(TEXT_TO_AUDIO, 0.15));
-		expect(rows(run)).toHaveLength(2);
-		expect(bench.sandbox.stats.mostJobsAtOnce).toBe(1);
+		const run = await env.run(limited(TEXT_TO_AUDIO, 0.15));
+		expect(outputItems(run)).toHaveLength(2);
+		expect(env.sandbox.stats.mostJobsAtOnce).toBe(1);
 		const [turn] = run.data.resultData.runData.RunComfy ?? [];
 		expect(turn?.hints?.[0]?.message).toContain('cannot be checked in advance');
 	});
 
-	it('guards Replace Background too, whose price is for an image', async () => {
+	it('applies to Replace Background too, whose price is per image', async () => {
 		await open();
-		const run = await bench.run({ options: { spendingLimit: 0.2 } });
+		const run = await env.run({ options: { spendingLimit: 0.2 } });
 		expect(failure(run).message).toBe(
 			'Nothing was submitted: 5 items cost at least $0.30, more than the Spending Limit of $0.20',
 		);
-		expect(bench.sandbox.stats.submits).toBe(0);
+		expect(env.sandbox.stats.submits).toBe(0);
 	});
 
-	it.each([[0], ['much']])('refuses %j for a limit', async (spendingLimit) => {
+	it.each([[0], ['much']])('refuses %j as a limit', async (spendingLimit) => {
 		await open();
-		const run = await bench.run({ options: { spendingLimit } });
+		const run = await env.run({ options: { spendingLimit } });
 		expect(failure(run).message).toBe('“Spending Limit (USD)” must be a number from 0.01 to 100000');
 	});
 });
 
 describe('The free operations', () => {
-	let bench: Workbench;
+	let env: TestEnvironment;
 
-	beforeEach(async () => (bench = await Workbench.open({ items: items(1) })));
-	afterEach(async () => await bench.close());
+	beforeEach(async () => (env = await TestEnvironment.open({ items: items(1) })));
+	afterEach(async () => await env.close());
 
-	it('Get tells what a model takes and costs', async () => {
-		const [row] = rows(
-			await bench.run({ resource: 'model', operation: 'get', modelId: byId(TEXT_TO_IMAGE) }),
+	it('Get returns a model’s inputs and price', async () => {
+		const [item] = outputItems(
+			await env.run({ resource: 'model', operation: 'get', modelId: byId(TEXT_TO_IMAGE) }),
 		);
-		expect(row?.json).toMatchObject({
+		expect(item?.json).toMatchObject({
 			modelId: TEXT_TO_IMAGE,
 			displayName: 'FLUX 2 Flash | Text to Image',
 			kind: 'image',
@@ -445,10 +446,10 @@ describe('The free operations', () => {
 			priceUsd: 0.02,
 			priceUnit: 'request',
 		});
-		expect(row?.json.inputs).toContainEqual(
+		expect(item?.json.inputs).toContainEqual(
 			expect.objectContaining({ name: 'guidance_scale', kind: 'number', minimum: 0, maximum: 20 }),
 		);
-		expect(row?.json.inputSchema).toHaveProperty('properties.prompt');
+		expect(item?.json.inputSchema).toHaveProperty('properties.prompt');
 	});
 
 	it.each<[string, Record<string, unknown>, number]>([
@@ -468,10 +469,12 @@ describe('The free operations', () => {
 			2,
 		],
 	])('Get Many lists %s', async (_, parameters, count) => {
-		const run = await bench.run({ resource: 'model', operation: 'getMany', ...parameters });
-		expect(rows(run)).toHaveLength(count);
-		expect(rows(run).every(({ pairedItem }) => JSON.stringify(pairedItem) === '{"item":0}')).toBe(true);
-		expect(rows(run)[0]?.json).not.toHaveProperty('inputSchema');
+		const run = await env.run({ resource: 'model', operation: 'getMany', ...parameters });
+		expect(outputItems(run)).toHaveLength(count);
+		expect(outputItems(run).every(({ pairedItem }) => JSON.stringify(pairedItem) === '{"item":0}')).toBe(
+			true,
+		);
+		expect(outputItems(run)[0]?.json).not.toHaveProperty('inputSchema');
 	});
 
 	it.each([
@@ -479,25 +482,25 @@ describe('The free operations', () => {
 		[{ search: '={{ $json.nothing }}' }, '“Filters → Search” must be text'],
 		[{ category: '={{ {} }}' }, '“Filters → Category” must be text'],
 	])('Get Many refuses the filter %j', async (filters, message) => {
-		const run = await bench.run({ resource: 'model', operation: 'getMany', returnAll: true, filters });
+		const run = await env.run({ resource: 'model', operation: 'getMany', returnAll: true, filters });
 		expect(failure(run).message).toBe(message);
 	});
 
-	it('Get Many goes on to an empty page, where pages are smaller than asked and nobody names a total', async () => {
-		await bench.close();
-		bench = await Workbench.open({ sandbox: { moreModels: 60, modelsPerPage: 25 } });
-		const run = await bench.run({ resource: 'model', operation: 'getMany', returnAll: true });
-		expect(rows(run)).toHaveLength(60 + CATALOGUE.length);
+	it('Get Many reads up to an empty page when pages are smaller than asked and no total is given', async () => {
+		await env.close();
+		env = await TestEnvironment.open({ sandbox: { moreModels: 60, modelsPerPage: 25 } });
+		const run = await env.run({ resource: 'model', operation: 'getMany', returnAll: true });
+		expect(outputItems(run)).toHaveLength(60 + CATALOGUE.length);
 		expect(run.data.resultData.runData.RunComfy?.[0]?.hints).toEqual([]);
-		const some = await bench.run({ resource: 'model', operation: 'getMany', returnAll: false, limit: 40 });
-		expect(rows(some)).toHaveLength(40);
+		const some = await env.run({ resource: 'model', operation: 'getMany', returnAll: false, limit: 40 });
+		expect(outputItems(some)).toHaveLength(40);
 	});
 
-	it('Get Many says when the list goes on further than it does', async () => {
-		await bench.close();
-		bench = await Workbench.open({ sandbox: { moreModels: 60, modelsPerPage: 1 } });
-		const run = await bench.run({ resource: 'model', operation: 'getMany', returnAll: true });
-		expect(rows(run)).toHaveLength(40);
+	it('Get Many reports when the list is longer than it reads', async () => {
+		await env.close();
+		env = await TestEnvironment.open({ sandbox: { moreModels: 60, modelsPerPage: 1 } });
+		const run = await env.run({ resource: 'model', operation: 'getMany', returnAll: true });
+		expect(outputItems(run)).toHaveLength(40);
 		expect(run.data.resultData.runData.RunComfy?.[0]?.hints).toEqual([
 			{
 				message: 'RunComfy lists more than these 40 models. Use a filter to narrow down the list.',
@@ -507,12 +510,12 @@ describe('The free operations', () => {
 		]);
 	});
 
-	it('finds a model by its page beside an entry whose address is broken', async () => {
-		await bench.close();
+	it('finds a model by its page despite another entry with a malformed URL', async () => {
+		await env.close();
 		const [sample] = CATALOGUE;
 		if (sample === undefined) throw new Error('No model');
 		const broken = { ...sample, model_id: 'a/broken', model_url: 'https://www.runcomfy.com/models/a/100%' };
-		bench = await Workbench.open({
+		env = await TestEnvironment.open({
 			sandbox: {
 				models: [
 					broken,
@@ -521,8 +524,10 @@ describe('The free operations', () => {
 			},
 		});
 		const get = async (value: string) =>
-			await bench.run({ resource: 'model', operation: 'get', modelId: { __rl: true, mode: 'url', value } });
-		expect(rows(await get('https://www.runcomfy.com/models/a/better'))[0]?.json.modelId).toBe('a/good');
+			await env.run({ resource: 'model', operation: 'get', modelId: { __rl: true, mode: 'url', value } });
+		expect(outputItems(await get('https://www.runcomfy.com/models/a/better'))[0]?.json.modelId).toBe(
+			'a/good',
+		);
 		expect(failure(await get('https://www.runcomfy.com/models/a/100%')).message).toBe(
 			'“Model” is neither the ID of a model nor the URL of its page on RunComfy',
 		);
@@ -532,31 +537,31 @@ describe('The free operations', () => {
 		['all pages of a long list', { returnAll: true }, 1_200 + CATALOGUE.length],
 		['as many of a long list as asked for', { returnAll: false, limit: 730 }, 730],
 	])('Get Many reads %s', async (_, parameters, count) => {
-		await bench.close();
-		bench = await Workbench.open({ sandbox: { moreModels: 1_200 } });
-		bench.sandbox.faults.add({ on: 'models', kind: 'badGateway', times: 1 });
-		const found = rows(await bench.run({ resource: 'model', operation: 'getMany', ...parameters }));
+		await env.close();
+		env = await TestEnvironment.open({ sandbox: { moreModels: 1_200 } });
+		env.sandbox.faults.add({ on: 'models', kind: 'badGateway', times: 1 });
+		const found = outputItems(await env.run({ resource: 'model', operation: 'getMany', ...parameters }));
 		expect(found).toHaveLength(count);
 		expect(new Set(found.map(({ json }) => json.modelId)).size).toBe(count);
 	});
 
 	it('finds a model by its page on the last page of a long list', async () => {
-		await bench.close();
-		bench = await Workbench.open({ sandbox: { moreModels: 1_200 } });
+		await env.close();
+		env = await TestEnvironment.open({ sandbox: { moreModels: 1_200 } });
 		const value = 'https://www.runcomfy.com/models/blackforestlabs/flux-2-flash';
 		const modelId = { __rl: true, mode: 'url', value };
-		const [row] = rows(await bench.run({ resource: 'model', operation: 'get', modelId }));
-		expect(row?.json.modelId).toBe(TEXT_TO_IMAGE);
+		const [item] = outputItems(await env.run({ resource: 'model', operation: 'get', modelId }));
+		expect(item?.json.modelId).toBe(TEXT_TO_IMAGE);
 	});
 
 	it('Get Balance asks the account’s own host', async () => {
-		const [row] = rows(await bench.run({ resource: 'account', operation: 'getBalance' }));
-		expect(row?.json).toEqual({ balance: 100, currency: 'USD' });
+		const [item] = outputItems(await env.run({ resource: 'account', operation: 'getBalance' }));
+		expect(item?.json).toEqual({ balance: 100, currency: 'USD' });
 	});
 
-	it('Get Balance says what is wrong', async () => {
-		bench.sandbox.faults.add({ on: 'balance', kind: 'errorCode', errorCode: 400004 });
-		const run = await bench.run({ resource: 'account', operation: 'getBalance' });
+	it('Get Balance explains its error', async () => {
+		env.sandbox.faults.add({ on: 'balance', kind: 'errorCode', errorCode: 400004 });
+		const run = await env.run({ resource: 'account', operation: 'getBalance' });
 		expect(failure(run).message).toBe(
 			'The balance could not be read: RunComfy did not accept the API token: “Refused, but politely.”',
 		);
@@ -564,34 +569,34 @@ describe('The free operations', () => {
 });
 
 describe('The token', () => {
-	it('goes to the account’s address and to no third one', async () => {
-		const bench = await Workbench.open({ credential: { platformBaseUrl: 'http://127.0.0.1:9' } });
-		const run = await bench.run({ resource: 'account', operation: 'getBalance' });
+	it('goes to the account’s address and to no other host', async () => {
+		const env = await TestEnvironment.open({ credential: { platformBaseUrl: 'http://127.0.0.1:9' } });
+		const run = await env.run({ resource: 'account', operation: 'getBalance' });
 		expect(failure(run).message).toBe('The balance could not be read: RunComfy could not be reached');
-		expect(bench.sandbox.stats.modelLooks).toBe(0);
-		await bench.close();
+		expect(env.sandbox.stats.modelRequests).toBe(0);
+		await env.close();
 	});
 
 	it('refuses an account address that is not encrypted', async () => {
-		const bench = await Workbench.open({ credential: { platformBaseUrl: 'http://api.example.com' } });
-		const run = await bench.run({ resource: 'account', operation: 'getBalance' });
+		const env = await TestEnvironment.open({ credential: { platformBaseUrl: 'http://api.example.com' } });
+		const run = await env.run({ resource: 'account', operation: 'getBalance' });
 		expect(failure(run).message).toContain('“Platform Base URL” must begin with https://');
-		await bench.close();
+		await env.close();
 	});
 });
 
 describe('The editor’s lists, in n8n’s own context for them', () => {
-	let bench: Workbench;
+	let env: TestEnvironment;
 	const { searchModels } = editorLists.listSearch;
 	const { getCategories } = editorLists.loadOptions;
 	const { getModelInputs } = editorLists.resourceMapping;
 	const context = (parameters: Record<string, unknown> = {}): ILoadOptionsFunctions =>
-		bench.editorContext({ resource: 'model', operation: 'run', ...parameters });
+		env.editorContext({ resource: 'model', operation: 'run', ...parameters });
 
-	afterEach(async () => await bench.close());
+	afterEach(async () => await env.close());
 
 	it('lists models with their prices, and searches them', async () => {
-		bench = await Workbench.open();
+		env = await TestEnvironment.open();
 		const all = await searchModels.call(context());
 		expect(all.results).toHaveLength(CATALOGUE.length);
 		const found = await searchModels.call(context(), 'flux 2');
@@ -606,7 +611,7 @@ describe('The editor’s lists, in n8n’s own context for them', () => {
 	});
 
 	it('lists a long catalogue page by page', async () => {
-		bench = await Workbench.open({ sandbox: { moreModels: 60 } });
+		env = await TestEnvironment.open({ sandbox: { moreModels: 60 } });
 		const first = await searchModels.call(context());
 		expect(first.results).toHaveLength(50);
 		const second = await searchModels.call(context(), undefined, first.paginationToken);
@@ -617,7 +622,7 @@ describe('The editor’s lists, in n8n’s own context for them', () => {
 	});
 
 	it('lists categories', async () => {
-		bench = await Workbench.open();
+		env = await TestEnvironment.open();
 		expect(await getCategories.call(context())).toContainEqual({
 			name: 'text-to-image',
 			value: 'text-to-image',
@@ -625,7 +630,7 @@ describe('The editor’s lists, in n8n’s own context for them', () => {
 	});
 
 	it('shows the inputs of the chosen model', async () => {
-		bench = await Workbench.open();
+		env = await TestEnvironment.open();
 		const { fields } = await getModelInputs.call(context({ modelId: byId(IMAGE_TO_VIDEO) }));
 		expect(fields).toMatchObject([
 			{ id: 'prompt', type: 'string', required: true },
@@ -647,20 +652,20 @@ describe('The editor’s lists, in n8n’s own context for them', () => {
 			async () => await getModelInputs.call(context({ modelId: byId(TEXT_TO_IMAGE) })),
 			`The model “${TEXT_TO_IMAGE}” could not be read`,
 		],
-	])('%s says clearly that the token is wrong', async (_, list, what) => {
-		bench = await Workbench.open({ credential: { apiToken: 'another-account' } });
+	])('%s reports a wrong token', async (_, list, what) => {
+		env = await TestEnvironment.open({ credential: { apiToken: 'another-account' } });
 		await expect(list()).rejects.toMatchObject({
 			message: expect.stringContaining(`${what}: RunComfy did not accept the API token`) as string,
 			description: expect.stringContaining('paste a fresh token') as string,
 		});
 	});
 
-	it('keeps nothing of one account for another', async () => {
-		bench = await Workbench.open();
+	it('caches nothing of one account for another', async () => {
+		env = await TestEnvironment.open();
 		await searchModels.call(context());
 		await getModelInputs.call(context({ modelId: byId(TEXT_TO_IMAGE) }));
-		const other = await Workbench.open({
-			credential: { apiToken: 'another-account', baseUrl: bench.sandbox.url },
+		const other = await TestEnvironment.open({
+			credential: { apiToken: 'another-account', baseUrl: env.sandbox.url },
 		});
 		const itsContext = other.editorContext({
 			resource: 'model',

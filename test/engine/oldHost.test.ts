@@ -7,7 +7,8 @@ import { sleep as newSleep } from 'n8n-workflow';
 import { sleep as oldSleep } from 'n8n-workflow-1-120';
 
 import { abortableSleep, systemRuntime } from '../../nodes/RunComfy/host/runtime';
-import { items, Workbench } from './workbench';
+import { until } from '../until';
+import { items, TestEnvironment } from './testEnvironment';
 
 const ROOT = path.resolve(__dirname, '..', '..');
 
@@ -18,20 +19,20 @@ describe.each([
 	const sleep = abortableSleep(hostSleep);
 
 	it('Stop ends the wait at once, and the cancel arrives', async () => {
-		const bench = await Workbench.open({
+		const env = await TestEnvironment.open({
 			items: items(3),
 			sandbox: { queueMs: 60_000 },
 			runtime: { clock: { ...systemRuntime.clock, sleep } },
 		});
-		const execution = bench.start({ options: { pollInterval: 20 } });
-		await bench.until('all are submitted', () => bench.sandbox.stats.accepted === 3);
+		const execution = env.start({ options: { pollInterval: 20 } });
+		await until('all are submitted', () => env.sandbox.stats.accepted === 3);
 		await new Promise((resolve) => setTimeout(resolve, 50));
-		expect(await bench.stop(execution)).toBeLessThan(300);
-		expect(bench.sandbox.stats.cancelled).toBe(3);
-		await bench.close();
+		expect(await env.stop(execution)).toBeLessThan(300);
+		expect(env.sandbox.stats.cancelled).toBe(3);
+		await env.close();
 	});
 
-	it('a sleep lasts as long as it should, or until the signal trips', async () => {
+	it('a sleep lasts its full time, or until the signal is aborted', async () => {
 		const from = performance.now();
 		await sleep(1_150, new AbortController().signal);
 		expect(performance.now() - from).toBeGreaterThanOrEqual(1_145);

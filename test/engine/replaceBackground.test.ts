@@ -1,26 +1,26 @@
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 
-import { failure, items, rows, Workbench } from './workbench';
+import { failure, items, outputItems, TestEnvironment } from './testEnvironment';
 
 describe('Replace Background on n8n’s engine', () => {
-	let bench: Workbench;
+	let env: TestEnvironment;
 
-	afterEach(async () => await bench.close());
+	afterEach(async () => await env.close());
 
-	it('turns each item into a finished row, in the order of the items, with its expressions', async () => {
-		bench = await Workbench.open({
+	it('returns one finished item for each input item, in order, with its expressions evaluated', async () => {
+		env = await TestEnvironment.open({
 			items: items(3),
 			// The first item takes longest, so that order is not an accident.
 			sandbox: { runMs: (_n, prompt) => 600 - Number(prompt.slice(-1)) * 250 },
 		});
-		const run = await bench.run({ prompt: '=Scene {{ $json.n }}', options: { seed: '={{ $json.n + 7 }}' } });
+		const run = await env.run({ prompt: '=Scene {{ $json.n }}', options: { seed: '={{ $json.n + 7 }}' } });
 		expect(run.status).toBe('success');
-		const output = rows(run);
+		const output = outputItems(run);
 		expect(output.map(({ json }) => json.seed)).toEqual([7, 8, 9]);
 		expect(output.map(({ pairedItem }) => pairedItem)).toEqual([{ item: 0 }, { item: 1 }, { item: 2 }]);
 		for (const { json } of output) {
-			const job = bench.sandbox.jobs.find(({ requestId }) => requestId === json.requestId);
+			const job = env.sandbox.jobs.find(({ requestId }) => requestId === json.requestId);
 			expect(job?.input.prompt).toBe(`Scene ${Number(json.seed) - 7}`);
 			expect(job?.input.seed).toBe(json.seed);
 			expect(Object.keys(json).sort()).toEqual(
@@ -30,9 +30,9 @@ describe('Replace Background on n8n’s engine', () => {
 		}
 	});
 
-	it('sends the fields by the names of the API page, and only what the user has chosen', async () => {
-		bench = await Workbench.open();
-		await bench.run({
+	it('sends fields by their API names, and only those that are set', async () => {
+		env = await TestEnvironment.open();
+		await env.run({
 			renderingSpeed: 'TURBO',
 			magicPrompt: 'OFF',
 			colorPalette: 'custom',
@@ -45,7 +45,7 @@ describe('Replace Background on n8n’s engine', () => {
 			style: 'Design',
 			options: { seed: 5, includeCost: false },
 		});
-		expect(bench.sandbox.jobs[0]?.input).toEqual({
+		expect(env.sandbox.jobs[0]?.input).toEqual({
 			image: 'https://example.com/product.png',
 			prompt: 'A beach',
 			rendering_speed: 'TURBO',
@@ -61,10 +61,10 @@ describe('Replace Background on n8n’s engine', () => {
 		});
 	});
 
-	it('leaves palette and style out by default, draws a seed for each item, and passes JSON on as it is', async () => {
-		bench = await Workbench.open({ items: items(2) });
-		await bench.run({});
-		const [first, second] = bench.sandbox.jobs.map(({ input }) => input);
+	it('omits palette and style by default, picks a random seed for each item, and sends JSON unchanged', async () => {
+		env = await TestEnvironment.open({ items: items(2) });
+		await env.run({});
+		const [first, second] = env.sandbox.jobs.map(({ input }) => input);
 		expect(Object.keys(first ?? {}).sort()).toEqual([
 			'image',
 			'magic_prompt',
@@ -73,38 +73,38 @@ describe('Replace Background on n8n’s engine', () => {
 			'seed',
 		]);
 		expect(first?.seed).not.toBe(second?.seed);
-		await bench.run({
+		await env.run({
 			colorPalette: 'json',
 			paletteJson: '{"name":"Neon"}',
 			style: 'json',
 			styleJson: { style_type: 'X' },
 		});
-		expect(bench.sandbox.jobs[2]?.input).toMatchObject({
+		expect(env.sandbox.jobs[2]?.input).toMatchObject({
 			color_palette: { name: 'Neon' },
 			style: { style_type: 'X' },
 		});
 	});
 
-	it('hands on the request at once when it is not to wait', async () => {
-		bench = await Workbench.open({ sandbox: { queueMs: 60_000 } });
-		const output = rows(await bench.run({ waitForCompletion: false, options: { seed: 3 } }));
+	it('returns the request at once when it does not wait', async () => {
+		env = await TestEnvironment.open({ sandbox: { queueMs: 60_000 } });
+		const output = outputItems(await env.run({ waitForCompletion: false, options: { seed: 3 } }));
 		expect(output[0]?.json).toEqual({
-			requestId: bench.sandbox.jobs[0]?.requestId,
+			requestId: env.sandbox.jobs[0]?.requestId,
 			status: 'in_queue',
 			seed: 3,
 		});
-		expect(bench.sandbox.stats.resultLooks).toBe(0);
+		expect(env.sandbox.stats.resultPolls).toBe(0);
 	});
 
 	it('gives up at the timeout without cancelling, and says how to fetch the image later', async () => {
-		bench = await Workbench.open({ sandbox: { queueMs: 60_000 } });
-		const requestIdOf = () => bench.sandbox.jobs[0]?.requestId ?? '';
-		const { message, description, itemIndex } = failure(await bench.run({ options: { timeout: 1 } }));
+		env = await TestEnvironment.open({ sandbox: { queueMs: 60_000 } });
+		const requestIdOf = () => env.sandbox.jobs[0]?.requestId ?? '';
+		const { message, description, itemIndex } = failure(await env.run({ options: { timeout: 1 } }));
 		expect(message).toBe(`RunComfy request ${requestIdOf()} was not finished after 1 seconds`);
 		expect(description).toContain('“Get Result”');
 		expect(description).toContain('“in_queue”');
 		expect(itemIndex).toBe(0);
-		expect(bench.sandbox.stats.cancels).toBe(0);
+		expect(env.sandbox.stats.cancels).toBe(0);
 	});
 
 	it.each([
@@ -113,14 +113,14 @@ describe('Replace Background on n8n’s engine', () => {
 		['unknownStatus', 'reports a status that this node does not know: “reticulating”'],
 		['noUrl', 'finished, but its result holds no URL of a file'],
 	] as const)('names the request when the job ends as %s, and submits nothing else', async (job, words) => {
-		bench = await Workbench.open();
-		bench.sandbox.faults.add({ job });
-		const { message } = failure(await bench.run());
-		expect(message).toBe(`RunComfy request ${bench.sandbox.jobs[0]?.requestId} ${words}`);
-		expect(bench.sandbox.stats.submits).toBe(1);
+		env = await TestEnvironment.open();
+		env.sandbox.faults.add({ job });
+		const { message } = failure(await env.run());
+		expect(message).toBe(`RunComfy request ${env.sandbox.jobs[0]?.requestId} ${words}`);
+		expect(env.sandbox.stats.submits).toBe(1);
 	});
 
-	it('survives every passing fault of a look', async () => {
+	it('recovers from every transient error of a poll', async () => {
 		const kinds = [
 			'serverError',
 			'badGateway',
@@ -132,12 +132,12 @@ describe('Replace Background on n8n’s engine', () => {
 			'tooMany',
 			'errorCode',
 		] as const;
-		bench = await Workbench.open({
+		env = await TestEnvironment.open({
 			items: kinds.map((kind) => ({ json: { kind } })),
 			runtime: { callTimeouts: { submitMs: 5_000, pollMs: 300, cancelMs: 300 } },
 		});
 		for (const kind of kinds) {
-			bench.sandbox.faults.add({
+			env.sandbox.faults.add({
 				on: 'result',
 				kind,
 				times: 2,
@@ -146,26 +146,26 @@ describe('Replace Background on n8n’s engine', () => {
 				retryAfter: 0,
 			});
 		}
-		const run = await bench.run({ prompt: '={{ $json.kind }}' });
+		const run = await env.run({ prompt: '={{ $json.kind }}' });
 		expect(run.status).toBe('success');
-		expect(rows(run)).toHaveLength(kinds.length);
-		expect(bench.sandbox.stats.submits).toBe(kinds.length);
+		expect(outputItems(run)).toHaveLength(kinds.length);
+		expect(env.sandbox.stats.submits).toBe(kinds.length);
 	});
 
-	it('says what is wrong with the token, and sends nothing else', async () => {
-		bench = await Workbench.open({ credential: { apiToken: 'another-token' } });
-		const { message, description } = failure(await bench.run());
+	it('reports a wrong token, and sends nothing else', async () => {
+		env = await TestEnvironment.open({ credential: { apiToken: 'another-token' } });
+		const { message, description } = failure(await env.run());
 		expect(message).toContain('RunComfy did not accept the API token');
 		expect(description).toContain('https://www.runcomfy.com/profile');
-		expect(bench.sandbox.stats).toMatchObject({ refusedTokens: 1, submits: 0 });
+		expect(env.sandbox.stats).toMatchObject({ refusedTokens: 1, submits: 0 });
 	});
 
-	it('repeats the token nowhere, even when the server does', async () => {
-		bench = await Workbench.open();
-		bench.sandbox.faults.add({ on: 'submit', kind: 'echoToken' });
-		const run = await bench.run();
+	it('never shows the token, even when the server echoes it', async () => {
+		env = await TestEnvironment.open();
+		env.sandbox.faults.add({ on: 'submit', kind: 'echoToken' });
+		const run = await env.run();
 		expect(failure(run).message).toContain('Token [token] may not do this.');
-		expect(JSON.stringify([run.data, bench.log])).not.toContain('sandbox-token');
+		expect(JSON.stringify([run.data, env.log])).not.toContain('sandbox-token');
 	});
 
 	it('follows no redirect with the token', async () => {
@@ -178,18 +178,18 @@ describe('Replace Background on n8n’s engine', () => {
 		});
 		await new Promise<void>((resolve) => elsewhere.listen(0, '127.0.0.1', resolve));
 		const location = `http://127.0.0.1:${(elsewhere.address() as AddressInfo).port}/`;
-		bench = await Workbench.open({ sandbox: { queueMs: 60_000 } });
-		bench.sandbox.faults.add({ on: 'submit', kind: 'redirectAway', location, times: 1 });
-		expect(failure(await bench.run()).message).toContain('HTTP 307');
-		bench.sandbox.faults.add({ on: 'result', kind: 'redirectAway', location });
-		expect(failure(await bench.run()).message).toContain('HTTP 307');
+		env = await TestEnvironment.open({ sandbox: { queueMs: 60_000 } });
+		env.sandbox.faults.add({ on: 'submit', kind: 'redirectAway', location, times: 1 });
+		expect(failure(await env.run()).message).toContain('HTTP 307');
+		env.sandbox.faults.add({ on: 'result', kind: 'redirectAway', location });
+		expect(failure(await env.run()).message).toContain('HTTP 307');
 		elsewhere.close();
 		expect(visits).toEqual([]);
 	});
 
-	it('says that the balance is empty', async () => {
-		bench = await Workbench.open({ sandbox: { balanceUsd: 0 } });
-		expect(failure(await bench.run()).message).toBe(
+	it('reports an empty balance', async () => {
+		env = await TestEnvironment.open({ sandbox: { balanceUsd: 0 } });
+		expect(failure(await env.run()).message).toBe(
 			'Nothing was submitted: your RunComfy balance is empty: “Insufficient balance.”',
 		);
 	});

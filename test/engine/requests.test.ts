@@ -1,41 +1,44 @@
-import { failure, items, rows, Workbench } from './workbench';
+import { failure, items, outputItems, TestEnvironment } from './testEnvironment';
 
 describe('The operations on a request', () => {
-	let bench: Workbench;
+	let env: TestEnvironment;
 
-	afterEach(async () => await bench.close());
+	afterEach(async () => await env.close());
 
 	const submitted = async (sandbox = {}) => {
-		bench = await Workbench.open({ sandbox });
-		await bench.run({ waitForCompletion: false });
-		return bench.sandbox.jobs[0]?.requestId ?? '';
+		env = await TestEnvironment.open({ sandbox });
+		await env.run({ waitForCompletion: false });
+		return env.sandbox.jobs[0]?.requestId ?? '';
 	};
 	const request = async (operation: string, requestId: string, more: Record<string, unknown> = {}) =>
-		await bench.run({ resource: 'request', operation, requestId, ...more });
+		await env.run({ resource: 'request', operation, requestId, ...more });
 
-	it('Get Status looks once and tells the state and the place in the queue', async () => {
+	it('Get Status polls once and returns the state and the queue position', async () => {
 		const requestId = await submitted({ queueMs: 60_000 });
 		await new Promise((resolve) => setTimeout(resolve, 5));
-		await bench.run({ waitForCompletion: false });
-		expect(rows(await request('getStatus', requestId))[0]?.json).toEqual({
+		await env.run({ waitForCompletion: false });
+		expect(outputItems(await request('getStatus', requestId))[0]?.json).toEqual({
 			requestId,
 			status: 'in_queue',
 			queuePosition: 0,
 		});
-		const second = bench.sandbox.jobs[1]?.requestId ?? '';
-		expect(rows(await request('getStatus', second))[0]?.json.queuePosition).toBe(1);
-		expect(bench.sandbox.stats).toMatchObject({ statusLooks: 2, resultLooks: 0 });
+		const second = env.sandbox.jobs[1]?.requestId ?? '';
+		expect(outputItems(await request('getStatus', second))[0]?.json.queuePosition).toBe(1);
+		expect(env.sandbox.stats).toMatchObject({ statusPolls: 2, resultPolls: 0 });
 	});
 
 	it('Get Status reports a failed request as a state, not as an error', async () => {
-		bench = await Workbench.open({ sandbox: { queueMs: 0, runMs: 0 } });
-		bench.sandbox.faults.add({ job: 'failed' });
-		await bench.run({ waitForCompletion: false });
-		const requestId = bench.sandbox.jobs[0]?.requestId ?? '';
-		expect(rows(await request('getStatus', requestId))[0]?.json).toEqual({ requestId, status: 'failed' });
+		env = await TestEnvironment.open({ sandbox: { queueMs: 0, runMs: 0 } });
+		env.sandbox.faults.add({ job: 'failed' });
+		await env.run({ waitForCompletion: false });
+		const requestId = env.sandbox.jobs[0]?.requestId ?? '';
+		expect(outputItems(await request('getStatus', requestId))[0]?.json).toEqual({
+			requestId,
+			status: 'failed',
+		});
 	});
 
-	it('Get Result waits, takes up after a timeout and downloads', async () => {
+	it('Get Result waits, resumes after a timeout, and downloads', async () => {
 		const requestId = await submitted({ queueMs: 0, runMs: 1_200 });
 		const early = failure(
 			await request('getResult', requestId, { options: { timeout: 1, pollInterval: 0.2 } }),
@@ -45,81 +48,83 @@ describe('The operations on a request', () => {
 			downloadFiles: true,
 			options: { fileName: 'scene', pollInterval: 0.2 },
 		});
-		const row = rows(run)[0];
-		expect(row?.json).toMatchObject({ requestId, status: 'succeeded', cost: 0.06 });
-		expect(row?.binary?.data).toMatchObject({ fileName: 'scene.png', mimeType: 'image/png' });
-		expect(bench.sandbox.stats).toMatchObject({ submits: 1, cancels: 0 });
+		const item = outputItems(run)[0];
+		expect(item?.json).toMatchObject({ requestId, status: 'succeeded', cost: 0.06 });
+		expect(item?.binary?.data).toMatchObject({ fileName: 'scene.png', mimeType: 'image/png' });
+		expect(env.sandbox.stats).toMatchObject({ submits: 1, cancels: 0 });
 	});
 
-	it('Get Result without waiting hands on the state, and the result once it is there', async () => {
+	it('Get Result without waiting returns the state, and the result once it is available', async () => {
 		const requestId = await submitted({ queueMs: 0, runMs: 300 });
-		const look = { waitForCompletion: false, options: { includeCost: false } };
-		expect(rows(await request('getResult', requestId, look))[0]?.json).toEqual({
+		const withoutWaiting = { waitForCompletion: false, options: { includeCost: false } };
+		expect(outputItems(await request('getResult', requestId, withoutWaiting))[0]?.json).toEqual({
 			requestId,
 			status: 'in_progress',
 		});
 		await new Promise((resolve) => setTimeout(resolve, 350));
-		const { json } = rows(await request('getResult', requestId, look))[0] ?? {};
+		const { json } = outputItems(await request('getResult', requestId, withoutWaiting))[0] ?? {};
 		expect(json).toMatchObject({ requestId, status: 'succeeded' });
 		expect(json).not.toHaveProperty('cost');
 	});
 
 	it.each([true, false])('Get Result fails for a failed request (waiting: %s)', async (waitForCompletion) => {
-		bench = await Workbench.open({ sandbox: { queueMs: 0, runMs: 0 } });
-		bench.sandbox.faults.add({ job: 'failed' });
-		await bench.run({ waitForCompletion: false });
-		const requestId = bench.sandbox.jobs[0]?.requestId ?? '';
+		env = await TestEnvironment.open({ sandbox: { queueMs: 0, runMs: 0 } });
+		env.sandbox.faults.add({ job: 'failed' });
+		await env.run({ waitForCompletion: false });
+		const requestId = env.sandbox.jobs[0]?.requestId ?? '';
 		expect(failure(await request('getResult', requestId, { waitForCompletion })).message).toContain(
 			`${requestId} failed`,
 		);
 	});
 
-	it('Cancel cancels a queued request, and says truthfully when that is not possible', async () => {
+	it('Cancel cancels a queued request, and reports when that is not possible', async () => {
 		const requestId = await submitted({ queueMs: 60_000 });
-		expect(rows(await request('cancel', requestId))[0]?.json).toEqual({
+		expect(outputItems(await request('cancel', requestId))[0]?.json).toEqual({
 			requestId,
 			cancelled: true,
 			outcome: 'cancelled',
 		});
-		expect(rows(await request('cancel', requestId))[0]?.json).toEqual({
+		expect(outputItems(await request('cancel', requestId))[0]?.json).toEqual({
 			requestId,
 			cancelled: false,
 			outcome: 'not_cancellable',
 		});
 	});
 
-	it('Cancel finds out whether a cancel worked whose answer got lost', async () => {
+	it('Cancel finds out whether a cancel worked when its response was lost', async () => {
 		const requestId = await submitted({ queueMs: 60_000 });
-		bench.sandbox.faults.add({ on: 'cancel', kind: 'lostAfter', times: 1 });
-		expect(rows(await request('cancel', requestId))[0]?.json.cancelled).toBe(true);
+		env.sandbox.faults.add({ on: 'cancel', kind: 'lostAfter', times: 1 });
+		expect(outputItems(await request('cancel', requestId))[0]?.json.cancelled).toBe(true);
 	});
 
 	it('Cancel tries again when a cancel did not arrive', async () => {
 		const requestId = await submitted({ queueMs: 60_000 });
-		bench.sandbox.faults.add({ on: 'cancel', kind: 'lostBefore', times: 1 });
-		expect(rows(await request('cancel', requestId))[0]?.json.cancelled).toBe(true);
-		expect(bench.sandbox.stats.cancels).toBe(1);
+		env.sandbox.faults.add({ on: 'cancel', kind: 'lostBefore', times: 1 });
+		expect(outputItems(await request('cancel', requestId))[0]?.json.cancelled).toBe(true);
+		expect(env.sandbox.stats.cancels).toBe(1);
 	});
 
 	it.each(['getStatus', 'getResult', 'cancel'])(
 		'%s names a request that does not exist',
 		async (operation) => {
-			bench = await Workbench.open();
+			env = await TestEnvironment.open();
 			const { message, description } = failure(await request(operation, 'no-such-request'));
 			expect(message).toContain('RunComfy request no-such-request: RunComfy has no such request');
 			expect(description).toContain('Generations page');
 		},
 	);
 
-	it('work on all items at once, in order', async () => {
-		bench = await Workbench.open({ items: items(5), sandbox: { queueMs: 60_000 } });
-		const first = rows(await bench.run({ waitForCompletion: false })).map(({ json }) => json.requestId);
-		const run = await bench.run({
+	it('process all items at once, in order', async () => {
+		env = await TestEnvironment.open({ items: items(5), sandbox: { queueMs: 60_000 } });
+		const first = outputItems(await env.run({ waitForCompletion: false })).map(({ json }) => json.requestId);
+		const run = await env.run({
 			resource: 'request',
 			operation: 'getStatus',
 			requestId: `={{ ${JSON.stringify(first)}[$json.n] }}`,
 		});
-		expect(rows(run).map(({ json }) => json.requestId)).toEqual(first);
-		expect(rows(run).map(({ pairedItem }) => pairedItem)).toEqual([0, 1, 2, 3, 4].map((item) => ({ item })));
+		expect(outputItems(run).map(({ json }) => json.requestId)).toEqual(first);
+		expect(outputItems(run).map(({ pairedItem }) => pairedItem)).toEqual(
+			[0, 1, 2, 3, 4].map((item) => ({ item })),
+		);
 	});
 });

@@ -1,20 +1,20 @@
 import { MODEL_ID, TEXT_TO_IMAGE } from '../sandbox/catalogue';
-import { failure, items, rows, Workbench } from './workbench';
+import { failure, items, outputItems, TestEnvironment } from './testEnvironment';
 
 /** Results of a shape that no page documents: nothing that RunComfy reports is lost. */
 describe('An output of unusual shape', () => {
-	let bench: Workbench;
+	let env: TestEnvironment;
 
 	beforeAll(async () => {
-		bench = await Workbench.open();
+		env = await TestEnvironment.open();
 	});
-	beforeEach(() => bench.sandbox.reset());
-	afterAll(async () => await bench.close());
+	beforeEach(() => env.sandbox.reset());
+	afterAll(async () => await env.close());
 
 	const runWith = async (output: unknown, parameters: Record<string, unknown>) => {
 		const answer = { status: 200, body: { status: 'succeeded', output } };
-		bench.sandbox.faults.add({ on: 'result', kind: 'answer', answer });
-		return await bench.run(parameters);
+		env.sandbox.faults.add({ on: 'result', kind: 'answer', answer });
+		return await env.run(parameters);
 	};
 	const anyModel = {
 		resource: 'model',
@@ -31,15 +31,15 @@ describe('An output of unusual shape', () => {
 		['objects with a url', { images: [{ url: URL, width: 8 }] }],
 		['an object as image', { image: { url: URL } }],
 	])('%s: its files are found, and it is kept as it is', async (_what, output) => {
-		const [item] = rows(await runWith(output, anyModel));
+		const [item] = outputItems(await runWith(output, anyModel));
 		expect(item?.json).toMatchObject({ url: URL, image: URL, images: [URL], output });
-		const [image] = rows(await runWith(output, {}));
+		const [image] = outputItems(await runWith(output, {}));
 		expect(image?.json).toMatchObject({ image: URL });
 	});
 
 	it('URLs under other names: kept, and named in the error where a file is expected', async () => {
 		const output = { result: { mesh: 'https://cdn.example.com/a.glb' } };
-		const [item] = rows(await runWith(output, anyModel));
+		const [item] = outputItems(await runWith(output, anyModel));
 		expect(item?.json).toMatchObject({ images: [], output });
 		expect(failure(await runWith(output, {})).description).toContain('https://cdn.example.com/a.glb');
 	});
@@ -52,7 +52,7 @@ describe('An output of unusual shape', () => {
 	});
 
 	it('keeps a text that is no URL', async () => {
-		const [item] = rows(await runWith('A picture with lights in it.', anyModel));
+		const [item] = outputItems(await runWith('A picture with lights in it.', anyModel));
 		expect(item?.json.output).toBe('A picture with lights in it.');
 	});
 });
@@ -62,15 +62,15 @@ describe('Error items', () => {
 		'carry the fields and files of their input, under %s',
 		async (onError) => {
 			const file = { data: { data: 'AAAA', mimeType: 'image/png', fileName: 'shoe.png' } };
-			const bench = await Workbench.open({
+			const env = await TestEnvironment.open({
 				items: items(2).map((item) => ({ ...item, binary: file })),
 				settings: { onError },
 			});
-			bench.sandbox.faults.add({ job: 'failed', promptIncludes: 'scene 1' });
-			const run = await bench.run({ prompt: '={{ "scene " + $json.n }}' });
+			env.sandbox.faults.add({ job: 'failed', promptIncludes: 'scene 1' });
+			const run = await env.run({ prompt: '={{ "scene " + $json.n }}' });
 			const output = onError === 'continueErrorOutput' ? 1 : 0;
-			const failed = rows(run, 'RunComfy', output).find(({ json }) => 'error' in json);
-			const { requestId } = bench.sandbox.jobs.find(({ input }) => input.prompt === 'scene 1') ?? {};
+			const failed = outputItems(run, 'RunComfy', output).find(({ json }) => 'error' in json);
+			const { requestId } = env.sandbox.jobs.find(({ input }) => input.prompt === 'scene 1') ?? {};
 			expect(failed?.json).toEqual({
 				n: 1,
 				error: {
@@ -81,42 +81,42 @@ describe('Error items', () => {
 			});
 			expect(failed?.binary).toMatchObject({ data: { fileName: 'shoe.png' } });
 			expect(failed?.pairedItem).toEqual({ item: 1 });
-			await bench.close();
+			await env.close();
 		},
 	);
 });
 
-describe('What is sent, and how files are named', () => {
+describe('Empty inputs and file names', () => {
 	it('sends an input without keys as {}', async () => {
-		const bench = await Workbench.open();
+		const env = await TestEnvironment.open();
 		const empty = {
 			on: 'submit',
 			kind: 'answer',
 			answer: { status: 422, body: { error_code: 422001 } },
 		} as const;
-		bench.sandbox.faults.add(empty);
-		await bench.run({
+		env.sandbox.faults.add(empty);
+		await env.run({
 			resource: 'model',
 			operation: 'run',
 			modelId: { mode: 'id', value: MODEL_ID },
 			inputMode: 'json',
 			inputsJson: '{}',
 		});
-		expect(bench.sandbox.lastBody).toEqual({});
-		await bench.close();
+		expect(env.sandbox.lastBody).toEqual({});
+		await env.close();
 	});
 
 	it('takes a number as a file name', async () => {
-		const bench = await Workbench.open({ items: [{ json: { id: 4711 } }] });
-		const run = await bench.run({ downloadFiles: true, options: { fileName: '={{ $json.id }}' } });
-		expect(rows(run)[0]?.binary?.data?.fileName).toBe('4711.png');
-		await bench.close();
+		const env = await TestEnvironment.open({ items: [{ json: { id: 4711 } }] });
+		const run = await env.run({ downloadFiles: true, options: { fileName: '={{ $json.id }}' } });
+		expect(outputItems(run)[0]?.binary?.data?.fileName).toBe('4711.png');
+		await env.close();
 	});
 
 	it('refuses a file name of another type', async () => {
-		const bench = await Workbench.open();
-		const run = await bench.run({ downloadFiles: true, options: { fileName: '={{ [1] }}' } });
+		const env = await TestEnvironment.open();
+		const run = await env.run({ downloadFiles: true, options: { fileName: '={{ [1] }}' } });
 		expect(failure(run).message).toBe('“File Name” must be text');
-		await bench.close();
+		await env.close();
 	});
 });

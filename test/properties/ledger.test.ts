@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 
-import { World, type Event, type Settings } from './world';
+import { Simulation, type Event, type Settings } from './simulation';
 
 /**
  * Money, ids, and Stop as properties: whatever the network, RunComfy, and n8n do, in whatever order. 500 runs with
@@ -100,17 +100,17 @@ const settings: fc.Arbitrary<Settings> = fc.record({
 	timeoutMs: fc.constantFrom(3_000, 20_000, 60_000),
 });
 
-describe('Whatever happens', () => {
+describe('In every sequence of events', () => {
 	it(
-		'nothing is paid for twice, no id is lost, the limit holds, and Stop stops',
+		'nothing is submitted twice, no id is lost, the spending limit holds, and Stop works',
 		async () => {
 			await fc.assert(
 				fc.asyncProperty(settings, fc.array(event, { maxLength: 40 }), async (chosen, events) => {
-					const world = new World(chosen);
-					await world.apply({ do: 'turn' });
-					for (const one of events) await world.apply(one);
-					await world.finish();
-					expect(world.violations).toEqual([]);
+					const simulation = new Simulation(chosen);
+					await simulation.apply({ do: 'turn' });
+					for (const one of events) await simulation.apply(one);
+					await simulation.finish();
+					expect(simulation.violations).toEqual([]);
 				}),
 				{ numRuns: RUNS, ...(SEED === undefined ? {} : { seed: Number(SEED) }) },
 			);

@@ -4,16 +4,16 @@ import { hashText, seededRandom } from './random';
 export type CallKind = 'submit' | 'status' | 'result' | 'cancel' | 'model' | 'models' | 'balance' | 'output';
 
 /**
- * What can go wrong with one call.
+ * The faults of one call.
  * - `tooMany` 429, with `retryAfter` where the rule gives one; `serverError` 500; `badGateway` 502 with a web page
  * - `lostBefore`, `hangBefore`: nothing was done; `lostAfter`, `hangAfter`, `truncated`: it was done, the answer is lost
  * - `errorCode` 200 with an error code, nothing done; `notReady` 400 with 400005; `slow`: done, answered after `delayMs`
- * - `redirectAway`: 307 to `location`, with which a careless client would take the token and the body along
- * - `answer`: whatever the rule's `answer` says, once the call was carried out if `isDone`
+ * - `redirectAway`: 307 to `location`, to which a careless client would send the token and the body
+ * - `answer`: the rule's `answer`; with `isDone`, after the call was carried out
  * - `echoToken`: 400 whose message holds the caller's token
  * - `noId`: a submit is accepted, but its answer holds no id
  * - for outputs: `redirectPrivate`, `redirectLoop`, `redirectOnce`, `notImage`, `webPage`, `empty`, `endless`, `short`;
- *   `tiny` is a whole picture of 14 bytes, `compressed` is gzip that nobody asked for, `truncatedGzip` ends before its end
+ *   `tiny` is a whole picture of 14 bytes, `compressed` is unrequested gzip, `truncatedGzip` ends before its end
  *   without saying so, `partial` is 206, `noContent` 204, `drip` sends a few bytes every `delayMs`
  */
 export type CallFault =
@@ -54,7 +54,7 @@ export type JobFault = 'failed' | 'cancelled' | 'unknownStatus' | 'noUrl' | 'man
 export interface CallRule {
 	on: CallKind;
 	kind: CallFault;
-	/** How often it strikes; without it, always. */
+	/** How many calls it affects; without it, all. */
 	times?: number;
 	/** Only for jobs whose prompt contains this. */
 	promptIncludes?: string;
@@ -79,8 +79,8 @@ export interface JobRule {
 }
 
 /**
- * A share of all calls of these kinds is struck by one of these faults. Drawn from the sandbox's seed, the job's prompt
- * and the how-manieth such call it is for that prompt: so who is struck does not depend on the order of arrival.
+ * A share of all calls of these kinds gets one of these faults, drawn from the sandbox's seed, the job's prompt and the
+ * number of such calls for that prompt so far: which calls are affected does not depend on the order of arrival.
  */
 export interface RateRule {
 	rate: number;
@@ -97,7 +97,7 @@ export interface CallSubject {
 	requestId?: string;
 }
 
-/** Decides which call is struck by what. Ordered faults come before rates. */
+/** Decides which call gets which fault. Faults set by call come before rates. */
 export class Faults {
 	private rules: FaultRule[] = [];
 	private readonly counts = new Map<string, number>();

@@ -5,7 +5,7 @@ import type { JobFault } from './faults';
 /** What was submitted; what is in it depends on the model. */
 export type JobInput = Record<string, unknown>;
 
-/** By its prompt a test tells one job from another; not every model has one. */
+/** Tests identify a job by its prompt; not every model has one. */
 export function promptOf(input: JobInput | null | undefined): string {
 	return typeof input?.prompt === 'string' ? input.prompt : '';
 }
@@ -45,27 +45,27 @@ export interface SandboxJob {
 	isOver: boolean;
 	makingError?: string;
 	costUsd: number;
-	looks: number;
-	statusLooks: number;
-	/** When a look was first answered with the result. */
+	polls: number;
+	statusPolls: number;
+	/** When a poll first returned the result. */
 	deliveredAt?: number;
 	cancels: number;
 }
 
-/** What the sandbox has seen; the tests' witness. */
+/** What the sandbox has received, for tests to check. */
 export interface SandboxStats {
-	/** Submits that arrived, whatever became of them. */
+	/** Submits that arrived, accepted or not. */
 	submits: number;
-	/** Jobs that exist, and so cost money. */
+	/** Jobs that exist, and so are charged. */
 	accepted: number;
-	statusLooks: number;
-	resultLooks: number;
+	statusPolls: number;
+	resultPolls: number;
 	cancels: number;
 	cancelled: number;
 	downloads: number;
-	/** Questions for one model of the catalogue. */
-	modelLooks: number;
-	/** Downloads to which somebody sent the token: must stay 0. */
+	/** Requests for one model of the catalogue. */
+	modelRequests: number;
+	/** Downloads with a token: must stay 0. */
 	tokensAtOutputs: number;
 	/** Calls with a missing or wrong token. */
 	refusedTokens: number;
@@ -79,15 +79,15 @@ export class JobStore {
 	readonly stats: SandboxStats = emptyStats();
 
 	add(
-		job: Omit<SandboxJob, 'requestId' | 'looks' | 'statusLooks' | 'cancels' | 'made' | 'isOver'> & {
+		job: Omit<SandboxJob, 'requestId' | 'polls' | 'statusPolls' | 'cancels' | 'made' | 'isOver'> & {
 			requestId?: string | number | undefined;
 		},
 	): SandboxJob {
 		const stored: SandboxJob = {
 			...job,
 			requestId: String(job.requestId ?? randomUUID()),
-			looks: 0,
-			statusLooks: 0,
+			polls: 0,
+			statusPolls: 0,
 			cancels: 0,
 			isOver: false,
 		};
@@ -125,12 +125,12 @@ function emptyStats(): SandboxStats {
 	return {
 		submits: 0,
 		accepted: 0,
-		statusLooks: 0,
-		resultLooks: 0,
+		statusPolls: 0,
+		resultPolls: 0,
 		cancels: 0,
 		cancelled: 0,
 		downloads: 0,
-		modelLooks: 0,
+		modelRequests: 0,
 		tokensAtOutputs: 0,
 		refusedTokens: 0,
 		mostJobsAtOnce: 0,
@@ -147,7 +147,7 @@ export function steadyNow(): number {
 	return performance.timeOrigin + performance.now();
 }
 
-/** The state of a job at this moment: a job moves on by the clock, not by being looked at. */
+/** The state of a job at this moment: a job progresses with the clock, not with polls. */
 export function stateOf(job: SandboxJob, now = steadyNow()): JobState {
 	if (job.cancelledAt !== undefined) return 'cancelled';
 	if (now < job.runsAt) return 'in_queue';

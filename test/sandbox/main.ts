@@ -2,7 +2,7 @@ import { parseArgs } from 'node:util';
 
 import { Sandbox, SANDBOX_TOKEN } from './sandbox';
 
-/** `npm run sandbox`: the stand-in for RunComfy's API as a server of its own. */
+/** `npm run sandbox`: the fake of RunComfy's API as its own server. */
 async function main(): Promise<void> {
 	const { values } = parseArgs({
 		options: {

@@ -22,8 +22,8 @@ import { seededRandom } from './random';
 import { paletteColors, renderScene } from './scene';
 
 /**
- * A stand-in for RunComfy's Model API on loopback. It follows the API page where that says something, and is as
- * unpleasant as a network can be where it is asked to. It calls no RunComfy server.
+ * A fake of RunComfy's Model API on loopback. It follows the API page where that is specific, and injects network and
+ * server faults on request. It calls no RunComfy server.
  */
 export interface SandboxOptions {
 	/** 0, the default, takes a free one. */
@@ -224,7 +224,7 @@ export class Sandbox {
 	}
 
 	private describe(job: SandboxJob) {
-		const { requestId, input, submittedAt, endsAt, deliveredAt, looks, statusLooks, cancels } = job;
+		const { requestId, input, submittedAt, endsAt, deliveredAt, polls, statusPolls, cancels } = job;
 		return {
 			requestId,
 			model: job.modelId,
@@ -235,8 +235,8 @@ export class Sandbox {
 			submittedAt,
 			endsAt,
 			deliveredAt,
-			looks,
-			statusLooks,
+			polls,
+			statusPolls,
 			cancels,
 		};
 	}
@@ -252,7 +252,7 @@ export class Sandbox {
 					return await send(reply, error(401, 400004, 'The API token is invalid, expired or revoked.'));
 				}
 				if (kind === 'submit') this.stats.submits++;
-				if (kind === 'model') this.stats.modelLooks++;
+				if (kind === 'model') this.stats.modelRequests++;
 				const fault = this.faults.forCall(kind, this.subjectOf(request));
 				return await this.answer(reply, fault, () => handler(request));
 			} finally {
@@ -434,10 +434,10 @@ export class Sandbox {
 	}
 
 	private status(request: FastifyRequest): Answer {
-		this.stats.statusLooks++;
+		this.stats.statusPolls++;
 		const job = this.find(request);
 		if (!job) return error(404, 404001, 'No such request.');
-		job.statusLooks++;
+		job.statusPolls++;
 		const state = stateOf(job);
 		const { requestId } = job;
 		return {
@@ -453,10 +453,10 @@ export class Sandbox {
 	}
 
 	private result(request: FastifyRequest): Answer {
-		this.stats.resultLooks++;
+		this.stats.resultPolls++;
 		const job = this.find(request);
 		if (!job) return error(404, 404001, 'No such request.');
-		job.looks++;
+		job.polls++;
 		const { requestId, submittedAt, endsAt, costUsd } = job;
 		const state = stateOf(job);
 		const base = { request_id: requestId, created_at: new Date(submittedAt).toISOString() };
@@ -600,7 +600,7 @@ function* pictureChunks(picture: Buffer, size: number): Generator<Buffer> {
 	}
 }
 
-/** Whole, and shorter than any look at the first bytes. */
+/** A complete picture, shorter than the bytes that type detection reads. */
 export const TINY_PICTURE = Buffer.from('GIF89a\x01\0\x01\0\0\0\0;', 'latin1');
 
 async function* dripping(picture: Buffer, everyMs: number): AsyncGenerator<Buffer> {

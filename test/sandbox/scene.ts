@@ -6,7 +6,7 @@ import { hashText, seededRandom } from './random';
  * Makes a picture the way the model would, as far as a few lines can: keys out the color that touches the border of
  * the input and puts what is left before a scene drawn from prompt, palette and seed. Same input, same bytes.
  */
-export interface SceneOrder {
+export interface SceneOptions {
 	image: Buffer;
 	prompt: string;
 	seed: number;
@@ -18,7 +18,7 @@ const MAX_SIDE = 1024;
 /** How far a pixel may be from the border's color and still count as background (Euclidean, RGB). */
 const KEY_DISTANCE = 42;
 
-/** Stand-ins for Ideogram's named palettes. */
+/** Substitutes for Ideogram's named palettes. */
 const NAMED_PALETTES: Record<string, string[]> = {
 	Ember: ['#2b0f0a', '#8c2f1b', '#e2711d', '#ffb454', '#ffe3ad'],
 	Fresh: ['#0b3d3a', '#1f8a70', '#7bd389', '#d6f6c3', '#fff8d6'],
@@ -49,7 +49,7 @@ export function paletteColors(palette: unknown): string[] {
 }
 
 /** The new picture as PNG. Throws when the input is not an image that sharp can read. */
-export async function renderScene(order: SceneOrder): Promise<Buffer> {
+export async function renderScene(order: SceneOptions): Promise<Buffer> {
 	const { data, info } = await sharp(order.image)
 		.rotate()
 		.resize(MAX_SIDE, MAX_SIDE, { fit: 'inside', withoutEnlargement: true })
@@ -164,7 +164,7 @@ function borderColor(pixels: Buffer, width: number, height: number): Color {
 	return [median(channels[0]), median(channels[1]), median(channels[2])];
 }
 
-function sceneSvg({ prompt, seed, palette }: SceneOrder, width: number, height: number): string {
+function sceneSvg({ prompt, seed, palette }: SceneOptions, width: number, height: number): string {
 	const random = seededRandom(hashText(prompt) ^ seed);
 	const [deep = '#222', dark = '#444', middle = '#777', light = '#aaa', pale = '#eee'] = palette;
 	const between = (from: number, to: number) => from + (to - from) * random();

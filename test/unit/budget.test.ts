@@ -1,7 +1,6 @@
 import type { ModelPrice } from '../../nodes/RunComfy/api/models';
 import type { RunComfyError } from '../../nodes/RunComfy/api/problems';
 import type { JobResult } from '../../nodes/RunComfy/api/responses';
-import { dollars } from '../../nodes/RunComfy/common/money';
 import { Budget } from '../../nodes/RunComfy/jobs/budget';
 import { runJob } from '../../nodes/RunComfy/jobs/job';
 import { Ledger, type LedgerEntry } from '../../nodes/RunComfy/jobs/ledger';
@@ -52,30 +51,24 @@ const resultOf = (cost?: number): JobResult => ({
 const planned = (count: number, waits = true) =>
 	Array.from({ length: count }, () => ({ modelId: 'a/b', waits }));
 
-describe('dollars', () => {
-	it.each([
-		[0.06, '$0.06'],
-		[1, '$1.00'],
-		[0.1 + 0.2, '$0.30'],
-		[0.0125, '$0.0125'],
-	])('%d', (usd, text) => expect(dollars(usd)).toBe(text));
-});
-
 describe('Budget', () => {
-	it('lets as many through as the limit pays for, to the cent', async () => {
+	it('allows as many as the limit covers, to the cent', async () => {
 		const { reserve } = setUpTurn(0.18);
 		for (let item = 0; item < 3; item++) await reserve(item);
 		await expect(reserve(3)).rejects.toThrow('the Spending Limit of $0.18 does not pay for it');
 	});
 
-	it.each(['refused', 'cancelled while queued'])('gives back at once what was %s', async (how) => {
-		const { turn, submit, reserve } = setUpTurn(0.06);
-		if (how === 'refused') turn.refused(await reserve(0));
-		else turn.cancelAnswered(await submit(0), 'cancelled');
-		await reserve(1);
-	});
+	it.each(['refused', 'cancelled while queued'])(
+		'releases at once the reservation of what was %s',
+		async (how) => {
+			const { turn, submit, reserve } = setUpTurn(0.06);
+			if (how === 'refused') turn.refused(await reserve(0));
+			else turn.cancelAnswered(await submit(0), 'cancelled');
+			await reserve(1);
+		},
+	);
 
-	it('counts a cost that comes with a failure or without any output', async () => {
+	it('counts a cost reported with a failure or without any output', async () => {
 		const { turn, budget, submit, finish, reserve } = setUpTurn(1, { usd: 0.06, unit: 'request' });
 		turn.ended(await submit(0), 'failed', resultOf(0.5), false);
 		finish(await submit(1), 0.4);
@@ -83,7 +76,7 @@ describe('Budget', () => {
 		expect(budget.report()).toContain('Spent $0.90 on 2 requests');
 	});
 
-	it('corrects at once what is set aside for requests under way when a real cost is above the price', async () => {
+	it('raises the reservations of running requests at once when a real cost exceeds the price', async () => {
 		const { budget, submit, finish, reserve } = setUpTurn(10, { usd: 1, unit: 'request' });
 		const first = await submit(0);
 		for (let item = 1; item < 4; item++) await submit(item);
@@ -93,7 +86,7 @@ describe('Budget', () => {
 		expect(budget.report()).toContain('Spent $12.00 on 4 requests');
 	});
 
-	it('takes a listed price of 0 for unknown: one request of unknown cost, and no more', async () => {
+	it('treats a listed price of 0 as unknown: one request of unknown cost, and no more', async () => {
 		const { submit, finish, reserve } = setUpTurn(0.01, { usd: 0, unit: 'request' });
 		finish(await submit(0));
 		await expect(reserve(1)).rejects.toThrow('the cost of an earlier request is not known (r0)');
@@ -117,7 +110,7 @@ describe('Budget', () => {
 		expect(budget.report()).toContain('Spent $0.18 on 3 requests');
 	});
 
-	it('lets no second request of unknown price begin while the first may still run, timed out or not', async () => {
+	it('starts no second request of unknown price while the first may still run, timed out or not', async () => {
 		const { turn, submit, reserve } = setUpTurn(0.01, { usd: 0.05, unit: 'second' });
 		const first = await submit(0);
 		turn.ledger.attend(first, false);
@@ -152,7 +145,7 @@ describe('Budget', () => {
 		[1, 3, undefined],
 		[0.18, 3, undefined],
 		[0.1, 3, 'Nothing was submitted: 3 items cost about $0.18, more than the Spending Limit of $0.10'],
-	])('with a limit of %d judges %i items at once', (limit, items, message) =>
+	])('with a limit of %d checks %i items in advance', (limit, items, message) =>
 		expect(budgetOf(limit).findProblem(planned(items), false)?.message).toBe(message),
 	);
 
@@ -171,7 +164,7 @@ describe('Budget', () => {
 		[{ usd: 0, unit: 'request' }, 'RunComfy names no price for it'],
 		[{}, 'RunComfy names no price for it'],
 		[{ usd: 1 }, 'RunComfy names no price for it'],
-	])('says what it cannot do for %j', (price, why) => {
+	])('warns about %j', (price, why) => {
 		const [warning] = budgetOf(1, price).warnings;
 		expect(warning).toContain(`cannot be checked in advance for “a/b”, because ${why}`);
 		expect(warning).toContain('one item runs first');
@@ -181,7 +174,7 @@ describe('Budget', () => {
 		expect(budgetOf(0.1).findProblem(planned(3), true)).toBeUndefined());
 
 	it.each([[{ usd: 0.12, unit: 'second' }], [{}]])(
-		'refuses %j when nobody waits for what it costs',
+		'refuses %j when results, and so costs, are not waited for',
 		(price) => {
 			expect(budgetOf(1, price).findProblem(planned(1, false), true)?.message).toBe(
 				'Nothing was submitted: the Spending Limit of $1.00 cannot be kept for “a/b” without waiting',
@@ -190,7 +183,7 @@ describe('Budget', () => {
 		},
 	);
 
-	it('has nothing to say about a price for each request', () => expect(budgetOf(1).warnings).toEqual([]));
+	it('gives no warning for a price per request', () => expect(budgetOf(1).warnings).toEqual([]));
 });
 
 describe('A spending limit, on a virtual clock', () => {
@@ -261,7 +254,7 @@ describe('A spending limit, on a virtual clock', () => {
 		expect(api.jobs).toHaveLength(jobs);
 	});
 
-	it('does not take what a failed request cost for nothing as the price of the next', async () => {
+	it('does not take a failed request’s cost of zero as the price of the next', async () => {
 		const { clock, api, budget, open } = setUp(0.25, {}, () => 0.1);
 		api.intercept = (_request, path) =>
 			path.includes('job-0') ? ok({ status: 'failed', cost: 0 }) : undefined;
@@ -271,7 +264,7 @@ describe('A spending limit, on a virtual clock', () => {
 		expect(budget.report()).toContain('Spent $0.20 on 3 requests, of');
 	});
 
-	it('looks again for a cost that comes late', async () => {
+	it('polls again for a cost that is reported late', async () => {
 		const { clock, budget, open } = setUp(1, PER_REQUEST, () => (clock.now() < 8_000 ? undefined : 0.07));
 		const { run } = open();
 		const [outcome] = await clock.run(

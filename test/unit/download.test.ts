@@ -5,7 +5,6 @@ import type { IBinaryData, IExecuteFunctions } from 'n8n-workflow';
 
 import { RunComfyError } from '../../nodes/RunComfy/api/problems';
 import { Downloader, type ResultFile } from '../../nodes/RunComfy/files/download';
-import { Slots } from '../../nodes/RunComfy/common/slots';
 import { VirtualClock } from './virtualClock';
 
 const PNG = Buffer.concat([Buffer.from('\x89PNG\r\n\x1a\n', 'latin1'), Buffer.alloc(100)]);
@@ -154,12 +153,12 @@ describe('A download', () => {
 	describe('of a name that cannot be resolved', () => {
 		const notFound = async () => await Promise.reject(NO_SUCH_NAME);
 
-		it('goes on where the request itself can resolve it, by a proxy', async () => {
+		it('continues where the request itself can resolve it, by a proxy', async () => {
 			const host = new FakeHost(whole, notFound);
 			expect(await host.download([image('a')])).toHaveLength(1);
 		});
 
-		it('is tried again, and says so when that was in vain', async () => {
+		it('is tried again, and says so when that fails too', async () => {
 			const fails = (times: number) =>
 				new FakeHost((_, count) => {
 					if (count <= times) throw NO_SUCH_NAME;
@@ -227,7 +226,7 @@ describe('The downloads of one item', () => {
 		expect(most).toBe(4);
 	});
 
-	it('end with the first that fails: nothing goes on afterwards, and the error names all of them', async () => {
+	it('end with the first that fails: none continues afterwards, and the error names all of them', async () => {
 		const host: FakeHost = new FakeHost((url) =>
 			url.endsWith('f2.png') ? { statusCode: 404, body: Readable.from([]) } : { body: host.drip(10, 5_000) },
 		);
@@ -265,21 +264,4 @@ describe('The downloads of one item', () => {
 		expect(host.requests).toHaveLength(when === 'before' ? 0 : 4);
 		expect([host.open, host.stored]).toEqual([0, []]);
 	});
-});
-
-it('Slots give a turn to nobody who has gone, and lose none', async () => {
-	const slots = new Slots(1);
-	const order: string[] = [];
-	let end = () => {};
-	const first = slots.use(async () => await new Promise<void>((resolve) => (end = resolve)));
-	const gone = new AbortController();
-	const second = slots.use(async () => await Promise.resolve(order.push('gone')), 1, gone.signal);
-	const third = slots.use(async () => await Promise.resolve(order.push('third')));
-	gone.abort();
-	await second;
-	expect(order).toEqual(['gone']);
-	end();
-	await Promise.all([first, third]);
-	await slots.use(async () => await Promise.resolve(order.push('fourth')));
-	expect(order).toEqual(['gone', 'third', 'fourth']);
 });

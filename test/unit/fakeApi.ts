@@ -3,20 +3,29 @@ import { NoAnswerError, type ApiAnswer, type ApiRequest } from '../../nodes/RunC
 import type { JobRequest, WaitLimits } from '../../nodes/RunComfy/jobs/job';
 import { Ledger, type LedgerTurn } from '../../nodes/RunComfy/jobs/ledger';
 import { Run, type RunDependencies } from '../../nodes/RunComfy/jobs/run';
-import type { VirtualClock } from './virtualClock';
+import { VirtualClock } from './virtualClock';
+
+export const SECOND = 1_000;
 
 interface FakeJob {
 	runsAt: number;
 	endsAt: number;
-	looks: number[];
+	polls: number[];
 	cancels: number;
 	cancelled: boolean;
 }
 
-/** How a fake job fares: milliseconds in the queue, and then running. */
-export type Fate = { queueMs: number; runMs: number };
+/** A fake job's milliseconds in the queue, and then running. */
+export type Timing = { queueMs: number; runMs: number };
 
 export const ok = (body: unknown): ApiAnswer => ({ status: 200, headers: {}, body });
+
+/** “Too many requests” (429). */
+export const tooMany = (retryAfter?: number | string): ApiAnswer => ({
+	status: 429,
+	headers: retryAfter === undefined ? {} : { 'retry-after': String(retryAfter) },
+	body: {},
+});
 
 /** RunComfy's queue in memory and on a virtual clock: exact, and without a wire. */
 export class FakeApi {
@@ -24,18 +33,18 @@ export class FakeApi {
 	/** Every call, with the moment at which it was made. */
 	readonly calls: Array<{ at: number; method: string; path: string }> = [];
 	latencyMs = 0;
-	/** In USD, told to who asks for it; undefined while it is not known. */
+	/** In USD, in results that include the cost; undefined while it is not known. */
 	costOf: (jobNumber: number) => number | undefined = () => undefined;
 	inFlight = 0;
 	mostInFlight = 0;
-	aliveMost = 0;
+	mostAlive = 0;
 	/** Answers instead of the queue, when it gives something. */
 	intercept: (request: ApiRequest, path: string) => ApiAnswer | 'hang' | NoAnswerError | undefined = () =>
 		undefined;
 
 	constructor(
 		readonly clock: VirtualClock,
-		private readonly fate: (jobNumber: number) => Fate,
+		private readonly timingOf: (jobNumber: number) => Timing,
 	) {}
 
 	send = async (request: ApiRequest): Promise<ApiAnswer> => {
@@ -65,17 +74,17 @@ export class FakeApi {
 	private answer(request: ApiRequest, path: string): ApiAnswer {
 		const now = this.clock.now();
 		if (request.method === 'POST' && path.startsWith('/v1/models/')) {
-			const { queueMs, runMs } = this.fate(this.jobs.length);
+			const { queueMs, runMs } = this.timingOf(this.jobs.length);
 			const job = {
 				runsAt: now + queueMs,
 				endsAt: now + queueMs + runMs,
-				looks: [],
+				polls: [],
 				cancels: 0,
 				cancelled: false,
 			};
 			this.jobs.push(job);
 			const alive = this.jobs.filter((other) => !other.cancelled && other.endsAt > now).length;
-			this.aliveMost = Math.max(this.aliveMost, alive);
+			this.mostAlive = Math.max(this.mostAlive, alive);
 			return ok({ request_id: `job-${this.jobs.length - 1}` });
 		}
 		const [, id = '', call = ''] = /^\/v1\/requests\/job-(\d+)\/(\w+)/.exec(path) ?? [];
@@ -87,7 +96,7 @@ export class FakeApi {
 			if (outcome === 'cancelled') job.cancelled = true;
 			return ok({ outcome });
 		}
-		job.looks.push(now);
+		job.polls.push(now);
 		const status = job.cancelled
 			? 'cancelled'
 			: now < job.runsAt
@@ -101,6 +110,12 @@ export class FakeApi {
 			...(status === 'succeeded' ? { output: { image: `https://cdn.test/${id}.png` } } : {}),
 		});
 	}
+}
+
+/** A fake API on its own virtual clock. */
+export function setUp(timingOf: (jobNumber: number) => Timing) {
+	const clock = new VirtualClock();
+	return { clock, api: new FakeApi(clock, timingOf) };
 }
 
 export const LIMITS: WaitLimits = {

@@ -24,11 +24,11 @@ describe('The fingerprint of an item', () => {
 		['another file', { json: { n: 1 }, binary: file('AAAB') }],
 		['a file kept elsewhere', { json: { n: 1 }, binary: file('filesystem', 'filesystem:1') }],
 		['no file', { json: { n: 1 } }],
-	])('is another one for %s', async (_what, item) =>
+	])('differs for %s', async (_what, item) =>
 		expect(await fingerprint(item)).not.toBe(await fingerprint({ json: { n: 1 }, binary: file('AAAA') })),
 	);
 
-	it('is another one for other parameters', async () =>
+	it('differs for other parameters', async () =>
 		expect(await fingerprint({ json: {} }, { prompt: 'a' })).not.toBe(
 			await fingerprint({ json: {} }, { prompt: 'b' }),
 		));
@@ -38,7 +38,7 @@ describe('The fingerprint of an item', () => {
 			await fingerprint({ json: { prompt: 'x', toolCallId: 'call_2' } }),
 		));
 
-	it('tells large files apart by their last byte', async () => {
+	it('distinguishes large files by their last byte', async () => {
 		const large = 'A'.repeat(2_500_000);
 		expect(await fingerprint({ json: {}, binary: file(`${large}A`) })).not.toBe(
 			await fingerprint({ json: {}, binary: file(`${large}B`) }),

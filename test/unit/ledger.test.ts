@@ -126,7 +126,7 @@ describe('Ledger: what a later run resumes', () => {
 });
 
 describe('Ledger: transitions', () => {
-	it('knows no way back from an end', () => {
+	it('does not leave a final state', () => {
 		const turn = openTurn({});
 		const entry = submit(turn, 'r');
 		turn.ended(entry, 'finished', result('r'), false);
@@ -164,7 +164,7 @@ describe('Ledger: transitions', () => {
 });
 
 describe('Ledger: a long loop', () => {
-	it('adds up the turns that are over, so that n8n’s execution data does not grow', () => {
+	it('sums up finished turns, so that n8n’s execution data does not grow', () => {
 		const context = {};
 		for (let turn = 0; turn < 200; turn++) {
 			const run = openTurn(context, turn);
@@ -177,7 +177,7 @@ describe('Ledger: a long loop', () => {
 		expect(entries).toHaveLength(1);
 	});
 
-	it('keeps what still runs, and what may exist', () => {
+	it('keeps requests that still run or may exist', () => {
 		const context = {};
 		const first = openTurn(context, 0);
 		submit(first, 'alive');

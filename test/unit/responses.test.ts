@@ -1,4 +1,3 @@
-import { cleanReason, explainAnswer, reasonOf, wasNotAccepted } from '../../nodes/RunComfy/api/problems';
 import {
 	readRequestId,
 	phaseOf,
@@ -9,7 +8,7 @@ import {
 	readRetryAfterMs,
 	readSubmit,
 } from '../../nodes/RunComfy/api/responses';
-import { networkCodeOf, noAnswerReason, type ApiAnswer } from '../../nodes/RunComfy/api/transport';
+import type { ApiAnswer } from '../../nodes/RunComfy/api/transport';
 
 const answer = (status: number, body: unknown, headers: Record<string, unknown> = {}): ApiAnswer => ({
 	status,
@@ -294,77 +293,4 @@ describe('readRetryAfterMs', () => {
 		['', undefined],
 		[undefined, undefined],
 	])('%j', (header, ms) => expect(readRetryAfterMs({ 'retry-after': header }, now)).toBe(ms));
-});
-
-describe('What an error means', () => {
-	it.each([
-		[
-			answer(400, { error_code: 400002, error_message: 'no funds' }),
-			'your RunComfy balance is empty: “no funds”',
-		],
-		[answer(402, {}), 'your RunComfy balance is empty'],
-		[answer(401, HTML), 'RunComfy did not accept the API token'],
-		[answer(422, { detail: [{ loc: ['body', 'seed'], msg: 'too big' }] }), 'the fields: “seed: too big”'],
-		[answer(418, { message: 'teapot' }), 'RunComfy answered with an error (HTTP 418): “teapot”'],
-		[answer(500, { error_code: 999999, error: { message: 'odd' } }), '“odd” (code 999999)'],
-	])('%j', (given, words) => expect(explainAnswer(given).what).toContain(words));
-
-	it.each([
-		[{ error: 'plain' }, 'plain'],
-		[{ error: { code: 'E_X', message: 'in an object' } }, 'in an object'],
-		[{ detail: 'a detail' }, 'a detail'],
-		[{ error: { error: { message: 'deep' } } }, 'deep'],
-		['a text', 'a text'],
-		[HTML, undefined],
-		[{}, undefined],
-		[null, undefined],
-	])('finds the reason in %j', (body, reason) => expect(reasonOf(body)).toBe(reason));
-
-	it('cleans a reason of tokens, files, pages, line breaks, length and Node error codes', () => {
-		expect(cleanReason('Authorization: Bearer abc.def failed')).toBe('Authorization: [token] failed');
-		expect(cleanReason(`bad ${'k'.repeat(64)} key`)).toBe('bad […] key');
-		expect(cleanReason('image data:image/png;base64,AAAA is bad')).toBe('image [file] is bad');
-		expect(cleanReason('connect ECONNREFUSED 1.2.3.4')).toBe('connect a network error 1.2.3.4');
-		expect(cleanReason('ResourceNotFound')).toBe('ResourceNotFound');
-		expect(cleanReason('two\n lines')).toBe('two lines');
-		expect(cleanReason('x '.repeat(400))?.length).toBeLessThanOrEqual(301);
-		expect(cleanReason(HTML)).toBeUndefined();
-		expect(cleanReason('  ')).toBeUndefined();
-	});
-
-	it('knows when a submit was certainly not accepted', () => {
-		expect(wasNotAccepted(answer(400, {}))).toBe(false);
-		expect(wasNotAccepted(answer(400, { error_code: 400001 }))).toBe(true);
-		expect(wasNotAccepted(answer(400, { error_code: 'constructor' }))).toBe(false);
-		expect(wasNotAccepted(answer(503, { error_code: 400002 }))).toBe(true);
-		expect(wasNotAccepted(answer(503, {}))).toBe(false);
-		expect(wasNotAccepted(answer(409, {}))).toBe(false);
-	});
-});
-
-describe('Network errors', () => {
-	it.each([
-		['ECONNREFUSED', 'unreachable'],
-		['ENOTFOUND', 'unreachable'],
-		['EAI_AGAIN', 'unreachable'],
-		['CERT_HAS_EXPIRED', 'untrusted'],
-		['DEPTH_ZERO_SELF_SIGNED_CERT', 'untrusted'],
-		['ETIMEDOUT', 'timeout'],
-		['ECONNABORTED', 'timeout'],
-		['ECONNRESET', 'lost'],
-		['EHOSTUNREACH', 'lost'],
-		['ERR_CANCELED', 'stopped'],
-		['SOMETHING_NEW', 'lost'],
-		[undefined, 'lost'],
-	])('%s is taken for %s', (code, reason) => expect(noAnswerReason(code)).toBe(reason));
-
-	it('finds the code wherever it is wrapped', () => {
-		const inner = Object.assign(new Error('x'), { code: 'ECONNRESET' });
-		expect(networkCodeOf(inner)).toBe('ECONNRESET');
-		expect(networkCodeOf(new Error('outer', { cause: new Error('middle', { cause: inner }) }))).toBe(
-			'ECONNRESET',
-		);
-		expect(networkCodeOf({ errorResponse: inner })).toBe('ECONNRESET');
-		expect(networkCodeOf('text')).toBeUndefined();
-	});
 });

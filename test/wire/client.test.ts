@@ -114,7 +114,7 @@ describe('The client over a real local HTTP server', () => {
 		expect(await nowhere.getStatus('x')).toMatchObject({ kind: 'again' });
 	});
 
-	it('is refused, and told why, for an input that the API page does not allow', async () => {
+	it('is refused with the reason for an input that the API page does not allow', async () => {
 		const answer = await client.submit(MODEL_ID, { ...INPUT, seed: -1 });
 		expect(answer).toMatchObject({
 			kind: 'refused',
@@ -123,7 +123,7 @@ describe('The client over a real local HTTP server', () => {
 		expect(sandbox.stats.accepted).toBe(0);
 	});
 
-	it('aborts a poll when it is told to', async () => {
+	it('aborts a poll when its signal is aborted', async () => {
 		const requestId = await submit();
 		sandbox.faults.add({ on: 'result', kind: 'hangBefore' });
 		const controller = new AbortController();

@@ -6,7 +6,7 @@ import { request } from 'undici';
 
 import { digest, MODEL_ID, Sandbox, SANDBOX_TOKEN } from '../sandbox/sandbox';
 
-/** The sandbox is what the other tests believe in, so it is tested itself. */
+/** The other tests rely on the sandbox, so it is tested itself. */
 describe('The sandbox', () => {
 	let sandbox: Sandbox;
 	let images: Server;
@@ -58,7 +58,7 @@ describe('The sandbox', () => {
 		}
 	};
 
-	it('really replaces the background and keeps the subject', async () => {
+	it('replaces the background and keeps the subject', async () => {
 		const { data, info } = await sharp(await pictureOf())
 			.removeAlpha()
 			.raw()
@@ -97,7 +97,7 @@ describe('The sandbox', () => {
 		expect(sandbox.stats.accepted).toBe(0);
 	});
 
-	it('wants its token, has a catalogue entry and a balance, and takes money', async () => {
+	it('requires its token, has a catalogue entry and a balance, and charges for jobs', async () => {
 		expect(await call('GET', `/v1/models/${MODEL_ID}`, undefined, 'wrong')).toMatchObject({ status: 401 });
 		expect((await call('GET', `/v1/models/${MODEL_ID}`)).body).toMatchObject({
 			model_id: MODEL_ID,
@@ -110,13 +110,13 @@ describe('The sandbox', () => {
 		expect(await submit()).toMatchObject({ status: 402, body: { error_code: 400002 } });
 	});
 
-	it('notices a token that arrives at an output', async () => {
+	it('counts a token that is sent to an output', async () => {
 		const requestId = String((await submit()).body.request_id);
 		await request(`${sandbox.url}/outputs/${requestId}/x.png`, { headers: { authorization: 'Bearer x' } });
 		expect(sandbox.stats.tokensAtOutputs).toBe(1);
 	});
 
-	it('takes orders for faults from other processes too', async () => {
+	it('accepts faults from other processes over HTTP', async () => {
 		await request(`${sandbox.url}/sandbox/faults`, {
 			method: 'POST',
 			headers: { 'content-type': 'application/json' },
@@ -126,8 +126,8 @@ describe('The sandbox', () => {
 		expect((await submit()).status).toBe(200);
 	});
 
-	it('strikes the same calls for the same seed, whatever their order', async () => {
-		const strike = (seed: number, order: number[]) => {
+	it('gives the same calls a fault for the same seed, whatever their order', async () => {
+		const faultsOf = (seed: number, order: number[]) => {
 			const other = new (sandbox.faults.constructor as new (seed: number) => typeof sandbox.faults)(seed);
 			other.add({ rate: 0.3, on: ['result'], kinds: ['serverError', 'truncated'] });
 			return Object.fromEntries(
@@ -135,10 +135,10 @@ describe('The sandbox', () => {
 			);
 		};
 		const forwards = Array.from({ length: 200 }, (_, n) => n);
-		expect(strike(5, forwards)).toEqual(strike(5, [...forwards].reverse()));
-		expect(strike(5, forwards)).not.toEqual(strike(6, forwards));
-		const struck = Object.values(strike(5, forwards)).filter(Boolean).length;
-		expect(struck).toBeGreaterThan(30);
-		expect(struck).toBeLessThan(90);
+		expect(faultsOf(5, forwards)).toEqual(faultsOf(5, [...forwards].reverse()));
+		expect(faultsOf(5, forwards)).not.toEqual(faultsOf(6, forwards));
+		const affected = Object.values(faultsOf(5, forwards)).filter(Boolean).length;
+		expect(affected).toBeGreaterThan(30);
+		expect(affected).toBeLessThan(90);
 	});
 });

@@ -5,17 +5,12 @@ import { executeRunComfy } from '../../nodes/RunComfy/execute';
 import { systemRuntime, type Runtime } from '../../nodes/RunComfy/host/runtime';
 import { RunComfy } from '../../nodes/RunComfy/RunComfy.node.js';
 import { Sandbox, SANDBOX_TOKEN, type SandboxOptions } from '../sandbox/sandbox';
-import {
-	Engine,
-	RUNCOMFY_TYPE,
-	type EngineExecution,
-	type EngineOptions,
-	type EngineWorkflow,
-} from './engine';
-import { loop, passThrough, source } from './standIns';
+import { buildWorkflow, RUNCOMFY_TYPE, workflowNode } from '../workflow';
+import { Engine, type EngineExecution, type EngineOptions, type EngineWorkflow } from './engine';
+import { loop, passThrough, source } from './fakeNodes';
 
 /** The node on n8n's engine against a sandbox, set up in one line. */
-export interface WorkbenchOptions {
+export interface TestEnvironmentOptions {
 	sandbox?: SandboxOptions;
 	items?: INodeExecutionData[];
 	credential?: Record<string, string>;
@@ -40,18 +35,18 @@ export interface LogLine {
 	message: string;
 }
 
-export class Workbench {
+export class TestEnvironment {
 	private constructor(
 		readonly sandbox: Sandbox,
 		readonly engine: Engine,
 		/** What n8n has logged so far. */
 		readonly log: LogLine[],
-		/** Every run of the node, retries among them; after Stop, n8n itself no longer waits for them. */
+		/** Every run of the node, including retries; after Stop, n8n itself no longer waits for them. */
 		readonly tries: Array<Promise<unknown>>,
-		private readonly options: WorkbenchOptions,
+		private readonly options: TestEnvironmentOptions,
 	) {}
 
-	static async open(options: WorkbenchOptions = {}): Promise<Workbench> {
+	static async open(options: TestEnvironmentOptions = {}): Promise<TestEnvironment> {
 		const sandbox = await Sandbox.start({ pictures: 'plain', queueMs: 0, runMs: 100, ...options.sandbox });
 		const log: LogLine[] = [];
 		const tries: Array<Promise<unknown>> = [];
@@ -72,21 +67,10 @@ export class Workbench {
 			log: (level, message) => log.push({ level, message }),
 			...(options.binaryMode === undefined ? {} : { binaryMode: options.binaryMode }),
 		});
-		return new Workbench(sandbox, engine, log, tries, options);
+		return new TestEnvironment(sandbox, engine, log, tries, options);
 	}
 
-	/** Waits until something is so. */
-	async until(what: string, isSo: () => boolean, patienceMs = 5_000): Promise<void> {
-		for (
-			const end = Date.now() + patienceMs;
-			!isSo();
-			await new Promise((resolve) => setTimeout(resolve, 5))
-		) {
-			if (Date.now() > end) throw new Error(`Waited in vain until ${what}`);
-		}
-	}
-
-	/** Presses Stop and waits for the node itself. @returns how long that took, in milliseconds. */
+	/** Presses Stop and waits until the node itself has ended. @returns how long that took, in milliseconds. */
 	async stop(execution: EngineExecution): Promise<number> {
 		const from = performance.now();
 		execution.stop();
@@ -94,7 +78,7 @@ export class Workbench {
 		return performance.now() - from;
 	}
 
-	/** The one line that tells what Stop has done. */
+	/** The log line that reports what Stop has done. */
 	get stopReports(): string[] {
 		return this.log
 			.filter(({ message }) => message.startsWith('RunComfy: stopped'))
@@ -105,56 +89,28 @@ export class Workbench {
 		await this.sandbox.close();
 	}
 
-	/** Start → RunComfy → (success) After, (error) Failed. */
+	/** The node with these parameters, and defaults for the rest, in the shortest workflow. */
 	workflow(parameters: Record<string, unknown>, settings: Partial<INode> = {}): EngineWorkflow {
-		const node = (name: string, type: string, more: Partial<INode> = {}): INode => ({
-			id: name,
-			name,
-			type,
-			typeVersion: 1,
-			position: [0, 0],
-			parameters: {},
-			...more,
-		});
-		const to = (name: string) => [{ node: name, type: 'main' as const, index: 0 }];
-		const imageFields = {
-			resource: 'image',
-			operation: 'replaceBackground',
-			imageUrl: IMAGE_URL,
-			prompt: 'A beach',
-		};
 		const { resource = 'image' } = parameters;
-		const runComfy = node('RunComfy', RUNCOMFY_TYPE, {
+		const imageFields = { operation: 'replaceBackground', imageUrl: IMAGE_URL, prompt: 'A beach' };
+		return buildWorkflow({
+			start: [workflowNode('Start', 'source')],
+			...(this.options.loops === undefined ? {} : { loop: workflowNode('Loop', 'loop') }),
 			parameters: {
-				...(resource === 'image' ? imageFields : {}),
+				...(resource === 'image' ? { resource, ...imageFields } : {}),
 				...parameters,
 				options: {
 					...(resource === 'image' || resource === 'model' ? FAST : {}),
 					...(parameters.options as object | undefined),
 				},
-			} as INode['parameters'],
-			credentials: { runComfyApi: { id: '1', name: 'RunComfy' } },
-			...this.options.settings,
-			...settings,
-		});
-		const after = [node('After', 'passThrough'), node('Failed', 'passThrough')];
-		if (this.options.loops === undefined) {
-			return {
-				nodes: [node('Start', 'source'), runComfy, ...after],
-				connections: { Start: { main: [to('RunComfy')] }, RunComfy: { main: [to('After'), to('Failed')] } },
-			};
-		}
-		return {
-			nodes: [node('Start', 'source'), node('Loop', 'loop'), runComfy, ...after],
-			connections: {
-				Start: { main: [to('Loop')] },
-				Loop: { main: [to('After'), to('RunComfy')] },
-				RunComfy: { main: [to('Loop')] },
 			},
-		};
+			credential: { id: '1', name: 'RunComfy' },
+			settings: { ...this.options.settings, ...settings },
+			endType: 'passThrough',
+		});
 	}
 
-	/** What n8n hands to a list of the editor, for the node with these parameters. */
+	/** The context that n8n gives to a list of the editor, for the node with these parameters. */
 	editorContext(parameters: Record<string, unknown>): ILoadOptionsFunctions {
 		const definition = this.workflow(parameters);
 		const node = definition.nodes.find(({ name }) => name === 'RunComfy');
@@ -171,7 +127,7 @@ export class Workbench {
 	}
 }
 
-/** The node with other timings than the system's, and with its runs in view; otherwise the very same. */
+/** The node with the given runtime instead of the system's; records its runs. */
 function nodeWith(runtime: Partial<Runtime> = {}, tries: Array<Promise<unknown>>): RunComfy {
 	const node = new RunComfy();
 	node.execute = async function () {
@@ -182,8 +138,8 @@ function nodeWith(runtime: Partial<Runtime> = {}, tries: Array<Promise<unknown>>
 	return node;
 }
 
-/** The rows of a node's output in its last, or n-th, run. */
-export function rows(run: IRun, node = 'RunComfy', output = 0, turn?: number): INodeExecutionData[] {
+/** The items of a node's output in its last, or n-th, run. */
+export function outputItems(run: IRun, node = 'RunComfy', output = 0, turn?: number): INodeExecutionData[] {
 	const turns = run.data.resultData.runData[node] ?? [];
 	return turns[turn ?? turns.length - 1]?.data?.main?.[output] ?? [];
 }

@@ -7,11 +7,15 @@ import {
 	type INodeTypeDescription,
 } from 'n8n-workflow';
 
-/** Small stand-ins for nodes of other packages, so that a workflow can run on the engine without them. */
+/** Fakes of other packages' nodes, so that a workflow can run on the engine without them. */
 
 type Execute = (this: IExecuteFunctions) => Promise<INodeExecutionData[][]>;
 
-function standIn(name: string, execute: Execute, description: Partial<INodeTypeDescription> = {}): INodeType {
+function fakeNode(
+	name: string,
+	execute: Execute,
+	description: Partial<INodeTypeDescription> = {},
+): INodeType {
 	return {
 		description: {
 			displayName: name,
@@ -29,14 +33,14 @@ function standIn(name: string, execute: Execute, description: Partial<INodeTypeD
 	};
 }
 
-/** Hands on what comes in. */
-export const passThrough: INodeType = standIn('passThrough', async function () {
+/** Returns its input. */
+export const passThrough: INodeType = fakeNode('passThrough', async function () {
 	return [this.getInputData()];
 });
 
 /** Starts a workflow with the given items. */
 export function source(items: INodeExecutionData[]): INodeType {
-	return standIn(
+	return fakeNode(
 		'source',
 		async () => [items.map((item, index) => ({ ...item, pairedItem: { item: index } }))],
 		{
@@ -46,9 +50,9 @@ export function source(items: INodeExecutionData[]): INodeType {
 	);
 }
 
-/** Sends its input round the loop (output 1) so many times, and then on (output 0). */
+/** Sends its input around the loop (output 1) the given number of times, then to output 0. */
 export function loop(times: number): INodeType {
-	return standIn(
+	return fakeNode(
 		'loop',
 		async function () {
 			const memory: IDataObject = this.getContext('node');

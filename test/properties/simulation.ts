@@ -68,11 +68,11 @@ interface RemoteRequest {
 	submittedAt: number;
 	costUsd: number;
 	hasOutput: boolean;
-	/** The node has been told the id. */
+	/** The node has received the id. */
 	isIdKnown: boolean;
-	/** The node has been told that it runs. */
+	/** The node has been informed that it runs. */
 	isRunKnown: boolean;
-	/** The node has been told what it cost. */
+	/** The node has received its cost. */
 	isCostKnown: boolean;
 }
 
@@ -92,7 +92,7 @@ function inputOf(key: string): string {
 	return key.startsWith('call') ? key.split(' ').slice(0, 2).join(' ') : key;
 }
 
-export class World {
+export class Simulation {
 	readonly clock = new VirtualClock();
 	readonly requests: RemoteRequest[] = [];
 	readonly written: string[] = [];

@@ -3,7 +3,7 @@ import type { AddressInfo } from 'node:net';
 
 import { SMTPServer } from 'smtp-server';
 
-/** Stand-ins on loopback for the services that the examples work with. */
+/** Fakes on loopback of the services that the examples work with. */
 
 const DAY = '2026-01-01T00:00:00.000Z';
 
@@ -87,5 +87,63 @@ export class MailBox {
 
 	stop(): void {
 		this.server.close();
+	}
+}
+
+/** An agent's chat model, scripted: first a call of the tool, then a text. */
+export class ScriptedChatModel {
+	readonly requests: Array<{ messages: Array<{ role: string; content: unknown }>; tools?: unknown[] }> = [];
+	private server?: Server;
+
+	constructor(private readonly toolArguments: Record<string, string>) {}
+
+	async start(): Promise<string> {
+		this.server = createServer((request, response) => {
+			const chunks: Buffer[] = [];
+			request.on('data', (chunk: Buffer) => chunks.push(chunk));
+			request.on('end', () => {
+				response.setHeader('content-type', 'application/json');
+				response.end(JSON.stringify(this.answer(Buffer.concat(chunks).toString())));
+			});
+		});
+		await new Promise<void>((resolve) => this.server?.listen(0, '127.0.0.1', resolve));
+		return `http://127.0.0.1:${(this.server.address() as AddressInfo).port}/v1`;
+	}
+
+	stop(): void {
+		this.server?.close();
+	}
+
+	private answer(body: string): unknown {
+		const request = JSON.parse(body) as (typeof this.requests)[number] & {
+			tools?: Array<{ function: { name: string } }>;
+		};
+		this.requests.push(request);
+		const toolAnswer = request.messages.find(({ role }) => role === 'tool');
+		const message =
+			toolAnswer === undefined
+				? {
+						role: 'assistant',
+						content: null,
+						tool_calls: [
+							{
+								id: 'call_1',
+								type: 'function',
+								function: {
+									name: request.tools?.[0]?.function.name,
+									arguments: JSON.stringify(this.toolArguments),
+								},
+							},
+						],
+					}
+				: { role: 'assistant', content: `Here it is: ${String(toolAnswer.content)}` };
+		return {
+			id: 'chat',
+			object: 'chat.completion',
+			created: 1,
+			model: 'scripted',
+			choices: [{ index: 0, finish_reason: toolAnswer === undefined ? 'tool_calls' : 'stop', message }],
+			usage: { prompt_tokens: 1, completion_tokens: 1, total_tokens: 2 },
+		};
 	}
 }

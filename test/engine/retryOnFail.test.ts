@@ -1,0 +1,146 @@
+import type { IRun } from 'n8n-workflow';
+
+import { items, outputItems, TestEnvironment, type TestEnvironmentOptions } from './testEnvironment';
+
+const RETRY = { retryOnFail: true, maxTries: 3, waitBetweenTries: 10 };
+const SHORT_CALLS = { callTimeouts: { submitMs: 300, pollMs: 300, cancelMs: 1_000 } };
+
+/** Retry On Fail runs the whole node again, and nothing is submitted again. */
+describe('Retry On Fail', () => {
+	let env: TestEnvironment;
+
+	afterEach(async () => await env.close());
+
+	const open = async (options: TestEnvironmentOptions = {}) => {
+		env = await TestEnvironment.open({ settings: RETRY, ...options });
+		return env;
+	};
+
+	it('resumes what was submitted, and does not poll again what is finished', async () => {
+		// Item 1 is slower than its timeout in the first two tries; item 0 is finished in the first one.
+		await open({ items: items(2), sandbox: { queueMs: 0, runMs: (n) => (n === 0 ? 100 : 2_500) } });
+		const run = await env.run({
+			prompt: '={{ "scene " + $json.n }}',
+			options: { timeout: 1, maxConcurrency: 1 },
+		});
+		expect(run.status).toBe('success');
+		expect(env.tries).toHaveLength(3);
+		expect(env.sandbox.stats.submits).toBe(2);
+		const [first, second] = env.sandbox.jobs;
+		expect(outputItems(run).map(({ json }) => json.requestId)).toEqual([first?.requestId, second?.requestId]);
+		expect(outputItems(run).map(({ json }) => json.seed)).toEqual([first?.input.seed, second?.input.seed]);
+		expect(first?.polls ?? 0).toBeLessThanOrEqual(2);
+	});
+
+	it.each([
+		['a seed', { prompt: 'A beach', options: { seed: '={{ Math.floor(Math.random() * 2147483647) }}' } }],
+		['the time', { prompt: '={{ "at " + $now.toMillis() + Math.random() }}' }],
+		['an image', { imageUrl: '={{ "https://example.com/" + Math.random() + ".png" }}' }],
+	])('resumes in a retry although %s differs in every try', async (_what, parameters) => {
+		// In the first two tries nothing is finished before the timeout.
+		await open({ items: items(2), sandbox: { queueMs: 0, runMs: 2_500 } });
+		const { options = {}, ...fields } = parameters as { options?: object };
+		const run = await env.run({ ...fields, options: { timeout: 1, pollInterval: 0.2, ...options } });
+		expect(env.tries.length).toBeGreaterThan(1);
+		expect(run.status).toBe('success');
+		expect(env.sandbox.stats.submits).toBe(2);
+		expect(outputItems(run).map(({ json }) => json.seed)).toEqual(
+			env.sandbox.jobs.map(({ input }) => input.seed),
+		);
+	});
+
+	it.each(['tooMany', 'errorCode'] as const)('submits again after a clear refusal (%s)', async (kind) => {
+		await open();
+		env.sandbox.faults.add({ on: 'submit', kind, times: 2, retryAfter: 0, errorCode: 400001 });
+		const run = await env.run();
+		expect(run.status).toBe('success');
+		expect(env.sandbox.stats).toMatchObject({ submits: 3, accepted: 1 });
+		// “Too many requests” is waited out within one try; a refusal is for the next one.
+		expect(env.tries).toHaveLength(kind === 'tooMany' ? 1 : 3);
+	});
+
+	it.each(['failed', 'cancelled'] as const)(
+		'submits again after RunComfy has reported the job %s',
+		async (job) => {
+			await open();
+			env.sandbox.faults.add({ job, times: 1 });
+			const run = await env.run();
+			expect(run.status).toBe('success');
+			expect(env.sandbox.stats.accepted).toBe(2);
+			expect(outputItems(run)[0]?.json.requestId).toBe(env.sandbox.jobs[1]?.requestId);
+		},
+	);
+
+	it('cancels what is queued when an item fails, and submits in the retry only what was cancelled or failed', async () => {
+		await open({
+			items: items(4),
+			// In the first try 0 fails soon, 1 runs, 2 and 3 are queued; in the second all are quick.
+			sandbox: {
+				queueMs: (n, prompt) => (n < 4 && /[23]/.test(prompt) ? 60_000 : 0),
+				runMs: (n, prompt) => (n < 4 && prompt.endsWith('1') ? 1_500 : 400),
+			},
+		});
+		env.sandbox.faults.add({ job: 'failed', times: 1, promptIncludes: 'scene 0' });
+		const execution = env.start({ prompt: '={{ "scene " + $json.n }}', options: { maxConcurrency: 4 } });
+		const run = await execution.done;
+		expect(run.status).toBe('success');
+		expect(env.tries).toHaveLength(2);
+		// Four, then again the failed one and the two cancelled ones. The running one was resumed.
+		expect(env.sandbox.stats).toMatchObject({ accepted: 7, cancels: 2, cancelled: 2 });
+		const running = env.sandbox.jobs.find(({ input }) => input.prompt === 'scene 1');
+		expect(outputItems(run)[1]?.json.requestId).toBe(running?.requestId);
+	});
+
+	it('only downloads again after a failed download', async () => {
+		await open();
+		env.sandbox.faults.add({ on: 'output', kind: 'webPage', times: 1 });
+		const run = await env.run({ downloadFiles: true });
+		expect(run.status).toBe('success');
+		expect(env.sandbox.stats).toMatchObject({ submits: 1, downloads: 2 });
+		expect(env.sandbox.jobs[0]?.polls).toBeLessThanOrEqual(2);
+	});
+
+	it('returns the same requests when it does not wait', async () => {
+		await open({ items: items(2), runtime: SHORT_CALLS });
+		env.sandbox.faults.add({ on: 'submit', kind: 'errorCode', times: 1, promptIncludes: 'scene 1' });
+		const run = await env.run({
+			prompt: '={{ "scene " + $json.n }}',
+			waitForCompletion: false,
+			options: { maxConcurrency: 1, cancelOnStop: false },
+		});
+		expect(run.status).toBe('success');
+		expect(env.sandbox.stats).toMatchObject({ submits: 3, accepted: 2 });
+	});
+
+	it('submits again only what failed, when an error item makes n8n run the node again', async () => {
+		await open({ items: items(2), settings: { ...RETRY, onError: 'continueErrorOutput' } });
+		env.sandbox.faults.add({ job: 'failed', promptIncludes: 'scene 0' });
+		const run = await env.run({ prompt: '={{ "scene " + $json.n }}' });
+		expect(env.tries).toHaveLength(3);
+		expect(env.sandbox.jobs.filter(({ input }) => input.prompt === 'scene 1')).toHaveLength(1);
+		expect(outputItems(run)).toHaveLength(1);
+		expect(outputItems(run, 'RunComfy', 1)).toHaveLength(1);
+	});
+
+	it('tolerates that a new request cannot be found yet, in a retry too', async () => {
+		await open();
+		env.sandbox.faults.add({ on: 'result', kind: 'notFound', times: 4 });
+		const run = await env.run({ options: { timeout: 1 } });
+		expect(env.tries.length).toBeGreaterThan(1);
+		expect(run.status).toBe('success');
+		expect(env.sandbox.stats.submits).toBe(1);
+	});
+
+	it('resumes in a new execution that n8n starts from the data of the failed one (“Retry execution”)', async () => {
+		await open({ sandbox: { queueMs: 1_500 }, settings: {} });
+		const failed: IRun = await env.run({ options: { timeout: 1 } });
+		expect(failed.status).toBe('error');
+		// What n8n keeps in its database, as n8n's own retry prepares it.
+		const data = structuredClone(JSON.parse(JSON.stringify(failed.data))) as IRun['data'];
+		delete data.resultData.error;
+		data.resultData.runData.RunComfy?.pop();
+		const retried = await env.engine.start(env.workflow({ options: { timeout: 3 } }), 'trigger', data).done;
+		expect(retried.status).toBe('success');
+		expect(env.sandbox.stats.submits).toBe(1);
+	});
+});

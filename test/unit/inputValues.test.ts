@@ -1,0 +1,211 @@
+import * as fc from 'fast-check';
+
+import { FieldError } from '../../nodes/RunComfy/common/fieldError';
+import { readInputFields } from '../../nodes/RunComfy/models/inputSchema';
+import { readInputValues } from '../../nodes/RunComfy/models/inputValues';
+import { field } from './inputField';
+import { names, schemas, values } from './schemaArbitraries';
+
+describe('readInputValues', () => {
+	const value = (property: unknown, given: unknown) =>
+		readInputValues([field(property)], { it: given }).input.it;
+
+	it.each<[string, unknown, unknown, unknown]>([
+		['a text', { type: 'string' }, ' two words ', ' two words '],
+		['a number as a text', { type: 'string' }, 7, '7'],
+		['a number', { type: 'float' }, '2.5', 2.5],
+		['an integer', { type: 'integer' }, 12, 12],
+		['a switch', { type: 'boolean' }, 'false', false],
+		['a choice in its own type', { enum: [1, 2] }, '2', 2],
+		['JSON', { type: 'object' }, '{"move": "left"}', { move: 'left' }],
+		['an object from an expression', { type: 'object' }, { move: 'left' }, { move: 'left' }],
+		['a list', { type: 'array' }, '[1, 2]', [1, 2]],
+		['a date', { type: 'string', format: 'date-time' }, new Date(0), '1970-01-01T00:00:00.000Z'],
+		['whatever is not understood', { type: 'tensor' }, { deep: [1] }, { deep: [1] }],
+		['a number of a referenced type', { $ref: '#/$defs/Steps' }, '7', 7],
+		[
+			'a number where a word is the alternative',
+			{ anyOf: [{ type: 'integer' }, { enum: ['auto'] }] },
+			'7',
+			7,
+		],
+		['the word', { anyOf: [{ type: 'integer' }, { enum: ['auto'] }] }, 'auto', 'auto'],
+		[
+			'an object where a word is the alternative',
+			{ anyOf: [{ enum: ['hd'] }, { type: 'object' }] },
+			'{"w": 1}',
+			{ w: 1 },
+		],
+		['a text where any text will do', { anyOf: [{ type: 'integer' }, { type: 'string' }] }, '7', '7'],
+		['a number where any text will do', { anyOf: [{ type: 'string' }, { type: 'integer' }] }, 7, 7],
+		['what suits no alternative', { anyOf: [{ type: 'integer' }, { enum: ['auto'] }] }, 'x', 'x'],
+		['as many characters as there may be', { type: 'string', maxLength: 3 }, '🎉🎉🎉', '🎉🎉🎉'],
+	])('takes %s', (_, property, given, sent) => expect(value(property, given)).toEqual(sent));
+
+	it.each<[string, unknown, unknown, string]>([
+		[
+			'a number below its bound',
+			{ type: 'float', minimum: 0, maximum: 20 },
+			-1,
+			'“Inputs → It” must be a number from 0 to 20',
+		],
+		[
+			'a broken number',
+			{ type: 'integer', minimum: 1 },
+			1.5,
+			'“Inputs → It” must be a whole number of at least 1',
+		],
+		[
+			'the exclusive bound itself',
+			{ type: 'number', exclusiveMaximum: 4 },
+			4,
+			'“Inputs → It” must be a number below 4',
+		],
+		['no number', { type: 'integer' }, 'many', '“Inputs → It” must be a whole number'],
+		['no switch', { type: 'boolean' }, 'maybe', '“Inputs → It” must be true or false'],
+		['no choice', { enum: ['a', 'b'] }, 'c', '“Inputs → It” must be one of: a, b'],
+		[
+			'broken JSON',
+			{ type: 'object' },
+			'{"a"',
+			'“Inputs → It” must be a JSON object, for example {"name": "value"}',
+		],
+		[
+			'an object for a list',
+			{ type: 'array' },
+			'{}',
+			'“Inputs → It” must be a JSON list, for example ["one", "two"]',
+		],
+		[
+			'too long a list',
+			{ type: 'array', maxItems: 1 },
+			'[1, 2]',
+			'“Inputs → It” may have at most 1 entries, but has 2',
+		],
+		[
+			'too long a text',
+			{ type: 'string', maxLength: 3 },
+			'four',
+			'“Inputs → It” may have at most 3 characters, but has 4',
+		],
+		[
+			'too short a text',
+			{ type: 'string', minLength: 3 },
+			'no',
+			'“Inputs → It” must have at least 3 characters, but has 2',
+		],
+		[
+			'too few characters, however many units they take',
+			{ type: 'string', minLength: 3 },
+			'🎉🎉',
+			'“Inputs → It” must have at least 3 characters, but has 2',
+		],
+		['an object for a text', { type: 'string' }, {}, '“Inputs → It” must be text'],
+		[
+			'an object without a text for a choice',
+			{ enum: ['a'] },
+			Object.create(null),
+			'“Inputs → It” must be one of: a',
+		],
+		[
+			'an object without a text for a text',
+			{ type: 'string' },
+			Object.create(null),
+			'“Inputs → It” must be text',
+		],
+		['a broken date', { type: 'string', format: 'date' }, new Date(NaN), '“Inputs → It” must be text'],
+		[
+			'too few files',
+			{ type: 'array', format: 'image_uris', minItems: 2 },
+			'data',
+			'“Inputs → It” must have at least 2 entries, but has 1',
+		],
+		[
+			'a number for a file',
+			{ type: 'string', format: 'image_uri' },
+			7,
+			'“Inputs → It” must be a URL or the name of an input file',
+		],
+	])('refuses %s', (_, property, given, message) => expect(() => value(property, given)).toThrow(message));
+
+	it.each([[undefined], [null], [''], ['  ']])('leaves out %j, unless it is required', (given) => {
+		expect(readInputValues([field({ type: 'string' })], { it: given }).input).toEqual({});
+		expect(() => readInputValues([field({ type: 'string' }, true)], { it: given })).toThrow(
+			'“Inputs → It” must not be empty',
+		);
+	});
+
+	it('sends what the schema does not know, because it may be older than the model', () =>
+		expect(readInputValues([field({ type: 'string' })], { it: 'a', brand_new: 1, empty: '' }).input).toEqual({
+			it: 'a',
+			brand_new: 1,
+		}));
+
+	it.each<[string, unknown, string[]]>([
+		['one', 'https://a.test/1.png', ['https://a.test/1.png']],
+		[
+			'commas',
+			'https://a.test/1.png, https://a.test/2.png',
+			['https://a.test/1.png', 'https://a.test/2.png'],
+		],
+		[
+			'commas without spaces',
+			'https://a.test/1.png,https://a.test/2.png',
+			['https://a.test/1.png', 'https://a.test/2.png'],
+		],
+		['a name after an address', 'https://a.test/1.png,data', ['https://a.test/1.png', 'data']],
+		['a name before an address', 'data,https://a.test/1.png', ['data', 'https://a.test/1.png']],
+		['a comma before what is no name', 'https://a.test/1.png,size=2', ['https://a.test/1.png,size=2']],
+		[
+			'data URIs',
+			'data:image/png;base64,AAAA,data:image/png;base64,BBBB',
+			['data:image/png;base64,AAAA', 'data:image/png;base64,BBBB'],
+		],
+		[
+			'a data URI among others',
+			'data,data:image/png;base64,data,https://a.test/1.png',
+			['data', 'data:image/png;base64,data', 'https://a.test/1.png'],
+		],
+		['a name that nobody knows', 'data,tada,https://a.test/1.png', ['data', 'tada', 'https://a.test/1.png']],
+		['too many commas', ',data,, https://a.test/1.png,', ['data', 'https://a.test/1.png,']],
+		['a comma in an address', 'https://a.test/w_10,h_20/1.png', ['https://a.test/w_10,h_20/1.png']],
+		['names', 'data, data_1,data_2', ['data', 'data_1', 'data_2']],
+		['lines', 'data\nhttps://a.test/1.png', ['data', 'https://a.test/1.png']],
+		['JSON', '["data", "https://a.test/1.png"]', ['data', 'https://a.test/1.png']],
+		['a list from an expression', ['data', 'data_1'], ['data', 'data_1']],
+	])('reads files given by %s', (_, given, sources) => {
+		const isFileName = (name: string) => ['data', 'data_1', 'data_2'].includes(name);
+		const fields = [field({ type: 'array', format: 'image_uris' })];
+		expect(readInputValues(fields, { it: given }, isFileName).files).toMatchObject([{ sources }]);
+	});
+
+	it('takes inputs of any name', () => {
+		const names = ['constructor', '__proto__', 'toString', 'hasOwnProperty'];
+		const properties = JSON.parse(
+			`{${names.map((name) => `"${name}": {"type": "integer"}`).join()}}`,
+		) as object;
+		const values = JSON.parse(`{${names.map((name) => `"${name}": "7"`).join()}}`) as Record<string, unknown>;
+		const { input } = readInputValues(readInputFields({ properties }, []), values);
+		expect(Object.entries(input)).toEqual(names.map((name) => [name, 7]));
+		expect(readInputValues(readInputFields({ properties }, []), {}).input).toEqual({});
+	});
+});
+
+describe('readInputValues, whatever the schema and values', () => {
+	it('property: values of any kind are accepted, or refused with the name of their field', () =>
+		fc.assert(
+			fc.property(schemas, fc.dictionary(names, values, { maxKeys: 4 }), (schema, given) => {
+				const fields = readInputFields(schema, []);
+				try {
+					const { input, files } = readInputValues(fields, given, (name) => name === 'data');
+					const known = new Set([...fields.map(({ name }) => name), ...Object.keys(given)]);
+					for (const name of Object.keys(input)) expect(known).toContain(name);
+					for (const { sources } of files) expect(sources.every((source) => source.trim() !== '')).toBe(true);
+				} catch (error) {
+					if (!(error instanceof FieldError)) throw error;
+					expect(error.field).toMatch(/^Inputs → /);
+				}
+			}),
+			{ numRuns: 1_000 },
+		));
+});

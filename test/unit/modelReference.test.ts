@@ -1,0 +1,61 @@
+import * as fc from 'fast-check';
+
+import { pagePathOf, readModelReference } from '../../nodes/RunComfy/models/modelReference';
+
+describe('readModelReference', () => {
+	it.each([
+		[
+			'blackforestlabs/flux-2/flash/text-to-image',
+			{ kind: 'id', modelId: 'blackforestlabs/flux-2/flash/text-to-image' },
+		],
+		[' /a/b/ ', { kind: 'id', modelId: 'a/b' }],
+		[
+			'https://www.runcomfy.com/models/blackforestlabs/flux-2-flash/api',
+			{ kind: 'page', path: 'blackforestlabs/flux-2-flash' },
+		],
+		['https://www.runcomfy.com/de/models/a/b/playground?tab=1#x', { kind: 'page', path: 'a/b' }],
+		['https://model-api.runcomfy.net/v1/models/a/b/c', { kind: 'page', path: 'a/b/c' }],
+		['https://evil.test/models/a/b', undefined],
+		['https://www.runcomfy.com/about', undefined],
+		['just-a-word', undefined],
+		['../../v1/requests/x/cancel', undefined],
+		['a/../b', undefined],
+		['a/b?c=d', undefined],
+		['a/b%', undefined],
+		['https://www.runcomfy.com/models/a/b%', undefined],
+		['https://www.runcomfy.com/models/a/%zz', undefined],
+		[`a/b${' '.repeat(2_000)}c`, undefined],
+	])('%s', (text, expected) => expect(readModelReference(text)).toEqual(expected));
+
+	it('finds no path in a text that is not a URL', () => expect(pagePathOf('nonsense')).toBeUndefined());
+});
+
+describe('readModelReference, whatever the text', () => {
+	it('property: a reference is an id, a path or undefined', () => {
+		const text = fc.oneof(
+			fc.string(),
+			fc.webUrl(),
+			fc.string().map((path) => `https://www.runcomfy.com/models/${path}`),
+			fc
+				.array(fc.constantFrom('a', '/', '%', '..', 'models/', 'https://runcomfy.com/', ' '))
+				.map((parts) => parts.join('')),
+		);
+		fc.assert(
+			fc.property(text, (given) => {
+				const reference = readModelReference(given);
+				if (reference === undefined) return;
+				const path = reference.kind === 'id' ? reference.modelId : reference.path;
+				expect(encodeURI(path)).toBe(path);
+				expect(path.split('/')).not.toContain('..');
+			}),
+			{ numRuns: 2_000 },
+		);
+	});
+
+	it('is fast on hostile text', () => {
+		const from = performance.now();
+		readModelReference(`https://www.runcomfy.com/models/${'/'.repeat(300_000)}x`);
+		readModelReference(`a${'/'.repeat(300_000)}b`);
+		expect(performance.now() - from).toBeLessThan(500);
+	});
+});

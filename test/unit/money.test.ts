@@ -1,0 +1,10 @@
+import { dollars } from '../../nodes/RunComfy/common/money';
+
+describe('dollars', () => {
+	it.each([
+		[0.06, '$0.06'],
+		[1, '$1.00'],
+		[0.1 + 0.2, '$0.30'],
+		[0.0125, '$0.0125'],
+	])('%d', (usd, text) => expect(dollars(usd)).toBe(text));
+});

@@ -1,0 +1,138 @@
+import { NoAnswerError } from '../../nodes/RunComfy/api/transport';
+import { StoppedError } from '../../nodes/RunComfy/common/stoppedError';
+import { runJob } from '../../nodes/RunComfy/jobs/job';
+import { makeRun, request, SECOND, setUp, tooMany, type FakeApi } from './fakeApi';
+import type { VirtualClock } from './virtualClock';
+
+describe('Stop, on a virtual clock', () => {
+	const stopAt = async (api: FakeApi, clock: VirtualClock, time: number, items = 1, more = {}) => {
+		const { run, stop, log } = makeRun(api, more);
+		let restedAt = NaN;
+		const running = run
+			.forEachItem(items, async (i) => await runJob(run, i, request(i)))
+			.catch((reason: unknown) => {
+				restedAt = clock.now();
+				return reason;
+			});
+		clock.at(time, stop);
+		const error: unknown = await clock.run(running);
+		expect(error).toBeInstanceOf(StoppedError);
+		expect(clock.sleeping).toBe(0);
+		return { tookMs: restedAt - time, log: log.at(-1) ?? '' };
+	};
+
+	it('before the first submit: nothing is sent', async () => {
+		const { clock, api } = setUp(() => ({ queueMs: 0, runMs: 0 }));
+		const { run, stop } = makeRun(api);
+		stop();
+		await expect(
+			clock.run(run.forEachItem(3, async (i) => await runJob(run, i, request(i)))),
+		).rejects.toBeInstanceOf(StoppedError);
+		expect(api.calls).toEqual([]);
+	});
+
+	it.each([
+		['while waiting', 1_500, {}],
+		['while a poll is in flight', 1_055, { latencyMs: 100 }],
+	])('%s: at once', async (_phase, time, { latencyMs = 0 }: { latencyMs?: number }) => {
+		const { clock, api } = setUp(() => ({ queueMs: 600 * SECOND, runMs: 0 }));
+		api.latencyMs = latencyMs;
+		const { tookMs } = await stopAt(api, clock, time);
+		// The wait itself takes no time at all; what is left is the cancel's own way over the wire.
+		expect(tookMs).toBe(latencyMs);
+		expect(api.jobs[0]).toMatchObject({ cancels: 1, cancelled: true });
+	});
+
+	it('while a submit is in flight: after its reply', async () => {
+		const { clock, api } = setUp(() => ({ queueMs: 600 * SECOND, runMs: 0 }));
+		api.latencyMs = 3 * SECOND;
+		const { tookMs } = await stopAt(api, clock, 1 * SECOND);
+		expect(tookMs).toBe(5 * SECOND);
+		expect(api.jobs[0]).toMatchObject({ cancels: 1, cancelled: true });
+	});
+
+	it('while a submit hangs: after five seconds, as a submit with an unknown outcome', async () => {
+		const { clock, api } = setUp(() => ({ queueMs: 0, runMs: 0 }));
+		api.intercept = ({ method }) => (method === 'POST' ? 'hang' : undefined);
+		const { tookMs, log } = await stopAt(api, clock, 1 * SECOND);
+		expect(tookMs).toBe(5 * SECOND);
+		expect(log).toContain('It is not known whether RunComfy accepted the request of item: 0');
+	});
+
+	it('in the pause after “too many requests”, and in a backoff: at once', async () => {
+		for (const answer of [tooMany(50), { status: 500, headers: {}, body: '' }]) {
+			const { clock, api } = setUp(() => ({ queueMs: 600 * SECOND, runMs: 0 }));
+			api.intercept = ({ method }) => (method === 'GET' ? answer : undefined);
+			const { tookMs } = await stopAt(api, clock, 4 * SECOND);
+			expect(tookMs).toBe(0);
+			expect(api.jobs[0]?.cancelled).toBe(true);
+		}
+	});
+
+	it('a hundred queued jobs: one cancel each, ten at once', async () => {
+		const { clock, api } = setUp(() => ({ queueMs: 600 * SECOND, runMs: 0 }));
+		api.latencyMs = 200;
+		clock.at(10 * SECOND - 1, () => void (api.mostInFlight = 0));
+		const { tookMs } = await stopAt(api, clock, 10 * SECOND, 300, { maxConcurrency: 100 });
+		expect(tookMs).toBe(2_000);
+		expect(api.mostInFlight).toBe(10);
+		expect(api.jobs).toHaveLength(100);
+		expect(api.jobs.every(({ cancels, cancelled }) => cancels === 1 && cancelled)).toBe(true);
+	});
+
+	it('a server that refuses cancels for a while: they are sent again until they get through', async () => {
+		const notFound = { status: 404, headers: {}, body: { error_code: 404001 } };
+		for (const answer of [tooMany(1), tooMany(60), { status: 503, headers: {}, body: '' }, notFound]) {
+			const { clock, api } = setUp(() => ({ queueMs: 600 * SECOND, runMs: 0 }));
+			api.intercept = (_request, path) =>
+				path.endsWith('/cancel') && clock.now() < 12_500 ? answer : undefined;
+			const { tookMs } = await stopAt(api, clock, 10 * SECOND, 8);
+			expect(api.jobs.filter(({ cancelled }) => cancelled)).toHaveLength(8);
+			expect(tookMs).toBeLessThanOrEqual(5 * SECOND);
+		}
+	});
+
+	it('a cancel whose first answer got lost: not called “not cancellable”', async () => {
+		const { clock, api } = setUp(() => ({ queueMs: 600 * SECOND, runMs: 0 }));
+		let lost = false;
+		const answer = api.send;
+		api.send = async (sent) => {
+			const given = await answer(sent);
+			if (!sent.url.endsWith('/cancel') || lost) return given;
+			lost = true;
+			throw new NoAnswerError('lost');
+		};
+		const { log } = await stopAt(api, clock, 10 * SECOND);
+		expect(api.jobs[0]).toMatchObject({ cancels: 2, cancelled: true });
+		expect(log).toContain('Not known whether cancelled: job-0.');
+	});
+
+	it('an answer that has just reported a result: kept, and reported as finished', async () => {
+		const { clock, api } = setUp(() => ({ queueMs: 0, runMs: 2 * SECOND }));
+		let stopNow = () => {};
+		const answer = api.send;
+		api.send = async (sent) => {
+			const given = await answer(sent);
+			if (JSON.stringify(given.body).includes('succeeded')) stopNow();
+			return given;
+		};
+		const { run, stop, turn, log } = makeRun(api);
+		stopNow = stop;
+		const running = run.forEachItem(1, async (i) => {
+			const finished = await runJob(run, i, request(i));
+			run.throwIfEnded();
+			return finished;
+		});
+		await expect(clock.run(running)).rejects.toBeInstanceOf(StoppedError);
+		expect(turn.find(0)).toMatchObject({ state: 'finished', result: { requestId: 'job-0' } });
+		expect(log.at(-1)).toContain('Finished and paid for: job-0.');
+	});
+
+	it('a server that does not answer cancels: five seconds and no more', async () => {
+		const { clock, api } = setUp(() => ({ queueMs: 600 * SECOND, runMs: 0 }));
+		api.intercept = (_request, path) => (path.endsWith('/cancel') ? 'hang' : undefined);
+		const { tookMs, log } = await stopAt(api, clock, 10 * SECOND, 5);
+		expect(tookMs).toBe(5 * SECOND);
+		expect(log).toContain('Not known whether cancelled: job-0, job-1, job-2, job-3, job-4');
+	});
+});

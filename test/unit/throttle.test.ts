@@ -1,0 +1,81 @@
+import { runJob } from '../../nodes/RunComfy/jobs/job';
+import { ItemFailedError } from '../../nodes/RunComfy/jobs/run';
+import { makeRun, request, SECOND, setUp, tooMany } from './fakeApi';
+
+describe('“Too many requests”', () => {
+	it('pauses all workers for as long as the server asks', async () => {
+		const { clock, api } = setUp(() => ({ queueMs: 0, runMs: 30 * SECOND }));
+		let refused = false;
+		api.intercept = () => {
+			if (clock.now() < 5 * SECOND || refused) return undefined;
+			refused = true;
+			return tooMany(20);
+		};
+		const { run } = makeRun(api);
+		await clock.run(run.forEachItem(10, async (i) => await runJob(run, i, request(i))));
+		const refusedAt = api.calls.find(({ at }) => at >= 5 * SECOND)?.at ?? 0;
+		const during = api.calls.filter(({ at }) => at > refusedAt && at < refusedAt + 20 * SECOND);
+		expect(during).toEqual([]);
+		expect(api.calls.some(({ at }) => at >= refusedAt + 20 * SECOND)).toBe(true);
+	});
+
+	it('caps Retry-After at one minute', async () => {
+		const { clock, api } = setUp(() => ({ queueMs: 0, runMs: 1 * SECOND }));
+		api.intercept = () => (api.calls.length === 1 ? tooMany(86_400) : undefined);
+		const { run } = makeRun(api);
+		await clock.run(run.forEachItem(1, async (i) => await runJob(run, i, request(i))));
+		expect(api.calls[1]?.at).toBe(60 * SECOND);
+	});
+
+	it.each([0, 'Thu, 01 Jan 1970 00:00:00 GMT'])(
+		'backs off even when Retry-After asks for no pause (%s)',
+		async (retryAfter) => {
+			const { clock, api } = setUp(() => ({ queueMs: 0, runMs: 1 * SECOND }));
+			clock.at(4 * SECOND, () => (api.intercept = () => undefined));
+			api.intercept = ({ method }) => (method === 'POST' ? tooMany(retryAfter) : undefined);
+			const { run } = makeRun(api);
+			await clock.run(run.forEachItem(10, async (i) => await runJob(run, i, request(i))));
+			const posts = api.calls.filter(({ method, at }) => method === 'POST' && at < 4 * SECOND);
+			expect(posts.length).toBeLessThanOrEqual(10 + 5 + 2);
+			expect(api.jobs).toHaveLength(10);
+		},
+	);
+
+	it('backs off exponentially without a Retry-After, and submits again because nothing was accepted', async () => {
+		const { clock, api } = setUp(() => ({ queueMs: 0, runMs: 1 * SECOND }));
+		api.intercept = () => (api.calls.length <= 4 ? tooMany() : undefined);
+		const { run } = makeRun(api);
+		await clock.run(run.forEachItem(1, async (i) => await runJob(run, i, request(i))));
+		const pauses = api.calls.slice(1, 5).map(({ at }, i) => at - (api.calls[i]?.at ?? 0));
+		expect(pauses).toEqual([750, 1_500, 3_000, 6_000]);
+		expect(api.jobs).toHaveLength(1);
+	});
+
+	it('halves the concurrency once, however many are refused together, and restores it step by step', async () => {
+		const { clock, api } = setUp(() => ({ queueMs: 0, runMs: 60 * SECOND }));
+		api.latencyMs = 100;
+		api.intercept = () => (api.calls.length <= 16 ? tooMany(1) : undefined);
+		const { run } = makeRun(api, { maxConcurrency: 16 });
+		const limits: number[] = [];
+		for (let t = 0; t < 70; t++) clock.at(t * SECOND, () => limits.push(run.throttle.currentLimit));
+		const running = run.forEachItem(16, async (i) => await runJob(run, i, request(i)));
+		clock.at(500, () => expect(run.throttle.currentLimit).toBe(8));
+		await clock.run(running);
+		expect(limits[0]).toBe(16);
+		expect(Math.min(...limits)).toBe(8);
+		expect(limits.at(-1)).toBe(16);
+	});
+
+	it('gives up at the deadline, and reports that nothing was submitted', async () => {
+		const { clock, api } = setUp(() => ({ queueMs: 0, runMs: 0 }));
+		api.intercept = () => tooMany(10);
+		const { run } = makeRun(api);
+		const running = run.forEachItem(1, async (i) => await runJob(run, i, request(i, { timeoutMs: 60_000 })));
+		const error: unknown = await clock.run(running).catch((reason: unknown) => reason);
+		expect(error).toBeInstanceOf(ItemFailedError);
+		expect((error as ItemFailedError).reason).toMatchObject({
+			problem: { httpStatus: 429 },
+		});
+		expect(clock.now()).toBeLessThanOrEqual(60_000);
+	});
+});
