@@ -107,7 +107,9 @@ describe('readSubmit', () => {
 	});
 
 	it('does not use a number that has lost digits', () =>
-		expect(readSubmit(answer(200, { request_id: 12345678901234567890 }), 0).kind).toBe('outcomeUnknown'));
+		expect(readSubmit(answer(200, { request_id: Number('12345678901234567890') }), 0).kind).toBe(
+			'outcomeUnknown',
+		));
 
 	it('does not pass on a web page', () => {
 		const read = readSubmit(answer(502, HTML), 0);
