@@ -112,6 +112,8 @@ describe('The operations on a request', () => {
 			expect(message).toContain('RunComfy request no-such-request: RunComfy has no such request');
 			expect(description).toContain('Generations page');
 		},
+		// Get Result tolerates for about 15 s that a request cannot be found.
+		40_000,
 	);
 
 	it('process all items at once, in order', async () => {
