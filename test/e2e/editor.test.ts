@@ -69,8 +69,18 @@ const SCREENSHOTS =
 	});
 
 	const byTestId = (id: string) => page.locator(`[data-test-id="${id}"]`);
-	const shoot = async (name: string) =>
-		await page.screenshot({ path: path.join(SCREENSHOTS, `${name}.png`) });
+	/** A picture of the editor at rest: no notification, no spinner, nothing that fades. */
+	const shoot = async (name: string) => {
+		const notifications = page.locator('.el-notification__closeBtn');
+		while ((await notifications.count()) > 0) {
+			await notifications.first().click({ force: true });
+			await page.waitForTimeout(400);
+		}
+		await page.mouse.move(720, 20);
+		await page.locator('[class*="spinner"]').first().waitFor({ state: 'hidden' });
+		await page.waitForTimeout(600);
+		await page.screenshot({ path: path.join(SCREENSHOTS, `${name}.png`), animations: 'disabled' });
+	};
 
 	const openWorkflow = async (parameters: Record<string, unknown> = {}) => {
 		const definition = example(env, 'replace-background.json');

@@ -475,8 +475,10 @@ export class LedgerTurn {
 				add('It is not known whether RunComfy accepted the request of item', String(itemIndex));
 			if (requestId === undefined || requestId === except) continue;
 			if (state === 'finished') add('Finished and paid for', requestId);
-			if (state === 'failed') add('Failed', requestId);
-			if (state === 'cancelled')
+			// What an item has submitted again since is no news.
+			const isLatest = (this.current.get(itemIndex) ?? entry) === entry;
+			if (state === 'failed' && isLatest) add('Failed', requestId);
+			if (state === 'cancelled' && isLatest)
 				add(cancelOutcome === 'cancelled' ? 'Cancelled while queued' : 'Cancelled at RunComfy', requestId);
 			if (!isAlive(entry)) continue;
 			if (cancelOutcome === 'notCancellable')
