@@ -77,8 +77,7 @@ const SCREENSHOTS =
 			await page.waitForTimeout(400);
 		}
 		await page.mouse.move(720, 20);
-		await page.locator('[class*="spinner"]').first().waitFor({ state: 'hidden' });
-		await page.waitForTimeout(600);
+		await page.waitForTimeout(1_500);
 		await page.screenshot({ path: path.join(SCREENSHOTS, `${name}.png`), animations: 'disabled' });
 	};
 
