@@ -41,6 +41,8 @@ const SCREENSHOTS =
 	let images: Server;
 	let browser: Browser;
 	let page: Page;
+	/** The RunComfy node of the workflow that is open, named after what it does. */
+	let shownNode = NODE;
 
 	beforeAll(async () => {
 		env = await openN8nEnvironment(NEWEST, {
@@ -81,19 +83,22 @@ const SCREENSHOTS =
 		await page.screenshot({ path: path.join(SCREENSHOTS, `${name}.png`), animations: 'disabled' });
 	};
 
+	/** Opens the example with the parameters changed; a node of another resource has only the given ones, and a fitting name. */
 	const openWorkflow = async (parameters: Record<string, unknown> = {}) => {
-		const definition = example(env, 'replace-background.json');
-		const node = definition.nodes.find(({ name }) => name === NODE);
+		const saved = JSON.stringify(example(env, 'replace-background.json'));
+		shownNode = parameters.resource === 'model' ? 'Make a Video' : NODE;
+		const definition = JSON.parse(saved.replaceAll(NODE, shownNode)) as ReturnType<typeof example>;
+		const node = definition.nodes.find(({ name }) => name === shownNode);
 		const { port } = images.address() as AddressInfo;
-		Object.assign(node?.parameters ?? {}, {
-			imageUrl: `http://127.0.0.1:${port}/product.png`,
-			...parameters,
+		const imageUrl = `http://127.0.0.1:${port}/product.png`;
+		Object.assign(node ?? {}, {
+			parameters: parameters.resource ? parameters : { ...node?.parameters, imageUrl, ...parameters },
 		});
 		await page.goto(`${env.n8n.url}/workflow/${await env.n8n.createWorkflow(definition)}`);
 		await byTestId('execute-workflow-button').first().waitFor();
 	};
 	const openPanel = async () => {
-		await page.locator(`[data-test-id="canvas-node"][data-node-name="${NODE}"]`).dblclick();
+		await page.locator(`[data-test-id="canvas-node"][data-node-name="${shownNode}"]`).dblclick();
 		await byTestId('node-parameters').waitFor();
 	};
 	const closePanel = async () => await byTestId('ndv-close-button').first().click();
@@ -170,10 +175,7 @@ const SCREENSHOTS =
 	});
 
 	it('runs any model: picked from the list, with its own fields, and shows the video', async () => {
-		const definition = example(env, 'replace-background.json');
-		const node = definition.nodes.find(({ name }) => name === NODE);
-		Object.assign(node ?? {}, { parameters: { resource: 'model', operation: 'run' } });
-		await page.goto(`${env.n8n.url}/workflow/${await env.n8n.createWorkflow(definition)}`);
+		await openWorkflow({ resource: 'model', operation: 'run' });
 		await openPanel();
 		const locator = byTestId('resource-locator-modelId');
 		await locator.locator('input').last().click();

@@ -112,7 +112,7 @@ describe.each(['default', 'filesystem'] as const)(
 			const { message, description } = failure(await env.run(BINARY));
 			expect(message).toContain('Nothing was submitted');
 			expect(description).toContain('It is not confirmed that RunComfy accepts files for this model');
-			expect(description).toContain('pass its URL');
+			expect(description).toContain('use its URL');
 		});
 
 		it('downloads every image, and names it by the type that was received', async () => {

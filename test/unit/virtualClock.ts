@@ -27,16 +27,19 @@ export class VirtualClock implements Clock {
 	sleep = async (ms: number, signal?: AbortSignal): Promise<void> => {
 		if (ms <= 0 || signal?.aborted === true) return;
 		await new Promise<void>((resolve) => {
-			const alarm: Alarm = { at: this.time + ms, ring: resolve };
-			this.alarms.push(alarm);
-			signal?.addEventListener(
-				'abort',
-				() => {
-					this.alarms = this.alarms.filter((other) => other !== alarm);
+			const onAbort = () => {
+				this.alarms = this.alarms.filter((other) => other !== alarm);
+				resolve();
+			};
+			const alarm: Alarm = {
+				at: this.time + ms,
+				ring: () => {
+					signal?.removeEventListener('abort', onAbort);
 					resolve();
 				},
-				{ once: true },
-			);
+			};
+			this.alarms.push(alarm);
+			signal?.addEventListener('abort', onAbort, { once: true });
 		});
 	};
 
