@@ -11,7 +11,7 @@ import { readAccess } from './host/credential';
 import { toNodeError } from './host/nodeErrors';
 import { systemRuntime } from './host/runtime';
 import { createSend } from './host/transport';
-import { Catalogue } from './models/catalogue';
+import { Catalog } from './models/catalog';
 import { readInputFields } from './models/inputSchema';
 import { toMapperField } from './models/mapperFields';
 import { findChosenModel } from './operations/shared/modelIdField';
@@ -19,18 +19,18 @@ import { dollars } from './common/money';
 import { omitUndefined } from './common/omitUndefined';
 
 /**
- * The lists and fields that the editor loads from RunComfy's catalogue while a workflow is being built. They are fetched
+ * The lists and fields that the editor loads from RunComfy's catalog while a workflow is being built. They are fetched
  * every time, so that nothing of one account is shown to another.
  */
 
 const PAGE_SIZE = 50;
 
-async function openCatalogue(context: ILoadOptionsFunctions): Promise<Catalogue> {
+async function openCatalog(context: ILoadOptionsFunctions): Promise<Catalog> {
 	const { clock, random, callTimeouts } = systemRuntime;
 	const access = await readAccess(context);
 	const send = createSend(context, clock, access.redact);
 	const client = new RunComfyClient(access, send, clock.timeOfDay, callTimeouts);
-	return new Catalogue({ client, clock, random, stopSignal: undefined });
+	return new Catalog({ client, clock, random, stopSignal: undefined });
 }
 
 async function searchModels(
@@ -39,10 +39,10 @@ async function searchModels(
 	paginationToken?: string,
 ): Promise<INodeListSearchResult> {
 	try {
-		const catalogue = await openCatalogue(this);
+		const catalog = await openCatalog(this);
 		const offset = Number(paginationToken ?? 0);
 		const query = { ...omitUndefined({ search: filter }), limit: PAGE_SIZE, offset };
-		const { models, next } = await catalogue.page(query);
+		const { models, next } = await catalog.page(query);
 		return {
 			results: models.map(({ modelId, displayName, description, price, url }) => ({
 				name: displayName,
@@ -64,8 +64,8 @@ async function searchModels(
 
 async function getCategories(this: ILoadOptionsFunctions): Promise<INodePropertyOptions[]> {
 	try {
-		const catalogue = await openCatalogue(this);
-		const names = await catalogue.query(async (client) => await client.listCategories());
+		const catalog = await openCatalog(this);
+		const names = await catalog.query(async (client) => await client.listCategories());
 		return names.map((name) => ({ name, value: name }));
 	} catch (error) {
 		throw toNodeError(this.getNode(), error);
@@ -74,9 +74,9 @@ async function getCategories(this: ILoadOptionsFunctions): Promise<INodeProperty
 
 async function getModelInputs(this: ILoadOptionsFunctions): Promise<ResourceMapperFields> {
 	try {
-		const catalogue = await openCatalogue(this);
+		const catalog = await openCatalog(this);
 		const choice: unknown = this.getCurrentNodeParameter('modelId');
-		const { inputSchema, requiredInputs } = await findChosenModel(catalogue, choice);
+		const { inputSchema, requiredInputs } = await findChosenModel(catalog, choice);
 		return { fields: readInputFields(inputSchema, requiredInputs).map(toMapperField) };
 	} catch (error) {
 		throw toNodeError(this.getNode(), error);

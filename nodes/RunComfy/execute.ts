@@ -15,7 +15,7 @@ import { Budget } from './jobs/budget';
 import { Ledger, type LedgerTurn } from './jobs/ledger';
 import type { ItemOutcome, Log } from './jobs/run';
 import { runTurn, stopTurn } from './jobs/runTurn';
-import { Catalogue } from './models/catalogue';
+import { Catalog } from './models/catalog';
 import { findOperation } from './operations';
 import type { ItemWork, Operation, OperationOutput, OperationTools } from './operations/shared/operation';
 import { readRunOptions, type RunOptions } from './operations/shared/options';
@@ -67,8 +67,8 @@ async function executeItems(context: IExecuteFunctions, runtime: Runtime, count:
 	};
 	// n8n runs the node once more when Stop comes between two tries, or while Retry On Fail is on.
 	if (stopSignal?.aborted === true) await stopTurn(dependencies);
-	const catalogue = new Catalogue({ client, clock, random, stopSignal });
-	const tools = { context, access, random, catalogue };
+	const catalog = new Catalog({ client, clock, random, stopSignal });
+	const tools = { context, access, random, catalog };
 	const downloader = openDownloader(context, runtime, access.isLoopback);
 	const hint = (message: string) => showHint(context, message, 'warning');
 	let budget: Budget | undefined;
@@ -134,7 +134,7 @@ function notifyUser(context: IExecuteFunctions, log: Log, level: 'info' | 'warn'
  * @throws RunComfyError when the limit cannot be kept, or does not pay for all items and none may fail by itself.
  */
 async function openBudgetFor(
-	{ context, catalogue }: OperationTools,
+	{ context, catalog }: OperationTools,
 	turn: LedgerTurn,
 	limitUsd: number | undefined,
 	works: Array<ItemWork | Error>,
@@ -144,7 +144,7 @@ async function openBudgetFor(
 	const prices = new Map<string, ModelPrice>();
 	for (const modelId of new Set(planned.map((request) => request.modelId))) {
 		try {
-			prices.set(modelId, (await catalogue.getModel(modelId)).price);
+			prices.set(modelId, (await catalog.getModel(modelId)).price);
 		} catch (error) {
 			// What earlier tries submitted is resumed in any case; without a price nothing else is submitted.
 			if (error instanceof StoppedError || !turn.isRetry) throw reasonOf(error);

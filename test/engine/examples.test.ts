@@ -7,7 +7,7 @@ import sharp from 'sharp';
 import { RunComfyApi } from '../../credentials/RunComfyApi.credentials';
 import { RunComfy } from '../../nodes/RunComfy/RunComfy.node';
 import known from '../examples/knownNodes.json';
-import { IMAGE_TO_VIDEO, TEXT_TO_IMAGE } from '../sandbox/catalogue';
+import { IMAGE_TO_VIDEO, TEXT_TO_IMAGE } from '../sandbox/catalog';
 import { Sandbox, SANDBOX_TOKEN } from '../sandbox/sandbox';
 import { RUNCOMFY_TYPE } from '../workflow';
 import { Engine, type EngineWorkflow } from './engine';

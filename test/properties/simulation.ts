@@ -47,7 +47,7 @@ export interface Settings {
 	maxConcurrency: number;
 	continueOnFail: boolean;
 	limitUsd: number | undefined;
-	/** As the catalogue has it; undefined where it has none for each request. */
+	/** As the catalog has it; undefined where it has none for each request. */
 	listedUsd: number | undefined;
 	/** What a request really costs. */
 	realUsd: number;

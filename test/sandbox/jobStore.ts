@@ -63,7 +63,7 @@ export interface SandboxStats {
 	cancels: number;
 	cancelled: number;
 	downloads: number;
-	/** Requests for one model of the catalogue. */
+	/** Requests for one model of the catalog. */
 	modelRequests: number;
 	/** Downloads with a token: must stay 0. */
 	tokensAtOutputs: number;

@@ -6,7 +6,7 @@ import fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest }
 import sharp from 'sharp';
 import { request as httpRequest } from 'undici';
 
-import { CATALOGUE, costOf, MODEL_ID, withoutQuirks, type SandboxModel } from './catalogue';
+import { CATALOG, costOf, MODEL_ID, withoutQuirks, type SandboxModel } from './catalog';
 import { Faults, type CallKind, type CallRule, type FaultRule, type JobFault } from './faults';
 import {
 	JobStore,
@@ -36,16 +36,16 @@ export interface SandboxOptions {
 	pictures?: 'scene' | 'plain';
 	/** Size of a plain picture; large ones are made up while they are sent. */
 	pictureBytes?: number;
-	/** Of every request, instead of the catalogue's price; null reports none. */
+	/** Of every request, instead of the catalog's price; null reports none. */
 	costUsd?: number | null;
 	balanceUsd?: number;
 	/** The id of each request, by its number; otherwise a random one. */
 	requestId?: (jobNumber: number) => string | number;
-	/** Entries that fill the catalogue's list, so that it has several pages; they cannot be run. */
+	/** Entries that fill the catalog's list, so that it has several pages; they cannot be run. */
 	moreModels?: number;
 	/** The list comes in pages of no more than this, however many are asked for, and without a total. */
 	modelsPerPage?: number;
-	/** More models for the catalogue. */
+	/** More models for the catalog. */
 	models?: SandboxModel[];
 	/** Decides fault rates. */
 	seed?: number;
@@ -115,11 +115,11 @@ export class Sandbox {
 
 	/** Those that can be run. */
 	private get models(): SandboxModel[] {
-		return [...CATALOGUE, ...(this.options.models ?? [])];
+		return [...CATALOG, ...(this.options.models ?? [])];
 	}
 
-	private get catalogue(): SandboxModel[] {
-		const [sample] = CATALOGUE;
+	private get catalog(): SandboxModel[] {
+		const [sample] = CATALOG;
 		if (sample === undefined) return [];
 		const fillers = Array.from({ length: this.options.moreModels ?? 0 }, (_, n) => ({
 			...sample,
@@ -175,7 +175,7 @@ export class Sandbox {
 			);
 			app.get(
 				`/v1/models/${model.model_id}`,
-				this.on('model', () => ({ status: 200, body: catalogueEntry(model, true) })),
+				this.on('model', () => ({ status: 200, body: catalogEntry(model, true) })),
 			);
 		}
 		const unknownModel = () => error(404, 400001, 'Unknown model.');
@@ -183,13 +183,13 @@ export class Sandbox {
 		app.post('/v1/models/*', this.on('submit', unknownModel));
 		app.get(
 			'/v1/models',
-			this.on('models', (r) => listModels(this.catalogue, r, this.options.modelsPerPage)),
+			this.on('models', (r) => listModels(this.catalog, r, this.options.modelsPerPage)),
 		);
 		app.get(
 			'/v1/models/categories',
 			this.on('models', () => ({
 				status: 200,
-				body: { categories: [...new Set(CATALOGUE.flatMap(({ categories }) => categories))].sort() },
+				body: { categories: [...new Set(CATALOG.flatMap(({ categories }) => categories))].sort() },
 			})),
 		);
 		app.get(
@@ -638,7 +638,7 @@ function oneFile(kind: string, name: string, mimeType: string, bytes: Buffer): M
 	return { files: [{ bytes, mimeType, name }], outputOf: ([url]) => ({ [kind]: url }) };
 }
 
-function catalogueEntry({ input_schema: schema, ...entry }: SandboxModel, withSchema: boolean) {
+function catalogEntry({ input_schema: schema, ...entry }: SandboxModel, withSchema: boolean) {
 	return {
 		...entry,
 		inputs: Object.keys(schema.properties),
@@ -649,14 +649,14 @@ function catalogueEntry({ input_schema: schema, ...entry }: SandboxModel, withSc
 
 const MAX_PAGE = 500;
 
-/** The catalogue, searched and paged as RunComfy's own clients do it. */
-function listModels(catalogue: SandboxModel[], request: FastifyRequest, perPage = Infinity): Answer {
+/** The catalog, searched and paged as RunComfy's own clients do it. */
+function listModels(catalog: SandboxModel[], request: FastifyRequest, perPage = Infinity): Answer {
 	const query = request.query as Record<string, string | undefined>;
 	const { search = '', category, kind } = query;
 	const limit = Math.min(Number(query.limit ?? 100), MAX_PAGE);
 	const offset = Number(query.offset ?? 0);
 	if (!(limit >= 1) || !(offset >= 0)) return error(422, 422001, 'limit or offset is out of range');
-	const found = catalogue.filter(
+	const found = catalog.filter(
 		({ model_id: id, display_name: name, description, categories, kind: itsKind }) =>
 			`${id} ${name} ${description}`.toLowerCase().includes(search.toLowerCase()) &&
 			(category === undefined || categories.includes(category)) &&
@@ -664,7 +664,7 @@ function listModels(catalogue: SandboxModel[], request: FastifyRequest, perPage 
 	);
 	const models = found
 		.slice(offset, offset + Math.min(limit, perPage))
-		.map((model) => catalogueEntry(model, query.include_schema === 'true'));
+		.map((model) => catalogEntry(model, query.include_schema === 'true'));
 	const total = perPage === Infinity ? { total: found.length } : {};
 	return { status: 200, body: { models, ...total, limit, offset } };
 }

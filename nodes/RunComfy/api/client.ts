@@ -39,7 +39,7 @@ export interface ApiAddresses {
 	platformBaseUrl: string;
 }
 
-/** Which part of the catalogue to list. */
+/** Which part of the catalog to list. */
 export interface ModelQuery {
 	search?: string;
 	category?: string;
@@ -94,13 +94,13 @@ export class RunComfyClient {
 		return answer instanceof NoAnswerError ? noAnswer(answer) : readCancel(answer, requestId, this.now());
 	}
 
-	/** The catalogue entry of one model, with its input schema and price. */
+	/** The catalog entry of one model, with its input schema and price. */
 	async getModel(modelId: string, signal?: AbortSignal): Promise<QueryAnswer<ModelEntry>> {
 		const what = `The model “${modelId}” could not be read`;
 		return await this.query(modelPath(modelId), what, readModelEntry, signal);
 	}
 
-	/** A page of the catalogue. */
+	/** A page of the catalog. */
 	async listModels(
 		{ search = '', category = '', limit, offset }: ModelQuery,
 		signal?: AbortSignal,
@@ -117,7 +117,7 @@ export class RunComfyClient {
 		);
 	}
 
-	/** The names of the catalogue's categories. */
+	/** The names of the catalog's categories. */
 	async listCategories(signal?: AbortSignal): Promise<QueryAnswer<string[]>> {
 		const what = 'The list of categories could not be read';
 		return await this.query('/v1/models/categories', what, readCategories, signal);
@@ -130,7 +130,7 @@ export class RunComfyClient {
 		return await this.query('/prod/v2/balance', what, readBalance, signal, platformBaseUrl);
 	}
 
-	/** A free query of the catalogue or the account. */
+	/** A free query of the catalog or the account. */
 	private async query<T>(
 		path: string,
 		what: string,

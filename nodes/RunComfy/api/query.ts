@@ -3,7 +3,7 @@ import { errorCodeOf, explainAnswer, isTransient, type Problem } from './problem
 import { readRetryAfterMs } from './responses';
 import type { ApiAnswer } from './transport';
 
-/** The answer to a free query of the catalogue or the account. */
+/** The answer to a free query of the catalog or the account. */
 export type QueryAnswer<T> =
 	| { kind: 'found'; value: T }
 	/** A transient error: repeating the query costs nothing. `what` failed, because of `why`. */

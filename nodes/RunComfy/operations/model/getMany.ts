@@ -57,7 +57,7 @@ export const getManyModels: Operation = {
 		},
 	],
 
-	async prepare({ context, catalogue }, itemIndex) {
+	async prepare({ context, catalog }, itemIndex) {
 		const all = readBoolean(context, itemIndex, 'returnAll', 'Return All');
 		const limit = all
 			? Infinity
@@ -72,7 +72,7 @@ export const getManyModels: Operation = {
 						`RunComfy lists more than these ${output.length} models. Use a filter to narrow down the list.`,
 						'warning',
 					);
-				for await (const model of catalogue.entries(filters, limit, onCutOff)) {
+				for await (const model of catalog.entries(filters, limit, onCutOff)) {
 					run.throwIfEnded();
 					output.push({ json: modelJson(model) });
 				}

@@ -5,7 +5,7 @@ import type { Access } from '../../host/credential';
 import type { Random } from '../../common/clock';
 import type { PlannedRequest } from '../../jobs/budget';
 import type { Run } from '../../jobs/run';
-import type { Catalogue } from '../../models/catalogue';
+import type { Catalog } from '../../models/catalog';
 
 /** What an operation may use. */
 export interface OperationTools {
@@ -13,7 +13,7 @@ export interface OperationTools {
 	access: Access;
 	random: Random;
 	/** Free queries about models and the account. */
-	catalogue: Catalogue;
+	catalog: Catalog;
 }
 
 /** What an item's work may use during the run. */
