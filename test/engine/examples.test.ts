@@ -222,7 +222,7 @@ describe('The examples, with fakes of the other nodes', () => {
 		]);
 	});
 
-	it('image-to-video: the new scene becomes the film', async () => {
+	it('image-to-video: the new scene becomes the video', async () => {
 		const result = await run('image-to-video.json', {
 			'n8n-nodes-base.manualTrigger': source([{ json: {} }]),
 		});
@@ -231,7 +231,7 @@ describe('The examples, with fakes of the other nodes', () => {
 			modelId: IMAGE_TO_VIDEO,
 			input: { image: scene?.json.image, duration: 5, generate_audio: false },
 		});
-		expect(outputItems(result, 'Make a film')[0]?.binary?.data?.mimeType).toBe('video/mp4');
+		expect(outputItems(result, 'Make a video')[0]?.binary?.data?.mimeType).toBe('video/mp4');
 	});
 
 	it('ai-agent-tool: the tool’s fields are decided by the agent', () => {

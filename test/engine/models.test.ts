@@ -100,8 +100,8 @@ describe('Any model on n8n’s engine', () => {
 			fileExtension: 'mp4',
 		});
 		if (item === undefined) throw new Error('No item');
-		const film = await env.engine.readBinary(item, 'data');
-		expect(film.toString('latin1', 4, 8)).toBe('ftyp');
+		const video = await env.engine.readBinary(item, 'data');
+		expect(video.toString('latin1', 4, 8)).toBe('ftyp');
 	});
 
 	it('makes audio with a model that has no listed price', async () => {

@@ -393,7 +393,7 @@ export class Sandbox {
 			case 'audio':
 				return oneFile('audio', 'song.wav', 'audio/wav', makeAudio(prompt, seed, seconds));
 			case 'video':
-				return oneFile('video', 'film.mp4', 'video/mp4', await makeVideo(prompt, seed, seconds));
+				return oneFile('video', 'video.mp4', 'video/mp4', await makeVideo(prompt, seed, seconds));
 			case 'image': {
 				const asked = typeof input.num_images === 'number' ? input.num_images : 1;
 				const images = await this.makeImages(model, input, prompt, seed, fault === 'manyImages' ? 3 : asked);
