@@ -4,6 +4,7 @@ import { RunComfyClient } from './api/client';
 import type { ModelPrice } from './api/models';
 import { RunComfyError } from './api/problems';
 import { StoppedError } from './common/stoppedError';
+import { toError } from './common/toError';
 import { Downloader } from './files/download';
 import { readAccess } from './host/credential';
 import { createFingerprints, isUsedAsTool } from './host/fingerprint';
@@ -21,7 +22,7 @@ import type { ItemWork, Operation, OperationOutput, OperationTools } from './ope
 import { readRunOptions, type RunOptions } from './operations/shared/options';
 
 /**
- * One run of the node: reads and checks all items, and only then lets anything be sent.
+ * One run of the node: reads and checks the fields of all items before anything is submitted.
  * @returns the output items, in the order of the input items: one for each, unless an operation lists something.
  * @throws NodeApiError.
  */
@@ -35,7 +36,7 @@ export async function executeRunComfy(
 		const outcomes = await executeItems(context, runtime, items.length);
 		return [outcomes.flatMap((outcome, itemIndex) => toOutputItems(context, outcome, itemIndex))];
 	} catch (error) {
-		// Under “continue on fail” n8n would take a thrown error for success and return the input as the output.
+		// Under “continue on fail”, n8n would take a thrown error for success and return the input as the output.
 		if (!context.continueOnFail() || error instanceof StoppedError) throw toNodeError(node, error);
 		return [items.map((item, itemIndex) => errorItem(node, error, itemIndex, item))];
 	}
@@ -65,7 +66,7 @@ async function executeItems(context: IExecuteFunctions, runtime: Runtime, count:
 		...{ client, clock, random, log, ledger, runIndex, isTool, stopSignal, continueOnFail, stopGraceMs },
 		...runOptions,
 	};
-	// n8n runs the node once more when Stop comes between two tries, or while Retry On Fail is on.
+	// After Stop, n8n runs the node once more if Retry On Fail is on.
 	if (stopSignal?.aborted === true) await stopTurn(dependencies);
 	const catalog = new Catalog({ client, clock, random, stopSignal });
 	const tools = { context, access, random, catalog };
@@ -86,15 +87,15 @@ async function executeItems(context: IExecuteFunctions, runtime: Runtime, count:
 			return await work.run({ run, downloader, hint });
 		});
 	} catch (error) {
-		// Stop came while a model was read, before there was a run that could cancel anything.
+		// Stop came while a model was being read. No run existed yet that could cancel the requests of earlier tries.
 		if (error instanceof StoppedError && !error.isReported) await stopTurn(dependencies);
-		throw reasonOf(error);
+		throw toError(error);
 	} finally {
 		if (budget !== undefined) notifyUser(context, log, 'info', budget.report());
 	}
 }
 
-/** The options that hold for the whole run; what is wrong with them is the first item's fault. */
+/** The options that apply to the whole run. They are read from the first item, so an error in them names that item. */
 function runOptionsOf(context: IExecuteFunctions): RunOptions {
 	try {
 		return readRunOptions(context);
@@ -108,7 +109,7 @@ function openDownloader(context: IExecuteFunctions, runtime: Runtime, allowLoopb
 	return new Downloader({ context, clock, random, allowLoopback, idleMs: downloadIdleMs });
 }
 
-/** What the items that submit something are recognized by in a retry. */
+/** The fingerprints of the items that submit something, by item index. A retry recognizes its items by them. */
 async function fingerprintsOf(
 	context: IExecuteFunctions,
 	works: Array<ItemWork | Error>,
@@ -123,15 +124,15 @@ async function fingerprintsOf(
 	return fingerprints;
 }
 
-/** Says something about the whole run, above its output and in the log. */
+/** Shows a sentence about the whole run above its output, and logs it. */
 function notifyUser(context: IExecuteFunctions, log: Log, level: 'info' | 'warn', sentence: string): void {
 	log[level](`RunComfy: ${sentence}`);
 	showHint(context, sentence, level === 'warn' ? 'warning' : 'info');
 }
 
 /**
- * The spending limit, with today's prices; undefined without one.
- * @throws RunComfyError when the limit cannot be kept, or does not pay for all items and none may fail by itself.
+ * The budget for the spending limit, with the current prices; undefined without a limit.
+ * @throws RunComfyError when the limit cannot be kept, or when it does not pay for all items and a failed item ends the run.
  */
 async function openBudgetFor(
 	{ context, catalog }: OperationTools,
@@ -146,19 +147,23 @@ async function openBudgetFor(
 		try {
 			prices.set(modelId, (await catalog.getModel(modelId)).price);
 		} catch (error) {
-			// What earlier tries submitted is resumed in any case; without a price nothing else is submitted.
-			if (error instanceof StoppedError || !turn.isRetry) throw reasonOf(error);
+			// Requests of earlier tries are resumed even so. Without a price, nothing else is submitted.
+			if (error instanceof StoppedError || !turn.isRetry) throw toError(error);
 			prices.set(modelId, {});
 		}
 	}
 	const budget = new Budget(limitUsd, prices, turn.ledger);
-	// In a retry each item asks for itself.
+	// In a retry, the limit is checked for each item instead.
 	const problem = turn.isRetry ? undefined : budget.findProblem(planned, context.continueOnFail());
 	if (problem !== undefined) throw new RunComfyError(problem);
 	return budget;
 }
 
-/** The work of every item, or what is wrong with its fields. Without “continue on fail” the first fault ends it all. */
+/**
+ * Reads the fields of all items.
+ * @returns the work of each item, or the error in its fields.
+ * @throws NodeApiError for the first error, unless the node continues on fail.
+ */
 async function prepareAll(
 	operation: Operation,
 	tools: OperationTools,
@@ -170,9 +175,8 @@ async function prepareAll(
 		try {
 			works.push(await operation.prepare(tools, itemIndex));
 		} catch (error) {
-			const fault = reasonOf(error);
-			if (!continueOnFail) throw toNodeError(tools.context.getNode(), fault, itemIndex);
-			works.push(fault);
+			if (!continueOnFail) throw toNodeError(tools.context.getNode(), error, itemIndex);
+			works.push(toError(error));
 		}
 	}
 	return works;
@@ -186,8 +190,4 @@ function toOutputItems(
 	if (!outcome.ok)
 		return [errorItem(context.getNode(), outcome.error, itemIndex, context.getInputData()[itemIndex])];
 	return [outcome.value].flat().map((item) => ({ ...item, pairedItem: { item: itemIndex } }));
-}
-
-function reasonOf(error: unknown): Error {
-	return error instanceof Error ? error : new Error(String(error));
 }

@@ -499,7 +499,7 @@ describe('The free operations', () => {
 		expect(outputItems(run)).toHaveLength(40);
 		expect(run.data.resultData.runData.RunComfy?.[0]?.hints).toEqual([
 			{
-				message: 'RunComfy lists more than these 40 models. Use a filter to narrow down the list.',
+				message: 'RunComfy lists more models than these 40. Use a filter to narrow down the list.',
 				type: 'warning',
 				location: 'outputPane',
 			},

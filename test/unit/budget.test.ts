@@ -161,9 +161,9 @@ describe('Budget', () => {
 	it.each([
 		[{ usd: 0.12, unit: 'second' }, 'it costs $0.12 for each second, not for each request'],
 		[{ usd: 0.06, unit: 'image' }, 'it costs $0.06 for each image, not for each request'],
-		[{ usd: 0, unit: 'request' }, 'RunComfy names no price for it'],
-		[{}, 'RunComfy names no price for it'],
-		[{ usd: 1 }, 'RunComfy names no price for it'],
+		[{ usd: 0, unit: 'request' }, 'RunComfy lists no price for it'],
+		[{}, 'RunComfy lists no price for it'],
+		[{ usd: 1 }, 'RunComfy lists no price for it'],
 	])('warns about %j', (price, why) => {
 		const [warning] = budgetOf(1, price).warnings;
 		expect(warning).toContain(`cannot be checked in advance for “a/b”, because ${why}`);

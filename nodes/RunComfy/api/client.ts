@@ -49,8 +49,8 @@ export interface ModelQuery {
 }
 
 /**
- * RunComfy's Model API over HTTP. Each method makes one call, and makes it once: retries are up to the caller. The client
- * knows nothing of n8n and of no particular model. Every method resolves to the meaning of the answer, or of its absence.
+ * RunComfy's Model API over HTTP. Each method makes one call, and makes it once: retries are up to the caller. Every method
+ * resolves to the meaning of the answer, or of its absence. The client does not depend on n8n or on a particular model.
  */
 export class RunComfyClient {
 	/** @param now the time of day in milliseconds, to read dates in Retry-After. */

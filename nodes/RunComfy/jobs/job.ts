@@ -130,7 +130,7 @@ async function submit(run: Run, entry: LedgerEntry, request: JobRequest): Promis
 				turn.accepted(entry, { requestId, seed: request.seed, submittedAt: clock.now() });
 				log.info(`RunComfy request ${requestId} submitted for item ${itemIndex}`);
 				if (isAccepted(entry)) return entry;
-				throw new Error(`The ledger did not take request ${requestId}`);
+				throw new Error(`The ledger could not record request ${requestId}`);
 			}
 			case 'outcomeUnknown': {
 				turn.outcomeUnknown(entry, answer.why);
@@ -183,7 +183,7 @@ function judgeSubmit(answer: SubmitAnswer): Verdict {
 	return answer.kind === 'busy' ? { tooMany: true, retryAfterMs: answer.retryAfterMs } : 'ok';
 }
 
-/** How the throttle takes the answer to a poll. */
+/** What the answer to a poll means for the throttle. */
 export function judgePoll(answer: PollAnswer): Verdict {
 	return answer.kind === 'again' && answer.tooMany
 		? { tooMany: true, retryAfterMs: answer.retryAfterMs }
@@ -197,7 +197,7 @@ interface WaitedRequest {
 	submittedAt?: number | undefined;
 	/** Of earlier jobs of the same model, for a request that was submitted just now. */
 	times?: JobTimes | undefined;
-	/** Told of every state that a poll finds, before anything else happens. */
+	/** Called with every state that a poll finds, before anything else happens. */
 	onState?: (poll: PolledState) => void;
 }
 
@@ -314,7 +314,7 @@ export function requireOutput(result: JobResult, needsFile: boolean): JobResult 
 	return result;
 }
 
-/** Nothing, or only nothings. */
+/** True for an empty value, and for a list or an object that holds only empty values. */
 function isBlank(value: unknown): boolean {
 	if (value === undefined || value === null || value === '') return true;
 	return typeof value === 'object' && Object.values(value).every(isBlank);

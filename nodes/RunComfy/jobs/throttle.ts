@@ -1,7 +1,7 @@
 import type { Clock, Random } from '../common/clock';
 import { RATE_LIMIT_BACKOFF, retryPauseMs } from '../common/retry';
 
-/** What a call turned out to be for the throttle. */
+/** What the answer to a call means for the throttle. */
 export type Verdict = 'ok' | { tooMany: true; retryAfterMs: number | undefined };
 
 interface Waiter {
@@ -32,7 +32,7 @@ export class Throttle {
 		private readonly maxConcurrency: number,
 		private readonly clock: Clock,
 		private readonly random: Random,
-		/** Stop: wakes everybody who waits here, and lets nobody in any more. */
+		/** Stop: ends all waits here, and admits no further call or item. */
 		private readonly signal: AbortSignal,
 	) {
 		this.limit = maxConcurrency;
@@ -125,7 +125,7 @@ export class Throttle {
 		});
 	}
 
-	/** Lets in, in order of arrival, all who may enter now; who waits for an item does not block who waits to call. */
+	/** Admits all waiters that may enter now, in order of arrival. A waiting item does not block a waiting call. */
 	private admit(): void {
 		if (this.waiters.length === 0) return;
 		if (this.pauseLeftMs > 0) {
@@ -145,7 +145,7 @@ export class Throttle {
 	}
 
 	private wakeAfterPause(): void {
-		// One alarm is enough: when it rings too early, because the pause has grown, it is set again.
+		// One timer is enough: if it ends too early, because the pause has grown, `admit` starts it again.
 		if (this.waking) return;
 		this.waking = true;
 		void this.clock.sleep(this.pauseLeftMs, this.signal).then(() => {

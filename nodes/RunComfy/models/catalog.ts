@@ -6,6 +6,7 @@ import type { Clock, Random } from '../common/clock';
 import { omitUndefined } from '../common/omitUndefined';
 import { retry } from '../common/retry';
 import { StoppedError } from '../common/stoppedError';
+import { toError } from '../common/toError';
 import { pagePathOf, type ModelReference } from './modelReference';
 
 export interface CatalogDependencies {
@@ -67,7 +68,7 @@ export class Catalog {
 				if (entry.url !== undefined && pagePathOf(entry.url) === path)
 					return await this.getModel(entry.modelId);
 			}
-			throw asRunComfyError(error);
+			throw toError(error);
 		}
 	}
 
@@ -150,8 +151,4 @@ function explainUnknownModel(answer: QueryAnswer<ModelEntry>, modelId: string): 
 /** Removes halves of surrogate pairs, as at the end of a cut-off text: they cannot be part of a URL. */
 function wholeCharacters(text: string | undefined): string | undefined {
 	return text?.replace(/\p{Surrogate}/gu, '');
-}
-
-function asRunComfyError(error: unknown): Error {
-	return error instanceof Error ? error : new Error(String(error));
 }

@@ -90,7 +90,7 @@ function resolve(rule: unknown, schema: JsonObject): JsonObject {
 	return rules;
 }
 
-/** All that is read of a rule: a hostile reference to something large is not copied. */
+/** The keys that are read of a rule. Nothing else is copied, because a reference may point to something large. */
 const KEYWORDS = [
 	...['$ref', 'type', 'format', 'title', 'description', 'default', 'enum', 'const', 'examples', 'required'],
 	...['anyOf', 'oneOf', 'allOf', 'items', 'properties', 'validations', 'minimum', 'maximum'],

@@ -7,7 +7,7 @@ import { FieldError } from '../../common/fieldError';
 import { openInputFile, type InputSource } from '../../files/inputFile';
 import { explainFileInput } from '../shared/fileInputs';
 import type { Operation, OperationTools } from '../shared/operation';
-import { SEED_RANGE, type OptionsReader } from '../shared/options';
+import type { OptionsReader } from '../shared/options';
 import {
 	numberIn,
 	readChoice,
@@ -17,7 +17,7 @@ import {
 	readText,
 } from '../shared/parameters';
 import { readSubmissionOptions, submissionFields, submissionWork } from '../shared/submission';
-import { randomSeed } from '../shared/seeds';
+import { randomSeed, SEED_RANGE } from '../shared/seeds';
 
 /** Ideogram 3.0 Replace Background. Its inputs are typed fields, taken from the model's API page (documented). */
 const MODEL_ID = 'ideogram/ideogram-v3/replace-background';

@@ -69,7 +69,7 @@ export const getManyModels: Operation = {
 				const onCutOff = () =>
 					showHint(
 						context,
-						`RunComfy lists more than these ${output.length} models. Use a filter to narrow down the list.`,
+						`RunComfy lists more models than these ${output.length}. Use a filter to narrow down the list.`,
 						'warning',
 					);
 				for await (const model of catalog.entries(filters, limit, onCutOff)) {

@@ -1,10 +1,11 @@
 import type { INodeProperties, INodePropertyCollection, INodePropertyOptions } from 'n8n-workflow';
 
-import { SEED_RANGE } from './options';
+import { SEED_RANGE } from './seeds';
 
 type Option = INodePropertyOptions | INodeProperties | INodePropertyCollection;
 
-const OPTIONS = {
+/** The options of the node. Their labels, defaults, and ranges also apply where `options.ts` reads the values. */
+export const OPTIONS = {
 	cancelOnStop: {
 		displayName: 'Cancel on Stop',
 		name: 'cancelOnStop',
