@@ -18,10 +18,13 @@ export async function makeImage(prompt: string, seed: number, width = 640, heigh
 		.toBuffer();
 }
 
-/** The same lights, moving, as H.264 in MP4. */
-export async function makeVideo(prompt: string, seed: number, seconds: number): Promise<Buffer> {
-	const width = 320;
-	const height = 176;
+/** The same lights, moving, as H.264 in MP4. The encoder wants a width and a height that are even. */
+export async function makeVideo(
+	prompt: string,
+	seed: number,
+	seconds: number,
+	{ width, height } = { width: 320, height: 176 },
+): Promise<Buffer> {
 	const encoder = await createH264MP4Encoder();
 	encoder.width = width;
 	encoder.height = height;
@@ -51,6 +54,50 @@ export function makeAudio(prompt: string, seed: number, seconds: number): Buffer
 	const wave = new WaveFile();
 	wave.fromScratch(1, SAMPLE_RATE, '16', samples);
 	return Buffer.from(wave.toBuffer());
+}
+
+/** A triangle as binary glTF. */
+export function makeMesh(recipe: string): Buffer {
+	const random = seededRandom(hashText(recipe));
+	const points = new Float32Array(Array.from({ length: 9 }, () => random()));
+	const corner = (pick: (...values: number[]) => number) =>
+		[0, 1, 2].map((axis) => pick(...[0, 3, 6].map((point) => points[point + axis] ?? 0)));
+	const gltf = {
+		asset: { version: '2.0', generator: 'sandbox' },
+		scene: 0,
+		scenes: [{ nodes: [0] }],
+		nodes: [{ mesh: 0 }],
+		meshes: [{ primitives: [{ attributes: { POSITION: 0 } }] }],
+		accessors: [
+			{
+				bufferView: 0,
+				componentType: 5126,
+				count: 3,
+				type: 'VEC3',
+				min: corner(Math.min),
+				max: corner(Math.max),
+			},
+		],
+		bufferViews: [{ buffer: 0, byteLength: points.byteLength }],
+		buffers: [{ byteLength: points.byteLength }],
+	};
+	const json = Buffer.from(JSON.stringify(gltf));
+	const padding = Buffer.alloc(-json.length & 3, ' ');
+	const chunks = Buffer.concat([
+		glbChunk('JSON', Buffer.concat([json, padding])),
+		glbChunk('BIN\0', Buffer.from(points.buffer)),
+	]);
+	return Buffer.concat([Buffer.from('glTF'), uint32(2), uint32(12 + chunks.length), chunks]);
+}
+
+function glbChunk(type: string, bytes: Buffer): Buffer {
+	return Buffer.concat([uint32(bytes.length), Buffer.from(type), bytes]);
+}
+
+function uint32(value: number): Buffer {
+	const bytes = Buffer.alloc(4);
+	bytes.writeUInt32LE(value);
+	return bytes;
 }
 
 /** @param progress of the film, from 0 to 1. */
