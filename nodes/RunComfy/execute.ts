@@ -1,7 +1,6 @@
 import type { IExecuteFunctions, INodeExecutionData } from 'n8n-workflow';
 
 import { RunComfyClient } from './api/client';
-import type { ModelPrice } from './api/models';
 import { RunComfyError } from './api/problems';
 import { StoppedError } from './common/stoppedError';
 import { toError } from './common/toError';
@@ -12,13 +11,14 @@ import { createLog, showHint } from './host/log';
 import { errorItem, toNodeError } from './host/nodeErrors';
 import { systemRuntime, type Runtime } from './host/runtime';
 import { createSend } from './host/transport';
-import { Budget } from './jobs/budget';
+import { Budget, type ListedPrice } from './jobs/budget';
 import { Ledger, type LedgerTurn } from './jobs/ledger';
 import type { ItemOutcome, Log } from './jobs/run';
 import { runTurn, stopTurn } from './jobs/runTurn';
 import { Catalog } from './models/catalog';
 import { findOperation } from './operations';
 import type { ItemWork, Operation, OperationOutput, OperationTools } from './operations/shared/operation';
+import { requestApisOf } from './operations/shared/endpoints';
 import { readRunOptions, type RunOptions } from './operations/shared/options';
 
 /**
@@ -63,13 +63,14 @@ async function executeItems(context: IExecuteFunctions, runtime: Runtime, count:
 	const runIndex = Number(context.getWorkflowDataProxy(0).$runIndex);
 	const isTool = isUsedAsTool(context);
 	const dependencies = {
-		...{ client, clock, random, log, ledger, runIndex, isTool, stopSignal, continueOnFail, stopGraceMs },
+		requestApiOf: requestApisOf(client),
+		...{ clock, random, log, ledger, runIndex, isTool, stopSignal, continueOnFail, stopGraceMs },
 		...runOptions,
 	};
 	// After Stop, n8n runs the node once more if Retry On Fail is on.
 	if (stopSignal?.aborted === true) await stopTurn(dependencies);
 	const catalog = new Catalog({ client, clock, random, stopSignal });
-	const tools = { context, access, random, catalog };
+	const tools = { context, access, random, client, catalog };
 	const downloader = openDownloader(context, runtime, access.isLoopback);
 	const hint = (message: string) => showHint(context, message, 'warning');
 	let budget: Budget | undefined;
@@ -77,7 +78,7 @@ async function executeItems(context: IExecuteFunctions, runtime: Runtime, count:
 		const works = await prepareAll(operation, tools, count, continueOnFail);
 		const fingerprints = await fingerprintsOf(context, works);
 		const openBudget = async (turn: LedgerTurn) => {
-			budget = await openBudgetFor(tools, turn, spendingLimit, works);
+			budget = await openBudgetFor(context, turn, spendingLimit, works);
 			for (const warning of budget?.warnings ?? []) notifyUser(context, log, 'warn', warning);
 			return budget;
 		};
@@ -135,21 +136,22 @@ function notifyUser(context: IExecuteFunctions, log: Log, level: 'info' | 'warn'
  * @throws RunComfyError when the limit cannot be kept, or when it does not pay for all items and a failed item ends the run.
  */
 async function openBudgetFor(
-	{ context, catalog }: OperationTools,
+	context: IExecuteFunctions,
 	turn: LedgerTurn,
 	limitUsd: number | undefined,
 	works: Array<ItemWork | Error>,
 ): Promise<Budget | undefined> {
 	if (limitUsd === undefined) return undefined;
 	const planned = works.flatMap((work) => (work instanceof Error ? [] : (work.submits ?? [])));
-	const prices = new Map<string, ModelPrice>();
-	for (const modelId of new Set(planned.map((request) => request.modelId))) {
+	const prices = new Map<string, ListedPrice>();
+	for (const { endpointId, getPrice } of planned) {
+		if (prices.has(endpointId)) continue;
 		try {
-			prices.set(modelId, (await catalog.getModel(modelId)).price);
+			prices.set(endpointId, await getPrice());
 		} catch (error) {
-			// Requests of earlier tries are resumed even so. Without a price, nothing else is submitted.
+			// What earlier tries submitted is resumed in any case; without a price nothing else is submitted.
 			if (error instanceof StoppedError || !turn.isRetry) throw toError(error);
-			prices.set(modelId, {});
+			prices.set(endpointId, {});
 		}
 	}
 	const budget = new Budget(limitUsd, prices, turn.ledger);
