@@ -1,5 +1,5 @@
 import { RunComfyClient } from '../../nodes/RunComfy/api/client';
-import { NoAnswerError, type ApiAnswer, type ApiRequest } from '../../nodes/RunComfy/api/transport';
+import { NoAnswerError, type ApiAnswer, type ApiRequest, type Send } from '../../nodes/RunComfy/api/transport';
 import type { JobRequest, WaitLimits } from '../../nodes/RunComfy/jobs/job';
 import { Ledger, type LedgerTurn } from '../../nodes/RunComfy/jobs/ledger';
 import { Run, type RunDependencies } from '../../nodes/RunComfy/jobs/run';
@@ -152,6 +152,7 @@ export function makeRun(
 	api: FakeApi,
 	more: Partial<RunDependencies> = {},
 	context: Record<string, unknown> = {},
+	send: Send = api.send,
 ): FakeRun {
 	const stopButton = new AbortController();
 	const log: string[] = [];
@@ -161,7 +162,7 @@ export function makeRun(
 	const run = new Run({
 		client: new RunComfyClient(
 			{ baseUrl: 'https://api.test', platformBaseUrl: 'https://account.test' },
-			api.send,
+			send,
 			clock.now,
 		),
 		clock,
