@@ -1,5 +1,10 @@
 import { RunComfyClient } from '../../nodes/RunComfy/api/client';
-import { NoAnswerError, type ApiAnswer, type ApiRequest, type Send } from '../../nodes/RunComfy/api/transport';
+import {
+	NoAnswerError,
+	type ApiAnswer,
+	type ApiRequest,
+	type Send,
+} from '../../nodes/RunComfy/api/transport';
 import type { JobRequest, WaitLimits } from '../../nodes/RunComfy/jobs/job';
 import { Ledger, type LedgerTurn } from '../../nodes/RunComfy/jobs/ledger';
 import { Run, type RunDependencies } from '../../nodes/RunComfy/jobs/run';
