@@ -1,5 +1,10 @@
 import { RunComfyClient } from '../../nodes/RunComfy/api/client';
-import { NoAnswerError, type ApiAnswer, type ApiRequest } from '../../nodes/RunComfy/api/transport';
+import {
+	NoAnswerError,
+	type ApiAnswer,
+	type ApiRequest,
+	type Send,
+} from '../../nodes/RunComfy/api/transport';
 import type { JobRequest, WaitLimits } from '../../nodes/RunComfy/jobs/job';
 import { Ledger, type LedgerTurn } from '../../nodes/RunComfy/jobs/ledger';
 import { Run, type RunDependencies } from '../../nodes/RunComfy/jobs/run';
@@ -29,6 +34,15 @@ export const tooMany = (retryAfter?: number | string): ApiAnswer => ({
 	body: {},
 });
 
+/** The client of a fake API, which gets its calls through `send`. */
+export function clientOf(send: Send, clock: VirtualClock): RunComfyClient {
+	const addresses = { baseUrl: 'https://api.test', platformBaseUrl: 'https://account.test' };
+	return new RunComfyClient(addresses, send, clock.now);
+}
+
+/** What a run needs of a fake API. */
+type Connection = Pick<FakeApi, 'clock' | 'client'>;
+
 /** RunComfy's queue in memory and on a virtual clock: exact, and without a wire. */
 export class FakeApi {
 	readonly jobs: FakeJob[] = [];
@@ -49,8 +63,7 @@ export class FakeApi {
 		readonly clock: VirtualClock,
 		private readonly timingOf: (jobNumber: number) => Timing,
 	) {
-		const addresses = { baseUrl: 'https://api.test', platformBaseUrl: 'https://account.test' };
-		this.client = new RunComfyClient(addresses, async (request) => await this.send(request), clock.now);
+		this.client = clientOf(async (request) => await this.send(request), clock);
 	}
 
 	send = async (request: ApiRequest): Promise<ApiAnswer> => {
@@ -131,7 +144,7 @@ export const LIMITS: WaitLimits = {
 };
 
 export function request(
-	api: FakeApi,
+	api: Connection,
 	itemIndex: number,
 	limits: Partial<WaitLimits> = {},
 	modelId = 'a/b',
@@ -160,7 +173,7 @@ export interface FakeRun {
 }
 
 export function makeRun(
-	api: FakeApi,
+	api: Connection,
 	more: Partial<RunDependencies> = {},
 	context: Record<string, unknown> = {},
 ): FakeRun {
