@@ -6,6 +6,7 @@ import fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest }
 import sharp from 'sharp';
 import { request as httpRequest } from 'undici';
 
+import { omitUndefined } from '../../nodes/RunComfy/common/omitUndefined';
 import { CATALOG, costOf, MODEL_ID, withoutQuirks, type SandboxModel } from './catalog';
 import { Faults, type CallKind, type CallRule, type FaultRule, type JobFault } from './faults';
 import {
@@ -67,7 +68,7 @@ type Handler = (request: FastifyRequest) => Answer | Promise<Answer>;
 
 const error = (status: number, code: number, message: string, detail?: unknown): Answer => ({
 	status,
-	body: { error_code: code, error_message: message, ...(detail === undefined ? {} : { detail }) },
+	body: { error_code: code, error_message: message, ...omitUndefined({ detail }) },
 });
 
 export class Sandbox {
@@ -265,7 +266,7 @@ export class Sandbox {
 		const { requestId } = (request.params ?? {}) as { requestId?: string };
 		const job = requestId === undefined ? undefined : this.store.jobs.get(requestId);
 		const prompt = promptOf(job?.input ?? (request.body as JobInput | null | undefined));
-		return { ...(requestId === undefined ? {} : { requestId }), prompt };
+		return { ...omitUndefined({ requestId }), prompt };
 	}
 
 	private async answer(
@@ -365,7 +366,7 @@ export class Sandbox {
 			submittedAt: now,
 			runsAt,
 			endsAt: runsAt + duration(this.options.runMs, 800),
-			...(fault === undefined ? {} : { fault }),
+			...omitUndefined({ fault }),
 			product: this.make(model, input, fault),
 			costUsd,
 			requestId: this.options.requestId?.(number),

@@ -1,6 +1,7 @@
 import type { ModelPrice } from '../../nodes/RunComfy/api/models';
 import type { RunComfyError } from '../../nodes/RunComfy/api/problems';
 import type { JobResult } from '../../nodes/RunComfy/api/responses';
+import { omitUndefined } from '../../nodes/RunComfy/common/omitUndefined';
 import { Budget } from '../../nodes/RunComfy/jobs/budget';
 import { runJob } from '../../nodes/RunComfy/jobs/job';
 import { Ledger, type LedgerEntry } from '../../nodes/RunComfy/jobs/ledger';
@@ -45,7 +46,7 @@ const resultOf = (cost?: number): JobResult => ({
 	videos: [],
 	audios: [],
 	otherUrls: [],
-	...(cost === undefined ? {} : { cost }),
+	...omitUndefined({ cost }),
 });
 
 const planned = (count: number, waits = true) =>

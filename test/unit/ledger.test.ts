@@ -1,4 +1,5 @@
 import type { JobResult } from '../../nodes/RunComfy/api/responses';
+import { omitUndefined } from '../../nodes/RunComfy/common/omitUndefined';
 import { isFree, Ledger, type LedgerEntry, type LedgerTurn } from '../../nodes/RunComfy/jobs/ledger';
 import { openTurn } from './fakeApi';
 
@@ -8,7 +9,7 @@ const result = (requestId: string, cost?: number): JobResult => ({
 	videos: [],
 	audios: [],
 	otherUrls: [],
-	...(cost === undefined ? {} : { cost }),
+	...omitUndefined({ cost }),
 });
 
 /** Submits for an item, and gets an id. */

@@ -1,8 +1,8 @@
 import type { Clock } from '../../nodes/RunComfy/common/clock';
 
-interface Alarm {
+interface Timer {
 	at: number;
-	ring: () => void;
+	fire: () => void;
 }
 
 /**
@@ -10,7 +10,7 @@ interface Alarm {
  */
 export class VirtualClock implements Clock {
 	private time = 0;
-	private alarms: Alarm[] = [];
+	private timers: Timer[] = [];
 
 	now = (): number => this.time;
 
@@ -21,31 +21,31 @@ export class VirtualClock implements Clock {
 
 	/** Sleepers that have not been woken: must be 0 when everything is over. */
 	get sleeping(): number {
-		return this.alarms.length;
+		return this.timers.length;
 	}
 
 	sleep = async (ms: number, signal?: AbortSignal): Promise<void> => {
 		if (ms <= 0 || signal?.aborted === true) return;
 		await new Promise<void>((resolve) => {
 			const onAbort = () => {
-				this.alarms = this.alarms.filter((other) => other !== alarm);
+				this.timers = this.timers.filter((other) => other !== timer);
 				resolve();
 			};
-			const alarm: Alarm = {
+			const timer: Timer = {
 				at: this.time + ms,
-				ring: () => {
+				fire: () => {
 					signal?.removeEventListener('abort', onAbort);
 					resolve();
 				},
 			};
-			this.alarms.push(alarm);
+			this.timers.push(timer);
 			signal?.addEventListener('abort', onAbort, { once: true });
 		});
 	};
 
 	/** Does something at a moment. */
 	at(time: number, act: () => void): void {
-		this.alarms.push({ at: time, ring: act });
+		this.timers.push({ at: time, fire: act });
 	}
 
 	/** Lets so much time pass, and everything happen that is due. */
@@ -53,9 +53,9 @@ export class VirtualClock implements Clock {
 		const end = this.time + ms;
 		for (;;) {
 			await new Promise((resolve) => setImmediate(resolve));
-			const next = this.nextAlarm();
+			const next = this.nextTimer();
 			if (next === undefined || next.at > end) break;
-			this.ring(next);
+			this.fire(next);
 		}
 		this.time = end;
 	}
@@ -70,22 +70,22 @@ export class VirtualClock implements Clock {
 		for (;;) {
 			await new Promise((resolve) => setImmediate(resolve));
 			if (settled) return await promise;
-			const next = this.nextAlarm();
+			const next = this.nextTimer();
 			if (next === undefined) throw new Error(`Nothing left to wait for at ${this.time} ms`);
-			this.ring(next);
+			this.fire(next);
 		}
 	}
 
-	private nextAlarm(): Alarm | undefined {
-		return this.alarms.reduce<Alarm | undefined>(
+	private nextTimer(): Timer | undefined {
+		return this.timers.reduce<Timer | undefined>(
 			(a, b) => (a === undefined || b.at < a.at ? b : a),
 			undefined,
 		);
 	}
 
-	private ring(alarm: Alarm): void {
-		this.alarms = this.alarms.filter((other) => other !== alarm);
-		this.time = Math.max(this.time, alarm.at);
-		alarm.ring();
+	private fire(timer: Timer): void {
+		this.timers = this.timers.filter((other) => other !== timer);
+		this.time = Math.max(this.time, timer.at);
+		timer.fire();
 	}
 }

@@ -4,6 +4,7 @@ import type { AddressInfo } from 'node:net';
 import sharp from 'sharp';
 import { request } from 'undici';
 
+import { omitUndefined } from '../../nodes/RunComfy/common/omitUndefined';
 import { digest, MODEL_ID, Sandbox, SANDBOX_TOKEN } from '../sandbox/sandbox';
 
 /** The other tests rely on the sandbox, so it is tested itself. */
@@ -36,9 +37,9 @@ describe('The sandbox', () => {
 			method,
 			headers: {
 				authorization: `Bearer ${token}`,
-				...(body === undefined ? {} : { 'content-type': 'application/json' }),
+				...omitUndefined({ 'content-type': body === undefined ? undefined : 'application/json' }),
 			},
-			...(body === undefined ? {} : { body: JSON.stringify(body) }),
+			...omitUndefined({ body: body === undefined ? undefined : JSON.stringify(body) }),
 		});
 		return { status: answer.statusCode, body: (await answer.body.json()) as Record<string, unknown> };
 	};
