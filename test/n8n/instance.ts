@@ -13,6 +13,7 @@ import type {
 } from 'n8n-workflow';
 import { request } from 'undici';
 
+import { omitUndefined } from '../../nodes/RunComfy/common/omitUndefined';
 import { installPackage, type Installation } from './installation';
 
 /** A running n8n with its own database, its owner signed in, and this package installed as users have it. */
@@ -166,9 +167,9 @@ export class N8nInstance {
 			headers: {
 				'browser-id': this.browserId,
 				...(this.cookie === '' ? {} : { cookie: this.cookie }),
-				...(body === undefined ? {} : { 'content-type': 'application/json' }),
+				...omitUndefined({ 'content-type': body === undefined ? undefined : 'application/json' }),
 			},
-			...(body === undefined ? {} : { body: JSON.stringify(body) }),
+			...omitUndefined({ body: body === undefined ? undefined : JSON.stringify(body) }),
 		});
 		const cookies = [answer.headers['set-cookie'] ?? []].flat();
 		if (cookies.length > 0) this.cookie = cookies.map((cookie) => cookie.split(';')[0]).join('; ');

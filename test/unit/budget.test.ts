@@ -1,5 +1,6 @@
 import type { RunComfyError } from '../../nodes/RunComfy/api/problems';
 import type { JobResult } from '../../nodes/RunComfy/api/responses';
+import { omitUndefined } from '../../nodes/RunComfy/common/omitUndefined';
 import { Budget, type ListedPrice } from '../../nodes/RunComfy/jobs/budget';
 import { runJob } from '../../nodes/RunComfy/jobs/job';
 import { Ledger, type LedgerEntry } from '../../nodes/RunComfy/jobs/ledger';
@@ -40,7 +41,7 @@ function setUpTurn(limit: number, price?: ListedPrice) {
 
 const resultOf = (cost?: number): JobResult => ({
 	requestId: 'r',
-	...(cost === undefined ? {} : { cost }),
+	...omitUndefined({ cost }),
 });
 
 const planned = (count: number, waits = true) =>

@@ -1,45 +1,45 @@
 import type { Clock } from '../../nodes/RunComfy/common/clock';
 
-interface Alarm {
+interface Timer {
 	at: number;
-	/** Alarms of the same moment ring in the order in which they were set. */
+	/** Timers of the same moment fire in the order in which they were set. */
 	order: number;
-	ring: () => void;
+	fire: () => void;
 }
 
-function isBefore(a: Alarm, b: Alarm): boolean {
+function isBefore(a: Timer, b: Timer): boolean {
 	return a.at < b.at || (a.at === b.at && a.order < b.order);
 }
 
 /** A binary heap: thousands may sleep at once. */
-class Alarms {
-	private readonly heap: Alarm[] = [];
-	private readonly cancelled = new Set<Alarm>();
+class Timers {
+	private readonly heap: Timer[] = [];
+	private readonly cancelled = new Set<Timer>();
 	private added = 0;
 
 	get size(): number {
 		return this.heap.length - this.cancelled.size;
 	}
 
-	add(at: number, ring: () => void): Alarm {
-		const alarm = { at, order: this.added++, ring };
-		let place = this.heap.push(alarm) - 1;
+	add(at: number, fire: () => void): Timer {
+		const timer = { at, order: this.added++, fire };
+		let place = this.heap.push(timer) - 1;
 		while (place > 0) {
 			const parent = (place - 1) >> 1;
-			if (!isBefore(alarm, this.heap[parent] as Alarm)) break;
-			this.heap[place] = this.heap[parent] as Alarm;
+			if (!isBefore(timer, this.heap[parent] as Timer)) break;
+			this.heap[place] = this.heap[parent] as Timer;
 			place = parent;
 		}
-		this.heap[place] = alarm;
-		return alarm;
+		this.heap[place] = timer;
+		return timer;
 	}
 
-	cancel(alarm: Alarm): void {
-		this.cancelled.add(alarm);
+	cancel(timer: Timer): void {
+		this.cancelled.add(timer);
 	}
 
 	/** The next one; it stays. */
-	peek(): Alarm | undefined {
+	peek(): Timer | undefined {
 		for (let first = this.heap[0]; first !== undefined; first = this.heap[0]) {
 			if (!this.cancelled.delete(first)) return first;
 			this.removeFirst();
@@ -56,7 +56,7 @@ class Alarms {
 			const [left, right] = [this.heap[child], this.heap[child + 1]];
 			if (left === undefined) break;
 			if (right !== undefined && isBefore(right, left)) child++;
-			const smaller = this.heap[child] as Alarm;
+			const smaller = this.heap[child] as Timer;
 			if (!isBefore(smaller, last)) break;
 			this.heap[place] = smaller;
 			place = child;
@@ -70,7 +70,7 @@ class Alarms {
  */
 export class VirtualClock implements Clock {
 	private time = 0;
-	private readonly alarms = new Alarms();
+	private readonly timers = new Timers();
 
 	now = (): number => this.time;
 
@@ -81,17 +81,17 @@ export class VirtualClock implements Clock {
 
 	/** Sleepers that have not been woken: must be 0 when everything is over. */
 	get sleeping(): number {
-		return this.alarms.size;
+		return this.timers.size;
 	}
 
 	sleep = async (ms: number, signal?: AbortSignal): Promise<void> => {
 		if (ms <= 0 || signal?.aborted === true) return;
 		await new Promise<void>((resolve) => {
 			const onAbort = () => {
-				this.alarms.cancel(alarm);
+				this.timers.cancel(timer);
 				resolve();
 			};
-			const alarm = this.alarms.add(this.time + ms, () => {
+			const timer = this.timers.add(this.time + ms, () => {
 				signal?.removeEventListener('abort', onAbort);
 				resolve();
 			});
@@ -101,7 +101,7 @@ export class VirtualClock implements Clock {
 
 	/** Does something at a moment. */
 	at(time: number, act: () => void): void {
-		this.alarms.add(time, act);
+		this.timers.add(time, act);
 	}
 
 	/** Lets so much time pass, and everything happen that is due. */
@@ -109,9 +109,9 @@ export class VirtualClock implements Clock {
 		const end = this.time + ms;
 		for (;;) {
 			await new Promise((resolve) => setImmediate(resolve));
-			const next = this.alarms.peek();
+			const next = this.timers.peek();
 			if (next === undefined || next.at > end) break;
-			this.ring(next);
+			this.fire(next);
 		}
 		this.time = end;
 	}
@@ -126,16 +126,16 @@ export class VirtualClock implements Clock {
 		for (;;) {
 			await new Promise((resolve) => setImmediate(resolve));
 			if (settled) return await promise;
-			const next = this.alarms.peek();
+			const next = this.timers.peek();
 			if (next === undefined) throw new Error(`Nothing left to wait for at ${this.time} ms`);
-			this.ring(next);
+			this.fire(next);
 		}
 	}
 
-	/** Rings the next one. */
-	private ring(alarm: Alarm): void {
-		this.alarms.removeFirst();
-		this.time = Math.max(this.time, alarm.at);
-		alarm.ring();
+	/** Fires the next one. */
+	private fire(timer: Timer): void {
+		this.timers.removeFirst();
+		this.time = Math.max(this.time, timer.at);
+		timer.fire();
 	}
 }

@@ -32,7 +32,7 @@ function wordingOf(error: unknown): Wording {
 		};
 	}
 	return {
-		message: error instanceof Error && error.message !== '' ? error.message : 'Something unexpected happened',
+		message: error instanceof Error && error.message !== '' ? error.message : 'An unexpected error occurred',
 	};
 }
 
@@ -61,7 +61,7 @@ function itemFailed(node: INode, { itemIndex, reason, others }: ItemFailedError)
 	if (others !== '') {
 		nodeError.description =
 			`Item ${itemIndex} failed. ${nodeError.description ?? ''} No further item was started. ${others} ` +
-			'Fetch what is there with the operation “Get Result”, or switch on “Retry On Fail”: a retry resumes these requests instead of paying for new ones.';
+			'Fetch finished results with the operation “Get Result”, or switch on “Retry On Fail”: a retry resumes these requests instead of paying for new ones.';
 	}
 	return nodeError;
 }

@@ -424,8 +424,7 @@ export class LedgerTurn {
 		isCostPending: boolean,
 	): void {
 		this.ledger.move(entry, state, {
-			...omitUndefined({ costUsd: result.cost }),
-			...(state === 'finished' ? { result } : {}),
+			...omitUndefined({ costUsd: result.cost, result: state === 'finished' ? result : undefined }),
 			isCostPending: isCostPending && result.cost === undefined,
 		});
 	}

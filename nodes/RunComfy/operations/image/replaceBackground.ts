@@ -51,7 +51,8 @@ const fields: INodeProperties[] = [
 		required: true,
 		default: '',
 		placeholder: 'e.g. https://example.com/product.png',
-		description: 'A public HTTPS URL that RunComfy can open without a login. At most 50 MB are recommended.',
+		description:
+			'A public HTTPS URL that RunComfy can open without a login. RunComfy recommends at most 50 MB.',
 		displayOptions: { show: { imageSource: ['url'] } },
 	},
 	{
@@ -211,11 +212,11 @@ function readPaletteMembers(context: IExecuteFunctions, itemIndex: number): Json
 	const label = 'Palette Colors';
 	const raw: unknown = context.getNodeParameter('paletteColors', itemIndex, {});
 	const colors: unknown[] = isJsonObject(raw) && Array.isArray(raw.color) ? raw.color : [];
-	if (colors.length === 0) throw new FieldError(label, 'must hold at least one color');
+	if (colors.length === 0) throw new FieldError(label, 'must contain at least one color');
 	if (colors.length > MAX_PALETTE_COLORS) {
 		throw new FieldError(
 			label,
-			`may hold at most ${MAX_PALETTE_COLORS} colors, but there are ${colors.length}`,
+			`may contain at most ${MAX_PALETTE_COLORS} colors, but there are ${colors.length}`,
 		);
 	}
 	return colors.map((color, index) => {

@@ -84,7 +84,7 @@ export const getManyModels: Operation = {
 
 function readFilters(context: IExecuteFunctions, itemIndex: number): { search?: string; category?: string } {
 	const filters: unknown = context.getNodeParameter('filters', itemIndex, {});
-	if (!isJsonObject(filters)) throw new FieldError('Filters', 'must be filled in');
+	if (!isJsonObject(filters)) throw new FieldError('Filters', 'must be an object');
 	const read = (name: string, label: string): string | undefined => {
 		if (!Object.hasOwn(filters, name)) return undefined;
 		const value = filters[name];

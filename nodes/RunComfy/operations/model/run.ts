@@ -118,7 +118,7 @@ async function readInputs({ context, catalog }: OperationTools, itemIndex: numbe
 /** The values of the resource mapper. When mapped automatically, the item's fields with the names of the inputs. */
 function readMapped(context: IExecuteFunctions, itemIndex: number, fields: InputField[]): JsonObject {
 	const mapper: unknown = context.getNodeParameter('inputs', itemIndex, {});
-	if (!isJsonObject(mapper)) throw new FieldError('Inputs', 'must be filled in');
+	if (!isJsonObject(mapper)) throw new FieldError('Inputs', 'must be an object');
 	if (mapper.mappingMode === 'autoMapInputData') {
 		const json: JsonObject = context.getInputData()[itemIndex]?.json ?? {};
 		return Object.fromEntries(

@@ -71,7 +71,7 @@ export const OPTIONS = {
 		default: 1,
 		typeOptions: { minValue: 0.01, maxValue: 100_000, numberPrecision: 2 },
 		description:
-			'How much this node may spend in one execution of the workflow, including all items, retries, loop iterations, and tool calls. The price is read before anything is submitted. If the limit does not cover all items, none are submitted. If “On Error” is set to continue, as many items are submitted as the limit covers. The value of the first item is used.',
+			'How much this node may spend in one execution of the workflow, including all items, retries, loop iterations, and tool calls. The price is read before anything is submitted. If the limit does not cover all items, none are submitted. If RunComfy lists no price per request, the first request may exceed the limit. If “On Error” is set to continue, as many items are submitted as the limit covers. The value of the first item is used.',
 	},
 	timeout: {
 		displayName: 'Timeout (Seconds)',
