@@ -11,7 +11,9 @@ import { createLog, showHint } from './host/log';
 import { errorItem, toNodeError } from './host/nodeErrors';
 import { systemRuntime, type Runtime } from './host/runtime';
 import { createSend } from './host/transport';
+import { readStaticData, writeStaticData } from './host/staticData';
 import { Budget } from './jobs/budget';
+import { JobTimesStore } from './jobs/jobTimes';
 import { Ledger, type LedgerTurn } from './jobs/ledger';
 import type { ItemOutcome, Log } from './jobs/run';
 import { runTurn, stopTurn } from './jobs/runTurn';
@@ -61,8 +63,9 @@ async function executeItems(context: IExecuteFunctions, runtime: Runtime, count:
 	const ledger = Ledger.of(context.getContext('node'));
 	const runIndex = Number(context.getWorkflowDataProxy(0).$runIndex);
 	const isTool = isUsedAsTool(context);
+	const jobTimes = new JobTimesStore(readStaticData(context, 'jobTimes'));
 	const dependencies = {
-		...{ client, clock, random, log, ledger, runIndex, isTool, stopSignal, continueOnFail, stopGraceMs },
+		...{ client, clock, random, log, ledger, jobTimes, runIndex, isTool, stopSignal, continueOnFail, stopGraceMs },
 		...runOptions,
 	};
 	// n8n runs the node once more when Stop comes between two tries, or while Retry On Fail is on.
@@ -90,6 +93,7 @@ async function executeItems(context: IExecuteFunctions, runtime: Runtime, count:
 		if (error instanceof StoppedError && !error.isReported) await stopTurn(dependencies);
 		throw reasonOf(error);
 	} finally {
+		if (jobTimes.isChanged) writeStaticData(context, 'jobTimes', jobTimes.toJson());
 		if (budget !== undefined) notifyUser(context, log, 'info', budget.report());
 	}
 }

@@ -1,6 +1,7 @@
 import { RunComfyClient } from '../../nodes/RunComfy/api/client';
 import { NoAnswerError, type ApiAnswer, type ApiRequest } from '../../nodes/RunComfy/api/transport';
 import type { JobRequest, WaitLimits } from '../../nodes/RunComfy/jobs/job';
+import { JobTimesStore } from '../../nodes/RunComfy/jobs/jobTimes';
 import { Ledger, type LedgerTurn } from '../../nodes/RunComfy/jobs/ledger';
 import { Run, type RunDependencies } from '../../nodes/RunComfy/jobs/run';
 import { VirtualClock } from './virtualClock';
@@ -129,6 +130,7 @@ export function request(itemIndex: number, limits: Partial<WaitLimits> = {}): Jo
 	return {
 		modelId: 'a/b',
 		buildInput: async () => ({ prompt: `item ${itemIndex}` }),
+		fixedInput: {},
 		inputBytes: 10,
 		limits: { ...LIMITS, ...limits },
 	};
@@ -167,6 +169,7 @@ export function makeRun(
 		clock,
 		random: () => 0.5,
 		turn,
+		jobTimes: new JobTimesStore(),
 		log: { debug: () => {}, info: line, warn: line },
 		stopSignal: stopButton.signal,
 		maxConcurrency: 10,

@@ -33,7 +33,9 @@ export interface JobRequest {
 	modelId: string;
 	/** The body of the submit. Built when it is sent, and not kept, because it may hold files. */
 	buildInput(): Promise<JsonObject>;
-	/** About how large that is. */
+	/** The same without files and without random seeds. */
+	fixedInput: JsonObject;
+	/** About how large the body is. */
 	inputBytes: number;
 	/** The seed in it, to report it. */
 	seed?: number | undefined;
@@ -196,7 +198,7 @@ interface WaitedRequest {
 	/** See `isNewRequest`. */
 	submittedAt?: number | undefined;
 	/** Of earlier jobs of the same model, for a request that was submitted just now. */
-	times?: JobTimes | undefined;
+	times?: Pick<JobTimes, 'add' | 'expected'> | undefined;
 	/** Told of every state that a poll finds, before anything else happens. */
 	onState?: (poll: PolledState) => void;
 }
@@ -240,7 +242,7 @@ export async function waitForEnd(run: Run, request: WaitedRequest, limits: WaitL
 	const startedAt = clock.now();
 	const deadline = startedAt + limits.timeoutMs;
 	const pauseAfter = (waitedMs: number) =>
-		nextPauseMs(waitedMs, limits.pollIntervalMs, random, times?.quietUntilMs);
+		nextPauseMs(waitedMs, limits.pollIntervalMs, random, times?.expected);
 	let pauseMs = times === undefined ? 0 : pauseAfter(0);
 	let failures = 0;
 	let lastPendingMs = 0;
@@ -357,17 +359,17 @@ export async function runJob(run: Run, itemIndex: number, request: JobRequest): 
 async function waitForEntry(
 	run: Run,
 	entry: AcceptedEntry,
-	{ modelId, limits }: JobRequest,
+	{ modelId, fixedInput, limits }: JobRequest,
 	isResumed: boolean,
 ): Promise<JobEnd> {
-	const { turn, budget } = run.dependencies;
+	const { turn, budget, jobTimes } = run.dependencies;
 	const { requestId, submittedAt } = entry;
 	const onState = (poll: PolledState) => {
 		const { phase, body } = poll;
 		if (phase === 'queued' || phase === 'running') turn.polled(entry, phase);
 		else if (phase !== 'unknown') turn.ended(entry, phase, readResult(requestId, body), budget !== undefined);
 	};
-	const times = isResumed ? undefined : run.timesOf(modelId);
+	const times = isResumed ? undefined : jobTimes.of(modelId, fixedInput);
 	const end = await waitForEnd(run, { requestId, submittedAt, times, onState }, limits);
 	if (entry.isCostPending === true) await askForCost(run, entry, limits);
 	return end;

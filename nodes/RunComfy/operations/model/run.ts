@@ -79,6 +79,7 @@ export const runModel: Operation = {
 		const request = {
 			modelId,
 			buildInput: async () => ({ ...input, ...(await files.read()), ...omitUndefined({ seed }) }),
+			fixedInput: input,
 			inputBytes: files.bytes,
 			seed,
 			limits,
