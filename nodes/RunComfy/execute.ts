@@ -1,7 +1,6 @@
 import type { IExecuteFunctions, INodeExecutionData } from 'n8n-workflow';
 
 import { RunComfyClient } from './api/client';
-import type { ModelPrice } from './api/models';
 import { RunComfyError } from './api/problems';
 import { StoppedError } from './common/stoppedError';
 import { Downloader } from './files/download';
@@ -12,7 +11,7 @@ import { errorItem, toNodeError } from './host/nodeErrors';
 import { systemRuntime, type Runtime } from './host/runtime';
 import { createSend } from './host/transport';
 import { readStaticData, writeStaticData } from './host/staticData';
-import { Budget } from './jobs/budget';
+import { Budget, type ListedPrice } from './jobs/budget';
 import { JobTimesStore } from './jobs/jobTimes';
 import { Ledger, type LedgerTurn } from './jobs/ledger';
 import type { ItemOutcome, Log } from './jobs/run';
@@ -20,6 +19,7 @@ import { runTurn, stopTurn } from './jobs/runTurn';
 import { Catalogue } from './models/catalogue';
 import { findOperation } from './operations';
 import type { ItemWork, Operation, OperationOutput, OperationTools } from './operations/shared/operation';
+import { requestApisOf } from './operations/shared/endpoints';
 import { readRunOptions, type RunOptions } from './operations/shared/options';
 
 /**
@@ -65,13 +65,14 @@ async function executeItems(context: IExecuteFunctions, runtime: Runtime, count:
 	const isTool = isUsedAsTool(context);
 	const jobTimes = new JobTimesStore(readStaticData(context, 'jobTimes'));
 	const dependencies = {
-		...{ client, clock, random, log, ledger, jobTimes, runIndex, isTool, stopSignal, continueOnFail, stopGraceMs },
+		requestApiOf: requestApisOf(client),
+		...{ clock, random, log, ledger, jobTimes, runIndex, isTool, stopSignal, continueOnFail, stopGraceMs },
 		...runOptions,
 	};
 	// n8n runs the node once more when Stop comes between two tries, or while Retry On Fail is on.
 	if (stopSignal?.aborted === true) await stopTurn(dependencies);
 	const catalogue = new Catalogue({ client, clock, random, stopSignal });
-	const tools = { context, access, random, catalogue };
+	const tools = { context, access, random, client, catalogue };
 	const downloader = openDownloader(context, runtime, access.isLoopback);
 	const hint = (message: string) => showHint(context, message, 'warning');
 	let budget: Budget | undefined;
@@ -79,7 +80,7 @@ async function executeItems(context: IExecuteFunctions, runtime: Runtime, count:
 		const works = await prepareAll(operation, tools, count, continueOnFail);
 		const fingerprints = await fingerprintsOf(context, works);
 		const openBudget = async (turn: LedgerTurn) => {
-			budget = await openBudgetFor(tools, turn, spendingLimit, works);
+			budget = await openBudgetFor(context, turn, spendingLimit, works);
 			for (const warning of budget?.warnings ?? []) notifyUser(context, log, 'warn', warning);
 			return budget;
 		};
@@ -138,21 +139,22 @@ function notifyUser(context: IExecuteFunctions, log: Log, level: 'info' | 'warn'
  * @throws RunComfyError when the limit cannot be kept, or does not pay for all items and none may fail by itself.
  */
 async function openBudgetFor(
-	{ context, catalogue }: OperationTools,
+	context: IExecuteFunctions,
 	turn: LedgerTurn,
 	limitUsd: number | undefined,
 	works: Array<ItemWork | Error>,
 ): Promise<Budget | undefined> {
 	if (limitUsd === undefined) return undefined;
 	const planned = works.flatMap((work) => (work instanceof Error ? [] : (work.submits ?? [])));
-	const prices = new Map<string, ModelPrice>();
-	for (const modelId of new Set(planned.map((request) => request.modelId))) {
+	const prices = new Map<string, ListedPrice>();
+	for (const { endpointId, getPrice } of planned) {
+		if (prices.has(endpointId)) continue;
 		try {
-			prices.set(modelId, (await catalogue.getModel(modelId)).price);
+			prices.set(endpointId, await getPrice());
 		} catch (error) {
 			// What earlier tries submitted is resumed in any case; without a price nothing else is submitted.
 			if (error instanceof StoppedError || !turn.isRetry) throw reasonOf(error);
-			prices.set(modelId, {});
+			prices.set(endpointId, {});
 		}
 	}
 	const budget = new Budget(limitUsd, prices, turn.ledger);

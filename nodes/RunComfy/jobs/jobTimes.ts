@@ -54,10 +54,10 @@ export class JobTimes {
 }
 
 /**
- * The job times of all models of a node, kept across executions in n8n's static data.
+ * The job times of all endpoints of a node, kept across executions in n8n's static data.
  *
- * They are learned for a model together with the inputs that may decide how long a job takes, such as the rendering speed
- * or the resolution; as long as these have not been seen yet, all jobs of the model count.
+ * They are learned for an endpoint (a model) together with the inputs that may decide how long a job takes, such as the rendering speed
+ * or the resolution; as long as these have not been seen yet, all jobs of the endpoint count.
  */
 export class JobTimesStore {
 	private readonly kinds = new Map<string, JobTimes>();
@@ -76,15 +76,15 @@ export class JobTimesStore {
 	}
 
 	/** @param input of the request; files may be left out. */
-	of(modelId: string, input: JsonObject): Pick<JobTimes, 'add' | 'expected'> {
-		const ofModel = this.find(modelId);
-		const ofKind = this.find(`${modelId} ${kindOf(input)}`);
+	of(endpointId: string, input: JsonObject): Pick<JobTimes, 'add' | 'expected'> {
+		const ofAll = this.find(endpointId);
+		const ofKind = this.find(`${endpointId} ${kindOf(input)}`);
 		return {
 			get expected() {
-				return ofKind.expected ?? ofModel.expected;
+				return ofKind.expected ?? ofAll.expected;
 			},
 			add(lastPendingMs, finishedMs) {
-				ofModel.add(lastPendingMs, finishedMs);
+				ofAll.add(lastPendingMs, finishedMs);
 				ofKind.add(lastPendingMs, finishedMs);
 			},
 		};

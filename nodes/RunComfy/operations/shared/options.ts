@@ -130,15 +130,13 @@ export class OptionsReader {
 		return text;
 	}
 
-	/** @param needsFile whether a result without the URL of a file is an error. */
-	waitLimits(needsFile: boolean): WaitLimits {
+	waitLimits(): WaitLimits {
 		const includeCost = booleanOption(this.find('includeCost'), 'Include Cost');
 		return {
 			timeoutMs: this.timeout * 1000,
 			pollIntervalMs: this.pollInterval * 1000,
 			// The spending limit needs the cost.
 			includeCost: includeCost || this.find('spendingLimit') !== undefined,
-			needsFile,
 		};
 	}
 }
