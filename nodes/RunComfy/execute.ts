@@ -11,7 +11,9 @@ import { createLog, showHint } from './host/log';
 import { errorItem, toNodeError } from './host/nodeErrors';
 import { systemRuntime, type Runtime } from './host/runtime';
 import { createSend } from './host/transport';
+import { readStaticData, writeStaticData } from './host/staticData';
 import { Budget, type ListedPrice } from './jobs/budget';
+import { JobTimesStore } from './jobs/jobTimes';
 import { Ledger, type LedgerTurn } from './jobs/ledger';
 import type { ItemOutcome, Log } from './jobs/run';
 import { runTurn, stopTurn } from './jobs/runTurn';
@@ -62,9 +64,10 @@ async function executeItems(context: IExecuteFunctions, runtime: Runtime, count:
 	const ledger = Ledger.of(context.getContext('node'));
 	const runIndex = Number(context.getWorkflowDataProxy(0).$runIndex);
 	const isTool = isUsedAsTool(context);
+	const jobTimes = new JobTimesStore(readStaticData(context, 'jobTimes'));
 	const dependencies = {
 		requestApiOf: requestApisOf(client),
-		...{ clock, random, log, ledger, runIndex, isTool, stopSignal, continueOnFail, stopGraceMs },
+		...{ clock, random, log, ledger, jobTimes, runIndex, isTool, stopSignal, continueOnFail, stopGraceMs },
 		...runOptions,
 	};
 	// After Stop, n8n runs the node once more if Retry On Fail is on.
@@ -92,6 +95,7 @@ async function executeItems(context: IExecuteFunctions, runtime: Runtime, count:
 		if (error instanceof StoppedError && !error.isReported) await stopTurn(dependencies);
 		throw toError(error);
 	} finally {
+		if (jobTimes.isChanged) writeStaticData(context, 'jobTimes', jobTimes.toJson());
 		if (budget !== undefined) notifyUser(context, log, 'info', budget.report());
 	}
 }

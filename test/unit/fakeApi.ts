@@ -6,6 +6,7 @@ import {
 	type Send,
 } from '../../nodes/RunComfy/api/transport';
 import type { JobRequest, WaitLimits } from '../../nodes/RunComfy/jobs/job';
+import { JobTimesStore } from '../../nodes/RunComfy/jobs/jobTimes';
 import { Ledger, type LedgerTurn } from '../../nodes/RunComfy/jobs/ledger';
 import { Run, type RunDependencies } from '../../nodes/RunComfy/jobs/run';
 import { modelEndpoint, modelRequests } from '../../nodes/RunComfy/models/endpoint';
@@ -152,6 +153,7 @@ export function request(
 	return {
 		endpoint: modelEndpoint(api.client, modelId),
 		buildInput: async () => ({ prompt: `item ${itemIndex}` }),
+		fixedInput: {},
 		inputBytes: 10,
 		limits: { ...LIMITS, ...limits },
 		findOutputProblem: (result) => findOutputProblem(result, true),
@@ -187,6 +189,7 @@ export function makeRun(
 		clock,
 		random: () => 0.5,
 		turn,
+		jobTimes: new JobTimesStore(),
 		log: { debug: () => {}, info: line, warn: line },
 		stopSignal: stopButton.signal,
 		maxConcurrency: 10,

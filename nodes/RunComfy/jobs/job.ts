@@ -29,7 +29,9 @@ export interface JobRequest {
 	endpoint: Endpoint;
 	/** The body of the submit. Built when it is sent, and not kept, because it may hold files. */
 	buildInput(): Promise<JsonObject>;
-	/** About how large that is. */
+	/** The same without files and without random seeds. */
+	fixedInput: JsonObject;
+	/** About how large the body is. */
 	inputBytes: number;
 	/** The seeds in it, by the name of their input, to report them. */
 	seeds?: Seeds | undefined;
@@ -201,8 +203,8 @@ interface WaitedRequest {
 	api: RequestApi;
 	/** See `isNewRequest`. */
 	submittedAt?: number | undefined;
-	/** Of earlier jobs of the same endpoint, for a request that was submitted just now. */
-	times?: JobTimes | undefined;
+	/** Of earlier jobs of the same kind, for a request that was submitted just now. */
+	times?: Pick<JobTimes, 'add' | 'expected'> | undefined;
 	/** Called with every state that a poll finds, before anything else happens. */
 	onState?: (poll: PolledState) => void;
 }
@@ -246,7 +248,7 @@ export async function waitForEnd(run: Run, request: WaitedRequest, limits: WaitL
 	const startedAt = clock.now();
 	const deadline = startedAt + limits.timeoutMs;
 	const pauseAfter = (waitedMs: number) =>
-		nextPauseMs(waitedMs, limits.pollIntervalMs, random, times?.quietUntilMs);
+		nextPauseMs(waitedMs, limits.pollIntervalMs, random, times?.expected);
 	let pauseMs = times === undefined ? 0 : pauseAfter(0);
 	let failures = 0;
 	let lastPendingMs = 0;
@@ -345,17 +347,17 @@ export async function runJob(run: Run, itemIndex: number, request: JobRequest): 
 async function waitForEntry(
 	run: Run,
 	entry: AcceptedEntry,
-	{ endpoint, limits }: JobRequest,
+	{ endpoint, fixedInput, limits }: JobRequest,
 	isResumed: boolean,
 ): Promise<JobEnd> {
-	const { turn, budget } = run.dependencies;
+	const { turn, budget, jobTimes } = run.dependencies;
 	const { requestId, submittedAt } = entry;
 	const onState = (poll: PolledState) => {
 		const { phase, result } = poll;
 		if (phase === 'queued' || phase === 'running') turn.polled(entry, phase);
 		else if (phase !== 'unknown') turn.ended(entry, phase, result, budget !== undefined);
 	};
-	const times = isResumed ? undefined : run.timesOf(endpoint.id);
+	const times = isResumed ? undefined : jobTimes.of(endpoint.id, fixedInput);
 	const request = { requestId, api: endpoint, submittedAt, times, onState };
 	const end = await waitForEnd(run, request, limits);
 	if (entry.isCostPending === true) await askForCost(run, entry, endpoint, limits);

@@ -5,7 +5,7 @@ import { StoppedError } from '../common/stoppedError';
 import type { Budget } from './budget';
 import { cancelRequest } from './cancelRequest';
 import type { RequestApi } from './endpoint';
-import { JobTimes } from './jobTimes';
+import type { JobTimesStore } from './jobTimes';
 import type { LedgerTurn } from './ledger';
 import { Throttle, type Verdict } from './throttle';
 
@@ -22,6 +22,8 @@ export interface RunDependencies {
 	random: Random;
 	/** This run's part of the execution's ledger. */
 	turn: LedgerTurn;
+	/** How long earlier jobs took. */
+	jobTimes: JobTimesStore;
 	log: Log;
 	/** Undefined when the user has set no spending limit. */
 	budget?: Budget;
@@ -78,7 +80,6 @@ export class Run {
 	/** Bounds the memory of request bodies. */
 	readonly submitBytes = new Slots(MAX_SUBMIT_BYTES);
 	private readonly ending = new AbortController();
-	private readonly times = new Map<string, JobTimes>();
 	private readonly waits = new Set<AbortController>();
 	private readonly gracePeriods = new Set<() => void>();
 	private readonly cancelling = new Map<string, Promise<void>>();
@@ -88,13 +89,6 @@ export class Run {
 	constructor(readonly dependencies: RunDependencies) {
 		const { maxConcurrency, clock, random } = dependencies;
 		this.throttle = new Throttle(maxConcurrency, clock, random, this.ending.signal);
-	}
-
-	/** How long the jobs of this run took so far, for each endpoint. */
-	timesOf(endpointId: string): JobTimes {
-		const known = this.times.get(endpointId) ?? new JobTimes();
-		this.times.set(endpointId, known);
-		return known;
 	}
 
 	/** Throws when the run has ended early. To be called before anything that costs money or time. */

@@ -258,9 +258,11 @@ export const replaceBackground: Operation = {
 				style: readStyle(context, itemIndex),
 			}),
 		};
-		const seed = options.seed() ?? randomSeed(random, SEED_RANGE);
+		const chosenSeed = options.seed();
+		const seed = chosenSeed ?? randomSeed(random, SEED_RANGE);
 		const request = {
 			buildInput: async () => ({ image: await image.read(), ...input, seed }),
+			fixedInput: { ...input, ...omitUndefined({ seed: chosenSeed }) },
 			inputBytes: image.bytes,
 			limits,
 		};

@@ -78,6 +78,7 @@ export const runModel: Operation = {
 		const seed = seedIn(input) ?? randomSeedFor(inputFields, random);
 		const request = {
 			buildInput: async () => ({ ...input, ...(await files.read()), ...omitUndefined({ seed }) }),
+			fixedInput: input,
 			inputBytes: files.bytes,
 			limits,
 		};
