@@ -51,7 +51,8 @@ const fields: INodeProperties[] = [
 		required: true,
 		default: '',
 		placeholder: 'e.g. https://example.com/product.png',
-		description: 'A public HTTPS URL that RunComfy can open without a login. RunComfy recommends at most 50 MB.',
+		description:
+			'A public HTTPS URL that RunComfy can open without a login. RunComfy recommends at most 50 MB.',
 		displayOptions: { show: { imageSource: ['url'] } },
 	},
 	{
