@@ -50,9 +50,11 @@ async function main(): Promise<void> {
 	try {
 		Object.assign(node.parameters, {
 			...input.parameters,
-			...omitUndefined({ prompt: values.prompt }),
-			...omitUndefined({ colorPalette: values.palette }),
-			...omitUndefined({ renderingSpeed: values.speed?.toUpperCase() }),
+			...omitUndefined({
+				prompt: values.prompt,
+				colorPalette: values.palette,
+				renderingSpeed: values.speed?.toUpperCase(),
+			}),
 		});
 		console.log(`Image      ${values.image ?? target.defaultImage}`);
 		console.log(`Prompt     ${String(node.parameters.prompt)}`);
