@@ -3,6 +3,7 @@ import type { IExecuteFunctions, INodeExecutionData } from 'n8n-workflow';
 import { RunComfyClient } from './api/client';
 import { RunComfyError } from './api/problems';
 import { StoppedError } from './common/stoppedError';
+import { Deployments } from './deployments/deployments';
 import { Downloader } from './files/download';
 import { readAccess } from './host/credential';
 import { createFingerprints, isUsedAsTool } from './host/fingerprint';
@@ -69,7 +70,8 @@ async function executeItems(context: IExecuteFunctions, runtime: Runtime, count:
 	// n8n runs the node once more when Stop comes between two tries, or while Retry On Fail is on.
 	if (stopSignal?.aborted === true) await stopTurn(dependencies);
 	const catalogue = new Catalogue({ client, clock, random, stopSignal });
-	const tools = { context, access, random, client, catalogue };
+	const deployments = new Deployments(catalogue);
+	const tools = { context, access, random, client, catalogue, deployments };
 	const downloader = openDownloader(context, runtime, access.isLoopback);
 	const hint = (message: string) => showHint(context, message, 'warning');
 	let budget: Budget | undefined;
