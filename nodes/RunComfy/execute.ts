@@ -4,6 +4,7 @@ import { RunComfyClient } from './api/client';
 import { RunComfyError } from './api/problems';
 import { StoppedError } from './common/stoppedError';
 import { toError } from './common/toError';
+import { Deployments } from './deployments/deployments';
 import { Downloader } from './files/download';
 import { readAccess } from './host/credential';
 import { createFingerprints, isUsedAsTool } from './host/fingerprint';
@@ -73,7 +74,8 @@ async function executeItems(context: IExecuteFunctions, runtime: Runtime, count:
 	// After Stop, n8n runs the node once more if Retry On Fail is on.
 	if (stopSignal?.aborted === true) await stopTurn(dependencies);
 	const catalog = new Catalog({ client, clock, random, stopSignal });
-	const tools = { context, access, random, client, catalog };
+	const deployments = new Deployments(catalog);
+	const tools = { context, access, random, client, catalog, deployments };
 	const downloader = openDownloader(context, runtime, access.isLoopback);
 	const hint = (message: string) => showHint(context, message, 'warning');
 	let budget: Budget | undefined;

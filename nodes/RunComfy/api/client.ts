@@ -130,10 +130,14 @@ export class RunComfyClient {
 		return await this.query(`${this.addresses.platformBaseUrl}/prod/v2/balance`, what, readBalance, signal);
 	}
 
-	/** All deployments of the account: RunComfy documents no pages. */
-	async listDeployments(signal?: AbortSignal): Promise<QueryAnswer<Deployment[]>> {
+	/**
+	 * All deployments of the account: RunComfy documents no pages.
+	 * @param withGraphs whether each comes with its workflow, which makes the answer much larger.
+	 */
+	async listDeployments(withGraphs: boolean, signal?: AbortSignal): Promise<QueryAnswer<Deployment[]>> {
 		const what = 'The list of deployments could not be read';
-		return await this.query(this.deploymentUrl(), what, readDeployments, signal, DEPLOYMENT_CODES);
+		const url = this.deploymentUrl(undefined, withGraphs ? '?includes=payload' : '');
+		return await this.query(url, what, readDeployments, signal, DEPLOYMENT_CODES);
 	}
 
 	/** One deployment with its workflow, and where the definitions of its nodes are. */

@@ -268,7 +268,11 @@ export async function waitForEnd(run: Run, request: WaitedRequest, limits: WaitL
 			if (end?.kind === 'finished') times?.add(lastPendingMs, waitedMs);
 			if (end !== undefined) return end;
 			lastPendingMs = waitedMs;
-			if (poll.status !== lastStatus) log.debug(`RunComfy request ${requestId}: ${poll.status}`);
+			if (poll.status !== lastStatus) {
+				const progress = api.describeProgress?.(poll);
+				const level = progress === undefined ? 'debug' : 'info';
+				log[level](`RunComfy request ${requestId}: ${progress ?? poll.status}`);
+			}
 			lastStatus = poll.status;
 			lastError = undefined;
 			failures = 0;

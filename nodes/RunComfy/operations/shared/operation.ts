@@ -1,6 +1,7 @@
 import type { IBinaryKeyData, IDataObject, IExecuteFunctions, INodeProperties } from 'n8n-workflow';
 
 import type { RunComfyClient } from '../../api/client';
+import type { Deployments } from '../../deployments/deployments';
 import type { Downloader } from '../../files/download';
 import type { Access } from '../../host/credential';
 import type { Random } from '../../common/clock';
@@ -16,6 +17,8 @@ export interface OperationTools {
 	client: RunComfyClient;
 	/** Free queries about models and the account. */
 	catalog: Catalog;
+	/** Free queries about the user's deployments. */
+	deployments: Deployments;
 }
 
 /** What an item's work may use during the run. */

@@ -55,6 +55,14 @@ export const OPTIONS = {
 		description:
 			'The shortest pause between two polls of a request. Polls are free, and become less frequent the longer a request takes.',
 	},
+	randomizeSeeds: {
+		displayName: 'Randomize Seeds',
+		name: 'randomizeSeeds',
+		type: 'boolean',
+		default: true,
+		description:
+			'Whether to give every seed of the workflow that you do not set a random value. ComfyUI does not run again what has not changed, and then returns nothing.',
+	},
 	seed: {
 		displayName: 'Seed',
 		name: 'seed',
@@ -86,14 +94,36 @@ export const OPTIONS = {
 
 export type OptionName = keyof typeof OPTIONS;
 
-/** The collection “Options” with the given options, sorted by name. */
-export function optionsField(names: OptionName[]): INodeProperties {
+/** The options of deployments, which differ in some texts and defaults. */
+export const DEPLOYMENT_OPTIONS = {
+	...OPTIONS,
+	cancelOnStop: {
+		...OPTIONS.cancelOnStop,
+		description:
+			'Whether to cancel requests, queued or running, when you stop the execution, or when it ends because an item failed. Running requests use GPU time, which is billed by the second.',
+	},
+	timeout: {
+		...OPTIONS.timeout,
+		default: 1_800,
+		description:
+			'How long to wait for each item. A deployment that has to start first takes 3 to 5 minutes longer. A timeout does not cancel the request: the error contains the request ID, and Get Result fetches the result later.',
+	},
+} satisfies Record<OptionName, Option>;
+
+/**
+ * The collection “Options” with the given options, sorted by name.
+ * @param all the options to choose from: those of models, or of deployments.
+ */
+export function optionsField(
+	names: OptionName[],
+	all: Record<OptionName, Option> = OPTIONS,
+): INodeProperties {
 	return {
 		displayName: 'Options',
 		name: 'options',
 		type: 'collection',
 		placeholder: 'Add option',
 		default: {},
-		options: [...names].sort().map((name) => OPTIONS[name]),
+		options: [...names].sort().map((name) => all[name]),
 	};
 }

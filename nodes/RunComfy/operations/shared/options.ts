@@ -3,7 +3,7 @@ import type { IExecuteFunctions } from 'n8n-workflow';
 import { isJsonObject, type JsonObject } from '../../api/json';
 import { FieldError } from '../../common/fieldError';
 import type { WaitLimits } from '../../jobs/job';
-import { OPTIONS, type OptionName } from './optionFields';
+import { DEPLOYMENT_OPTIONS, OPTIONS, type OptionName } from './optionFields';
 import { booleanOf, numberIn, textOf } from './parameters';
 
 /** Readers of the collection “Options”. The labels, defaults, and ranges are those of the fields in `optionFields.ts`. */
@@ -91,16 +91,28 @@ export class OptionsReader {
 	private readonly pollInterval: number;
 	private readonly timeout: number;
 
-	/** @throws FieldError. */
+	/**
+	 * @param isDeployment whether the operation is one of deployments, where some options differ.
+	 * @throws FieldError.
+	 */
 	constructor(
 		private readonly context: IExecuteFunctions,
 		itemIndex: number,
+		isDeployment = false,
 	) {
 		this.values = readAllOptions(context, itemIndex);
 		// All numbers are checked, even those that are not used: an invalid one is a mistake.
 		this.maxFileSize = numberOrDefault(OPTIONS.maxFileSize, this.find('maxFileSize'));
 		this.pollInterval = numberOrDefault(OPTIONS.pollInterval, this.find('pollInterval'));
-		this.timeout = numberOrDefault(OPTIONS.timeout, this.find('timeout'));
+		const { timeout, spendingLimit } = isDeployment ? DEPLOYMENT_OPTIONS : OPTIONS;
+		this.timeout = numberOrDefault(timeout, this.find('timeout'));
+		if (isDeployment && this.find('spendingLimit') !== undefined) {
+			throw new FieldError(
+				spendingLimit.displayName,
+				'cannot be kept for ComfyUI deployments, because RunComfy reports no cost for their requests',
+				'Remove the option. If it is not shown, select the resource “Model”, remove it there, and select “ComfyUI Deployment” again. Nothing was submitted.',
+			);
+		}
 	}
 
 	private find(name: OptionName): OptionValue | undefined {
@@ -112,6 +124,11 @@ export class OptionsReader {
 	seed(): number | undefined {
 		const seed = this.find('seed');
 		return seed === undefined ? undefined : readNumber(OPTIONS.seed, seed);
+	}
+
+	/** Whether seeds that the user left alone get a random value. */
+	randomizeSeeds(): boolean {
+		return booleanOrDefault(OPTIONS.randomizeSeeds, this.find('randomizeSeeds'));
 	}
 
 	/** Without extension; undefined when the user has not added the option. */

@@ -8,7 +8,7 @@ import { modelEndpoint } from '../../models/endpoint';
 import { downloadFields, readDownloadOptions, type DownloadOptions } from './downloads';
 import { findOutputProblem, toFinishedOutput, type OutputOptions } from './finishedOutput';
 import type { ItemWork, OperationOutput, OperationTools, PlannedSubmit, WorkTools } from './operation';
-import { optionsField, type OptionName } from './optionFields';
+import { DEPLOYMENT_OPTIONS, optionsField, type OptionName } from './optionFields';
 import { OptionsReader } from './options';
 import { readBoolean } from './parameters';
 
@@ -17,28 +17,34 @@ import { readBoolean } from './parameters';
 const OPTIONS: OptionName[] = [
 	'cancelOnStop',
 	'fileName',
-	'includeCost',
 	'maxConcurrency',
 	'maxFileSize',
 	'pollInterval',
-	'spendingLimit',
 	'timeout',
+];
+/** RunComfy reports costs only for models. */
+const MODEL_OPTIONS: OptionName[] = ['includeCost', 'spendingLimit'];
+
+const waitFields: INodeProperties[] = [
+	{
+		displayName: 'Wait for Completion',
+		name: 'waitForCompletion',
+		type: 'boolean',
+		default: true,
+		description:
+			'Whether to wait for the result. If off, the request ID is returned immediately, and Get Result fetches the result later.',
+	},
+	...downloadFields,
 ];
 
 /** The fields of an operation that submits, which follow the fields of the model. */
 export function submissionFields(moreOptions: OptionName[] = []): INodeProperties[] {
-	return [
-		{
-			displayName: 'Wait for Completion',
-			name: 'waitForCompletion',
-			type: 'boolean',
-			default: true,
-			description:
-				'Whether to wait for the result. If off, the request ID is returned immediately, and Get Result fetches the result later.',
-		},
-		...downloadFields,
-		optionsField([...OPTIONS, ...moreOptions]),
-	];
+	return [...waitFields, optionsField([...OPTIONS, ...MODEL_OPTIONS, ...moreOptions])];
+}
+
+/** As `submissionFields`, for an operation that submits to a deployment. */
+export function deploymentSubmissionFields(): INodeProperties[] {
+	return [...waitFields, optionsField([...OPTIONS, 'randomizeSeeds'], DEPLOYMENT_OPTIONS)];
 }
 
 /** The values of these fields. */
@@ -54,8 +60,12 @@ export interface SubmissionOptions {
  * Reads the fields of `submissionFields`.
  * @throws FieldError.
  */
-export function readSubmissionOptions(context: IExecuteFunctions, itemIndex: number): SubmissionOptions {
-	const options = new OptionsReader(context, itemIndex);
+export function readSubmissionOptions(
+	context: IExecuteFunctions,
+	itemIndex: number,
+	isDeployment = false,
+): SubmissionOptions {
+	const options = new OptionsReader(context, itemIndex, isDeployment);
 	const wait = readBoolean(context, itemIndex, 'waitForCompletion', 'Wait for Completion');
 	return {
 		options,
