@@ -79,6 +79,7 @@ export const runModel: Operation = {
 		const request = {
 			buildInput: async () => ({ ...input, ...(await files.read()), ...omitUndefined({ seed }) }),
 			fixedInput: input,
+			identifyFiles: async () => await files.identify(),
 			inputBytes: files.bytes,
 			limits,
 		};
