@@ -1,8 +1,8 @@
 import type { IExecuteFunctions, INodeExecutionData } from 'n8n-workflow';
 
 import { RunComfyClient } from './api/client';
-import type { ModelPrice } from './api/models';
 import { RunComfyError } from './api/problems';
+import type { Clock } from './common/clock';
 import { StoppedError } from './common/stoppedError';
 import { Downloader } from './files/download';
 import { readAccess } from './host/credential';
@@ -11,14 +11,26 @@ import { createLog, showHint } from './host/log';
 import { errorItem, toNodeError } from './host/nodeErrors';
 import { systemRuntime, type Runtime } from './host/runtime';
 import { createSend } from './host/transport';
-import { Budget } from './jobs/budget';
+import { readStaticData, requestStoreOf, saveRequestStore, writeStaticData } from './host/staticData';
+import { Budget, type ListedPrice } from './jobs/budget';
+import { JobTimesStore } from './jobs/jobTimes';
 import { Ledger, type LedgerTurn } from './jobs/ledger';
 import type { ItemOutcome, Log } from './jobs/run';
+import { reportReuse, Reuse } from './jobs/reuse';
 import { runTurn, stopTurn } from './jobs/runTurn';
 import { Catalogue } from './models/catalogue';
 import { findOperation } from './operations';
-import type { ItemWork, Operation, OperationOutput, OperationTools } from './operations/shared/operation';
+import type {
+	ItemWork,
+	Operation,
+	OperationOutput,
+	OperationTools,
+	PlannedSubmit,
+} from './operations/shared/operation';
+import { requestApisOf } from './operations/shared/endpoints';
 import { readRunOptions, type RunOptions } from './operations/shared/options';
+
+const MS_PER_HOUR = 3_600_000;
 
 /**
  * One run of the node: reads and checks all items, and only then lets anything be sent.
@@ -50,7 +62,7 @@ async function executeItems(context: IExecuteFunctions, runtime: Runtime, count:
 	const stopSignal = context.getExecutionCancelSignal();
 	const access = await readAccess(context);
 	const operation = findOperation(context);
-	const { spendingLimit, ...runOptions } = runOptionsOf(context);
+	const { spendingLimit, reuseHours, ...runOptions } = runOptionsOf(context);
 	const continueOnFail = context.continueOnFail();
 	const client = new RunComfyClient(
 		access,
@@ -61,35 +73,62 @@ async function executeItems(context: IExecuteFunctions, runtime: Runtime, count:
 	const ledger = Ledger.of(context.getContext('node'));
 	const runIndex = Number(context.getWorkflowDataProxy(0).$runIndex);
 	const isTool = isUsedAsTool(context);
+	const jobTimes = new JobTimesStore(readStaticData(context, 'jobTimes'));
+	const reuse = openReuse(context, clock, access.baseUrl, reuseHours);
 	const dependencies = {
-		...{ client, clock, random, log, ledger, runIndex, isTool, stopSignal, continueOnFail, stopGraceMs },
+		requestApiOf: requestApisOf(client),
+		...{
+			clock,
+			random,
+			log,
+			ledger,
+			jobTimes,
+			reuse,
+			runIndex,
+			isTool,
+			stopSignal,
+			continueOnFail,
+			stopGraceMs,
+		},
 		...runOptions,
 	};
 	// n8n runs the node once more when Stop comes between two tries, or while Retry On Fail is on.
 	if (stopSignal?.aborted === true) await stopTurn(dependencies);
 	const catalogue = new Catalogue({ client, clock, random, stopSignal });
-	const tools = { context, access, random, catalogue };
+	const tools = { context, access, random, client, catalogue };
 	const downloader = openDownloader(context, runtime, access.isLoopback);
 	const hint = (message: string) => showHint(context, message, 'warning');
 	let budget: Budget | undefined;
+	let reused: string | undefined;
 	try {
 		const works = await prepareAll(operation, tools, count, continueOnFail);
 		const fingerprints = await fingerprintsOf(context, works);
 		const openBudget = async (turn: LedgerTurn) => {
-			budget = await openBudgetFor(tools, turn, spendingLimit, works);
+			await reuse?.adoptAll(turn, submitsOf(works), stopSignal);
+			budget = await openBudgetFor(context, turn, spendingLimit, works);
 			for (const warning of budget?.warnings ?? []) notifyUser(context, log, 'warn', warning);
 			return budget;
 		};
-		return await runTurn({ ...dependencies, fingerprints, openBudget }, count, async (run, itemIndex) => {
-			const work = works[itemIndex];
-			if (work === undefined || work instanceof Error) throw work;
-			return await work.run({ run, downloader, hint });
-		});
+		const onClose = (turn: LedgerTurn) => {
+			reused = reportReuse(turn);
+		};
+		return await runTurn(
+			{ ...dependencies, fingerprints, openBudget, onClose },
+			count,
+			async (run, itemIndex) => {
+				const work = works[itemIndex];
+				if (work === undefined || work instanceof Error) throw work;
+				return await work.run({ run, downloader, hint });
+			},
+		);
 	} catch (error) {
 		// Stop came while a model was read, before there was a run that could cancel anything.
 		if (error instanceof StoppedError && !error.isReported) await stopTurn(dependencies);
 		throw reasonOf(error);
 	} finally {
+		if (jobTimes.isChanged) writeStaticData(context, 'jobTimes', jobTimes.toJson());
+		if (reuse !== undefined) saveRequestStore(context, reuse.store);
+		if (reused !== undefined) notifyUser(context, log, 'info', reused);
 		if (budget !== undefined) notifyUser(context, log, 'info', budget.report());
 	}
 }
@@ -101,6 +140,24 @@ function runOptionsOf(context: IExecuteFunctions): RunOptions {
 	} catch (error) {
 		throw toNodeError(context.getNode(), error, 0);
 	}
+}
+
+/** Undefined when the user has not added the option “Reuse Results (Hours)”. */
+function openReuse(
+	context: IExecuteFunctions,
+	clock: Clock,
+	baseUrl: string,
+	hours: number | undefined,
+): Reuse | undefined {
+	if (hours === undefined) return undefined;
+	const credentialIds = Object.values(context.getNode().credentials ?? {}).map(({ id }) => id);
+	return new Reuse({
+		store: requestStoreOf(context),
+		clock,
+		account: JSON.stringify([baseUrl, credentialIds]),
+		executionId: context.getExecutionId(),
+		maxAgeMs: hours * MS_PER_HOUR,
+	});
 }
 
 function openDownloader(context: IExecuteFunctions, runtime: Runtime, allowLoopback: boolean): Downloader {
@@ -123,6 +180,15 @@ async function fingerprintsOf(
 	return fingerprints;
 }
 
+/** What the items submit, by item index. */
+function submitsOf(works: Array<ItemWork | Error>): Map<number, PlannedSubmit> {
+	const submits = new Map<number, PlannedSubmit>();
+	for (const [itemIndex, work] of works.entries()) {
+		if (!(work instanceof Error) && work.submits !== undefined) submits.set(itemIndex, work.submits);
+	}
+	return submits;
+}
+
 /** Says something about the whole run, above its output and in the log. */
 function notifyUser(context: IExecuteFunctions, log: Log, level: 'info' | 'warn', sentence: string): void {
 	log[level](`RunComfy: ${sentence}`);
@@ -134,24 +200,28 @@ function notifyUser(context: IExecuteFunctions, log: Log, level: 'info' | 'warn'
  * @throws RunComfyError when the limit cannot be kept, or does not pay for all items and none may fail by itself.
  */
 async function openBudgetFor(
-	{ context, catalogue }: OperationTools,
+	context: IExecuteFunctions,
 	turn: LedgerTurn,
 	limitUsd: number | undefined,
 	works: Array<ItemWork | Error>,
 ): Promise<Budget | undefined> {
 	if (limitUsd === undefined) return undefined;
-	const planned = works.flatMap((work) => (work instanceof Error ? [] : (work.submits ?? [])));
-	const prices = new Map<string, ModelPrice>();
-	for (const modelId of new Set(planned.map((request) => request.modelId))) {
+	const submits = submitsOf(works);
+	const prices = new Map<string, ListedPrice>();
+	for (const { endpointId, getPrice } of submits.values()) {
+		if (prices.has(endpointId)) continue;
 		try {
-			prices.set(modelId, (await catalogue.getModel(modelId)).price);
+			prices.set(endpointId, await getPrice());
 		} catch (error) {
 			// What earlier tries submitted is resumed in any case; without a price nothing else is submitted.
 			if (error instanceof StoppedError || !turn.isRetry) throw reasonOf(error);
-			prices.set(modelId, {});
+			prices.set(endpointId, {});
 		}
 	}
 	const budget = new Budget(limitUsd, prices, turn.ledger);
+	const planned = [...submits].flatMap(([itemIndex, one]) =>
+		turn.find(itemIndex)?.isReused === true ? [] : one,
+	);
 	// In a retry each item asks for itself.
 	const problem = turn.isRetry ? undefined : budget.findProblem(planned, context.continueOnFail());
 	if (problem !== undefined) throw new RunComfyError(problem);

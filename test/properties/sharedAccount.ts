@@ -1,8 +1,10 @@
+import { RunComfyClient } from '../../nodes/RunComfy/api/client';
 import type { ApiAnswer } from '../../nodes/RunComfy/api/transport';
 import { runJob } from '../../nodes/RunComfy/jobs/job';
 import type { ItemOutcome } from '../../nodes/RunComfy/jobs/run';
+import { modelEndpoint, modelRequests } from '../../nodes/RunComfy/models/endpoint';
 import { seededRandom } from '../sandbox/random';
-import { FakeApi, makeRun, request, tooMany } from '../unit/fakeApi';
+import { ADDRESSES, FakeApi, makeRun, request, tooMany } from '../unit/fakeApi';
 import { VirtualClock } from '../unit/virtualClock';
 
 /**
@@ -102,10 +104,14 @@ export async function runSharedAccount(options: SharedAccount): Promise<AccountR
 			await clock.sleep(LATENCY_MS, call.signal);
 			return tooMany(retryAfter);
 		};
-		const { run } = makeRun(api, { random, continueOnFail: true }, {}, send);
+		const client = new RunComfyClient(ADDRESSES, send, clock.now);
+		const requestApiOf = () => modelRequests(client);
+		const { run } = makeRun(api, { random, continueOnFail: true, requestApiOf });
+		const endpoint = modelEndpoint(client, 'a/b');
 		report.outcomes = await run.forEachItem(
 			itemsEach,
-			async (itemIndex) => (await runJob(run, itemIndex, request(itemIndex))).result.requestId,
+			async (itemIndex) =>
+				(await runJob(run, itemIndex, { ...request(api, itemIndex), endpoint })).result.requestId,
 		);
 		report.endedAt = clock.now();
 		return report;

@@ -4,9 +4,12 @@ import { RunComfyError } from '../../nodes/RunComfy/api/problems';
 import { StoppedError } from '../../nodes/RunComfy/common/stoppedError';
 import { Budget } from '../../nodes/RunComfy/jobs/budget';
 import { runJob } from '../../nodes/RunComfy/jobs/job';
+import { JobTimesStore } from '../../nodes/RunComfy/jobs/jobTimes';
 import { Ledger } from '../../nodes/RunComfy/jobs/ledger';
 import { ItemFailedError, type ItemOutcome } from '../../nodes/RunComfy/jobs/run';
 import { runTurn } from '../../nodes/RunComfy/jobs/runTurn';
+import { modelEndpoint, modelRequests } from '../../nodes/RunComfy/models/endpoint';
+import { findOutputProblem } from '../../nodes/RunComfy/operations/shared/finishedOutput';
 import { VirtualClock } from '../unit/virtualClock';
 
 /**
@@ -233,15 +236,18 @@ export class Simulation {
 		const input = run.isTool ? inputOf(run.key) : 'items';
 		const keyOf = (itemIndex: number) => (run.isTool ? run.key : `${run.key}, item ${itemIndex}`);
 		const write = (message: string) => void this.written.push(message);
+		const client = new RunComfyClient(
+			{ baseUrl: 'https://api.test', platformBaseUrl: 'https://account.test' },
+			async (request) => await this.send(request),
+			this.clock.timeOfDay,
+		);
 		const outcomes = await runTurn(
 			{
-				client: new RunComfyClient(
-					{ baseUrl: 'https://api.test', platformBaseUrl: 'https://account.test' },
-					async (request) => await this.send(request),
-					this.clock.timeOfDay,
-				),
+				requestApiOf: () => modelRequests(client),
 				clock: this.clock,
 				random: () => (this.draws = (this.draws + 0.37) % 1),
+				jobTimes: new JobTimesStore(),
+				reuse: undefined,
 				log: { debug: () => {}, info: write, warn: write },
 				ledger: Ledger.of(this.context),
 				runIndex: run.runIndex,
@@ -257,16 +263,18 @@ export class Simulation {
 			count,
 			async (inner, itemIndex) => {
 				const job = runJob(inner, itemIndex, {
-					modelId: 'a/b',
+					endpoint: modelEndpoint(client, 'a/b'),
 					// The expression of a prompt gives something else in every try.
 					buildInput: async () => ({ key: keyOf(itemIndex), at: this.clock.now() }),
+					fixedInput: {},
+					identifyFiles: async () => [],
 					inputBytes: 10,
 					limits: {
 						timeoutMs: this.settings.timeoutMs,
 						pollIntervalMs: 1_000,
 						includeCost: true,
-						needsFile: true,
 					},
+					findOutputProblem: (result) => findOutputProblem(result, true),
 				});
 				job.catch((error: unknown) => {
 					if (!(error instanceof RunComfyError)) return;
@@ -294,7 +302,7 @@ export class Simulation {
 		const price =
 			listedUsd === undefined ? { usd: 0.01, unit: 'second' } : { usd: listedUsd, unit: 'request' };
 		const budget = new Budget(limitUsd, new Map([['a/b', price]]), ledger);
-		const planned = Array.from({ length: count }, () => ({ modelId: 'a/b', waits: true }));
+		const planned = Array.from({ length: count }, () => ({ endpointId: 'a/b', waits: true }));
 		const problem = budget.findProblem(planned, continueOnFail || isRetry);
 		if (problem !== undefined) throw new RunComfyError(problem);
 		return budget;

@@ -1,16 +1,15 @@
 import { RunComfyClient } from '../../nodes/RunComfy/api/client';
-import {
-	NoAnswerError,
-	type ApiAnswer,
-	type ApiRequest,
-	type Send,
-} from '../../nodes/RunComfy/api/transport';
+import { NoAnswerError, type ApiAnswer, type ApiRequest } from '../../nodes/RunComfy/api/transport';
 import type { JobRequest, WaitLimits } from '../../nodes/RunComfy/jobs/job';
+import { JobTimesStore } from '../../nodes/RunComfy/jobs/jobTimes';
 import { Ledger, type LedgerTurn } from '../../nodes/RunComfy/jobs/ledger';
 import { Run, type RunDependencies } from '../../nodes/RunComfy/jobs/run';
+import { modelEndpoint, modelRequests } from '../../nodes/RunComfy/models/endpoint';
+import { findOutputProblem } from '../../nodes/RunComfy/operations/shared/finishedOutput';
 import { VirtualClock } from './virtualClock';
 
 export const SECOND = 1_000;
+export const ADDRESSES = { baseUrl: 'https://api.test', platformBaseUrl: 'https://account.test' };
 
 interface FakeJob {
 	runsAt: number;
@@ -40,6 +39,7 @@ export class FakeApi {
 	latencyMs = 0;
 	/** In USD, in results that include the cost; undefined while it is not known. */
 	costOf: (jobNumber: number) => number | undefined = () => undefined;
+	readonly client: RunComfyClient;
 	inFlight = 0;
 	mostInFlight = 0;
 	mostAlive = 0;
@@ -50,7 +50,9 @@ export class FakeApi {
 	constructor(
 		readonly clock: VirtualClock,
 		private readonly timingOf: (jobNumber: number) => Timing,
-	) {}
+	) {
+		this.client = new RunComfyClient(ADDRESSES, async (request) => await this.send(request), clock.now);
+	}
 
 	send = async (request: ApiRequest): Promise<ApiAnswer> => {
 		const path = request.url.replace('https://api.test', '');
@@ -127,15 +129,22 @@ export const LIMITS: WaitLimits = {
 	timeoutMs: 600_000,
 	pollIntervalMs: 1_000,
 	includeCost: false,
-	needsFile: true,
 };
 
-export function request(itemIndex: number, limits: Partial<WaitLimits> = {}): JobRequest {
+export function request(
+	api: FakeApi,
+	itemIndex: number,
+	limits: Partial<WaitLimits> = {},
+	modelId = 'a/b',
+): JobRequest {
 	return {
-		modelId: 'a/b',
+		endpoint: modelEndpoint(api.client, modelId),
 		buildInput: async () => ({ prompt: `item ${itemIndex}` }),
+		fixedInput: {},
+		identifyFiles: async () => [],
 		inputBytes: 10,
 		limits: { ...LIMITS, ...limits },
+		findOutputProblem: (result) => findOutputProblem(result, true),
 	};
 }
 
@@ -157,7 +166,6 @@ export function makeRun(
 	api: FakeApi,
 	more: Partial<RunDependencies> = {},
 	context: Record<string, unknown> = {},
-	send: Send = api.send,
 ): FakeRun {
 	const stopButton = new AbortController();
 	const log: string[] = [];
@@ -165,14 +173,12 @@ export function makeRun(
 	const { clock } = api;
 	const turn = openTurn(context);
 	const run = new Run({
-		client: new RunComfyClient(
-			{ baseUrl: 'https://api.test', platformBaseUrl: 'https://account.test' },
-			send,
-			clock.now,
-		),
+		requestApiOf: () => modelRequests(api.client),
 		clock,
 		random: () => 0.5,
 		turn,
+		jobTimes: new JobTimesStore(),
+		reuse: undefined,
 		log: { debug: () => {}, info: line, warn: line },
 		stopSignal: stopButton.signal,
 		maxConcurrency: 10,

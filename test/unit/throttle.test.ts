@@ -12,7 +12,7 @@ describe('“Too many requests”', () => {
 			return tooMany(20);
 		};
 		const { run } = makeRun(api);
-		await clock.run(run.forEachItem(10, async (i) => await runJob(run, i, request(i))));
+		await clock.run(run.forEachItem(10, async (i) => await runJob(run, i, request(api, i))));
 		const refusedAt = api.calls.find(({ at }) => at >= 5 * SECOND)?.at ?? 0;
 		const during = api.calls.filter(({ at }) => at > refusedAt && at < refusedAt + 20 * SECOND);
 		expect(during).toEqual([]);
@@ -23,7 +23,7 @@ describe('“Too many requests”', () => {
 		const { clock, api } = setUp(() => ({ queueMs: 0, runMs: 1 * SECOND }));
 		api.intercept = () => (api.calls.length === 1 ? tooMany(86_400) : undefined);
 		const { run } = makeRun(api);
-		await clock.run(run.forEachItem(1, async (i) => await runJob(run, i, request(i))));
+		await clock.run(run.forEachItem(1, async (i) => await runJob(run, i, request(api, i))));
 		expect(api.calls[1]?.at).toBeGreaterThanOrEqual(60 * SECOND);
 		expect(api.calls[1]?.at).toBeLessThan(61 * SECOND);
 	});
@@ -35,7 +35,7 @@ describe('“Too many requests”', () => {
 			clock.at(4 * SECOND, () => (api.intercept = () => undefined));
 			api.intercept = ({ method }) => (method === 'POST' ? tooMany(retryAfter) : undefined);
 			const { run } = makeRun(api);
-			await clock.run(run.forEachItem(10, async (i) => await runJob(run, i, request(i))));
+			await clock.run(run.forEachItem(10, async (i) => await runJob(run, i, request(api, i))));
 			const posts = api.calls.filter(({ method, at }) => method === 'POST' && at < 4 * SECOND);
 			expect(posts.length).toBeLessThanOrEqual(10 + 5 + 2);
 			expect(api.jobs).toHaveLength(10);
@@ -48,7 +48,7 @@ describe('“Too many requests”', () => {
 		const runs = [0.1, 0.5, 0.9].map((draw) => makeRun(api, { random: () => draw }).run);
 		await clock.run(
 			Promise.all(
-				runs.map(async (run) => await run.forEachItem(1, async (i) => await runJob(run, i, request(i)))),
+				runs.map(async (run) => await run.forEachItem(1, async (i) => await runJob(run, i, request(api, i)))),
 			),
 		);
 		const again = api.calls.slice(3).filter(({ method }) => method === 'POST');
@@ -66,7 +66,7 @@ describe('“Too many requests”', () => {
 			return undefined;
 		};
 		const { run } = makeRun(api);
-		await clock.run(run.forEachItem(200, async (i) => await runJob(run, i, request(i))));
+		await clock.run(run.forEachItem(200, async (i) => await runJob(run, i, request(api, i))));
 		const count = (list: number[], from: number, to: number) =>
 			list.filter((at) => at >= from * SECOND && at < to * SECOND).length;
 		const all = api.calls.map(({ at }) => at);
@@ -81,7 +81,7 @@ describe('“Too many requests”', () => {
 		const { clock, api } = setUp(() => ({ queueMs: 0, runMs: 1 * SECOND }));
 		api.intercept = () => (api.calls.length <= 4 ? tooMany() : undefined);
 		const { run } = makeRun(api);
-		await clock.run(run.forEachItem(1, async (i) => await runJob(run, i, request(i))));
+		await clock.run(run.forEachItem(1, async (i) => await runJob(run, i, request(api, i))));
 		const pauses = api.calls.slice(1, 5).map(({ at }, i) => at - (api.calls[i]?.at ?? 0));
 		expect(pauses).toEqual([750, 1_500, 3_000, 6_000]);
 		expect(api.jobs).toHaveLength(1);
@@ -94,7 +94,7 @@ describe('“Too many requests”', () => {
 		const { run } = makeRun(api, { maxConcurrency: 16 });
 		const limits: number[] = [];
 		for (let t = 0; t < 70; t++) clock.at(t * SECOND, () => limits.push(run.throttle.currentLimit));
-		const running = run.forEachItem(16, async (i) => await runJob(run, i, request(i)));
+		const running = run.forEachItem(16, async (i) => await runJob(run, i, request(api, i)));
 		clock.at(500, () => expect(run.throttle.currentLimit).toBe(8));
 		await clock.run(running);
 		expect(limits[0]).toBe(16);
@@ -106,7 +106,10 @@ describe('“Too many requests”', () => {
 		const { clock, api } = setUp(() => ({ queueMs: 0, runMs: 0 }));
 		api.intercept = () => tooMany(10);
 		const { run } = makeRun(api);
-		const running = run.forEachItem(1, async (i) => await runJob(run, i, request(i, { timeoutMs: 60_000 })));
+		const running = run.forEachItem(
+			1,
+			async (i) => await runJob(run, i, request(api, i, { timeoutMs: 60_000 })),
+		);
 		const error: unknown = await clock.run(running).catch((reason: unknown) => reason);
 		expect(error).toBeInstanceOf(ItemFailedError);
 		expect((error as ItemFailedError).reason).toMatchObject({

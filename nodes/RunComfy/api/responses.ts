@@ -79,7 +79,7 @@ export function phaseOf(status: string): Phase {
 	return PHASES.get(status.toLowerCase()) ?? 'unknown';
 }
 
-/** The output of a job: all URLs by their kind, the first URL of each kind, and the output as RunComfy reported it. */
+/** What the output of a job holds: all URLs by their kind, and the first URL of each kind. */
 export interface JobOutput {
 	image?: string;
 	images: string[];
@@ -87,15 +87,15 @@ export interface JobOutput {
 	videos: string[];
 	audio?: string;
 	audios: string[];
-	/** As RunComfy reported it, of any shape; undefined when there was none. */
-	output?: unknown;
 	/** URLs in other parts of the output. They may be files or repeated inputs. */
 	otherUrls: string[];
 }
 
 /** The result of a finished job. */
-export interface JobResult extends JobOutput {
+export interface JobResult {
 	requestId: string;
+	/** As RunComfy reported it, of any shape; undefined when there was none. */
+	output?: unknown;
 	/** In USD; only when it was requested and is known. */
 	cost?: number;
 	createdAt?: string;
@@ -114,7 +114,15 @@ export type SubmitAnswer =
 
 export type PollAnswer =
 	/** `status` is RunComfy's status word in lower case. */
-	| { kind: 'state'; status: string; phase: Phase; queuePosition?: number; error?: unknown; body: JsonObject }
+	| {
+			kind: 'state';
+			status: string;
+			phase: Phase;
+			queuePosition?: number;
+			/** Why it failed, as RunComfy reports it. */
+			error?: unknown;
+			result: JobResult;
+	  }
 	/** A transient error: polling again costs nothing. */
 	| { kind: 'again'; why: string; tooMany: boolean; retryAfterMs: number | undefined }
 	| { kind: 'notFound'; problem: Problem }
@@ -212,7 +220,7 @@ export function readPoll(answer: ApiAnswer, requestId: string, now: number): Pol
 			phase: phaseOf(word),
 			...omitUndefined({ queuePosition: numberOf(body, 'queue_position') }),
 			error: body.error ?? body.error_message,
-			body,
+			result: readResult(requestId, body),
 		};
 	}
 	if (code === NOT_READY_CODE) return again('it is not ready yet');
@@ -240,7 +248,6 @@ export function readOutput(output: unknown): JobOutput {
 			image: images[0],
 			video: videos[0],
 			audio: audios[0],
-			output: output === null ? undefined : output,
 		}),
 		images,
 		videos,
@@ -280,12 +287,15 @@ function findUrls(value: unknown, depth = 0): string[] {
 	return [...new Set(found)].slice(0, MAX_OTHER_URLS);
 }
 
-/** Reads the result of a finished job. Dates and cost are left out where RunComfy did not report them. */
-export function readResult(requestId: string, body: JsonObject): JobResult {
+/**
+ * Reads the result of a finished job. What RunComfy did not report is left out.
+ * @param output the part of the body that holds it.
+ */
+export function readResult(requestId: string, body: JsonObject, output: unknown = body.output): JobResult {
 	return {
 		requestId,
-		...readOutput(body.output),
 		...omitUndefined({
+			output: output ?? undefined,
 			cost: readCost(body.cost),
 			createdAt: textOf(body, 'created_at'),
 			finishedAt: textOf(body, 'finished_at'),

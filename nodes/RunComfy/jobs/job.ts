@@ -1,16 +1,14 @@
 import { isTooDeep, type JsonObject } from '../api/json';
 import { describeNoAnswer, RunComfyError, unreachableProblem, type Problem } from '../api/problems';
-import { readResult, type JobResult, type PollAnswer, type SubmitAnswer } from '../api/responses';
+import type { JobResult, PollAnswer, SubmitAnswer } from '../api/responses';
 import { FieldError } from '../common/fieldError';
-import { omitUndefined } from '../common/omitUndefined';
 import { backoffMs, ERROR_BACKOFF, retryPauseMs } from '../common/retry';
+import type { Endpoint, PollOptions, RequestApi } from './endpoint';
 import type { JobTimes } from './jobTimes';
-import type { LedgerEntry } from './ledger';
+import type { LedgerEntry, Seeds } from './ledger';
 import type { Run } from './run';
 import {
-	endedProblem,
 	neverAcceptedProblem,
-	noOutputProblem,
 	outcomeUnknownProblem,
 	timeoutProblem,
 	unknownStatusProblem,
@@ -24,25 +22,31 @@ export interface WaitLimits {
 	/** The shortest pause between two polls. */
 	pollIntervalMs: number;
 	includeCost: boolean;
-	/** Whether a result must hold the URL of a file. Models that make something else put it into the output. */
-	needsFile: boolean;
 }
 
-/** What is to be submitted for one item, of whatever model. */
+/** What is to be submitted for one item. */
 export interface JobRequest {
-	modelId: string;
+	endpoint: Endpoint;
 	/** The body of the submit. Built when it is sent, and not kept, because it may hold files. */
 	buildInput(): Promise<JsonObject>;
-	/** About how large that is. */
+	/** The same without files and without random seeds. */
+	fixedInput: JsonObject;
+	/** What tells the files apart from others: their URLs, or hashes of their content. */
+	identifyFiles(): Promise<unknown>;
+	/** About how large the body is. */
 	inputBytes: number;
-	/** The seed in it, to report it. */
-	seed?: number | undefined;
+	/** The seeds in it, by the name of their input, to report them. */
+	seeds?: Seeds | undefined;
 	limits: WaitLimits;
+	/** What is wrong with a finished result that holds nothing to return; undefined when there is something. */
+	findOutputProblem(result: JobResult): Problem | undefined;
 }
 
 export interface FinishedJob {
 	result: JobResult;
-	seed?: number | undefined;
+	/** An earlier execution has submitted it. */
+	isReused: boolean;
+	seeds?: Seeds | undefined;
 }
 
 /** A request that RunComfy has accepted. */
@@ -66,7 +70,7 @@ export function isNewRequest(submittedAt: number | undefined, now: number): bool
 }
 
 /**
- * Makes sure that the item's request exists: resumes what an earlier try submitted, or submits. The paid POST is sent
+ * Makes sure that the item's request exists: resumes what an earlier try, or an earlier execution, submitted, or submits. The paid POST is sent
  * again only when it was certainly not accepted (“too many requests”, or it never left this machine).
  * @returns the item's entry in the ledger, with the id of its request.
  * @throws RunComfyError when nothing was submitted, or when that is not known; RunEndedError.
@@ -78,8 +82,13 @@ export async function submitOrResume(
 ): Promise<AcceptedEntry> {
 	const { turn, log } = run.dependencies;
 	const known = turn.find(itemIndex);
-	if (known?.state === 'outcomeUnknown') throw new RunComfyError(outcomeUnknownProblem(known.why ?? ''));
-	if (known !== undefined && isAccepted(known)) {
+	if (known?.state === 'outcomeUnknown') {
+		throw new RunComfyError(outcomeUnknownProblem(request.endpoint.requestsPage, known.why ?? ''));
+	}
+	if (known?.isUnpolled === true) {
+		const reused = await findReusable(run, known, request);
+		if (reused !== undefined) return reused;
+	} else if (known !== undefined && isAccepted(known)) {
 		turn.ledger.attend(known, true);
 		log.info(
 			`RunComfy request ${known.requestId} resumed for item ${itemIndex}; nothing was submitted again`,
@@ -100,14 +109,71 @@ function isAccepted(entry: LedgerEntry): entry is AcceptedEntry {
 	return requestId !== undefined && (state === 'queued' || state === 'running' || state === 'finished');
 }
 
+/**
+ * Polls what earlier executions have submitted for the same request, until there is one with a result, or one that may
+ * still get a result.
+ * @throws RunComfyError when RunComfy refuses the poll; nothing is submitted then.
+ */
+async function findReusable(
+	run: Run,
+	first: LedgerEntry,
+	request: JobRequest,
+): Promise<AcceptedEntry | undefined> {
+	const { turn, reuse, log } = run.dependencies;
+	const { itemIndex } = first;
+	let entry: LedgerEntry | undefined = first;
+	while (entry !== undefined && isAccepted(entry)) {
+		const { requestId } = entry;
+		if (await mayHaveResult(run, entry, request)) {
+			turn.ledger.attend(entry, true);
+			log.info(`RunComfy request ${requestId} of an earlier execution is used for item ${itemIndex}`);
+			return entry;
+		}
+		log.info(
+			`RunComfy request ${requestId} of an earlier execution has no result, so it is not used for item ${itemIndex}`,
+		);
+		turn.abandonReused(entry);
+		reuse?.remove(requestId);
+		entry = reuse?.adopt(turn, itemIndex);
+	}
+	return undefined;
+}
+
+async function mayHaveResult(run: Run, entry: AcceptedEntry, request: JobRequest): Promise<boolean> {
+	const { turn, clock } = run.dependencies;
+	const { requestId, submittedAt } = entry;
+	const { endpoint: api, limits } = request;
+	const { includeCost } = limits;
+	const poll = await pollResult(run, { requestId, api }, { includeCost });
+	run.throwIfEnded();
+	switch (poll.kind) {
+		case 'refused':
+			throw new RunComfyError(poll.problem);
+		case 'notFound':
+			return isNewRequest(submittedAt, clock.now());
+		case 'again':
+			// Whoever waits for it polls again.
+			return true;
+		case 'state': {
+			const end = endOf(api, poll);
+			if (end?.kind === 'failed' || end?.kind === 'cancelled') return false;
+			if (end?.kind === 'finished') {
+				if (request.findOutputProblem(end.result) !== undefined) return false;
+				turn.ended(entry, 'finished', end.result, false);
+			} else turn.polled(entry, poll.phase === 'running' ? 'running' : 'queued');
+			return true;
+		}
+	}
+}
+
 async function submitNew(run: Run, itemIndex: number, request: JobRequest): Promise<AcceptedEntry> {
 	const { turn, budget } = run.dependencies;
-	const { modelId } = request;
+	const { id } = request.endpoint;
 	run.throwIfEnded();
 	const entry =
 		budget === undefined
-			? turn.reserve(itemIndex, modelId)
-			: await run.abortable(async (signal) => await budget.reserve(turn, itemIndex, modelId, signal));
+			? turn.reserve(itemIndex, id)
+			: await run.abortable(async (signal) => await budget.reserve(turn, itemIndex, id, signal));
 	run.throwIfEnded();
 	if (entry === undefined) throw new Error('The wait for the spending limit ended too early');
 	try {
@@ -119,7 +185,7 @@ async function submitNew(run: Run, itemIndex: number, request: JobRequest): Prom
 }
 
 async function submit(run: Run, entry: LedgerEntry, request: JobRequest): Promise<AcceptedEntry> {
-	const { clock, random, turn, log } = run.dependencies;
+	const { clock, random, turn, reuse, log } = run.dependencies;
 	const { itemIndex } = entry;
 	const deadline = clock.now() + request.limits.timeoutMs;
 	for (let unreachable = 0; ;) {
@@ -127,14 +193,21 @@ async function submit(run: Run, entry: LedgerEntry, request: JobRequest): Promis
 		switch (answer.kind) {
 			case 'accepted': {
 				const { requestId } = answer;
-				turn.accepted(entry, { requestId, seed: request.seed, submittedAt: clock.now() });
+				const facts = { requestId, seeds: request.seeds, submittedAt: clock.now() };
+				turn.accepted(entry, facts);
+				reuse?.accepted(itemIndex, facts);
 				log.info(`RunComfy request ${requestId} submitted for item ${itemIndex}`);
 				if (isAccepted(entry)) return entry;
 				throw new Error(`The ledger did not take request ${requestId}`);
 			}
 			case 'outcomeUnknown': {
 				turn.outcomeUnknown(entry, answer.why);
-				const problem = outcomeUnknownProblem(answer.why, answer.httpStatus, answer.requestId);
+				const problem = outcomeUnknownProblem(
+					request.endpoint.requestsPage,
+					answer.why,
+					answer.httpStatus,
+					answer.requestId,
+				);
 				log.warn(`RunComfy, item ${itemIndex}: ${problem.message}`);
 				throw new RunComfyError(problem);
 			}
@@ -161,8 +234,8 @@ async function submit(run: Run, entry: LedgerEntry, request: JobRequest): Promis
 
 /** One POST: its body exists only while it is sent, and all bodies together are bounded. */
 async function sendSubmit(run: Run, entry: LedgerEntry, request: JobRequest): Promise<SubmitAnswer> {
-	const { turn, client, budget } = run.dependencies;
-	const { modelId, inputBytes } = request;
+	const { turn, budget } = run.dependencies;
+	const { endpoint, inputBytes } = request;
 	run.throwIfEnded();
 	return await run.submitBytes.use(
 		async () =>
@@ -173,7 +246,7 @@ async function sendSubmit(run: Run, entry: LedgerEntry, request: JobRequest): Pr
 				if (isTooDeep(input)) throw new FieldError('Inputs', 'are nested too deeply');
 				budget?.recheck(entry);
 				turn.submitting(entry);
-				return await run.withStopGracePeriod(async (signal) => await client.submit(modelId, input, signal));
+				return await run.withStopGracePeriod(async (signal) => await endpoint.submit(input, signal));
 			}, judgeSubmit),
 		inputBytes,
 	);
@@ -193,10 +266,11 @@ export function judgePoll(answer: PollAnswer): Verdict {
 /** What to wait for. */
 interface WaitedRequest {
 	requestId: string;
+	api: RequestApi;
 	/** See `isNewRequest`. */
 	submittedAt?: number | undefined;
-	/** Of earlier jobs of the same model, for a request that was submitted just now. */
-	times?: JobTimes | undefined;
+	/** Of earlier jobs of the same kind, for a request that was submitted just now. */
+	times?: Pick<JobTimes, 'add' | 'expected'> | undefined;
 	/** Told of every state that a poll finds, before anything else happens. */
 	onState?: (poll: PolledState) => void;
 }
@@ -212,18 +286,18 @@ export type JobEnd =
  * What a state means for whoever waits: the end, or undefined while there is something to wait for.
  * @throws RunComfyError for a state that this node does not know.
  */
-export function endOf(requestId: string, { phase, status, error, body }: PolledState): JobEnd | undefined {
+export function endOf(api: RequestApi, poll: PolledState): JobEnd | undefined {
+	const { phase, status, result } = poll;
+	const { requestId } = result;
 	switch (phase) {
 		case 'queued':
 		case 'running':
 			return undefined;
 		case 'finished':
-			return { kind: phase, result: readResult(requestId, body) };
+			return { kind: phase, result };
 		case 'failed':
-		case 'cancelled': {
-			const result = readResult(requestId, body);
-			return { kind: phase, problem: endedProblem(requestId, status, error), result };
-		}
+		case 'cancelled':
+			return { kind: phase, problem: api.endedProblem(requestId, poll), result };
 		case 'unknown':
 			throw new RunComfyError(unknownStatusProblem(requestId, status));
 	}
@@ -236,11 +310,11 @@ export function endOf(requestId: string, { phase, status, error, body }: PolledS
  */
 export async function waitForEnd(run: Run, request: WaitedRequest, limits: WaitLimits): Promise<JobEnd> {
 	const { clock, random, log } = run.dependencies;
-	const { requestId, times, onState } = request;
+	const { requestId, api, times, onState } = request;
 	const startedAt = clock.now();
 	const deadline = startedAt + limits.timeoutMs;
 	const pauseAfter = (waitedMs: number) =>
-		nextPauseMs(waitedMs, limits.pollIntervalMs, random, times?.quietUntilMs);
+		nextPauseMs(waitedMs, limits.pollIntervalMs, random, times?.expected);
 	let pauseMs = times === undefined ? 0 : pauseAfter(0);
 	let failures = 0;
 	let lastPendingMs = 0;
@@ -250,16 +324,12 @@ export async function waitForEnd(run: Run, request: WaitedRequest, limits: WaitL
 	for (;;) {
 		await run.pause(Math.min(Math.max(pauseMs, run.throttle.pauseLeftMs), deadline - clock.now()));
 		if (run.throttle.pauseLeftMs > 0 && clock.now() >= deadline) break;
-		const poll = await pollResult(
-			run,
-			requestId,
-			limits.includeCost,
-			Math.max(MIN_POLL_MS, deadline - clock.now()),
-		);
+		const timeoutMs = Math.max(MIN_POLL_MS, deadline - clock.now());
+		const poll = await pollResult(run, request, { includeCost: limits.includeCost, timeoutMs });
 		if (poll.kind === 'state') {
 			// Before anything else: Stop may have come while the answer was on its way.
 			onState?.(poll);
-			const end = endOf(requestId, poll);
+			const end = endOf(api, poll);
 			const waitedMs = clock.now() - startedAt;
 			if (end?.kind === 'finished') times?.add(lastPendingMs, waitedMs);
 			if (end !== undefined) return end;
@@ -289,17 +359,11 @@ export async function waitForEnd(run: Run, request: WaitedRequest, limits: WaitL
 /** One poll through the throttle, aborted when the run ends. */
 async function pollResult(
 	run: Run,
-	requestId: string,
-	includeCost: boolean,
-	timeoutMs?: number,
+	{ requestId, api }: WaitedRequest,
+	options: Omit<PollOptions, 'signal'>,
 ): Promise<PollAnswer> {
-	const { client } = run.dependencies;
 	return await run.call(
-		async () =>
-			await run.abortable(
-				async (signal) =>
-					await client.getResult(requestId, includeCost, omitUndefined({ timeoutMs, signal })),
-			),
+		async () => await run.abortable(async (signal) => await api.getResult(requestId, { ...options, signal })),
 		judgePoll,
 	);
 }
@@ -308,21 +372,13 @@ async function pollResult(
  * The result, once it is known to hold something to return.
  * @throws RunComfyError when it does not.
  */
-export function requireOutput(result: JobResult, needsFile: boolean): JobResult {
-	if (!hasOutput(result, needsFile))
-		throw new RunComfyError(noOutputProblem(result.requestId, result.otherUrls));
+export function requireOutput(
+	result: JobResult,
+	findOutputProblem: JobRequest['findOutputProblem'],
+): JobResult {
+	const problem = findOutputProblem(result);
+	if (problem !== undefined) throw new RunComfyError(problem);
 	return result;
-}
-
-/** Nothing, or only nothings. */
-function isBlank(value: unknown): boolean {
-	if (value === undefined || value === null || value === '') return true;
-	return typeof value === 'object' && Object.values(value).every(isBlank);
-}
-
-function hasOutput(result: JobResult, needsFile: boolean): boolean {
-	if (result.images.length + result.videos.length + result.audios.length > 0) return true;
-	return !needsFile && !isBlank(result.output);
 }
 
 /**
@@ -332,20 +388,21 @@ function hasOutput(result: JobResult, needsFile: boolean): boolean {
  */
 export async function runJob(run: Run, itemIndex: number, request: JobRequest): Promise<FinishedJob> {
 	const { turn } = run.dependencies;
-	const { limits } = request;
+	const { findOutputProblem } = request;
 	for (;;) {
 		const known = turn.find(itemIndex);
-		const isResumed = known !== undefined && isAccepted(known);
 		const entry = await submitOrResume(run, itemIndex, request);
+		const isReused = entry.isReused === true;
+		const isResumed = isReused || entry === known;
 		try {
-			const { seed } = entry;
+			const { seeds } = entry;
 			// What an earlier try has read is returned without a call; a result without output may have come late.
-			if (entry.result !== undefined && hasOutput(entry.result, limits.needsFile))
-				return { result: entry.result, seed };
+			if (entry.result !== undefined && findOutputProblem(entry.result) === undefined)
+				return { result: entry.result, seeds, isReused };
 			const end = await waitForEntry(run, entry, request, isResumed);
 			if (end.kind === 'finished')
-				return { result: requireOutput(entry.result ?? end.result, limits.needsFile), seed };
-			// One that an earlier try submitted and that has ended badly since: this is the retry that submits again.
+				return { result: requireOutput(entry.result ?? end.result, findOutputProblem), seeds, isReused };
+			// One that an earlier try, or execution, submitted and that has ended badly since: this is the retry that submits again.
 			if (!isResumed) throw new RunComfyError(end.problem);
 		} finally {
 			turn.ledger.attend(entry, false);
@@ -357,31 +414,39 @@ export async function runJob(run: Run, itemIndex: number, request: JobRequest): 
 async function waitForEntry(
 	run: Run,
 	entry: AcceptedEntry,
-	{ modelId, limits }: JobRequest,
+	{ endpoint, fixedInput, limits }: JobRequest,
 	isResumed: boolean,
 ): Promise<JobEnd> {
-	const { turn, budget } = run.dependencies;
+	const { turn, budget, jobTimes } = run.dependencies;
 	const { requestId, submittedAt } = entry;
 	const onState = (poll: PolledState) => {
-		const { phase, body } = poll;
+		const { phase, result } = poll;
 		if (phase === 'queued' || phase === 'running') turn.polled(entry, phase);
-		else if (phase !== 'unknown') turn.ended(entry, phase, readResult(requestId, body), budget !== undefined);
+		else if (phase !== 'unknown')
+			turn.ended(entry, phase, result, budget !== undefined && entry.isReused !== true);
 	};
-	const times = isResumed ? undefined : run.timesOf(modelId);
-	const end = await waitForEnd(run, { requestId, submittedAt, times, onState }, limits);
-	if (entry.isCostPending === true) await askForCost(run, entry, limits);
+	const times = isResumed ? undefined : jobTimes.of(endpoint.id, fixedInput);
+	const request = { requestId, api: endpoint, submittedAt, times, onState };
+	const end = await waitForEnd(run, request, limits);
+	if (entry.isCostPending === true) await askForCost(run, entry, endpoint, limits);
 	return end;
 }
 
 /** The cost may come somewhat after the end [assumed]: with a spending limit it is asked for a few times more. */
-async function askForCost(run: Run, entry: AcceptedEntry, { pollIntervalMs }: WaitLimits): Promise<void> {
+async function askForCost(
+	run: Run,
+	entry: AcceptedEntry,
+	api: RequestApi,
+	{ pollIntervalMs }: WaitLimits,
+): Promise<void> {
+	const { requestId } = entry;
 	const { turn } = run.dependencies;
 	let cost: number | undefined;
 	try {
 		for (let polls = 0; cost === undefined && polls < LATE_COST_POLLS; polls++) {
 			await run.pause(pollIntervalMs);
-			const poll = await pollResult(run, entry.requestId, true);
-			cost = poll.kind === 'state' ? readResult(entry.requestId, poll.body).cost : undefined;
+			const poll = await pollResult(run, { requestId, api }, { includeCost: true });
+			cost = poll.kind === 'state' ? poll.result.cost : undefined;
 		}
 	} finally {
 		turn.recordCost(entry, cost);

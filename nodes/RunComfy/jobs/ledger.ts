@@ -18,7 +18,9 @@ import { Slots } from '../common/slots';
  * 4. A new turn of a loop submits again. The exception is a run that threw: an AI agent retries its tool under a new run
  *    index, and a loop never gets past a thrown error. What such a run left may be resumed in any turn.
  * 5. One entry belongs to one run at a time: parallel tool calls with the same input each keep their own.
- * 6. No entry of another run is changed. The entries of earlier turns that nobody can resume are added up, so that a
+ * 6. What an earlier execution has submitted enters the ledger when an item uses it, and is then an entry like all others;
+ *    but it costs this execution nothing, and it is not cancelled before a poll has told that it has not ended.
+ * 7. No entry of another run is changed. The entries of earlier turns that nobody can resume are added up, so that a
  *    long loop does not grow the execution's data; their cost still counts.
  */
 
@@ -57,16 +59,20 @@ const NEXT_STATES: Record<RequestState, readonly RequestState[]> = {
 /** Which later runs may resume an entry: see rule 4. */
 type ResumableBy = 'anyTurn' | 'sameTurn' | 'nobody';
 
+/** The seeds of a request, by the name of their input. */
+export type Seeds = Record<string, number>;
+
 /** One request as the ledger keeps it. Plain JSON, because n8n stores it with the execution. */
 export interface LedgerEntry {
 	turn: number;
 	itemIndex: number;
 	fingerprint: string;
-	modelId: string;
+	/** What it was submitted to; see `Endpoint`. */
+	endpointId: string;
 	state: RequestState;
 	resumableBy: ResumableBy;
 	requestId?: string;
-	seed?: number;
+	seeds?: Seeds;
 	/** When it was accepted, in milliseconds by the monotonic clock. */
 	submittedAt?: number;
 	/** Why the outcome is unknown. */
@@ -79,7 +85,11 @@ export interface LedgerEntry {
 	isCostPending?: boolean;
 	/** What came out of it. */
 	result?: JobResult;
-	/** It has been seen running, so that a cancel comes too late. */
+	/** An earlier execution has submitted it: it costs this one nothing. See `RequestStore`. */
+	isReused?: true;
+	/** Of an earlier execution, and not polled yet: it may have ended long ago. */
+	isUnpolled?: true;
+	/** It has been seen running. */
 	hasRun?: true;
 	/** How a cancel of it was answered. */
 	cancelOutcome?: CancelOutcome;
@@ -87,9 +97,17 @@ export interface LedgerEntry {
 	isReported?: true;
 }
 
+/** What is known of a request that RunComfy has accepted. */
+export interface AcceptedFacts {
+	requestId: string;
+	seeds: Seeds | undefined;
+	/** By the monotonic clock. */
+	submittedAt: number;
+}
+
 export type CancelOutcome = 'cancelled' | 'requested' | 'notCancellable' | 'unknown';
 
-/** Requests of one model in earlier turns, added up. */
+/** Requests of one endpoint in earlier turns, added up. */
 export interface Totals {
 	requests: number;
 	/** What RunComfy reported for them. */
@@ -100,9 +118,9 @@ export interface Totals {
 
 interface Store {
 	entries: LedgerEntry[];
-	/** By model. */
+	/** By endpoint. */
 	earlier: Record<string, Totals>;
-	/** The highest cost that RunComfy has reported for one request of a model, in USD. */
+	/** The highest cost that RunComfy has reported for one request of an endpoint, in USD. */
 	highestCostUsd: Record<string, number>;
 	/** Stop has been reported for these turns. */
 	stoppedTurns: number[];
@@ -171,14 +189,16 @@ export class Ledger {
 		return this.store.entries;
 	}
 
-	/** What earlier turns submitted, by model, as far as it no longer has entries. */
+	/** What earlier turns submitted, by endpoint, as far as it no longer has entries. */
 	get earlier(): ReadonlyMap<string, Totals> {
 		return new Map(Object.entries(this.store.earlier));
 	}
 
-	/** The highest cost that RunComfy has reported for one request of the model, in USD; undefined before the first. */
-	highestCostUsd(modelId: string): number | undefined {
-		return Object.hasOwn(this.store.highestCostUsd, modelId) ? this.store.highestCostUsd[modelId] : undefined;
+	/** The highest cost that RunComfy has reported for one request of the endpoint, in USD; undefined before the first. */
+	highestCostUsd(endpointId: string): number | undefined {
+		return Object.hasOwn(this.store.highestCostUsd, endpointId)
+			? this.store.highestCostUsd[endpointId]
+			: undefined;
 	}
 
 	/** True while an item of this process submits the request or waits for it. */
@@ -226,7 +246,8 @@ export class Ledger {
 		if (entry.state !== state && !NEXT_STATES[entry.state].includes(state)) return false;
 		Object.assign(entry, omitUndefined(facts), { state });
 		if (state === 'running') entry.hasRun = true;
-		if (entry.costUsd !== undefined) this.learnCost(entry.modelId, entry.costUsd);
+		delete entry.isUnpolled;
+		if (entry.costUsd !== undefined) this.learnCost(entry.endpointId, entry.costUsd);
 		this.notify();
 		return true;
 	}
@@ -252,10 +273,10 @@ export class Ledger {
 		return true;
 	}
 
-	private learnCost(modelId: string, costUsd: number): void {
-		const highest = this.highestCostUsd(modelId) ?? 0;
+	private learnCost(endpointId: string, costUsd: number): void {
+		const highest = this.highestCostUsd(endpointId) ?? 0;
 		// A free failure says nothing about what a success costs.
-		if (costUsd > highest) this.store.highestCostUsd[modelId] = costUsd;
+		if (costUsd > highest) this.store.highestCostUsd[endpointId] = costUsd;
 	}
 
 	/** From now on the run answers for the entry, and Stop may cancel it again. */
@@ -305,12 +326,14 @@ export class Ledger {
 			['finished', 'failed', 'cancelled', 'refused'].includes(entry.state);
 		if (!store.entries.some(isOver)) return;
 		for (const entry of store.entries.filter((one) => isOver(one) && !isFree(one))) {
-			const known = Object.hasOwn(store.earlier, entry.modelId) ? store.earlier[entry.modelId] : undefined;
+			const known = Object.hasOwn(store.earlier, entry.endpointId)
+				? store.earlier[entry.endpointId]
+				: undefined;
 			const totals = known ?? { requests: 0, spentUsd: 0, unreported: 0 };
 			totals.requests++;
 			totals.spentUsd += entry.costUsd ?? 0;
 			if (entry.costUsd === undefined) totals.unreported++;
-			store.earlier[entry.modelId] = totals;
+			store.earlier[entry.endpointId] = totals;
 		}
 		store.entries = store.entries.filter((entry) => !isOver(entry));
 	}
@@ -321,11 +344,11 @@ export class Ledger {
 }
 
 /**
- * True for an entry that costs nothing: never accepted, or cancelled while it was queued [assumed: nothing is charged
+ * True for an entry that costs this execution nothing: paid for by an earlier one, never accepted, or cancelled while it was queued [assumed: nothing is charged
  * for that], unless RunComfy reports a cost.
  */
-export function isFree({ state, costUsd, hasRun }: LedgerEntry): boolean {
-	if (state === 'refused') return true;
+export function isFree({ state, costUsd, hasRun, isReused }: LedgerEntry): boolean {
+	if (state === 'refused' || isReused === true) return true;
 	return state === 'cancelled' && costUsd === undefined && hasRun !== true;
 }
 
@@ -349,7 +372,17 @@ export class LedgerTurn {
 
 	/** True when an earlier try has left something to resume. */
 	get isRetry(): boolean {
-		return this.current.size > 0;
+		return [...this.current.values()].some(({ isReused }) => isReused !== true);
+	}
+
+	/** What earlier executions have submitted, and this turn uses. */
+	get reused(): LedgerEntry[] {
+		return [...this.current.values()].filter(
+			(entry) =>
+				entry.isReused === true &&
+				entry.isUnpolled !== true &&
+				(isAlive(entry) || entry.state === 'finished'),
+		);
 	}
 
 	/** Ids of requests that an earlier try left alive for the item, before its input or the node's fields changed. */
@@ -360,18 +393,30 @@ export class LedgerTurn {
 	}
 
 	/** An item is about to submit; nothing has been sent. */
-	reserve(itemIndex: number, modelId: string, expectedUsd?: number): LedgerEntry {
-		const entry: LedgerEntry = {
-			turn: this.runIndex,
-			itemIndex,
-			fingerprint: this.fingerprints.get(itemIndex) ?? '',
-			modelId,
-			state: 'reserved',
-			resumableBy: 'sameTurn',
-			...omitUndefined({ expectedUsd }),
-		};
+	reserve(itemIndex: number, endpointId: string, expectedUsd?: number): LedgerEntry {
+		const entry = this.entryFor(itemIndex, endpointId, 'reserved');
+		Object.assign(entry, omitUndefined({ expectedUsd }));
 		this.ledger.add(entry, this);
 		return entry;
+	}
+
+	private entryFor(itemIndex: number, endpointId: string, state: RequestState): LedgerEntry {
+		const fingerprint = this.fingerprints.get(itemIndex) ?? '';
+		return { turn: this.runIndex, itemIndex, fingerprint, endpointId, state, resumableBy: 'sameTurn' };
+	}
+
+	/** An item uses what an earlier execution has submitted. */
+	adopt(itemIndex: number, endpointId: string, facts: AcceptedFacts): LedgerEntry {
+		const entry = this.entryFor(itemIndex, endpointId, 'queued');
+		Object.assign(entry, omitUndefined(facts), { isReused: true, isUnpolled: true });
+		this.ledger.add(entry, this);
+		this.ledger.attend(entry, false);
+		return entry;
+	}
+
+	/** What an item uses of an earlier execution has no result; it may be submitted again. */
+	abandonReused(entry: LedgerEntry): void {
+		this.ledger.move(entry, 'failed');
 	}
 
 	/** The paid POST is about to leave. */
@@ -393,10 +438,7 @@ export class LedgerTurn {
 		this.ledger.move(entry, 'outcomeUnknown', { why });
 	}
 
-	accepted(
-		entry: LedgerEntry,
-		facts: { requestId: string; seed: number | undefined; submittedAt: number },
-	): void {
+	accepted(entry: LedgerEntry, facts: AcceptedFacts): void {
 		this.ledger.move(entry, 'queued', omitUndefined(facts));
 	}
 
@@ -441,11 +483,17 @@ export class LedgerTurn {
 		}
 	}
 
-	/** What Stop, or an early end of the run, can still cancel: queued, with its item waiting for it. */
-	get cancellable(): LedgerEntry[] {
+	/**
+	 * Alive as far as polls have told, and its item waits for it: what Stop, or an early end of the run, cancels if
+	 * RunComfy still can.
+	 */
+	get waitedFor(): LedgerEntry[] {
 		return [...this.current.values()].filter(
-			({ state, isReported, cancelOutcome }) =>
-				state === 'queued' && isReported !== true && cancelOutcome === undefined,
+			(entry) =>
+				isAlive(entry) &&
+				entry.isUnpolled !== true &&
+				entry.isReported !== true &&
+				entry.cancelOutcome === undefined,
 		);
 	}
 
@@ -461,6 +509,7 @@ export class LedgerTurn {
 				'Cancellation requested; whether it comes in time is not known',
 				'Not known whether cancelled',
 				'Cancelled while queued',
+				'Cancelled while running',
 				'Cancelled at RunComfy',
 				'Failed',
 				'Finished and paid for',
@@ -470,16 +519,19 @@ export class LedgerTurn {
 		const add = (title: string, text: string) => groups.get(title)?.push(text);
 		const entries = this.ledger.entriesOf(this).sort((a, b) => a.itemIndex - b.itemIndex);
 		for (const entry of entries) {
-			const { requestId, itemIndex, state, cancelOutcome } = entry;
+			const { requestId, itemIndex, state, cancelOutcome, hasRun } = entry;
 			if (state === 'outcomeUnknown')
 				add('It is not known whether RunComfy accepted the request of item', String(itemIndex));
-			if (requestId === undefined || requestId === except) continue;
+			// What an earlier execution has submitted, and this one has not polled, is nothing of this one's.
+			if (requestId === undefined || requestId === except || entry.isUnpolled === true) continue;
 			if (state === 'finished') add('Finished and paid for', requestId);
 			// What an item has submitted again since is no news.
 			const isLatest = (this.current.get(itemIndex) ?? entry) === entry;
 			if (state === 'failed' && isLatest) add('Failed', requestId);
-			if (state === 'cancelled' && isLatest)
-				add(cancelOutcome === 'cancelled' ? 'Cancelled while queued' : 'Cancelled at RunComfy', requestId);
+			if (state === 'cancelled' && isLatest) {
+				const phase = hasRun === true ? 'Cancelled while running' : 'Cancelled while queued';
+				add(cancelOutcome === 'cancelled' ? phase : 'Cancelled at RunComfy', requestId);
+			}
 			if (!isAlive(entry)) continue;
 			if (cancelOutcome === 'notCancellable')
 				add('Could not be cancelled because already running or finished', requestId);
@@ -539,11 +591,12 @@ function isEntry(value: unknown): value is LedgerEntry {
 		typeof value.turn === 'number' &&
 		typeof value.itemIndex === 'number' &&
 		typeof value.fingerprint === 'string' &&
-		typeof value.modelId === 'string' &&
+		typeof value.endpointId === 'string' &&
 		typeof value.state === 'string' &&
 		Object.hasOwn(NEXT_STATES, value.state) &&
 		typeof value.resumableBy === 'string' &&
 		(value.requestId === undefined || typeof value.requestId === 'string') &&
+		(value.seeds === undefined || isJsonObject(value.seeds)) &&
 		isSum(value.costUsd) &&
 		isSum(value.expectedUsd) &&
 		(value.result === undefined || isJsonObject(value.result))

@@ -1,12 +1,13 @@
-import type { RunComfyClient } from '../api/client';
 import { RunComfyError } from '../api/problems';
 import type { Clock, Random } from '../common/clock';
 import { Slots } from '../common/slots';
 import { StoppedError } from '../common/stoppedError';
 import type { Budget } from './budget';
 import { cancelRequest } from './cancelRequest';
-import { JobTimes } from './jobTimes';
+import type { RequestApi } from './endpoint';
+import type { JobTimesStore } from './jobTimes';
 import type { LedgerTurn } from './ledger';
+import type { Reuse } from './reuse';
 import { Throttle, type Verdict } from './throttle';
 
 export interface Log {
@@ -16,19 +17,24 @@ export interface Log {
 }
 
 export interface RunDependencies {
-	client: RunComfyClient;
+	/** The requests of an endpoint of the ledger, which may be an entry of an earlier process. */
+	requestApiOf: (endpointId: string) => RequestApi;
 	clock: Clock;
 	random: Random;
 	/** This run's part of the execution's ledger. */
 	turn: LedgerTurn;
+	/** How long earlier jobs took. */
+	jobTimes: JobTimesStore;
 	log: Log;
+	/** Undefined unless the user wants results of earlier executions to be used. */
+	reuse: Reuse | undefined;
 	/** Undefined when the user has set no spending limit. */
 	budget?: Budget;
 	/** n8n's Stop; undefined where the host has none. */
 	stopSignal: AbortSignal | undefined;
 	/** How many items are worked on, and calls in flight, at most. */
 	maxConcurrency: number;
-	/** Whether an early end cancels what is still queued. */
+	/** Whether an early end cancels what RunComfy can still cancel. */
 	cancelOnStop: boolean;
 	/** Whether an item's failure becomes its error item, or ends the run. */
 	continueOnFail: boolean;
@@ -77,7 +83,6 @@ export class Run {
 	/** Bounds the memory of request bodies. */
 	readonly submitBytes = new Slots(MAX_SUBMIT_BYTES);
 	private readonly ending = new AbortController();
-	private readonly times = new Map<string, JobTimes>();
 	private readonly waits = new Set<AbortController>();
 	private readonly gracePeriods = new Set<() => void>();
 	private readonly cancelling = new Map<string, Promise<void>>();
@@ -87,13 +92,6 @@ export class Run {
 	constructor(readonly dependencies: RunDependencies) {
 		const { maxConcurrency, clock, random } = dependencies;
 		this.throttle = new Throttle(maxConcurrency, clock, random, this.ending.signal);
-	}
-
-	/** How long the jobs of this run took so far, for each model. */
-	timesOf(modelId: string): JobTimes {
-		const known = this.times.get(modelId) ?? new JobTimes();
-		this.times.set(modelId, known);
-		return known;
 	}
 
 	/** Throws when the run has ended early. To be called before anything that costs money or time. */
@@ -212,14 +210,16 @@ export class Run {
 
 	/** Cancels whatever can be cancelled; each request once, however often this is called. */
 	private async cancelQueued(): Promise<void> {
-		const { cancelOnStop, turn, clock, stopGraceMs } = this.dependencies;
+		const { cancelOnStop, turn, clock, stopGraceMs, requestApiOf } = this.dependencies;
 		if (!cancelOnStop) return;
 		const deadline = Math.max(this.endedAt + stopGraceMs, clock.now() + MIN_CANCEL_MS);
-		for (const entry of turn.cancellable) {
-			const { requestId } = entry;
+		for (const entry of turn.waitedFor) {
+			const { requestId, endpointId, state } = entry;
 			if (requestId === undefined || this.cancelling.has(requestId)) continue;
+			const api = requestApiOf(endpointId);
+			if (state === 'running' && !api.cancelsRunning) continue;
 			const { cancelSlots } = turn.ledger;
-			const cancelling = cancelRequest(this.dependencies, entry, requestId, cancelSlots, deadline);
+			const cancelling = cancelRequest(this.dependencies, api, entry, requestId, cancelSlots, deadline);
 			this.cancelling.set(
 				requestId,
 				cancelling.then((outcome) => turn.cancelAnswered(entry, outcome)),

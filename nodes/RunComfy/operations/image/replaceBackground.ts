@@ -4,7 +4,7 @@ import type { JsonObject } from '../../api/json';
 import { isJsonObject } from '../../api/json';
 import { omitUndefined } from '../../common/omitUndefined';
 import { FieldError } from '../../common/fieldError';
-import { openInputFile, type InputSource } from '../../files/inputFile';
+import { openInputFile, urlSource, type InputSource } from '../../files/inputFile';
 import { explainFileInput } from '../shared/fileInputs';
 import type { Operation, OperationTools } from '../shared/operation';
 import { SEED_RANGE, type OptionsReader } from '../shared/options';
@@ -16,7 +16,7 @@ import {
 	readJsonObject,
 	readText,
 } from '../shared/parameters';
-import { readSubmissionOptions, submissionFields, submissionWork } from '../shared/submission';
+import { modelWork, readSubmissionOptions, submissionFields } from '../shared/submission';
 import { randomSeed } from '../shared/seeds';
 
 /** Ideogram 3.0 Replace Background. Its inputs are typed fields, taken from the model's API page (documented). */
@@ -182,7 +182,7 @@ async function readImage(
 ): Promise<InputSource> {
 	if (source === 'url') {
 		const url = readFileUrl(context, itemIndex, 'imageUrl', 'Image URL', access.isLoopback);
-		return { bytes: url.length, read: async () => url };
+		return urlSource(url);
 	}
 	const fieldName = readText(context, itemIndex, 'binaryPropertyName', 'Input Data Field Name');
 	return await openInputFile(context, itemIndex, {
@@ -245,7 +245,7 @@ export const replaceBackground: Operation = {
 
 	async prepare(tools, itemIndex) {
 		const { context, random } = tools;
-		const { options, limits, wait, download } = readSubmissionOptions(context, itemIndex, true);
+		const { options, limits, wait, download } = readSubmissionOptions(context, itemIndex);
 		const source = readChoice(context, itemIndex, 'imageSource', 'Image Source', ['url', 'binary']);
 		const image = await readImage(tools, itemIndex, source, options);
 		const input: JsonObject = {
@@ -257,15 +257,19 @@ export const replaceBackground: Operation = {
 				style: readStyle(context, itemIndex),
 			}),
 		};
-		const seed = options.seed() ?? randomSeed(random, SEED_RANGE);
+		const chosenSeed = options.seed();
+		const seed = chosenSeed ?? randomSeed(random, SEED_RANGE);
 		const request = {
-			modelId: MODEL_ID,
 			buildInput: async () => ({ image: await image.read(), ...input, seed }),
+			fixedInput: { ...input, ...omitUndefined({ seed: chosenSeed }) },
+			identifyFiles: async () => await image.identify(),
 			inputBytes: image.bytes,
-			seed,
 			limits,
 		};
-		const work = submissionWork(itemIndex, { wait, download, request });
+		const work = modelWork(tools, itemIndex, {
+			...{ modelId: MODEL_ID, wait, download, request, seed },
+			needsFile: true,
+		});
 		return source === 'url' ? work : explainFileInput(work);
 	},
 };

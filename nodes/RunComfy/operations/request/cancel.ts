@@ -1,7 +1,9 @@
 import { RunComfyError } from '../../api/problems';
 import type { CancelAnswer } from '../../api/responses';
 import { retry } from '../../common/retry';
+import type { RequestApi } from '../../jobs/endpoint';
 import type { Run } from '../../jobs/run';
+import { modelRequests } from '../../models/endpoint';
 import type { Operation } from '../shared/operation';
 import { pollOnce } from '../shared/pollOnce';
 import { readRequestId, requestIdField } from '../shared/requestIdField';
@@ -14,11 +16,12 @@ const NOT_CANCELLABLE = 'not_cancellable';
 export const cancel: Operation = {
 	fields: [requestIdField],
 
-	async prepare({ context }, itemIndex) {
+	async prepare({ context, client }, itemIndex) {
+		const api = modelRequests(client);
 		const requestId = readRequestId(context, itemIndex);
 		return {
 			run: async ({ run }) => {
-				const outcome = await cancelOnce(run, requestId);
+				const outcome = await cancelOnce(run, api, requestId);
 				return { json: { requestId, cancelled: outcome === CANCELLED, outcome } };
 			},
 		};
@@ -29,14 +32,14 @@ export const cancel: Operation = {
  * @returns RunComfy's word for the outcome.
  * @throws RunComfyError with the request ID; RunEndedError.
  */
-async function cancelOnce(run: Run, requestId: string): Promise<string> {
-	const { client, clock, random } = run.dependencies;
+async function cancelOnce(run: Run, api: RequestApi, requestId: string): Promise<string> {
+	const { clock, random } = run.dependencies;
 	let tries = 0;
 	const answer = await retry(
 		async () => {
 			tries++;
 			const sent = await run.call(
-				async () => await client.cancel(requestId),
+				async () => await api.cancel(requestId),
 				({ kind, ...rest }: CancelAnswer & { tooMany?: boolean; retryAfterMs?: number | undefined }) =>
 					kind === 'again' && rest.tooMany === true
 						? { tooMany: true, retryAfterMs: rest.retryAfterMs }
@@ -48,7 +51,7 @@ async function cancelOnce(run: Run, requestId: string): Promise<string> {
 			const { phase } = await pollOnce(
 				run,
 				requestId,
-				async (api, options) => await api.getStatus(requestId, options),
+				async (options) => await api.getStatus(requestId, options),
 			);
 			if (phase === 'cancelled') return { kind: 'outcome', outcome: CANCELLED } as const;
 			const isOver = phase !== 'queued' || sent.kind === 'outcome';

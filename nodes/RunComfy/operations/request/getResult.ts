@@ -3,8 +3,9 @@ import type { INodeProperties } from 'n8n-workflow';
 import { RunComfyError } from '../../api/problems';
 import { omitUndefined } from '../../common/omitUndefined';
 import { endOf, requireOutput, waitForEnd } from '../../jobs/job';
+import { modelRequests } from '../../models/endpoint';
 import { downloadFields, readDownloadOptions } from '../shared/downloads';
-import { toFinishedOutput } from '../shared/finishedOutput';
+import { findOutputProblem, toFinishedOutput } from '../shared/finishedOutput';
 import type { ItemWork, Operation } from '../shared/operation';
 import { optionsField } from '../shared/optionFields';
 import { OptionsReader } from '../shared/options';
@@ -30,32 +31,33 @@ export const getResult: Operation = {
 		optionsField(['fileName', 'includeCost', 'maxConcurrency', 'maxFileSize', 'pollInterval', 'timeout']),
 	],
 
-	async prepare({ context }, itemIndex) {
+	async prepare({ context, client }, itemIndex) {
+		const api = modelRequests(client);
 		const requestId = readRequestId(context, itemIndex);
 		const options = new OptionsReader(context, itemIndex);
-		// The request may be of any model.
-		const limits = options.waitLimits(false);
+		const limits = options.waitLimits();
 		const wait = readBoolean(context, itemIndex, 'waitForCompletion', 'Wait for Completion');
 		const download = wait ? readDownloadOptions(context, itemIndex, options) : undefined;
 
 		const work: ItemWork['run'] = async (tools) => {
 			const { run } = tools;
-			const request = { requestId, submittedAt: run.dependencies.clock.now() };
+			const request = { requestId, api, submittedAt: run.dependencies.clock.now() };
 			const poll = wait
 				? undefined
 				: await pollOnce(
 						run,
 						requestId,
-						async (client, more) => await client.getResult(requestId, limits.includeCost, more),
+						async (more) => await api.getResult(requestId, { includeCost: limits.includeCost, ...more }),
 					);
-			const end = poll === undefined ? await waitForEnd(run, request, limits) : endOf(requestId, poll);
+			const end = poll === undefined ? await waitForEnd(run, request, limits) : endOf(api, poll);
 			if (end === undefined) {
 				return {
 					json: { requestId, ...omitUndefined({ status: poll?.status, queuePosition: poll?.queuePosition }) },
 				};
 			}
 			if (end.kind !== 'finished') throw new RunComfyError(end.problem);
-			const result = requireOutput(end.result, limits.needsFile);
+			// The request may be of any model, and so hold anything.
+			const result = requireOutput(end.result, (found) => findOutputProblem(found, false));
 			return await toFinishedOutput(tools, result, { download });
 		};
 		return { run: work };

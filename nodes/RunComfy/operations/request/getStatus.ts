@@ -1,4 +1,5 @@
 import { omitUndefined } from '../../common/omitUndefined';
+import { modelRequests } from '../../models/endpoint';
 import type { Operation } from '../shared/operation';
 import { pollOnce } from '../shared/pollOnce';
 import { readRequestId, requestIdField } from '../shared/requestIdField';
@@ -7,14 +8,15 @@ import { readRequestId, requestIdField } from '../shared/requestIdField';
 export const getStatus: Operation = {
 	fields: [requestIdField],
 
-	async prepare({ context }, itemIndex) {
+	async prepare({ context, client }, itemIndex) {
+		const api = modelRequests(client);
 		const requestId = readRequestId(context, itemIndex);
 		return {
 			run: async ({ run }) => {
 				const { status, queuePosition } = await pollOnce(
 					run,
 					requestId,
-					async (client, options) => await client.getStatus(requestId, options),
+					async (options) => await api.getStatus(requestId, options),
 				);
 				return { json: { requestId, status, ...omitUndefined({ queuePosition }) } };
 			},

@@ -22,6 +22,8 @@ const NUMBER_OPTIONS = {
 /** The range of `seed` (documented). */
 export const SEED_RANGE: NumberRange = { min: 0, max: 2_147_483_647, integer: true };
 
+const REUSE_HOURS_RANGE: NumberRange = { min: 1, max: 720 };
+
 const SPENDING_LIMIT_RANGE: NumberRange = { min: 0.01, max: 100_000 };
 
 type NumberOptionName = keyof typeof NUMBER_OPTIONS;
@@ -44,6 +46,8 @@ interface OptionValue {
 export interface RunOptions {
 	maxConcurrency: number;
 	cancelOnStop: boolean;
+	/** For how many hours results of earlier executions are used; undefined when the user has not added the option. */
+	reuseHours: number | undefined;
 	/** In USD; undefined when the user has not added the option. */
 	spendingLimit: number | undefined;
 }
@@ -60,14 +64,15 @@ export function readRunOptions(context: IExecuteFunctions): RunOptions {
 		if (!isOptionAdded(context, name)) return undefined;
 		return { value: context.getNodeParameter(`options.${name}`, 0, null) };
 	};
-	const spendingLimit = read('spendingLimit');
+	const readAdded = (name: string, label: string, range: NumberRange): number | undefined => {
+		const option = read(name);
+		return option === undefined ? undefined : numberIn(option.value, label, range);
+	};
 	return {
 		maxConcurrency: numberOption('maxConcurrency', read('maxConcurrency')),
 		cancelOnStop: booleanOption(read('cancelOnStop'), 'Cancel on Stop'),
-		spendingLimit:
-			spendingLimit === undefined
-				? undefined
-				: numberIn(spendingLimit.value, 'Spending Limit (USD)', SPENDING_LIMIT_RANGE),
+		reuseHours: readAdded('reuseResults', 'Reuse Results (Hours)', REUSE_HOURS_RANGE),
+		spendingLimit: readAdded('spendingLimit', 'Spending Limit (USD)', SPENDING_LIMIT_RANGE),
 	};
 }
 
@@ -130,15 +135,13 @@ export class OptionsReader {
 		return text;
 	}
 
-	/** @param needsFile whether a result without the URL of a file is an error. */
-	waitLimits(needsFile: boolean): WaitLimits {
+	waitLimits(): WaitLimits {
 		const includeCost = booleanOption(this.find('includeCost'), 'Include Cost');
 		return {
 			timeoutMs: this.timeout * 1000,
 			pollIntervalMs: this.pollInterval * 1000,
 			// The spending limit needs the cost.
 			includeCost: includeCost || this.find('spendingLimit') !== undefined,
-			needsFile,
 		};
 	}
 }

@@ -1,0 +1,8 @@
+import type { RunComfyClient } from '../../api/client';
+import type { RequestApi } from '../../jobs/endpoint';
+import { modelRequests } from '../../models/endpoint';
+
+/** The requests of an endpoint, by the ID that the ledger keeps. */
+export function requestApisOf(client: RunComfyClient): (endpointId: string) => RequestApi {
+	return () => modelRequests(client);
+}
