@@ -2,6 +2,7 @@ import type { IExecuteFunctions, INodeExecutionData } from 'n8n-workflow';
 
 import { RunComfyClient } from './api/client';
 import { RunComfyError } from './api/problems';
+import type { Clock } from './common/clock';
 import { StoppedError } from './common/stoppedError';
 import { toError } from './common/toError';
 import { Deployments } from './deployments/deployments';
@@ -12,17 +13,26 @@ import { createLog, showHint } from './host/log';
 import { errorItem, toNodeError } from './host/nodeErrors';
 import { systemRuntime, type Runtime } from './host/runtime';
 import { createSend } from './host/transport';
-import { readStaticData, writeStaticData } from './host/staticData';
+import { readStaticData, requestStoreOf, saveRequestStore, writeStaticData } from './host/staticData';
 import { Budget, type ListedPrice } from './jobs/budget';
 import { JobTimesStore } from './jobs/jobTimes';
 import { Ledger, type LedgerTurn } from './jobs/ledger';
 import type { ItemOutcome, Log } from './jobs/run';
+import { reportReuse, Reuse } from './jobs/reuse';
 import { runTurn, stopTurn } from './jobs/runTurn';
 import { Catalog } from './models/catalog';
 import { findOperation } from './operations';
-import type { ItemWork, Operation, OperationOutput, OperationTools } from './operations/shared/operation';
+import type {
+	ItemWork,
+	Operation,
+	OperationOutput,
+	OperationTools,
+	PlannedSubmit,
+} from './operations/shared/operation';
 import { requestApisOf } from './operations/shared/endpoints';
 import { readRunOptions, type RunOptions } from './operations/shared/options';
+
+const MS_PER_HOUR = 3_600_000;
 
 /**
  * One run of the node: reads and checks the fields of all items before anything is submitted.
@@ -54,7 +64,7 @@ async function executeItems(context: IExecuteFunctions, runtime: Runtime, count:
 	const stopSignal = context.getExecutionCancelSignal();
 	const access = await readAccess(context);
 	const operation = findOperation(context);
-	const { spendingLimit, ...runOptions } = runOptionsOf(context);
+	const { spendingLimit, reuseHours, ...runOptions } = runOptionsOf(context);
 	const continueOnFail = context.continueOnFail();
 	const client = new RunComfyClient(
 		access,
@@ -66,9 +76,22 @@ async function executeItems(context: IExecuteFunctions, runtime: Runtime, count:
 	const runIndex = Number(context.getWorkflowDataProxy(0).$runIndex);
 	const isTool = isUsedAsTool(context);
 	const jobTimes = new JobTimesStore(readStaticData(context, 'jobTimes'));
+	const reuse = openReuse(context, clock, access.baseUrl, reuseHours);
 	const dependencies = {
 		requestApiOf: requestApisOf(client),
-		...{ clock, random, log, ledger, jobTimes, runIndex, isTool, stopSignal, continueOnFail, stopGraceMs },
+		...{
+			clock,
+			random,
+			log,
+			ledger,
+			jobTimes,
+			reuse,
+			runIndex,
+			isTool,
+			stopSignal,
+			continueOnFail,
+			stopGraceMs,
+		},
 		...runOptions,
 	};
 	// After Stop, n8n runs the node once more if Retry On Fail is on.
@@ -79,25 +102,36 @@ async function executeItems(context: IExecuteFunctions, runtime: Runtime, count:
 	const downloader = openDownloader(context, runtime, access.isLoopback);
 	const hint = (message: string) => showHint(context, message, 'warning');
 	let budget: Budget | undefined;
+	let reused: string | undefined;
 	try {
 		const works = await prepareAll(operation, tools, count, continueOnFail);
 		const fingerprints = await fingerprintsOf(context, works);
 		const openBudget = async (turn: LedgerTurn) => {
+			await reuse?.adoptAll(turn, submitsOf(works), stopSignal);
 			budget = await openBudgetFor(context, turn, spendingLimit, works);
 			for (const warning of budget?.warnings ?? []) notifyUser(context, log, 'warn', warning);
 			return budget;
 		};
-		return await runTurn({ ...dependencies, fingerprints, openBudget }, count, async (run, itemIndex) => {
-			const work = works[itemIndex];
-			if (work === undefined || work instanceof Error) throw work;
-			return await work.run({ run, downloader, hint });
-		});
+		const onClose = (turn: LedgerTurn) => {
+			reused = reportReuse(turn);
+		};
+		return await runTurn(
+			{ ...dependencies, fingerprints, openBudget, onClose },
+			count,
+			async (run, itemIndex) => {
+				const work = works[itemIndex];
+				if (work === undefined || work instanceof Error) throw work;
+				return await work.run({ run, downloader, hint });
+			},
+		);
 	} catch (error) {
 		// Stop came while a model was being read. No run existed yet that could cancel the requests of earlier tries.
 		if (error instanceof StoppedError && !error.isReported) await stopTurn(dependencies);
 		throw toError(error);
 	} finally {
 		if (jobTimes.isChanged) writeStaticData(context, 'jobTimes', jobTimes.toJson());
+		if (reuse !== undefined) saveRequestStore(context, reuse.store);
+		if (reused !== undefined) notifyUser(context, log, 'info', reused);
 		if (budget !== undefined) notifyUser(context, log, 'info', budget.report());
 	}
 }
@@ -109,6 +143,24 @@ function runOptionsOf(context: IExecuteFunctions): RunOptions {
 	} catch (error) {
 		throw toNodeError(context.getNode(), error, 0);
 	}
+}
+
+/** Undefined when the user has not added the option “Reuse Results (Hours)”. */
+function openReuse(
+	context: IExecuteFunctions,
+	clock: Clock,
+	baseUrl: string,
+	hours: number | undefined,
+): Reuse | undefined {
+	if (hours === undefined) return undefined;
+	const credentialIds = Object.values(context.getNode().credentials ?? {}).map(({ id }) => id);
+	return new Reuse({
+		store: requestStoreOf(context),
+		clock,
+		account: JSON.stringify([baseUrl, credentialIds]),
+		executionId: context.getExecutionId(),
+		maxAgeMs: hours * MS_PER_HOUR,
+	});
 }
 
 function openDownloader(context: IExecuteFunctions, runtime: Runtime, allowLoopback: boolean): Downloader {
@@ -131,6 +183,15 @@ async function fingerprintsOf(
 	return fingerprints;
 }
 
+/** What the items submit, by item index. */
+function submitsOf(works: Array<ItemWork | Error>): Map<number, PlannedSubmit> {
+	const submits = new Map<number, PlannedSubmit>();
+	for (const [itemIndex, work] of works.entries()) {
+		if (!(work instanceof Error) && work.submits !== undefined) submits.set(itemIndex, work.submits);
+	}
+	return submits;
+}
+
 /** Shows a sentence about the whole run above its output, and logs it. */
 function notifyUser(context: IExecuteFunctions, log: Log, level: 'info' | 'warn', sentence: string): void {
 	log[level](`RunComfy: ${sentence}`);
@@ -148,9 +209,9 @@ async function openBudgetFor(
 	works: Array<ItemWork | Error>,
 ): Promise<Budget | undefined> {
 	if (limitUsd === undefined) return undefined;
-	const planned = works.flatMap((work) => (work instanceof Error ? [] : (work.submits ?? [])));
+	const submits = submitsOf(works);
 	const prices = new Map<string, ListedPrice>();
-	for (const { endpointId, getPrice } of planned) {
+	for (const { endpointId, getPrice } of submits.values()) {
 		if (prices.has(endpointId)) continue;
 		try {
 			prices.set(endpointId, await getPrice());
@@ -161,6 +222,9 @@ async function openBudgetFor(
 		}
 	}
 	const budget = new Budget(limitUsd, prices, turn.ledger);
+	const planned = [...submits].flatMap(([itemIndex, one]) =>
+		turn.find(itemIndex)?.isReused === true ? [] : one,
+	);
 	// In a retry, the limit is checked for each item instead.
 	const problem = turn.isRetry ? undefined : budget.findProblem(planned, context.continueOnFail());
 	if (problem !== undefined) throw new RunComfyError(problem);

@@ -247,6 +247,7 @@ export class Simulation {
 				clock: this.clock,
 				random: () => (this.draws = (this.draws + 0.37) % 1),
 				jobTimes: new JobTimesStore(),
+				reuse: undefined,
 				log: { debug: () => {}, info: write, warn: write },
 				ledger: Ledger.of(this.context),
 				runIndex: run.runIndex,
@@ -266,6 +267,7 @@ export class Simulation {
 					// The expression of a prompt gives something else in every try.
 					buildInput: async () => ({ key: keyOf(itemIndex), at: this.clock.now() }),
 					fixedInput: {},
+					identifyRest: async () => [],
 					inputBytes: 10,
 					limits: {
 						timeoutMs: this.settings.timeoutMs,

@@ -1,10 +1,5 @@
 import { RunComfyClient } from '../../nodes/RunComfy/api/client';
-import {
-	NoAnswerError,
-	type ApiAnswer,
-	type ApiRequest,
-	type Send,
-} from '../../nodes/RunComfy/api/transport';
+import { NoAnswerError, type ApiAnswer, type ApiRequest } from '../../nodes/RunComfy/api/transport';
 import type { JobRequest, WaitLimits } from '../../nodes/RunComfy/jobs/job';
 import { JobTimesStore } from '../../nodes/RunComfy/jobs/jobTimes';
 import { Ledger, type LedgerTurn } from '../../nodes/RunComfy/jobs/ledger';
@@ -14,6 +9,7 @@ import { findOutputProblem } from '../../nodes/RunComfy/operations/shared/finish
 import { VirtualClock } from './virtualClock';
 
 export const SECOND = 1_000;
+export const ADDRESSES = { baseUrl: 'https://api.test', platformBaseUrl: 'https://account.test' };
 
 interface FakeJob {
 	runsAt: number;
@@ -37,8 +33,7 @@ export const tooMany = (retryAfter?: number | string): ApiAnswer => ({
 
 /** The client of a fake API, which gets its calls through `send`. */
 export function clientOf(send: Send, clock: VirtualClock): RunComfyClient {
-	const addresses = { baseUrl: 'https://api.test', platformBaseUrl: 'https://account.test' };
-	return new RunComfyClient(addresses, send, clock.now);
+	return new RunComfyClient(ADDRESSES, send, clock.now);
 }
 
 /** What a run needs of a fake API. */
@@ -154,6 +149,7 @@ export function request(
 		endpoint: modelEndpoint(api.client, modelId),
 		buildInput: async () => ({ prompt: `item ${itemIndex}` }),
 		fixedInput: {},
+		identifyRest: async () => [],
 		inputBytes: 10,
 		limits: { ...LIMITS, ...limits },
 		findOutputProblem: (result) => findOutputProblem(result, true),
@@ -190,6 +186,7 @@ export function makeRun(
 		random: () => 0.5,
 		turn,
 		jobTimes: new JobTimesStore(),
+		reuse: undefined,
 		log: { debug: () => {}, info: line, warn: line },
 		stopSignal: stopButton.signal,
 		maxConcurrency: 10,

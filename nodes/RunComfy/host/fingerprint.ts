@@ -1,20 +1,7 @@
 import type { IDataObject, IExecuteFunctions } from 'n8n-workflow';
 
 import { isJsonObject, type JsonObject } from '../api/json';
-
-/** The length of text that is hashed at once, so that large files in an item are not copied as a whole. */
-const CHUNK_LENGTH = 1_000_000;
-
-/** SHA-256 of texts, as hexadecimal digits. */
-async function digest(text: string): Promise<string> {
-	const hashes: string[] = [];
-	for (let from = 0; from === 0 || from < text.length; from += CHUNK_LENGTH) {
-		const bytes = new TextEncoder().encode(text.slice(from, from + CHUNK_LENGTH));
-		hashes.push(Buffer.from(await crypto.subtle.digest('SHA-256', bytes)).toString('hex'));
-	}
-	const [first = ''] = hashes;
-	return hashes.length === 1 ? first : await digest(hashes.join());
-}
+import { digest } from '../common/digest';
 
 /** As an AI agent's tool, the node is called with a run index of its own each time. */
 export function isUsedAsTool(context: IExecuteFunctions): boolean {
@@ -40,6 +27,7 @@ const WAIT_AND_OUTPUT_PARAMETERS = new Set([
 	'maxConcurrency',
 	'maxFileSize',
 	'pollInterval',
+	'reuseResults',
 	'spendingLimit',
 	'timeout',
 ]);

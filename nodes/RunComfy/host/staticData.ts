@@ -1,6 +1,7 @@
 import type { IExecuteFunctions } from 'n8n-workflow';
 
 import { isJsonObject, type JsonObject } from '../api/json';
+import { RequestStore } from '../jobs/requestStore';
 
 /**
  * What the node keeps across executions, in n8n's static data of the workflow. n8n saves it at the end of an execution
@@ -9,7 +10,24 @@ import { isJsonObject, type JsonObject } from '../api/json';
  *
  * Each value is stored as JSON text: n8n wraps every object of it in a proxy, and notices only assignments.
  */
-export type StaticDataName = 'jobTimes';
+type StaticDataName = 'jobTimes' | 'requests';
+
+/** The stores of executions that are under way in this process, by n8n's static data. */
+const REQUEST_STORES = new WeakMap<object, RequestStore>();
+
+/** The requests of earlier executions, and of this one: the same store for all runs of the node in an execution. */
+export function requestStoreOf(context: IExecuteFunctions): RequestStore {
+	const data = staticDataOf(context);
+	const store = (data && REQUEST_STORES.get(data)) ?? new RequestStore(readStaticData(context, 'requests'));
+	if (data !== undefined) REQUEST_STORES.set(data, store);
+	return store;
+}
+
+export function saveRequestStore(context: IExecuteFunctions, store: RequestStore): void {
+	if (!store.isChanged) return;
+	writeStaticData(context, 'requests', store.toJson());
+	store.isChanged = false;
+}
 
 /** @returns what has been stored under the name; undefined when there is nothing, or nothing that can be read. */
 export function readStaticData(context: IExecuteFunctions, name: StaticDataName): unknown {

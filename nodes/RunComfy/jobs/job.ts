@@ -31,6 +31,8 @@ export interface JobRequest {
 	buildInput(): Promise<JsonObject>;
 	/** The same without files and without random seeds. */
 	fixedInput: JsonObject;
+	/** What else tells the request apart from others: its files, by URL or content, and the workflow of a deployment. */
+	identifyRest(): Promise<unknown>;
 	/** About how large the body is. */
 	inputBytes: number;
 	/** The seeds in it, by the name of their input, to report them. */
@@ -42,6 +44,8 @@ export interface JobRequest {
 
 export interface FinishedJob {
 	result: JobResult;
+	/** An earlier execution has submitted it. */
+	isReused: boolean;
 	seeds?: Seeds | undefined;
 }
 
@@ -66,7 +70,7 @@ export function isNewRequest(submittedAt: number | undefined, now: number): bool
 }
 
 /**
- * Makes sure that the item's request exists: resumes what an earlier try submitted, or submits. The paid POST is sent
+ * Makes sure that the item's request exists: resumes what an earlier try, or an earlier execution, submitted, or submits. The paid POST is sent
  * again only when it was certainly not accepted (“too many requests”, or it never left this machine).
  * @returns the item's entry in the ledger, with the id of its request.
  * @throws RunComfyError when nothing was submitted, or when that is not known; RunEndedError.
@@ -81,7 +85,10 @@ export async function submitOrResume(
 	if (known?.state === 'outcomeUnknown') {
 		throw new RunComfyError(outcomeUnknownProblem(request.endpoint.requestsPage, known.why ?? ''));
 	}
-	if (known !== undefined && isAccepted(known)) {
+	if (known?.isUnpolled === true) {
+		const reused = await findReusable(run, known, request);
+		if (reused !== undefined) return reused;
+	} else if (known !== undefined && isAccepted(known)) {
 		turn.ledger.attend(known, true);
 		log.info(
 			`RunComfy request ${known.requestId} resumed for item ${itemIndex}; nothing was submitted again`,
@@ -100,6 +107,63 @@ export async function submitOrResume(
 function isAccepted(entry: LedgerEntry): entry is AcceptedEntry {
 	const { state, requestId } = entry;
 	return requestId !== undefined && (state === 'queued' || state === 'running' || state === 'finished');
+}
+
+/**
+ * Polls what earlier executions have submitted for the same request, until there is one with a result, or one that may
+ * still get a result.
+ * @throws RunComfyError when RunComfy refuses the poll; nothing is submitted then.
+ */
+async function findReusable(
+	run: Run,
+	first: LedgerEntry,
+	request: JobRequest,
+): Promise<AcceptedEntry | undefined> {
+	const { turn, reuse, log } = run.dependencies;
+	const { itemIndex } = first;
+	let entry: LedgerEntry | undefined = first;
+	while (entry !== undefined && isAccepted(entry)) {
+		const { requestId } = entry;
+		if (await mayHaveResult(run, entry, request)) {
+			turn.ledger.attend(entry, true);
+			log.info(`RunComfy request ${requestId} of an earlier execution is used for item ${itemIndex}`);
+			return entry;
+		}
+		log.info(
+			`RunComfy request ${requestId} of an earlier execution has no result, so it is not used for item ${itemIndex}`,
+		);
+		turn.abandonReused(entry);
+		reuse?.remove(requestId);
+		entry = reuse?.adopt(turn, itemIndex);
+	}
+	return undefined;
+}
+
+async function mayHaveResult(run: Run, entry: AcceptedEntry, request: JobRequest): Promise<boolean> {
+	const { turn, clock } = run.dependencies;
+	const { requestId, submittedAt } = entry;
+	const { endpoint: api, limits } = request;
+	const { includeCost } = limits;
+	const poll = await pollResult(run, { requestId, api }, { includeCost });
+	run.throwIfEnded();
+	switch (poll.kind) {
+		case 'refused':
+			throw new RunComfyError(poll.problem);
+		case 'notFound':
+			return isNewRequest(submittedAt, clock.now());
+		case 'again':
+			// Whoever waits for it polls again.
+			return true;
+		case 'state': {
+			const end = endOf(api, poll);
+			if (end?.kind === 'failed' || end?.kind === 'cancelled') return false;
+			if (end?.kind === 'finished') {
+				if (request.findOutputProblem(end.result) !== undefined) return false;
+				turn.ended(entry, 'finished', end.result, false);
+			} else turn.polled(entry, poll.phase === 'running' ? 'running' : 'queued');
+			return true;
+		}
+	}
 }
 
 async function submitNew(run: Run, itemIndex: number, request: JobRequest): Promise<AcceptedEntry> {
@@ -121,7 +185,7 @@ async function submitNew(run: Run, itemIndex: number, request: JobRequest): Prom
 }
 
 async function submit(run: Run, entry: LedgerEntry, request: JobRequest): Promise<AcceptedEntry> {
-	const { clock, random, turn, log } = run.dependencies;
+	const { clock, random, turn, reuse, log } = run.dependencies;
 	const { itemIndex } = entry;
 	const deadline = clock.now() + request.limits.timeoutMs;
 	for (let unreachable = 0; ;) {
@@ -129,7 +193,9 @@ async function submit(run: Run, entry: LedgerEntry, request: JobRequest): Promis
 		switch (answer.kind) {
 			case 'accepted': {
 				const { requestId } = answer;
-				turn.accepted(entry, { requestId, seeds: request.seeds, submittedAt: clock.now() });
+				const facts = { requestId, seeds: request.seeds, submittedAt: clock.now() };
+				turn.accepted(entry, facts);
+				reuse?.accepted(itemIndex, facts);
 				log.info(`RunComfy request ${requestId} submitted for item ${itemIndex}`);
 				if (isAccepted(entry)) return entry;
 				throw new Error(`The ledger could not record request ${requestId}`);
@@ -329,17 +395,18 @@ export async function runJob(run: Run, itemIndex: number, request: JobRequest): 
 	const { findOutputProblem } = request;
 	for (;;) {
 		const known = turn.find(itemIndex);
-		const isResumed = known !== undefined && isAccepted(known);
 		const entry = await submitOrResume(run, itemIndex, request);
+		const isReused = entry.isReused === true;
+		const isResumed = isReused || entry === known;
 		try {
 			const { seeds } = entry;
 			// What an earlier try has read is returned without a call; a result without output may have come late.
 			if (entry.result !== undefined && findOutputProblem(entry.result) === undefined)
-				return { result: entry.result, seeds };
+				return { result: entry.result, seeds, isReused };
 			const end = await waitForEntry(run, entry, request, isResumed);
 			if (end.kind === 'finished')
-				return { result: requireOutput(entry.result ?? end.result, findOutputProblem), seeds };
-			// One that an earlier try submitted and that has ended badly since: this is the retry that submits again.
+				return { result: requireOutput(entry.result ?? end.result, findOutputProblem), seeds, isReused };
+			// One that an earlier try, or execution, submitted and that has ended badly since: this is the retry that submits again.
 			if (!isResumed) throw new RunComfyError(end.problem);
 		} finally {
 			turn.ledger.attend(entry, false);
@@ -359,7 +426,8 @@ async function waitForEntry(
 	const onState = (poll: PolledState) => {
 		const { phase, result } = poll;
 		if (phase === 'queued' || phase === 'running') turn.polled(entry, phase);
-		else if (phase !== 'unknown') turn.ended(entry, phase, result, budget !== undefined);
+		else if (phase !== 'unknown')
+			turn.ended(entry, phase, result, budget !== undefined && entry.isReused !== true);
 	};
 	const times = isResumed ? undefined : jobTimes.of(endpoint.id, fixedInput);
 	const request = { requestId, api: endpoint, submittedAt, times, onState };

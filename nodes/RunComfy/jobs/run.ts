@@ -7,6 +7,7 @@ import { cancelRequest } from './cancelRequest';
 import type { RequestApi } from './endpoint';
 import type { JobTimesStore } from './jobTimes';
 import type { LedgerTurn } from './ledger';
+import type { Reuse } from './reuse';
 import { Throttle, type Verdict } from './throttle';
 
 export interface Log {
@@ -25,6 +26,8 @@ export interface RunDependencies {
 	/** How long earlier jobs took. */
 	jobTimes: JobTimesStore;
 	log: Log;
+	/** Undefined unless the user wants results of earlier executions to be used. */
+	reuse: Reuse | undefined;
 	/** Undefined when the user has set no spending limit. */
 	budget?: Budget;
 	/** n8n's Stop; undefined where the host has none. */

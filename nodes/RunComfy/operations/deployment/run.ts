@@ -84,7 +84,8 @@ export const runDeployment: Operation = {
 		const { context, client, random } = tools;
 		const { options, limits, wait, download } = readSubmissionOptions(context, itemIndex, true);
 		const deploymentId = readDeploymentChoice(context.getNodeParameter('deploymentId', itemIndex));
-		const { overrides, values, inputs, rules, titles } = await readInputs(tools, itemIndex, deploymentId);
+		const read = await readInputs(tools, itemIndex, deploymentId);
+		const { overrides, values, graph, inputs, rules, titles } = read;
 		const files = await openFileInputs(tools, itemIndex, values.files, options.maxFileSize);
 		const known = new Map(inputs.map((input) => [input.id, input]));
 		const bodyOf = (filled: JsonObject) => {
@@ -103,6 +104,7 @@ export const runDeployment: Operation = {
 			endpoint: deploymentEndpoint(client, deploymentId),
 			buildInput: async () => bodyOf({ ...values.input, ...seeds, ...(await files.read()) }),
 			fixedInput: bodyOf(values.input),
+			identifyRest: async () => [await files.identify(), graph],
 			inputBytes: files.bytes,
 			seeds,
 			limits,
@@ -125,6 +127,8 @@ interface ReadInputs {
 	overrides: JsonObject;
 	/** Of fields, by the ID of the input. */
 	values: InputValues;
+	/** The deployed workflow; undefined when it could not be read. */
+	graph: JsonObject | undefined;
 	/** All literal inputs of the graph; empty when it could not be read. */
 	inputs: GraphInput[];
 	rules: ReadonlyMap<string, SavedRules>;
@@ -144,7 +148,7 @@ async function readInputs(
 	const inputs = nodes.flatMap((node) => node.inputs);
 	const titles = new Map(nodes.map(({ nodeId, title }) => [nodeId, title]));
 	if (mode === 'json')
-		return { overrides, values: { input: {}, files: [] }, inputs, rules: new Map(), titles };
+		return { overrides, values: { input: {}, files: [] }, graph, inputs, rules: new Map(), titles };
 	if (graph === undefined) {
 		throw new FieldError(
 			'Inputs',
@@ -168,7 +172,7 @@ async function readInputs(
 	assertKnown(mapped, new Set(graphFields.map(({ name }) => name)));
 	const values = readInputValues(graphFields, mapped, (name) => hasInputFile(context, itemIndex, name));
 	for (const field of graphFields) assertExact(inputLabel(field), values.input[field.name]);
-	return { overrides, values, inputs, rules, titles };
+	return { overrides, values, graph, inputs, rules, titles };
 }
 
 /**

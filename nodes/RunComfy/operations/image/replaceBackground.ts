@@ -4,7 +4,7 @@ import type { JsonObject } from '../../api/json';
 import { isJsonObject } from '../../api/json';
 import { omitUndefined } from '../../common/omitUndefined';
 import { FieldError } from '../../common/fieldError';
-import { openInputFile, type InputSource } from '../../files/inputFile';
+import { openInputFile, urlSource, type InputSource } from '../../files/inputFile';
 import { explainFileInput } from '../shared/fileInputs';
 import type { Operation, OperationTools } from '../shared/operation';
 import type { OptionsReader } from '../shared/options';
@@ -183,7 +183,7 @@ async function readImage(
 ): Promise<InputSource> {
 	if (source === 'url') {
 		const url = readFileUrl(context, itemIndex, 'imageUrl', 'Image URL', access.isLoopback);
-		return { bytes: url.length, read: async () => url };
+		return urlSource(url);
 	}
 	const fieldName = readText(context, itemIndex, 'binaryPropertyName', 'Input Data Field Name');
 	return await openInputFile(context, itemIndex, {
@@ -263,6 +263,7 @@ export const replaceBackground: Operation = {
 		const request = {
 			buildInput: async () => ({ image: await image.read(), ...input, seed }),
 			fixedInput: { ...input, ...omitUndefined({ seed: chosenSeed }) },
+			identifyRest: async () => await image.identify(),
 			inputBytes: image.bytes,
 			limits,
 		};

@@ -79,6 +79,7 @@ export const runModel: Operation = {
 		const request = {
 			buildInput: async () => ({ ...input, ...(await files.read()), ...omitUndefined({ seed }) }),
 			fixedInput: input,
+			identifyRest: async () => await files.identify(),
 			inputBytes: files.bytes,
 			limits,
 		};

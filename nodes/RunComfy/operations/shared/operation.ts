@@ -6,6 +6,7 @@ import type { Downloader } from '../../files/download';
 import type { Access } from '../../host/credential';
 import type { Random } from '../../common/clock';
 import type { ListedPrice, PlannedRequest } from '../../jobs/budget';
+import type { ReusableRequest } from '../../jobs/reuse';
 import type { Run } from '../../jobs/run';
 import type { Catalog } from '../../models/catalog';
 
@@ -36,7 +37,7 @@ export interface OperationOutput {
 }
 
 /** What an item wants to submit, and where its price is read for a spending limit. */
-export interface PlannedSubmit extends PlannedRequest {
+export interface PlannedSubmit extends PlannedRequest, ReusableRequest {
 	getPrice(): Promise<ListedPrice>;
 }
 

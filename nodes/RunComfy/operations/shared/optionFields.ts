@@ -53,7 +53,16 @@ export const OPTIONS = {
 		default: 1,
 		typeOptions: { minValue: 0.2, maxValue: 60, numberPrecision: 1 },
 		description:
-			'The shortest pause between two polls of a request. Polls are free, and become less frequent the longer a request takes.',
+			'The shortest pause between two polls of a request. Polls are free, and become less frequent the longer a request takes. When the end is expected, because earlier requests took as long, the pause may be half as long.',
+	},
+	reuseResults: {
+		displayName: 'Reuse Results (Hours)',
+		name: 'reuseResults',
+		type: 'number',
+		default: 24,
+		typeOptions: { minValue: 1, maxValue: 720, numberPrecision: 0 },
+		description:
+			'For how many hours to use the results of earlier executions of this node again instead of paying for them again. An item whose request is the same as an earlier one, apart from a random seed, gets the earlier result. If that request is still running, the item waits for it. Two items with the same request still get two results. Only production executions are remembered, because n8n does not save this for manual ones. The value of the first item is used.',
 	},
 	randomizeSeeds: {
 		displayName: 'Randomize Seeds',

@@ -40,6 +40,8 @@ interface OptionValue {
 export interface RunOptions {
 	maxConcurrency: number;
 	cancelOnStop: boolean;
+	/** For how many hours results of earlier executions are used; undefined when the user has not added the option. */
+	reuseHours: number | undefined;
 	/** In USD; undefined when the user has not added the option. */
 	spendingLimit: number | undefined;
 }
@@ -56,11 +58,15 @@ export function readRunOptions(context: IExecuteFunctions): RunOptions {
 		if (!isOptionAdded(context, name)) return undefined;
 		return { value: context.getNodeParameter(`options.${name}`, 0, null) };
 	};
-	const spendingLimit = read('spendingLimit');
+	const readAdded = (name: 'reuseResults' | 'spendingLimit'): number | undefined => {
+		const option = read(name);
+		return option === undefined ? undefined : readNumber(OPTIONS[name], option);
+	};
 	return {
 		maxConcurrency: numberOrDefault(OPTIONS.maxConcurrency, read('maxConcurrency')),
 		cancelOnStop: booleanOrDefault(OPTIONS.cancelOnStop, read('cancelOnStop')),
-		spendingLimit: spendingLimit === undefined ? undefined : readNumber(OPTIONS.spendingLimit, spendingLimit),
+		reuseHours: readAdded('reuseResults'),
+		spendingLimit: readAdded('spendingLimit'),
 	};
 }
 
