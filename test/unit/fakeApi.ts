@@ -1,5 +1,10 @@
 import { RunComfyClient } from '../../nodes/RunComfy/api/client';
-import { NoAnswerError, type ApiAnswer, type ApiRequest } from '../../nodes/RunComfy/api/transport';
+import {
+	NoAnswerError,
+	type ApiAnswer,
+	type ApiRequest,
+	type Send,
+} from '../../nodes/RunComfy/api/transport';
 import type { JobRequest, WaitLimits } from '../../nodes/RunComfy/jobs/job';
 import { JobTimesStore } from '../../nodes/RunComfy/jobs/jobTimes';
 import { Ledger, type LedgerTurn } from '../../nodes/RunComfy/jobs/ledger';
@@ -9,7 +14,7 @@ import { findOutputProblem } from '../../nodes/RunComfy/operations/shared/finish
 import { VirtualClock } from './virtualClock';
 
 export const SECOND = 1_000;
-export const ADDRESSES = { baseUrl: 'https://api.test', platformBaseUrl: 'https://account.test' };
+const ADDRESSES = { baseUrl: 'https://api.test', platformBaseUrl: 'https://account.test' };
 
 interface FakeJob {
 	runsAt: number;
