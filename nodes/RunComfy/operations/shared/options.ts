@@ -124,13 +124,6 @@ export class OptionsReader {
 			this.find('timeout'),
 			isDeployment ? DEPLOYMENT_TIMEOUT_SECONDS : undefined,
 		);
-		if (isDeployment && this.find('spendingLimit') !== undefined) {
-			throw new FieldError(
-				'Spending Limit (USD)',
-				'cannot be kept for ComfyUI deployments, because RunComfy reports no cost for their requests',
-				'Remove the option. If it is not shown, select the resource “Model”, remove it there, and select “ComfyUI Deployment” again. Nothing was submitted.',
-			);
-		}
 	}
 
 	private find(name: string): OptionValue | undefined {
