@@ -128,6 +128,14 @@ export function reasonOf(body: unknown, depth = 0): string | undefined {
 	return undefined;
 }
 
+/** The sentence of an error answer, and what its `detail` lists besides. */
+function reasonWithDetail(body: unknown): string | undefined {
+	const reason = reasonOf(body);
+	if (!isJsonObject(body) || !Array.isArray(body.detail)) return reason;
+	const detail = cleanReason(flattenReason(body.detail));
+	return detail === undefined || detail === reason ? reason : `${reason ?? ''} ${detail}`.trim();
+}
+
 /** `detail` may be a list of `{loc, msg}` (FastAPI's shape, seen in other RunComfy APIs). */
 export function flattenReason(value: unknown, depth = 0): string | undefined {
 	if (typeof value === 'string') return value;
@@ -173,7 +181,7 @@ export function explainAnswer(answer: ApiAnswer, codes: ErrorCodes = MODEL_CODES
 		`RunComfy answered with an error (HTTP ${answer.status})`,
 		'Try again later. If the error persists, contact RunComfy’s support with the time and the request ID.',
 	];
-	const reason = reasonOf(answer.body);
+	const reason = reasonWithDetail(answer.body);
 	const withReason = reason === undefined ? what : `${what}: “${reason}”`;
 	return {
 		what: code === undefined || known ? withReason : `${withReason} (code ${cleanReason(code) ?? '?'})`,

@@ -110,15 +110,8 @@ export class OptionsReader {
 		// All numbers are checked, even those that are not used: an invalid one is a mistake.
 		this.maxFileSize = numberOrDefault(OPTIONS.maxFileSize, this.find('maxFileSize'));
 		this.pollInterval = numberOrDefault(OPTIONS.pollInterval, this.find('pollInterval'));
-		const { timeout, spendingLimit } = isDeployment ? DEPLOYMENT_OPTIONS : OPTIONS;
+		const { timeout } = isDeployment ? DEPLOYMENT_OPTIONS : OPTIONS;
 		this.timeout = numberOrDefault(timeout, this.find('timeout'));
-		if (isDeployment && this.find('spendingLimit') !== undefined) {
-			throw new FieldError(
-				spendingLimit.displayName,
-				'cannot be kept for ComfyUI deployments, because RunComfy reports no cost for their requests',
-				'Remove the option. If it is not shown, select the resource “Model”, remove it there, and select “ComfyUI Deployment” again. Nothing was submitted.',
-			);
-		}
 	}
 
 	private find(name: OptionName): OptionValue | undefined {
