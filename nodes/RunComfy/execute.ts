@@ -53,6 +53,7 @@ async function executeItems(context: IExecuteFunctions, runtime: Runtime, count:
 	const operation = findOperation(context);
 	const { spendingLimit, ...runOptions } = runOptionsOf(context);
 	const continueOnFail = context.continueOnFail();
+	const retriesOnFail = context.getNode().retryOnFail === true;
 	const client = new RunComfyClient(
 		access,
 		createSend(context, clock, access.redact),
@@ -64,7 +65,18 @@ async function executeItems(context: IExecuteFunctions, runtime: Runtime, count:
 	const isTool = isUsedAsTool(context);
 	const dependencies = {
 		requestApiOf: requestApisOf(client),
-		...{ clock, random, log, ledger, runIndex, isTool, stopSignal, continueOnFail, stopGraceMs },
+		...{
+			clock,
+			random,
+			log,
+			ledger,
+			runIndex,
+			isTool,
+			stopSignal,
+			continueOnFail,
+			retriesOnFail,
+			stopGraceMs,
+		},
 		...runOptions,
 	};
 	// n8n runs the node once more when Stop comes between two tries, or while Retry On Fail is on.

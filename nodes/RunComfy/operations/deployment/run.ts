@@ -261,14 +261,14 @@ function placeOf(known: ReadonlyMap<string, GraphInput>, id: string): { nodeId: 
 	return input;
 }
 
-/** The user's overrides with further inputs, which they do not name. */
-function merge(overrides: JsonObject, more: JsonObject): JsonObject {
+/** The user's overrides with further inputs, which they do not name. What has another shape stays as it is. */
+function merge(overrides: JsonObject, more: Record<string, { inputs: JsonObject }>): JsonObject {
 	const nodes = new Map(Object.entries(overrides));
 	for (const [nodeId, override] of Object.entries(more)) {
-		const own = nodes.get(nodeId);
-		const inputs = isJsonObject(own) && isJsonObject(own.inputs) ? own.inputs : {};
-		const added = isJsonObject(override) && isJsonObject(override.inputs) ? override.inputs : {};
-		nodes.set(nodeId, { ...(isJsonObject(own) ? own : {}), inputs: { ...inputs, ...added } });
+		const own = nodes.get(nodeId) ?? {};
+		const inputs = isJsonObject(own) ? (own.inputs ?? {}) : undefined;
+		if (!isJsonObject(own) || !isJsonObject(inputs)) continue;
+		nodes.set(nodeId, { ...own, inputs: { ...inputs, ...override.inputs } });
 	}
 	return Object.fromEntries(nodes);
 }
