@@ -1,6 +1,8 @@
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
 
+import { isRecord } from './comfyUi';
+
 /** ComfyUI's node definitions, as text: they hold integers that a JavaScript number does not. */
 export const OBJECT_INFO = readFileSync(path.join(__dirname, 'workflows', 'objectInfo.json'), 'utf8');
 
@@ -13,14 +15,15 @@ export interface InputDefinition {
 	isFile: boolean;
 }
 
-interface NodeDefinition {
-	input: Partial<Record<'required' | 'optional', Record<string, [unknown, Record<string, unknown>?]>>>;
-}
+export type ObjectInfo = Record<string, unknown>;
 
-export type ObjectInfo = Record<string, NodeDefinition | undefined>;
-
+/** The definitions by class; none where a test's own text is not JSON. */
 export function readObjectInfo(text: string): ObjectInfo {
-	return JSON.parse(text) as ObjectInfo;
+	try {
+		return recordOf(JSON.parse(text));
+	} catch {
+		return {};
+	}
 }
 
 /** What is known of an input; undefined where the class or the input is not described. */
@@ -29,9 +32,11 @@ export function inputDefinition(
 	className: string,
 	name: string,
 ): InputDefinition | undefined {
-	const { required, optional } = info[className]?.input ?? {};
-	const [type, rules = {}] = required?.[name] ?? optional?.[name] ?? [];
-	if (type === undefined) return undefined;
+	const { required, optional } = recordOf(recordOf(info[className]).input);
+	const definition = recordOf(required)[name] ?? recordOf(optional)[name];
+	if (!Array.isArray(definition)) return undefined;
+	const type: unknown = definition[0];
+	const rules = recordOf(definition[1]);
 	const choices = Array.isArray(type) ? type : type === 'COMBO' ? rules.options : undefined;
 	return {
 		type: Array.isArray(type) ? 'COMBO' : String(type),
@@ -44,6 +49,7 @@ export function inputDefinition(
 
 /** The definitions with as many made-up classes as it takes to reach the size: a real file has several MB. */
 export function paddedObjectInfo(text: string, bytes: number): string {
+	if (text.length >= bytes) return text;
 	const parts = [text.trimEnd().slice(0, -1)];
 	for (let size = text.length, n = 0; size < bytes; n++) {
 		const part = `,${JSON.stringify(`MadeUpNode${n}`)}:${JSON.stringify(madeUpNode(n))}`;
@@ -51,6 +57,10 @@ export function paddedObjectInfo(text: string, bytes: number): string {
 		size += part.length;
 	}
 	return `${parts.join('')}}`;
+}
+
+function recordOf(value: unknown): Record<string, unknown> {
+	return isRecord(value) ? value : {};
 }
 
 function madeUpNode(n: number) {

@@ -5,6 +5,7 @@ import sharp from 'sharp';
 import { request } from 'undici';
 
 import { DEPLOYMENT_ID, DEPLOYMENTS, type SandboxDeployment } from '../sandbox/deployments';
+import { OBJECT_INFO } from '../sandbox/objectInfo';
 import { digest, MODEL_ID, Sandbox, type SandboxOptions } from '../sandbox/sandbox';
 import { until } from '../until';
 import { callSandbox } from './callSandbox';
@@ -104,15 +105,21 @@ describe('The sandbox’s deployments', () => {
 			});
 		});
 
-		it('may be more than the sandbox’s own', async () => {
+		it.each([
+			['without node definitions', undefined],
+			['with node definitions that are not JSON', '<html>'],
+			['with odd node definitions', '{"Unheard": {"input": {"required": {"a": null}, "optional": 7}}}'],
+		])('may be a test’s own, with an odd graph, %s', async (_name, objectInfo) => {
 			const workflow = '{"1": {"class_type": "Unheard", "inputs": {"a": null, "b": [["1"]]}}, "2": null}';
-			const deployment = { ...DEPLOYMENTS[0], id: 'odd', workflow } as SandboxDeployment;
+			const deployment = { ...DEPLOYMENTS[0], id: 'odd', workflow, objectInfo } as SandboxDeployment;
 			await withSandbox({ deployments: [deployment] }, async (other) => {
 				expect((await get('/odd?includes=payload', other)).body).toMatchObject({
 					payload: { workflow_api_json: { 2: null } },
 				});
 				const { status, outputs } = await run('odd', { 1: { inputs: { a: 'x' } } }, other);
 				expect({ status, outputs }).toEqual({ status: 'succeeded', outputs: {} });
+				const info = await request(`${other.url}/object-info/odd/object_info.json`);
+				expect(await info.body.text()).toBe(objectInfo ?? OBJECT_INFO);
 			});
 		});
 	});
@@ -339,19 +346,19 @@ describe('The sandbox’s deployments', () => {
 				(await download(fileOf(result, nodeId, channel))).subarray(0, 12).toString('latin1');
 			expect(fileOf(result, '7', 'gifs')).toMatchObject({
 				filename: 'sneaker_00001_.mp4',
-				subfolder: 'films',
+				subfolder: 'videos',
 				format: 'video/h264-mp4',
 				frame_rate: 8,
 			});
 			expect(await starts('7', 'gifs')).toContain('ftyp');
 			expect(await starts('11', 'audio')).toMatch(/^RIFF.{4}WAVE/s);
-			expect(await starts('14', '3d')).toMatch(/^glTF\x02/);
+			expect(await starts('14', '3d')).toContain('glTF\x02');
 			expect(result.outputs).toMatchObject({
 				17: { text: ['A sneaker for the autumn. Made with ComfyUI.'] },
 			});
 		});
 
-		it('a film in the channel of images, beside a channel without files', async () => {
+		it('a video in the channel of images, beside a channel without files', async () => {
 			const result = await run(DEPLOYMENT_ID.largeIntegers);
 			expect((await download(fileOf(result, '60', 'images'))).subarray(0, 12).toString('latin1')).toContain(
 				'ftyp',

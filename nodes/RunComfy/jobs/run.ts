@@ -5,8 +5,9 @@ import { StoppedError } from '../common/stoppedError';
 import type { Budget } from './budget';
 import { cancelRequest } from './cancelRequest';
 import type { RequestApi } from './endpoint';
-import { JobTimes } from './jobTimes';
+import type { JobTimesStore } from './jobTimes';
 import type { LedgerTurn } from './ledger';
+import type { Reuse } from './reuse';
 import { Throttle, type Verdict } from './throttle';
 
 export interface Log {
@@ -22,7 +23,11 @@ export interface RunDependencies {
 	random: Random;
 	/** This run's part of the execution's ledger. */
 	turn: LedgerTurn;
+	/** How long earlier jobs took. */
+	jobTimes: JobTimesStore;
 	log: Log;
+	/** Undefined unless the user wants results of earlier executions to be used. */
+	reuse: Reuse | undefined;
 	/** Undefined when the user has set no spending limit. */
 	budget?: Budget;
 	/** n8n's Stop; undefined where the host has none. */
@@ -80,7 +85,6 @@ export class Run {
 	/** Bounds the memory of request bodies. */
 	readonly submitBytes = new Slots(MAX_SUBMIT_BYTES);
 	private readonly ending = new AbortController();
-	private readonly times = new Map<string, JobTimes>();
 	private readonly waits = new Set<AbortController>();
 	private readonly gracePeriods = new Set<() => void>();
 	private readonly cancelling = new Map<string, Promise<void>>();
@@ -90,13 +94,6 @@ export class Run {
 	constructor(readonly dependencies: RunDependencies) {
 		const { maxConcurrency, clock, random } = dependencies;
 		this.throttle = new Throttle(maxConcurrency, clock, random, this.ending.signal);
-	}
-
-	/** How long the jobs of this run took so far, for each endpoint. */
-	timesOf(endpointId: string): JobTimes {
-		const known = this.times.get(endpointId) ?? new JobTimes();
-		this.times.set(endpointId, known);
-		return known;
 	}
 
 	/** Throws when the run has ended early. To be called before anything that costs money or time. */
