@@ -66,6 +66,7 @@ async function executeItems(context: IExecuteFunctions, runtime: Runtime, count:
 	const operation = findOperation(context);
 	const { spendingLimit, reuseHours, ...runOptions } = runOptionsOf(context);
 	const continueOnFail = context.continueOnFail();
+	const retriesOnFail = context.getNode().retryOnFail === true;
 	const client = new RunComfyClient(
 		access,
 		createSend(context, clock, access.redact),
@@ -90,6 +91,7 @@ async function executeItems(context: IExecuteFunctions, runtime: Runtime, count:
 			isTool,
 			stopSignal,
 			continueOnFail,
+			retriesOnFail,
 			stopGraceMs,
 		},
 		...runOptions,

@@ -258,6 +258,7 @@ export class Simulation {
 				maxConcurrency,
 				cancelOnStop: true,
 				continueOnFail: run.isTool ? false : continueOnFail,
+				retriesOnFail: true,
 				stopGraceMs: STOP_MS,
 			},
 			count,

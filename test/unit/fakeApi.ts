@@ -197,6 +197,7 @@ export function makeRun(
 		maxConcurrency: 10,
 		cancelOnStop: true,
 		continueOnFail: false,
+		retriesOnFail: false,
 		stopGraceMs: 5_000,
 		...more,
 	});

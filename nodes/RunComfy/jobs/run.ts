@@ -36,6 +36,8 @@ export interface RunDependencies {
 	maxConcurrency: number;
 	/** Whether an early end cancels what RunComfy can still cancel. */
 	cancelOnStop: boolean;
+	/** Whether n8n may run the node again after a failure. Then it resumes what is running. */
+	retriesOnFail: boolean;
 	/** Whether an item's failure becomes its error item, or ends the run. */
 	continueOnFail: boolean;
 	/** After Stop: how long the answer of a submit in flight, and then cancels, may take. In milliseconds. */
@@ -210,14 +212,15 @@ export class Run {
 
 	/** Cancels whatever can be cancelled; each request once, however often this is called. */
 	private async cancelQueued(): Promise<void> {
-		const { cancelOnStop, turn, clock, stopGraceMs, requestApiOf } = this.dependencies;
+		const { cancelOnStop, retriesOnFail, turn, clock, stopGraceMs, requestApiOf } = this.dependencies;
 		if (!cancelOnStop) return;
 		const deadline = Math.max(this.endedAt + stopGraceMs, clock.now() + MIN_CANCEL_MS);
 		for (const entry of turn.waitedFor) {
 			const { requestId, endpointId, state } = entry;
 			if (requestId === undefined || this.cancelling.has(requestId)) continue;
 			const api = requestApiOf(endpointId);
-			if (state === 'running' && !api.cancelsRunning) continue;
+			const isResumed = retriesOnFail && this.endedBy !== 'stop';
+			if (state === 'running' && (!api.cancelsRunning || isResumed)) continue;
 			const { cancelSlots } = turn.ledger;
 			const cancelling = cancelRequest(this.dependencies, api, entry, requestId, cancelSlots, deadline);
 			this.cancelling.set(

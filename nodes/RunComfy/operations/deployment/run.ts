@@ -3,6 +3,7 @@ import type { IExecuteFunctions, INodeProperties } from 'n8n-workflow';
 import { isJsonObject, type JsonObject } from '../../api/json';
 import { RunComfyError } from '../../api/problems';
 import { FieldError } from '../../common/fieldError';
+import { isEmpty } from '../../common/isEmpty';
 import { deploymentEndpoint } from '../../deployments/endpoint';
 import { isSeed, readGraph, toOverrides, type GraphInput } from '../../deployments/graph';
 import { readGraphFields } from '../../deployments/graphFields';
@@ -224,7 +225,7 @@ function pick(from: JsonObject, names: string[]): JsonObject {
 /** RunComfy would refuse an input that the workflow no longer has; this error says how to mend it. */
 function assertKnown(values: JsonObject, known: ReadonlySet<string>): void {
 	for (const [id, value] of Object.entries(values)) {
-		if (known.has(id) || value === null || value === undefined || value === '') continue;
+		if (known.has(id) || isEmpty(value)) continue;
 		throw new FieldError(
 			`Inputs → ${id}`,
 			'is no input of the workflow that is deployed now',
@@ -264,14 +265,14 @@ function placeOf(known: ReadonlyMap<string, GraphInput>, id: string): { nodeId: 
 	return input;
 }
 
-/** The user's overrides with further inputs, which they do not name. */
-function merge(overrides: JsonObject, more: JsonObject): JsonObject {
+/** The user's overrides with further inputs, which they do not name. What has another shape stays as it is. */
+function merge(overrides: JsonObject, more: Record<string, { inputs: JsonObject }>): JsonObject {
 	const nodes = new Map(Object.entries(overrides));
 	for (const [nodeId, override] of Object.entries(more)) {
-		const own = nodes.get(nodeId);
-		const inputs = isJsonObject(own) && isJsonObject(own.inputs) ? own.inputs : {};
-		const added = isJsonObject(override) && isJsonObject(override.inputs) ? override.inputs : {};
-		nodes.set(nodeId, { ...(isJsonObject(own) ? own : {}), inputs: { ...inputs, ...added } });
+		const own = nodes.get(nodeId) ?? {};
+		const inputs = isJsonObject(own) ? (own.inputs ?? {}) : undefined;
+		if (!isJsonObject(own) || !isJsonObject(inputs)) continue;
+		nodes.set(nodeId, { ...own, inputs: { ...inputs, ...override.inputs } });
 	}
 	return Object.fromEntries(nodes);
 }
