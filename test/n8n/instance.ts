@@ -13,6 +13,7 @@ import type {
 } from 'n8n-workflow';
 import { request } from 'undici';
 
+import { until } from '../until';
 import { installPackage, type Installation } from './installation';
 
 /** A running n8n with its own database, its owner signed in, and this package installed as users have it. */
@@ -219,6 +220,31 @@ export class N8nInstance {
 			triggerToStartFrom: { name: trigger?.name },
 		});
 		return String(data.executionId);
+	}
+
+	/** Makes a workflow run by itself, when its trigger says so: such executions are production executions. */
+	async activate(workflowId: string): Promise<void> {
+		const { data } = await this.rest('GET', `/workflows/${workflowId}`);
+		const body = { versionId: data.versionId };
+		const { status, data: answer } = await this.rest('POST', `/workflows/${workflowId}/activate`, body, true);
+		if (status >= 400 && status !== 404) throw new Error(`Not activated: ${JSON.stringify(answer)}`);
+		// Older versions know no such call.
+		if (status === 404) await this.rest('PATCH', `/workflows/${workflowId}`, { ...body, active: true });
+	}
+
+	/** Calls the webhook of an active workflow. @returns the execution, which has ended. */
+	async callWebhook(workflowId: string, path: string): Promise<StoredExecution> {
+		// An active workflow's webhook is there a moment later, and once more after a restart.
+		await until('the webhook is registered', async () => {
+			const answer = await request(`${this.url}/webhook/${path}`);
+			await answer.body.dump();
+			return answer.statusCode !== 404;
+		});
+		const filter = encodeURIComponent(JSON.stringify({ workflowId }));
+		const { data } = await this.rest('GET', `/executions?filter=${filter}&limit=1`);
+		const [latest] = data.results as Array<{ id: string }>;
+		if (latest === undefined) throw new Error(`The webhook ${path} started nothing`);
+		return await this.finished(latest.id);
 	}
 
 	async stop(executionId: string): Promise<void> {
