@@ -2,6 +2,7 @@ import type { INode } from 'n8n-workflow';
 
 import { installN8n, NEWEST } from '../n8n/installation';
 import { N8nInstance, storedItems, type StoredExecution, type WorkflowDefinition } from '../n8n/instance';
+import { until } from '../until';
 import { RUNCOMFY, workflowNode } from '../workflow';
 import { ObjectStorage, ScriptedChatModel } from './fakeServices';
 import {
@@ -160,6 +161,53 @@ describe(`Reuse Results in n8n ${NEWEST}`, () => {
 		const answer = String(storedItems(second, 'AI Agent')[0]?.json.output);
 		expect(answer).toContain(env.sandbox.jobs[0]?.requestId);
 		expect(answer).toContain('reused');
+	});
+
+	it('in a sub-workflow, whose static data is its own', async () => {
+		const child = workflow(env, 2, { options: REUSE });
+		const trigger = child.nodes.find(({ name }) => name === 'Start');
+		Object.assign(trigger ?? {}, {
+			type: 'n8n-nodes-base.executeWorkflowTrigger',
+			typeVersion: 1.1,
+			parameters: { inputSource: 'passthrough' },
+		});
+		const childId = await env.n8n.createWorkflow(child);
+		await env.n8n.activate(childId);
+		const run = await activate({
+			name: 'Parent',
+			nodes: [
+				workflowNode('Start', 'n8n-nodes-base.manualTrigger'),
+				workflowNode('Call', 'n8n-nodes-base.executeWorkflow', {
+					typeVersion: 1.2,
+					parameters: { workflowId: { __rl: true, mode: 'id', value: childId }, options: {} },
+				}),
+			],
+			connections: { Start: { main: [[{ node: 'Call', type: 'main', index: 0 }]] } },
+		});
+		expect((await run()).status).toBe('success');
+		const second = await run();
+		expect(second.data?.resultData.error).toBeUndefined();
+		expect(storedItems(second, 'Call').map(({ json }) => json.reused)).toEqual([true, true]);
+		expect(env.sandbox.stats.accepted).toBe(2);
+	});
+
+	it('in a workflow that a schedule starts', async () => {
+		const definition = workflow(env, 2, { options: REUSE });
+		Object.assign(definition.nodes.find(({ name }) => name === 'Start') ?? {}, {
+			type: 'n8n-nodes-base.scheduleTrigger',
+			typeVersion: 1.2,
+			parameters: { rule: { interval: [{ field: 'seconds', secondsInterval: 5 }] } },
+		});
+		const id = await env.n8n.createWorkflow(definition);
+		await env.n8n.activate(id);
+		// Each execution polls both once.
+		await until(
+			'three have run',
+			() => env.sandbox.jobs.filter(({ polls }) => polls >= 4).length === 2,
+			30_000,
+		);
+		await env.n8n.deactivate(id);
+		expect(env.sandbox.stats.accepted).toBe(2);
 	});
 
 	it('manual executions are not remembered', async () => {

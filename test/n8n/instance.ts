@@ -232,6 +232,11 @@ export class N8nInstance {
 		if (status === 404) await this.rest('PATCH', `/workflows/${workflowId}`, { ...body, active: true });
 	}
 
+	async deactivate(workflowId: string): Promise<void> {
+		const { status } = await this.rest('POST', `/workflows/${workflowId}/deactivate`, {}, true);
+		if (status === 404) await this.rest('PATCH', `/workflows/${workflowId}`, { active: false });
+	}
+
 	/** Calls the webhook of an active workflow. @returns the execution, which has ended. */
 	async callWebhook(workflowId: string, path: string): Promise<StoredExecution> {
 		// An active workflow's webhook is there a moment later, and once more after a restart.
