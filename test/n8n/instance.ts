@@ -253,10 +253,20 @@ export class N8nInstance {
 	async activate(workflowId: string): Promise<void> {
 		const { data } = await this.rest('GET', `/workflows/${workflowId}`);
 		const { versionId } = data;
-		const answer = await this.rest('POST', `/workflows/${workflowId}/activate`, { versionId }, true);
+		const { status, data: answer } = await this.rest(
+			'POST',
+			`/workflows/${workflowId}/activate`,
+			{ versionId },
+			true,
+		);
+		if (status >= 400 && status !== 404) throw new Error(`Not activated: ${JSON.stringify(answer)}`);
 		// Older versions know activation as a field only.
-		if (answer.status === 404)
-			await this.rest('PATCH', `/workflows/${workflowId}`, { active: true, versionId });
+		if (status === 404) await this.rest('PATCH', `/workflows/${workflowId}`, { active: true, versionId });
+	}
+
+	async deactivate(workflowId: string): Promise<void> {
+		const { status } = await this.rest('POST', `/workflows/${workflowId}/deactivate`, {}, true);
+		if (status === 404) await this.rest('PATCH', `/workflows/${workflowId}`, { active: false });
 	}
 
 	/** Starts a production execution of an active workflow that begins with a webhook. */
@@ -269,6 +279,14 @@ export class N8nInstance {
 				throw new Error(`Webhook ${webhookPath}: ${statusCode} ${text.slice(0, 500)}`);
 			return statusCode < 400;
 		});
+	}
+
+	/** Calls the webhook of an active workflow. @returns the execution, which has ended. */
+	async runByWebhook(workflowId: string, webhookPath: string): Promise<StoredExecution> {
+		await this.callWebhook(webhookPath);
+		const latest = (await this.executionsOf(workflowId)).at(-1);
+		if (latest === undefined) throw new Error(`The webhook ${webhookPath} started nothing`);
+		return await this.finished(latest.id);
 	}
 
 	/** A workflow's latest executions, the oldest first. */

@@ -47,7 +47,7 @@ describe('The outputs of a deployment', () => {
 				['video', 'c.webm'],
 			],
 		],
-		['a film in the channel of images', { images: [file('a.mp4')], animated: [true] }, [['video', 'a.mp4']]],
+		['a video in the channel of images', { images: [file('a.mp4')], animated: [true] }, [['video', 'a.mp4']]],
 		['sound', { audio: [file('a.flac')] }, [['audio', 'a.flac']]],
 		['a 3D model', { '3d': [file('a.glb')] }, [['file', 'a.glb']]],
 		['a 3D model among images', { images: [file('a.glb')] }, [['file', 'a.glb']]],
