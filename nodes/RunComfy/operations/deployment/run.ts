@@ -4,6 +4,7 @@ import { isJsonObject, type JsonObject } from '../../api/json';
 import { RunComfyError } from '../../api/problems';
 import { FieldError } from '../../common/fieldError';
 import { isEmpty } from '../../common/isEmpty';
+import { toError } from '../../common/toError';
 import { deploymentEndpoint } from '../../deployments/endpoint';
 import { isSeed, readGraph, toOverrides, type GraphInput } from '../../deployments/graph';
 import { readGraphFields } from '../../deployments/graphFields';
@@ -198,7 +199,7 @@ async function readDeployedGraph(
 		return graph;
 	} catch (error) {
 		if (isOptional && error instanceof RunComfyError && error.problem.isNotFound !== true) return undefined;
-		throw error instanceof Error ? error : new Error(String(error));
+		throw toError(error);
 	}
 }
 
