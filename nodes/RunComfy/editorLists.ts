@@ -7,30 +7,42 @@ import type {
 } from 'n8n-workflow';
 
 import { RunComfyClient } from './api/client';
-import { readAccess } from './host/credential';
+import type { Deployment } from './api/deployments';
+import { Deployments } from './deployments/deployments';
+import { readGraph } from './deployments/graph';
+import { readGraphFields } from './deployments/graphFields';
+import { toDeploymentMapperField } from './deployments/mapperFields';
+import { readObjectInfo } from './deployments/objectInfo';
+import { fetchJson } from './files/fetchJson';
+import { readAccess, type Access } from './host/credential';
 import { toNodeError } from './host/nodeErrors';
 import { systemRuntime } from './host/runtime';
 import { createSend } from './host/transport';
 import { Catalogue } from './models/catalogue';
 import { readInputFields } from './models/inputSchema';
 import { toMapperField } from './models/mapperFields';
+import { readDeploymentChoice } from './operations/shared/deploymentIdField';
 import { findChosenModel } from './operations/shared/modelIdField';
 import { dollars } from './common/money';
 import { omitUndefined } from './common/omitUndefined';
 
 /**
- * The lists and fields that the editor loads from RunComfy's catalogue while a workflow is being built. They are fetched
+ * The lists and fields that the editor loads from RunComfy while a workflow is being built. They are fetched
  * every time, so that nothing of one account is shown to another.
  */
 
 const PAGE_SIZE = 50;
 
-async function openCatalogue(context: ILoadOptionsFunctions): Promise<Catalogue> {
+async function open(context: ILoadOptionsFunctions): Promise<{ access: Access; catalogue: Catalogue }> {
 	const { clock, random, callTimeouts } = systemRuntime;
 	const access = await readAccess(context);
 	const send = createSend(context, clock, access.redact);
 	const client = new RunComfyClient(access, send, clock.timeOfDay, callTimeouts);
-	return new Catalogue({ client, clock, random, stopSignal: undefined });
+	return { access, catalogue: new Catalogue({ client, clock, random, stopSignal: undefined }) };
+}
+
+async function openCatalogue(context: ILoadOptionsFunctions): Promise<Catalogue> {
+	return (await open(context)).catalogue;
 }
 
 async function searchModels(
@@ -83,8 +95,60 @@ async function getModelInputs(this: ILoadOptionsFunctions): Promise<ResourceMapp
 	}
 }
 
+/** The user's deployments. RunComfy has no search for them, and documents no pages. */
+async function searchDeployments(this: ILoadOptionsFunctions, filter = ''): Promise<INodeListSearchResult> {
+	try {
+		const deployments = await new Deployments(await openCatalogue(this)).list();
+		const wanted = filter.trim().toLowerCase();
+		return {
+			results: deployments
+				.map((deployment) => ({
+					name: deploymentLabel(deployment),
+					value: deployment.deploymentId,
+				}))
+				.filter(({ name, value }) => `${name} ${value}`.toLowerCase().includes(wanted)),
+		};
+	} catch (error) {
+		throw toNodeError(this.getNode(), error);
+	}
+}
+
+/** `Product photo (v3, AMPERE_48, standby)`. */
+function deploymentLabel({ name, workflowVersion, hardware, status, isEnabled }: Deployment): string {
+	const facts = [workflowVersion, ...hardware, isEnabled === false ? 'disabled' : status];
+	const known = facts.filter((fact) => fact !== undefined && fact !== '');
+	return known.length === 0 ? name : `${name} (${known.join(', ')})`;
+}
+
+/** Of ComfyUI's node definitions, which are several megabytes. */
+const MAX_OBJECT_INFO_BYTES = 20_000_000;
+const OBJECT_INFO_MS = 15_000;
+
+async function getDeploymentInputs(this: ILoadOptionsFunctions): Promise<ResourceMapperFields> {
+	try {
+		const { access, catalogue } = await open(this);
+		const deploymentId = readDeploymentChoice(this.getCurrentNodeParameter('deploymentId'));
+		const { graph = {}, objectInfoUrl } = await new Deployments(catalogue).get(deploymentId);
+		const objectInfo =
+			objectInfoUrl === undefined
+				? undefined
+				: await fetchJson(objectInfoUrl, {
+						context: this,
+						clock: systemRuntime.clock,
+						allowLoopback: access.isPlatformLoopback,
+						maxBytes: MAX_OBJECT_INFO_BYTES,
+						deadlineMs: OBJECT_INFO_MS,
+					});
+		const classNames = readGraph(graph).flatMap(({ className }) => className ?? []);
+		const definitions = readObjectInfo(objectInfo, classNames);
+		return { fields: readGraphFields(graph, definitions).map(toDeploymentMapperField) };
+	} catch (error) {
+		throw toNodeError(this.getNode(), error);
+	}
+}
+
 export const editorLists = {
-	listSearch: { searchModels },
+	listSearch: { searchModels, searchDeployments },
 	loadOptions: { getCategories },
-	resourceMapping: { getModelInputs },
+	resourceMapping: { getModelInputs, getDeploymentInputs },
 } satisfies INodeType['methods'];

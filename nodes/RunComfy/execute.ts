@@ -1,9 +1,9 @@
 import type { IExecuteFunctions, INodeExecutionData } from 'n8n-workflow';
 
 import { RunComfyClient } from './api/client';
-import type { ModelPrice } from './api/models';
 import { RunComfyError } from './api/problems';
 import { StoppedError } from './common/stoppedError';
+import { Deployments } from './deployments/deployments';
 import { Downloader } from './files/download';
 import { readAccess } from './host/credential';
 import { createFingerprints, isUsedAsTool } from './host/fingerprint';
@@ -11,13 +11,14 @@ import { createLog, showHint } from './host/log';
 import { errorItem, toNodeError } from './host/nodeErrors';
 import { systemRuntime, type Runtime } from './host/runtime';
 import { createSend } from './host/transport';
-import { Budget } from './jobs/budget';
+import { Budget, type ListedPrice } from './jobs/budget';
 import { Ledger, type LedgerTurn } from './jobs/ledger';
 import type { ItemOutcome, Log } from './jobs/run';
 import { runTurn, stopTurn } from './jobs/runTurn';
 import { Catalogue } from './models/catalogue';
 import { findOperation } from './operations';
 import type { ItemWork, Operation, OperationOutput, OperationTools } from './operations/shared/operation';
+import { requestApisOf } from './operations/shared/endpoints';
 import { readRunOptions, type RunOptions } from './operations/shared/options';
 
 /**
@@ -62,13 +63,15 @@ async function executeItems(context: IExecuteFunctions, runtime: Runtime, count:
 	const runIndex = Number(context.getWorkflowDataProxy(0).$runIndex);
 	const isTool = isUsedAsTool(context);
 	const dependencies = {
-		...{ client, clock, random, log, ledger, runIndex, isTool, stopSignal, continueOnFail, stopGraceMs },
+		requestApiOf: requestApisOf(client),
+		...{ clock, random, log, ledger, runIndex, isTool, stopSignal, continueOnFail, stopGraceMs },
 		...runOptions,
 	};
 	// n8n runs the node once more when Stop comes between two tries, or while Retry On Fail is on.
 	if (stopSignal?.aborted === true) await stopTurn(dependencies);
 	const catalogue = new Catalogue({ client, clock, random, stopSignal });
-	const tools = { context, access, random, catalogue };
+	const deployments = new Deployments(catalogue);
+	const tools = { context, access, random, client, catalogue, deployments };
 	const downloader = openDownloader(context, runtime, access.isLoopback);
 	const hint = (message: string) => showHint(context, message, 'warning');
 	let budget: Budget | undefined;
@@ -76,7 +79,7 @@ async function executeItems(context: IExecuteFunctions, runtime: Runtime, count:
 		const works = await prepareAll(operation, tools, count, continueOnFail);
 		const fingerprints = await fingerprintsOf(context, works);
 		const openBudget = async (turn: LedgerTurn) => {
-			budget = await openBudgetFor(tools, turn, spendingLimit, works);
+			budget = await openBudgetFor(context, turn, spendingLimit, works);
 			for (const warning of budget?.warnings ?? []) notifyUser(context, log, 'warn', warning);
 			return budget;
 		};
@@ -134,21 +137,22 @@ function notifyUser(context: IExecuteFunctions, log: Log, level: 'info' | 'warn'
  * @throws RunComfyError when the limit cannot be kept, or does not pay for all items and none may fail by itself.
  */
 async function openBudgetFor(
-	{ context, catalogue }: OperationTools,
+	context: IExecuteFunctions,
 	turn: LedgerTurn,
 	limitUsd: number | undefined,
 	works: Array<ItemWork | Error>,
 ): Promise<Budget | undefined> {
 	if (limitUsd === undefined) return undefined;
 	const planned = works.flatMap((work) => (work instanceof Error ? [] : (work.submits ?? [])));
-	const prices = new Map<string, ModelPrice>();
-	for (const modelId of new Set(planned.map((request) => request.modelId))) {
+	const prices = new Map<string, ListedPrice>();
+	for (const { endpointId, getPrice } of planned) {
+		if (prices.has(endpointId)) continue;
 		try {
-			prices.set(modelId, (await catalogue.getModel(modelId)).price);
+			prices.set(endpointId, await getPrice());
 		} catch (error) {
 			// What earlier tries submitted is resumed in any case; without a price nothing else is submitted.
 			if (error instanceof StoppedError || !turn.isRetry) throw reasonOf(error);
-			prices.set(modelId, {});
+			prices.set(endpointId, {});
 		}
 	}
 	const budget = new Budget(limitUsd, prices, turn.ledger);

@@ -7,6 +7,8 @@ import { runJob } from '../../nodes/RunComfy/jobs/job';
 import { Ledger } from '../../nodes/RunComfy/jobs/ledger';
 import { ItemFailedError, type ItemOutcome } from '../../nodes/RunComfy/jobs/run';
 import { runTurn } from '../../nodes/RunComfy/jobs/runTurn';
+import { modelEndpoint, modelRequests } from '../../nodes/RunComfy/models/endpoint';
+import { findOutputProblem } from '../../nodes/RunComfy/operations/shared/finishedOutput';
 import { VirtualClock } from '../unit/virtualClock';
 
 /**
@@ -233,13 +235,14 @@ export class Simulation {
 		const input = run.isTool ? inputOf(run.key) : 'items';
 		const keyOf = (itemIndex: number) => (run.isTool ? run.key : `${run.key}, item ${itemIndex}`);
 		const write = (message: string) => void this.written.push(message);
+		const client = new RunComfyClient(
+			{ baseUrl: 'https://api.test', platformBaseUrl: 'https://account.test' },
+			async (request) => await this.send(request),
+			this.clock.timeOfDay,
+		);
 		const outcomes = await runTurn(
 			{
-				client: new RunComfyClient(
-					{ baseUrl: 'https://api.test', platformBaseUrl: 'https://account.test' },
-					async (request) => await this.send(request),
-					this.clock.timeOfDay,
-				),
+				requestApiOf: () => modelRequests(client),
 				clock: this.clock,
 				random: () => (this.draws = (this.draws + 0.37) % 1),
 				log: { debug: () => {}, info: write, warn: write },
@@ -257,7 +260,7 @@ export class Simulation {
 			count,
 			async (inner, itemIndex) => {
 				const job = runJob(inner, itemIndex, {
-					modelId: 'a/b',
+					endpoint: modelEndpoint(client, 'a/b'),
 					// The expression of a prompt gives something else in every try.
 					buildInput: async () => ({ key: keyOf(itemIndex), at: this.clock.now() }),
 					inputBytes: 10,
@@ -265,8 +268,8 @@ export class Simulation {
 						timeoutMs: this.settings.timeoutMs,
 						pollIntervalMs: 1_000,
 						includeCost: true,
-						needsFile: true,
 					},
+					findOutputProblem: (result) => findOutputProblem(result, true),
 				});
 				job.catch((error: unknown) => {
 					if (!(error instanceof RunComfyError)) return;
@@ -294,7 +297,7 @@ export class Simulation {
 		const price =
 			listedUsd === undefined ? { usd: 0.01, unit: 'second' } : { usd: listedUsd, unit: 'request' };
 		const budget = new Budget(limitUsd, new Map([['a/b', price]]), ledger);
-		const planned = Array.from({ length: count }, () => ({ modelId: 'a/b', waits: true }));
+		const planned = Array.from({ length: count }, () => ({ endpointId: 'a/b', waits: true }));
 		const problem = budget.findProblem(planned, continueOnFail || isRetry);
 		if (problem !== undefined) throw new RunComfyError(problem);
 		return budget;

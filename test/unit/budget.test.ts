@@ -1,26 +1,25 @@
-import type { ModelPrice } from '../../nodes/RunComfy/api/models';
 import type { RunComfyError } from '../../nodes/RunComfy/api/problems';
 import type { JobResult } from '../../nodes/RunComfy/api/responses';
-import { Budget } from '../../nodes/RunComfy/jobs/budget';
+import { Budget, type ListedPrice } from '../../nodes/RunComfy/jobs/budget';
 import { runJob } from '../../nodes/RunComfy/jobs/job';
 import { Ledger, type LedgerEntry } from '../../nodes/RunComfy/jobs/ledger';
 import { ItemFailedError } from '../../nodes/RunComfy/jobs/run';
 import { FakeApi, makeRun, ok, openTurn, request, type FakeRun } from './fakeApi';
 import { VirtualClock } from './virtualClock';
 
-const PER_REQUEST: ModelPrice = { usd: 0.06, unit: 'request' };
+const PER_REQUEST: ListedPrice = { usd: 0.06, unit: 'request' };
 const never = new AbortController().signal;
 
 function budgetOf(
 	limit: number,
-	price: ModelPrice = PER_REQUEST,
+	price: ListedPrice = PER_REQUEST,
 	context: Record<string, unknown> = {},
 ): Budget {
 	return new Budget(limit, new Map([['a/b', price]]), Ledger.of(context));
 }
 
 /** A budget and a run of the node to try it with. */
-function setUpTurn(limit: number, price?: ModelPrice) {
+function setUpTurn(limit: number, price?: ListedPrice) {
 	const context = {};
 	const turn = openTurn(context);
 	const budget = budgetOf(limit, price, context);
@@ -32,7 +31,7 @@ function setUpTurn(limit: number, price?: ModelPrice) {
 	const submit = async (itemIndex: number): Promise<LedgerEntry> => {
 		const entry = await reserve(itemIndex);
 		turn.submitting(entry);
-		turn.accepted(entry, { requestId: `r${itemIndex}`, seed: undefined, submittedAt: 0 });
+		turn.accepted(entry, { requestId: `r${itemIndex}`, seeds: undefined, submittedAt: 0 });
 		return entry;
 	};
 	const finish = (entry: LedgerEntry, cost?: number) => turn.ended(entry, 'finished', resultOf(cost), false);
@@ -41,15 +40,11 @@ function setUpTurn(limit: number, price?: ModelPrice) {
 
 const resultOf = (cost?: number): JobResult => ({
 	requestId: 'r',
-	images: [],
-	videos: [],
-	audios: [],
-	otherUrls: [],
 	...(cost === undefined ? {} : { cost }),
 });
 
 const planned = (count: number, waits = true) =>
-	Array.from({ length: count }, () => ({ modelId: 'a/b', waits }));
+	Array.from({ length: count }, () => ({ endpointId: 'a/b', waits }));
 
 describe('Budget', () => {
 	it('allows as many as the limit covers, to the cent', async () => {
@@ -100,7 +95,7 @@ describe('Budget', () => {
 			const entry = await budget.reserve(run, 0, 'a/b', never);
 			if (entry === undefined) throw new Error('Not reserved');
 			run.submitting(entry);
-			run.accepted(entry, { requestId: `r${turn}`, seed: undefined, submittedAt: 0 });
+			run.accepted(entry, { requestId: `r${turn}`, seeds: undefined, submittedAt: 0 });
 			run.ended(entry, 'failed', resultOf(0.06), false);
 			run.close('withErrors');
 		}
@@ -118,7 +113,7 @@ describe('Budget', () => {
 	});
 
 	it.each([
-		['is no longer planned in this turn', new Map<string, ModelPrice>()],
+		['is no longer planned in this turn', new Map<string, ListedPrice>()],
 		['has become cheaper in the list', new Map([['a/b', { usd: 0.01, unit: 'request' }]])],
 	])('counts what was reserved at its price though the model %s', async (_what, prices) => {
 		const context = {};
@@ -126,7 +121,7 @@ describe('Budget', () => {
 		const entry = await budgetOf(1, { usd: 1, unit: 'request' }, context).reserve(turn, 0, 'a/b', never);
 		if (entry === undefined) throw new Error('Not reserved');
 		turn.submitting(entry);
-		turn.accepted(entry, { requestId: 'r', seed: undefined, submittedAt: 0 });
+		turn.accepted(entry, { requestId: 'r', seeds: undefined, submittedAt: 0 });
 		prices.set('c/d', { usd: 0.5, unit: 'request' });
 		const later = new Budget(1, prices, Ledger.of(context));
 		await expect(later.reserve(openTurn(context, 1), 1, 'c/d', never)).rejects.toThrow('does not pay for it');
@@ -187,7 +182,7 @@ describe('Budget', () => {
 });
 
 describe('A spending limit, on a virtual clock', () => {
-	function setUp(limit: number, price: ModelPrice, costs: (job: number) => number | undefined) {
+	function setUp(limit: number, price: ListedPrice, costs: (job: number) => number | undefined) {
 		const clock = new VirtualClock();
 		const api = new FakeApi(clock, () => ({ queueMs: 0, runMs: 5_000 }));
 		api.costOf = costs;
@@ -201,7 +196,7 @@ describe('A spending limit, on a virtual clock', () => {
 		const { clock, api, budget, open } = setUp(1, { usd: 0.05, unit: 'second' }, () => 0.25);
 		const { run } = open({ continueOnFail: true });
 		const outcomes = await clock.run(
-			run.forEachItem(8, async (i) => await runJob(run, i, request(i, { includeCost: true }))),
+			run.forEachItem(8, async (i) => await runJob(run, i, request(api, i, { includeCost: true }))),
 		);
 		const submits = api.calls.filter(({ method }) => method === 'POST').map(({ at }) => at);
 		expect(submits).toHaveLength(4);
@@ -223,7 +218,7 @@ describe('A spending limit, on a virtual clock', () => {
 		const { clock, api, open } = setUp(1, {}, () => undefined);
 		const { run } = open({ continueOnFail: true });
 		const outcomes = await clock.run(
-			run.forEachItem(3, async (i) => await runJob(run, i, request(i, { includeCost: true }))),
+			run.forEachItem(3, async (i) => await runJob(run, i, request(api, i, { includeCost: true }))),
 		);
 		expect(api.jobs).toHaveLength(1);
 		const [, second] = outcomes;
@@ -248,7 +243,7 @@ describe('A spending limit, on a virtual clock', () => {
 		};
 		const { run } = open({ continueOnFail: true });
 		const outcomes = await clock.run(
-			run.forEachItem(4, async (i) => await runJob(run, i, request(i, { includeCost: true }))),
+			run.forEachItem(4, async (i) => await runJob(run, i, request(api, i, { includeCost: true }))),
 		);
 		expect(outcomes.map(({ ok: isOk }) => isOk)).toEqual(succeeded);
 		expect(api.jobs).toHaveLength(jobs);
@@ -259,16 +254,20 @@ describe('A spending limit, on a virtual clock', () => {
 		api.intercept = (_request, path) =>
 			path.includes('job-0') ? ok({ status: 'failed', cost: 0 }) : undefined;
 		const { run } = open({ continueOnFail: true });
-		await clock.run(run.forEachItem(6, async (i) => await runJob(run, i, request(i, { includeCost: true }))));
+		await clock.run(
+			run.forEachItem(6, async (i) => await runJob(run, i, request(api, i, { includeCost: true }))),
+		);
 		expect(api.jobs).toHaveLength(3);
 		expect(budget.report()).toContain('Spent $0.20 on 3 requests, of');
 	});
 
 	it('polls again for a cost that is reported late', async () => {
-		const { clock, budget, open } = setUp(1, PER_REQUEST, () => (clock.now() < 8_000 ? undefined : 0.07));
+		const { api, clock, budget, open } = setUp(1, PER_REQUEST, () =>
+			clock.now() < 8_000 ? undefined : 0.07,
+		);
 		const { run } = open();
 		const [outcome] = await clock.run(
-			run.forEachItem(1, async (i) => await runJob(run, i, request(i, { includeCost: true }))),
+			run.forEachItem(1, async (i) => await runJob(run, i, request(api, i, { includeCost: true }))),
 		);
 		expect(outcome?.ok && outcome.value.result.cost).toBe(0.07);
 		expect(budget.report()).toContain('Spent $0.07 on 1 request,');
@@ -282,7 +281,7 @@ describe('A spending limit, on a virtual clock', () => {
 				: undefined;
 		const { run } = open({ continueOnFail: true });
 		const outcomes = await clock.run(
-			run.forEachItem(3, async (i) => await runJob(run, i, request(i, { includeCost: true }))),
+			run.forEachItem(3, async (i) => await runJob(run, i, request(api, i, { includeCost: true }))),
 		);
 		expect(outcomes.map(({ ok: isOk }) => isOk)).toEqual([false, true, true]);
 		expect(budget.report()).toContain('Spent $0.20 on 2 requests');
@@ -293,7 +292,7 @@ describe('A spending limit, on a virtual clock', () => {
 		const { run, stop } = open();
 		clock.at(2_000, stop);
 		await expect(
-			clock.run(run.forEachItem(5, async (i) => await runJob(run, i, request(i)))),
+			clock.run(run.forEachItem(5, async (i) => await runJob(run, i, request(api, i)))),
 		).rejects.toThrow('Stopped');
 		expect(clock.now()).toBe(2_000);
 		expect(api.jobs).toHaveLength(1);
@@ -306,7 +305,7 @@ describe('A spending limit, on a virtual clock', () => {
 		const { run, stop } = makeRun(api, { budget: budgetOf(1, PER_REQUEST, context) }, context);
 		clock.at(8_000, stop);
 		await expect(
-			clock.run(run.forEachItem(4, async (i) => await runJob(run, i, request(i)))),
+			clock.run(run.forEachItem(4, async (i) => await runJob(run, i, request(api, i)))),
 		).rejects.toMatchObject({
 			report: expect.stringContaining('Spent $0.06 on 1 request, of') as string,
 		});
@@ -318,12 +317,15 @@ describe('A spending limit, on a virtual clock', () => {
 		const first = open();
 		clock.at(3_000, first.stop);
 		await expect(
-			clock.run(first.run.forEachItem(1, async (i) => await runJob(first.run, i, request(i)))),
+			clock.run(first.run.forEachItem(1, async (i) => await runJob(first.run, i, request(api, i)))),
 		).rejects.toThrow('Stopped');
 		first.turn.close('thrown');
 		const second = open({ continueOnFail: true });
 		const outcomes = await clock.run(
-			second.run.forEachItem(2, async (i) => await runJob(second.run, i, request(i, { includeCost: true }))),
+			second.run.forEachItem(
+				2,
+				async (i) => await runJob(second.run, i, request(api, i, { includeCost: true })),
+			),
 		);
 		expect(outcomes.map(({ ok: isOk }) => isOk)).toEqual([true, false]);
 		expect(api.jobs).toHaveLength(1);
@@ -331,10 +333,10 @@ describe('A spending limit, on a virtual clock', () => {
 	});
 
 	it('reports what was spent when the run gives up', async () => {
-		const { clock, open } = setUp(0.13, PER_REQUEST, () => 0.06);
+		const { api, clock, open } = setUp(0.13, PER_REQUEST, () => 0.06);
 		const { run } = open({ maxConcurrency: 1 });
 		const failure = await clock
-			.run(run.forEachItem(3, async (i) => await runJob(run, i, request(i, { includeCost: true }))))
+			.run(run.forEachItem(3, async (i) => await runJob(run, i, request(api, i, { includeCost: true }))))
 			.catch((error: unknown) => error);
 		expect(failure).toBeInstanceOf(ItemFailedError);
 		expect((failure as ItemFailedError).others).toContain(
@@ -346,7 +348,7 @@ describe('A spending limit, on a virtual clock', () => {
 		const clock = new VirtualClock();
 		const api = new FakeApi(clock, () => ({ queueMs: 0, runMs: 1_000 }));
 		const { run } = makeRun(api);
-		await clock.run(run.forEachItem(1, async (i) => await runJob(run, i, request(i))));
+		await clock.run(run.forEachItem(1, async (i) => await runJob(run, i, request(api, i))));
 		expect(api.countCalls(/include_cost/)).toBe(0);
 	});
 });

@@ -3,6 +3,8 @@ import { NoAnswerError, type ApiAnswer, type ApiRequest } from '../../nodes/RunC
 import type { JobRequest, WaitLimits } from '../../nodes/RunComfy/jobs/job';
 import { Ledger, type LedgerTurn } from '../../nodes/RunComfy/jobs/ledger';
 import { Run, type RunDependencies } from '../../nodes/RunComfy/jobs/run';
+import { modelEndpoint, modelRequests } from '../../nodes/RunComfy/models/endpoint';
+import { findOutputProblem } from '../../nodes/RunComfy/operations/shared/finishedOutput';
 import { VirtualClock } from './virtualClock';
 
 export const SECOND = 1_000;
@@ -35,6 +37,7 @@ export class FakeApi {
 	latencyMs = 0;
 	/** In USD, in results that include the cost; undefined while it is not known. */
 	costOf: (jobNumber: number) => number | undefined = () => undefined;
+	readonly client: RunComfyClient;
 	inFlight = 0;
 	mostInFlight = 0;
 	mostAlive = 0;
@@ -45,7 +48,10 @@ export class FakeApi {
 	constructor(
 		readonly clock: VirtualClock,
 		private readonly timingOf: (jobNumber: number) => Timing,
-	) {}
+	) {
+		const addresses = { baseUrl: 'https://api.test', platformBaseUrl: 'https://account.test' };
+		this.client = new RunComfyClient(addresses, async (request) => await this.send(request), clock.now);
+	}
 
 	send = async (request: ApiRequest): Promise<ApiAnswer> => {
 		const path = request.url.replace('https://api.test', '');
@@ -122,15 +128,20 @@ export const LIMITS: WaitLimits = {
 	timeoutMs: 600_000,
 	pollIntervalMs: 1_000,
 	includeCost: false,
-	needsFile: true,
 };
 
-export function request(itemIndex: number, limits: Partial<WaitLimits> = {}): JobRequest {
+export function request(
+	api: FakeApi,
+	itemIndex: number,
+	limits: Partial<WaitLimits> = {},
+	modelId = 'a/b',
+): JobRequest {
 	return {
-		modelId: 'a/b',
+		endpoint: modelEndpoint(api.client, modelId),
 		buildInput: async () => ({ prompt: `item ${itemIndex}` }),
 		inputBytes: 10,
 		limits: { ...LIMITS, ...limits },
+		findOutputProblem: (result) => findOutputProblem(result, true),
 	};
 }
 
@@ -159,11 +170,7 @@ export function makeRun(
 	const { clock } = api;
 	const turn = openTurn(context);
 	const run = new Run({
-		client: new RunComfyClient(
-			{ baseUrl: 'https://api.test', platformBaseUrl: 'https://account.test' },
-			api.send,
-			clock.now,
-		),
+		requestApiOf: () => modelRequests(api.client),
 		clock,
 		random: () => 0.5,
 		turn,

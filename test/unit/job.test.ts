@@ -12,7 +12,7 @@ describe('Polling a job, on a virtual clock', () => {
 		for (const random of [0, 0.5, 0.999]) {
 			const { clock, api } = setUp(() => ({ queueMs: 0, runMs: seconds * SECOND }));
 			const { run } = makeRun(api, { random: () => random });
-			await clock.run(run.forEachItem(1, async (i) => await runJob(run, i, request(i))));
+			await clock.run(run.forEachItem(1, async (i) => await runJob(run, i, request(api, i))));
 			expect(api.jobs[0]?.polls.length).toBeLessThanOrEqual(polls);
 			expect(api.jobs[0]?.polls[0]).toBeGreaterThanOrEqual(1 * SECOND);
 		}
@@ -21,7 +21,7 @@ describe('Polling a job, on a virtual clock', () => {
 	it('polls later jobs less often, once earlier ones have shown how long they take, and finds them no later', async () => {
 		const { clock, api } = setUp((n) => ({ queueMs: 1 * SECOND, runMs: (11 + (n % 3) * 0.3) * SECOND }));
 		const { run } = makeRun(api);
-		await clock.run(run.forEachItem(100, async (i) => await runJob(run, i, request(i))));
+		await clock.run(run.forEachItem(100, async (i) => await runJob(run, i, request(api, i))));
 		const later = api.jobs.slice(10);
 		expect(api.jobs.slice(0, 10).every(({ polls }) => polls.length >= 11)).toBe(true);
 		expect(later.every(({ polls }) => polls.length <= 6)).toBe(true);
@@ -35,7 +35,7 @@ describe('Polling a job, on a virtual clock', () => {
 	it('finds a job that is faster than all earlier ones within the longest pause', async () => {
 		const { clock, api } = setUp((n) => ({ queueMs: 0, runMs: (n < 40 ? 60 : 3) * SECOND }));
 		const { run } = makeRun(api);
-		await clock.run(run.forEachItem(50, async (i) => await runJob(run, i, request(i))));
+		await clock.run(run.forEachItem(50, async (i) => await runJob(run, i, request(api, i))));
 		expect(api.jobs[39]?.polls.length).toBeLessThan(20);
 		for (const { polls, endsAt } of api.jobs)
 			expect((polls.at(-1) ?? Infinity) - endsAt).toBeLessThanOrEqual(5 * SECOND);
@@ -44,7 +44,7 @@ describe('Polling a job, on a virtual clock', () => {
 	it('does not apply the job times of another model', async () => {
 		const { clock, api } = setUp((n) => ({ queueMs: 0, runMs: (n < 10 ? 30 : 2) * SECOND }));
 		const { run } = makeRun(api, { maxConcurrency: 1 });
-		const requestOf = (i: number) => ({ ...request(i), modelId: i < 10 ? 'slow/one' : 'fast/one' });
+		const requestOf = (i: number) => request(api, i, {}, i < 10 ? 'slow/one' : 'fast/one');
 		await clock.run(run.forEachItem(20, async (i) => await runJob(run, i, requestOf(i))));
 		const fast = api.jobs.slice(10);
 		for (const { polls, endsAt } of fast)
@@ -58,13 +58,13 @@ describe('Faults and deadlines', () => {
 		api.intercept = () =>
 			api.calls.length <= 2 ? new NoAnswerError('unreachable', 'ECONNREFUSED') : undefined;
 		const first = makeRun(api);
-		await clock.run(first.run.forEachItem(1, async (i) => await runJob(first.run, i, request(i))));
+		await clock.run(first.run.forEachItem(1, async (i) => await runJob(first.run, i, request(api, i))));
 		expect(api.countCalls(/^POST \/v1\/models/)).toBe(3);
 
 		api.intercept = () => new NoAnswerError('unreachable', 'ENOTFOUND');
 		const second = makeRun(api);
 		const error: unknown = await clock
-			.run(second.run.forEachItem(1, async (i) => await runJob(second.run, i, request(i))))
+			.run(second.run.forEachItem(1, async (i) => await runJob(second.run, i, request(api, i))))
 			.catch((reason: unknown) => reason);
 		expect((error as ItemFailedError).reason).toMatchObject({
 			problem: { message: expect.stringContaining('could not be reached') as string },
@@ -75,7 +75,10 @@ describe('Faults and deadlines', () => {
 	it('ends at the deadline with a last poll, and does not cancel', async () => {
 		const { clock, api } = setUp(() => ({ queueMs: 3_600 * SECOND, runMs: 0 }));
 		const { run } = makeRun(api);
-		const running = run.forEachItem(1, async (i) => await runJob(run, i, request(i, { timeoutMs: 47_300 })));
+		const running = run.forEachItem(
+			1,
+			async (i) => await runJob(run, i, request(api, i, { timeoutMs: 47_300 })),
+		);
 		const error: unknown = await clock.run(running).catch((reason: unknown) => reason);
 		expect((error as ItemFailedError).reason).toMatchObject({
 			problem: { message: expect.stringContaining('was not finished after') as string, requestId: 'job-0' },
@@ -89,7 +92,7 @@ describe('Faults and deadlines', () => {
 		const { clock, api } = setUp(() => ({ queueMs: 0, runMs: 47_299 }));
 		const { run } = makeRun(api);
 		const [outcome] = await clock.run(
-			run.forEachItem(1, async (i) => await runJob(run, i, request(i, { timeoutMs: 47_300 }))),
+			run.forEachItem(1, async (i) => await runJob(run, i, request(api, i, { timeoutMs: 47_300 }))),
 		);
 		expect(outcome?.ok).toBe(true);
 	});
@@ -102,12 +105,12 @@ describe('Faults and deadlines', () => {
 		const first = makeRun(api, {}, context);
 		const limits = { timeoutMs: 3 * SECOND };
 		await expect(
-			clock.run(first.run.forEachItem(1, async (i) => await runJob(first.run, i, request(i, limits)))),
+			clock.run(first.run.forEachItem(1, async (i) => await runJob(first.run, i, request(api, i, limits)))),
 		).rejects.toBeInstanceOf(ItemFailedError);
 		first.turn.close('thrown');
 		const second = makeRun(api, {}, context);
 		const [outcome] = await clock.run(
-			second.run.forEachItem(1, async (i) => await runJob(second.run, i, request(i))),
+			second.run.forEachItem(1, async (i) => await runJob(second.run, i, request(api, i))),
 		);
 		expect(outcome?.ok).toBe(true);
 		expect(api.jobs).toHaveLength(1);
@@ -119,13 +122,13 @@ describe('Faults and deadlines', () => {
 		api.intercept = ({ method }) => (method === 'GET' && clock.now() < 5 * SECOND ? notFound : undefined);
 		const early = makeRun(api);
 		const [outcome] = await clock.run(
-			early.run.forEachItem(1, async (i) => await runJob(early.run, i, request(i))),
+			early.run.forEachItem(1, async (i) => await runJob(early.run, i, request(api, i))),
 		);
 		expect(outcome?.ok).toBe(true);
 		api.intercept = ({ method }) => (method === 'GET' ? notFound : undefined);
 		const late = makeRun(api);
 		const error: unknown = await clock
-			.run(late.run.forEachItem(1, async (i) => await runJob(late.run, i, request(i))))
+			.run(late.run.forEachItem(1, async (i) => await runJob(late.run, i, request(api, i))))
 			.catch((reason: unknown) => reason);
 		expect((error as ItemFailedError).reason).toMatchObject({
 			problem: { message: expect.stringContaining('no such request') as string, requestId: 'job-1' },

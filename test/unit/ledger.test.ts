@@ -4,10 +4,7 @@ import { openTurn } from './fakeApi';
 
 const result = (requestId: string, cost?: number): JobResult => ({
 	requestId,
-	images: [`https://cdn.test/${requestId}.png`],
-	videos: [],
-	audios: [],
-	otherUrls: [],
+	output: { image: `https://cdn.test/${requestId}.png` },
 	...(cost === undefined ? {} : { cost }),
 });
 
@@ -15,7 +12,7 @@ const result = (requestId: string, cost?: number): JobResult => ({
 function submit(turn: LedgerTurn, requestId: string, itemIndex = 0): LedgerEntry {
 	const entry = turn.reserve(itemIndex, 'a/b');
 	turn.submitting(entry);
-	turn.accepted(entry, { requestId, seed: undefined, submittedAt: 0 });
+	turn.accepted(entry, { requestId, seeds: undefined, submittedAt: 0 });
 	return entry;
 }
 

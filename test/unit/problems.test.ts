@@ -3,7 +3,7 @@ import * as fc from 'fast-check';
 import { cleanReason, explainAnswer, reasonOf, wasNotAccepted } from '../../nodes/RunComfy/api/problems';
 import type { ApiAnswer } from '../../nodes/RunComfy/api/transport';
 import { createRedact, redactJson } from '../../nodes/RunComfy/common/redact';
-import { endedProblem } from '../../nodes/RunComfy/jobs/problems';
+import { endedProblem } from '../../nodes/RunComfy/models/endpoint';
 
 const TOKEN = 'rc_"token\\/0123456789';
 const HTML = '<!DOCTYPE html><html><body><h1>502 Bad Gateway</h1></body></html>';
@@ -86,7 +86,7 @@ describe('What an error means, whatever RunComfy responds', () => {
 			fc.property(body, fc.integer({ min: 100, max: 599 }), (given, status) => {
 				const read = redactJson(given, redact);
 				const { what, advice } = explainAnswer({ status, headers: {}, body: read });
-				const { message } = endedProblem('job', 'failed', read);
+				const { message } = endedProblem('job', { status: 'failed', phase: 'failed', error: read });
 				for (const one of [what, advice, message, reasonOf(read) ?? '']) {
 					expect(redact(one)).toBe(one);
 					expect(one.length).toBeLessThan(800);

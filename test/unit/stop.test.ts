@@ -9,7 +9,7 @@ describe('Stop, on a virtual clock', () => {
 		const { run, stop, log } = makeRun(api, more);
 		let restedAt = NaN;
 		const running = run
-			.forEachItem(items, async (i) => await runJob(run, i, request(i)))
+			.forEachItem(items, async (i) => await runJob(run, i, request(api, i)))
 			.catch((reason: unknown) => {
 				restedAt = clock.now();
 				return reason;
@@ -26,7 +26,7 @@ describe('Stop, on a virtual clock', () => {
 		const { run, stop } = makeRun(api);
 		stop();
 		await expect(
-			clock.run(run.forEachItem(3, async (i) => await runJob(run, i, request(i)))),
+			clock.run(run.forEachItem(3, async (i) => await runJob(run, i, request(api, i)))),
 		).rejects.toBeInstanceOf(StoppedError);
 		expect(api.calls).toEqual([]);
 	});
@@ -119,7 +119,7 @@ describe('Stop, on a virtual clock', () => {
 		const { run, stop, turn, log } = makeRun(api);
 		stopNow = stop;
 		const running = run.forEachItem(1, async (i) => {
-			const finished = await runJob(run, i, request(i));
+			const finished = await runJob(run, i, request(api, i));
 			run.throwIfEnded();
 			return finished;
 		});

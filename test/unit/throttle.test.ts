@@ -12,7 +12,7 @@ describe('“Too many requests”', () => {
 			return tooMany(20);
 		};
 		const { run } = makeRun(api);
-		await clock.run(run.forEachItem(10, async (i) => await runJob(run, i, request(i))));
+		await clock.run(run.forEachItem(10, async (i) => await runJob(run, i, request(api, i))));
 		const refusedAt = api.calls.find(({ at }) => at >= 5 * SECOND)?.at ?? 0;
 		const during = api.calls.filter(({ at }) => at > refusedAt && at < refusedAt + 20 * SECOND);
 		expect(during).toEqual([]);
@@ -23,7 +23,7 @@ describe('“Too many requests”', () => {
 		const { clock, api } = setUp(() => ({ queueMs: 0, runMs: 1 * SECOND }));
 		api.intercept = () => (api.calls.length === 1 ? tooMany(86_400) : undefined);
 		const { run } = makeRun(api);
-		await clock.run(run.forEachItem(1, async (i) => await runJob(run, i, request(i))));
+		await clock.run(run.forEachItem(1, async (i) => await runJob(run, i, request(api, i))));
 		expect(api.calls[1]?.at).toBe(60 * SECOND);
 	});
 
@@ -34,7 +34,7 @@ describe('“Too many requests”', () => {
 			clock.at(4 * SECOND, () => (api.intercept = () => undefined));
 			api.intercept = ({ method }) => (method === 'POST' ? tooMany(retryAfter) : undefined);
 			const { run } = makeRun(api);
-			await clock.run(run.forEachItem(10, async (i) => await runJob(run, i, request(i))));
+			await clock.run(run.forEachItem(10, async (i) => await runJob(run, i, request(api, i))));
 			const posts = api.calls.filter(({ method, at }) => method === 'POST' && at < 4 * SECOND);
 			expect(posts.length).toBeLessThanOrEqual(10 + 5 + 2);
 			expect(api.jobs).toHaveLength(10);
@@ -45,7 +45,7 @@ describe('“Too many requests”', () => {
 		const { clock, api } = setUp(() => ({ queueMs: 0, runMs: 1 * SECOND }));
 		api.intercept = () => (api.calls.length <= 4 ? tooMany() : undefined);
 		const { run } = makeRun(api);
-		await clock.run(run.forEachItem(1, async (i) => await runJob(run, i, request(i))));
+		await clock.run(run.forEachItem(1, async (i) => await runJob(run, i, request(api, i))));
 		const pauses = api.calls.slice(1, 5).map(({ at }, i) => at - (api.calls[i]?.at ?? 0));
 		expect(pauses).toEqual([750, 1_500, 3_000, 6_000]);
 		expect(api.jobs).toHaveLength(1);
@@ -58,7 +58,7 @@ describe('“Too many requests”', () => {
 		const { run } = makeRun(api, { maxConcurrency: 16 });
 		const limits: number[] = [];
 		for (let t = 0; t < 70; t++) clock.at(t * SECOND, () => limits.push(run.throttle.currentLimit));
-		const running = run.forEachItem(16, async (i) => await runJob(run, i, request(i)));
+		const running = run.forEachItem(16, async (i) => await runJob(run, i, request(api, i)));
 		clock.at(500, () => expect(run.throttle.currentLimit).toBe(8));
 		await clock.run(running);
 		expect(limits[0]).toBe(16);
@@ -70,7 +70,10 @@ describe('“Too many requests”', () => {
 		const { clock, api } = setUp(() => ({ queueMs: 0, runMs: 0 }));
 		api.intercept = () => tooMany(10);
 		const { run } = makeRun(api);
-		const running = run.forEachItem(1, async (i) => await runJob(run, i, request(i, { timeoutMs: 60_000 })));
+		const running = run.forEachItem(
+			1,
+			async (i) => await runJob(run, i, request(api, i, { timeoutMs: 60_000 })),
+		);
 		const error: unknown = await clock.run(running).catch((reason: unknown) => reason);
 		expect(error).toBeInstanceOf(ItemFailedError);
 		expect((error as ItemFailedError).reason).toMatchObject({

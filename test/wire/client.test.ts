@@ -73,9 +73,9 @@ describe('The client over a real local HTTP server', () => {
 		const finished = await client.getResult(requestId, true);
 		expect(finished).toMatchObject({
 			phase: 'finished',
-			body: { cost: 0.06, output: { image: expect.stringContaining('http') } },
+			result: { cost: 0.06, output: { image: expect.stringContaining('http') } },
 		});
-		expect(await client.getResult(requestId, false)).not.toMatchObject({ body: { cost: 0.06 } });
+		expect(await client.getResult(requestId, false)).not.toMatchObject({ result: { cost: 0.06 } });
 	});
 
 	it('cancels only what is queued', async () => {

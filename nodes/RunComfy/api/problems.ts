@@ -29,8 +29,20 @@ export class RunComfyError extends Error {
 	}
 }
 
+/** What the error codes of one of RunComfy's APIs mean. */
+export interface ErrorCodes {
+	meanings: Readonly<Record<string, readonly [what: string, advice: string]>>;
+	/** The code that an HTTP status stands for, where an answer has no known code of its own. */
+	byStatus: Readonly<Record<number, string>>;
+}
+
+/** The code for values that were not accepted. */
+const INPUT_CODE = '422001';
+/** What to do about an API token that RunComfy refuses. */
+export const TOKEN_ADVICE = `Open the RunComfy credential in n8n and paste a fresh token from ${PROFILE_PAGE}. A token stops working as soon as a new one is generated.`;
+
 /** Codes of the Model API and of other RunComfy APIs: documented by RunComfy unless marked. */
-const BY_CODE: Record<string, readonly [what: string, advice: string]> = {
+const MODEL_MEANINGS: ErrorCodes['meanings'] = {
 	'400001': [
 		'RunComfy does not know this model or request ID',
 		'Check the request ID. If it is right, the model may have been renamed: update this node.',
@@ -39,10 +51,7 @@ const BY_CODE: Record<string, readonly [what: string, advice: string]> = {
 		'your RunComfy balance is empty',
 		'Nothing was paid for. Top up your balance on RunComfy and run the workflow again.',
 	],
-	'400004': [
-		'RunComfy did not accept the API token',
-		`Open the RunComfy credential in n8n and paste a fresh token from ${PROFILE_PAGE}. A token stops working as soon as a new one is generated.`,
-	],
+	'400004': ['RunComfy did not accept the API token', TOKEN_ADVICE],
 	'403001': [
 		'this request belongs to another RunComfy account',
 		'Use the credential of the account that submitted the request.',
@@ -63,23 +72,16 @@ const BY_CODE: Record<string, readonly [what: string, advice: string]> = {
 	],
 };
 
-/** Codes come from outside: `constructor` is none of them. */
-function isKnownCode(code: string): boolean {
-	return Object.hasOwn(BY_CODE, code);
-}
-
-/** The code for values that were not accepted. */
-const INPUT_CODE = '422001';
-
-/** By HTTP status, for answers without a known code [assumed: which status goes with which code is not documented]. */
-const BY_STATUS: Record<number, string> = {
-	400: INPUT_CODE,
-	401: '400004',
-	402: '400002',
-	403: '403003',
-	404: '404001',
-	422: INPUT_CODE,
+/** [assumed]: which status goes with which code is not documented. */
+export const MODEL_CODES: ErrorCodes = {
+	meanings: MODEL_MEANINGS,
+	byStatus: { 400: INPUT_CODE, 401: '400004', 402: '400002', 403: '403003', 404: '404001', 422: INPUT_CODE },
 };
+
+/** What a code means. Codes come from outside: `constructor` is none of them. */
+function meaningOf({ meanings }: ErrorCodes, code: string | undefined) {
+	return code !== undefined && Object.hasOwn(meanings, code) ? meanings[code] : undefined;
+}
 
 const MAX_REASON_LENGTH = 300;
 /** Texts from outside are cut to this before patterns meet them. */
@@ -126,6 +128,14 @@ export function reasonOf(body: unknown, depth = 0): string | undefined {
 	return undefined;
 }
 
+/** The sentence of an error answer, and what its `detail` lists besides. */
+function reasonWithDetail(body: unknown): string | undefined {
+	const reason = reasonOf(body);
+	if (!isJsonObject(body) || !Array.isArray(body.detail)) return reason;
+	const detail = cleanReason(flattenReason(body.detail));
+	return detail === undefined || detail === reason ? reason : `${reason ?? ''} ${detail}`.trim();
+}
+
 /** `detail` may be a list of `{loc, msg}` (FastAPI's shape, seen in other RunComfy APIs). */
 export function flattenReason(value: unknown, depth = 0): string | undefined {
 	if (typeof value === 'string') return value;
@@ -163,20 +173,20 @@ export interface ErrorMeaning {
 }
 
 /** Reads an error answer: its `error_code` first, then its HTTP status. */
-export function explainAnswer(answer: ApiAnswer): ErrorMeaning {
+export function explainAnswer(answer: ApiAnswer, codes: ErrorCodes = MODEL_CODES): ErrorMeaning {
 	const code = errorCodeOf(answer.body);
-	const known = code !== undefined && isKnownCode(code) ? BY_CODE[code] : undefined;
-	const meaning = known ?? BY_CODE[BY_STATUS[answer.status] ?? ''];
+	const known = meaningOf(codes, code);
+	const meaning = known ?? meaningOf(codes, codes.byStatus[answer.status]);
 	const [what, advice] = meaning ?? [
 		`RunComfy answered with an error (HTTP ${answer.status})`,
 		"Try again later. If it stays, ask RunComfy's support and give them the time and the request ID.",
 	];
-	const reason = reasonOf(answer.body);
+	const reason = reasonWithDetail(answer.body);
 	const withReason = reason === undefined ? what : `${what}: “${reason}”`;
 	return {
 		what: code === undefined || known ? withReason : `${withReason} (code ${cleanReason(code) ?? '?'})`,
 		advice,
-		isAboutInput: meaning === BY_CODE[INPUT_CODE] || answer.status === 413,
+		isAboutInput: (meaning !== undefined && meaning === codes.meanings[INPUT_CODE]) || answer.status === 413,
 	};
 }
 
@@ -184,9 +194,8 @@ export function explainAnswer(answer: ApiAnswer): ErrorMeaning {
  * True when a paid POST was certainly not accepted, so that no job can exist because of it: RunComfy says so with one
  * of its documented codes. A redirect, a status alone, an unknown code, and an internal error say nothing certain.
  */
-export function wasNotAccepted({ body }: ApiAnswer): boolean {
-	const code = errorCodeOf(body);
-	return code !== undefined && isKnownCode(code);
+export function wasNotAccepted({ body }: ApiAnswer, codes: ErrorCodes = MODEL_CODES): boolean {
+	return meaningOf(codes, errorCodeOf(body)) !== undefined;
 }
 
 /** True when RunComfy does not know the request. */
@@ -201,8 +210,8 @@ export function nameRequest(requestId: string | undefined): string {
 }
 
 /** A call that RunComfy refused for good. */
-export function refusedProblem(answer: ApiAnswer, requestId?: string): Problem {
-	const { what, advice, isAboutInput } = explainAnswer(answer);
+export function refusedProblem(answer: ApiAnswer, requestId?: string, codes?: ErrorCodes): Problem {
+	const { what, advice, isAboutInput } = explainAnswer(answer, codes);
 	return {
 		message: `${requestId === undefined ? 'Nothing was submitted' : nameRequest(requestId)}: ${what}`,
 		advice,

@@ -1,5 +1,5 @@
 import { omitUndefined } from '../common/omitUndefined';
-import { errorCodeOf, explainAnswer, isTransient, type Problem } from './problems';
+import { errorCodeOf, explainAnswer, isTransient, type ErrorCodes, type Problem } from './problems';
 import { readRetryAfterMs } from './responses';
 import type { ApiAnswer } from './transport';
 
@@ -21,6 +21,7 @@ export function readQuery<T>(
 	now: number,
 	what: string,
 	read: (body: unknown) => T | undefined,
+	codes?: ErrorCodes,
 ): QueryAnswer<T> {
 	const { status, body, headers } = answer;
 	if (isTransient(answer)) {
@@ -35,7 +36,7 @@ export function readQuery<T>(
 	const value = isSuccess ? read(body) : undefined;
 	if (value !== undefined) return { kind: 'found', value };
 	if (isSuccess) return { kind: 'again', what, why: 'its answer could not be read', retryAfterMs: undefined };
-	const { what: reason, advice } = explainAnswer(answer);
+	const { what: reason, advice } = explainAnswer(answer, codes);
 	const code = errorCodeOf(body);
 	const isNotFound = code === undefined ? status === 404 : code === '404001' || code === '400001';
 	return {

@@ -8,6 +8,7 @@ import {
 	reasonOf,
 	refusedProblem,
 	wasNotAccepted,
+	type ErrorCodes,
 	type Problem,
 } from './problems';
 import type { ApiAnswer, NoAnswerError } from './transport';
@@ -79,7 +80,7 @@ export function phaseOf(status: string): Phase {
 	return PHASES.get(status.toLowerCase()) ?? 'unknown';
 }
 
-/** The output of a job: all URLs by their kind, the first URL of each kind, and the output as RunComfy reported it. */
+/** What the output of a job holds: all URLs by their kind, and the first URL of each kind. */
 export interface JobOutput {
 	image?: string;
 	images: string[];
@@ -87,15 +88,15 @@ export interface JobOutput {
 	videos: string[];
 	audio?: string;
 	audios: string[];
-	/** As RunComfy reported it, of any shape; undefined when there was none. */
-	output?: unknown;
 	/** URLs in other parts of the output. They may be files or repeated inputs. */
 	otherUrls: string[];
 }
 
 /** The result of a finished job. */
-export interface JobResult extends JobOutput {
+export interface JobResult {
 	requestId: string;
+	/** As RunComfy reported it, of any shape; undefined when there was none. */
+	output?: unknown;
 	/** In USD; only when it was requested and is known. */
 	cost?: number;
 	createdAt?: string;
@@ -114,9 +115,24 @@ export type SubmitAnswer =
 
 export type PollAnswer =
 	/** `status` is RunComfy's status word in lower case. */
-	| { kind: 'state'; status: string; phase: Phase; queuePosition?: number; error?: unknown; body: JsonObject }
+	| {
+			kind: 'state';
+			status: string;
+			phase: Phase;
+			queuePosition?: number;
+			/** Why it failed, as RunComfy reports it. */
+			error?: unknown;
+			result: JobResult;
+	  }
 	/** A transient error: polling again costs nothing. */
-	| { kind: 'again'; why: string; tooMany: boolean; retryAfterMs: number | undefined }
+	| {
+			kind: 'again';
+			why: string;
+			tooMany: boolean;
+			retryAfterMs: number | undefined;
+			/** The server is well, but its answer holds no state. */
+			hasNoState?: true;
+	  }
 	| { kind: 'notFound'; problem: Problem }
 	| { kind: 'refused'; problem: Problem };
 
@@ -137,7 +153,7 @@ function isSuccess(answer: ApiAnswer): boolean {
 }
 
 /** Reads the answer to a paid POST. The outcome is unknown unless the answer clearly accepts or refuses the request. */
-export function readSubmit(answer: ApiAnswer, now: number): SubmitAnswer {
+export function readSubmit(answer: ApiAnswer, now: number, codes?: ErrorCodes): SubmitAnswer {
 	const { body, status } = answer;
 	const requestId = isSuccess(answer) && isJsonObject(body) ? readRequestId(body.request_id) : undefined;
 	if (requestId !== undefined) return { kind: 'accepted', requestId };
@@ -145,7 +161,9 @@ export function readSubmit(answer: ApiAnswer, now: number): SubmitAnswer {
 	const mentioned = findRequestId(body);
 	if (mentioned === undefined) {
 		if (status === 429) return { kind: 'busy', retryAfterMs: readRetryAfterMs(answer.headers, now) };
-		if (wasNotAccepted(answer)) return { kind: 'refused', problem: refusedProblem(answer) };
+		if (wasNotAccepted(answer, codes)) {
+			return { kind: 'refused', problem: refusedProblem(answer, undefined, codes) };
+		}
 	}
 	const isReadable = isSuccess(answer) && errorCodeOf(body) === undefined;
 	const reason = reasonOf(body);
@@ -167,7 +185,7 @@ function findRequestId(body: unknown): string | undefined {
 	const text = (typeof body === 'string' ? body : (safeStringify(body) ?? '')).slice(0, MAX_SEARCHED_LENGTH);
 	const named =
 		/"request_id"\s*:\s*"([^"\\]{1,200})"/.exec(text) ?? /"request_id"\s*:\s*(\d{1,200})/.exec(text);
-	return readRequestId((named ?? /\/v1\/requests\/([\w.~%-]{1,200})/.exec(text))?.[1]);
+	return readRequestId((named ?? /\/requests\/([\w.~%-]{1,200})/.exec(text))?.[1]);
 }
 
 function safeStringify(value: unknown): string | undefined {
@@ -194,13 +212,14 @@ const NOT_READY_CODE = '400005';
 const FINAL_STATUSES = new Set(['completed', 'succeeded', 'failed', 'cancelled', 'canceled']);
 
 /** Reads the answer to a poll of `/status` or `/result`. */
-export function readPoll(answer: ApiAnswer, requestId: string, now: number): PollAnswer {
+export function readPoll(answer: ApiAnswer, requestId: string, now: number, codes?: ErrorCodes): PollAnswer {
 	const { body, status } = answer;
-	const again = (why: string): PollAnswer => ({
+	const again = (why: string, hasNoState?: true): PollAnswer => ({
 		kind: 'again',
 		why,
 		tooMany: status === 429,
 		retryAfterMs: readRetryAfterMs(answer.headers, now),
+		...omitUndefined({ hasNoState }),
 	});
 	const code = errorCodeOf(body);
 	const word = isSuccess(answer) && isJsonObject(body) ? textOf(body, 'status')?.toLowerCase() : undefined;
@@ -212,15 +231,15 @@ export function readPoll(answer: ApiAnswer, requestId: string, now: number): Pol
 			phase: phaseOf(word),
 			...omitUndefined({ queuePosition: numberOf(body, 'queue_position') }),
 			error: body.error ?? body.error_message,
-			body,
+			result: readResult(requestId, body),
 		};
 	}
-	if (code === NOT_READY_CODE) return again('it is not ready yet');
+	if (code === NOT_READY_CODE) return again('it is not ready yet', true);
 	if (isTransient(answer)) {
 		return again(status < 300 ? 'it reported an internal error' : `it answered with HTTP ${status}`);
 	}
-	if (isSuccess(answer) && code === undefined) return again(describeUnreadable(answer));
-	const problem = refusedProblem(answer, requestId);
+	if (isSuccess(answer) && code === undefined) return again(describeUnreadable(answer), true);
+	const problem = refusedProblem(answer, requestId, codes);
 	return { kind: isNotFound(answer) ? 'notFound' : 'refused', problem };
 }
 
@@ -240,7 +259,6 @@ export function readOutput(output: unknown): JobOutput {
 			image: images[0],
 			video: videos[0],
 			audio: audios[0],
-			output: output === null ? undefined : output,
 		}),
 		images,
 		videos,
@@ -280,12 +298,15 @@ function findUrls(value: unknown, depth = 0): string[] {
 	return [...new Set(found)].slice(0, MAX_OTHER_URLS);
 }
 
-/** Reads the result of a finished job. Dates and cost are left out where RunComfy did not report them. */
-export function readResult(requestId: string, body: JsonObject): JobResult {
+/**
+ * Reads the result of a finished job. What RunComfy did not report is left out.
+ * @param output the part of the body that holds it.
+ */
+export function readResult(requestId: string, body: JsonObject, output: unknown = body.output): JobResult {
 	return {
 		requestId,
-		...readOutput(body.output),
 		...omitUndefined({
+			output: output ?? undefined,
 			cost: readCost(body.cost),
 			createdAt: textOf(body, 'created_at'),
 			finishedAt: textOf(body, 'finished_at'),
@@ -308,7 +329,12 @@ export type CancelAnswer =
 	| { kind: 'refused'; problem: Problem };
 
 /** Reads the answer to a cancel. Only `outcome` counts; `status` in that answer has no meaning [assumed]. */
-export function readCancel(answer: ApiAnswer, requestId: string, now: number): CancelAnswer {
+export function readCancel(
+	answer: ApiAnswer,
+	requestId: string,
+	now: number,
+	codes?: ErrorCodes,
+): CancelAnswer {
 	const { body } = answer;
 	const again = (): CancelAnswer => ({
 		kind: 'again',
@@ -322,5 +348,8 @@ export function readCancel(answer: ApiAnswer, requestId: string, now: number): C
 		return outcome === undefined ? again() : { kind: 'outcome', outcome: outcome.toLowerCase() };
 	}
 	if (isTransient(answer)) return again();
-	return { kind: isNotFound(answer) ? 'notFound' : 'refused', problem: refusedProblem(answer, requestId) };
+	return {
+		kind: isNotFound(answer) ? 'notFound' : 'refused',
+		problem: refusedProblem(answer, requestId, codes),
+	};
 }

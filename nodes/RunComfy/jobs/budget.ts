@@ -1,4 +1,3 @@
-import type { ModelPrice } from '../api/models';
 import { RunComfyError, type Problem } from '../api/problems';
 import { dollars, TOLERANCE_USD } from '../common/money';
 import { isAlive, isFree, type Ledger, type LedgerEntry, type LedgerTurn } from './ledger';
@@ -8,7 +7,7 @@ import { isAlive, isFree, type Ledger, type LedgerEntry, type LedgerTurn } from 
  * still running is read from the ledger, so that retries, loop turns, and parallel tool calls count together.
  *
  * What a request is expected to cost is its listed price, if that is a price per request, or the highest cost that
- * RunComfy has reported for the model, whichever is higher. While neither is known, one such request runs at a time; its
+ * RunComfy has reported for the endpoint, whichever is higher. While neither is known, one such request runs at a time; its
  * real cost then counts as the price of the next.
  */
 
@@ -17,9 +16,16 @@ const PER_REQUEST = 'request';
 /** Units of which a request makes one at least. */
 const AT_LEAST_ONE = new Set([PER_REQUEST, 'image', 'output']);
 
+/** What RunComfy lists as the price of an endpoint. */
+export interface ListedPrice {
+	usd?: number;
+	/** RunComfy's word, such as `request` or `second`. */
+	unit?: string;
+}
+
 /** A request that an item wants to submit. */
 export interface PlannedRequest {
-	modelId: string;
+	endpointId: string;
 	/** Whether its end is waited for, with which its cost comes. */
 	waits: boolean;
 }
@@ -27,17 +33,17 @@ export interface PlannedRequest {
 export class Budget {
 	constructor(
 		readonly limitUsd: number,
-		private readonly prices: ReadonlyMap<string, ModelPrice>,
+		private readonly prices: ReadonlyMap<string, ListedPrice>,
 		private readonly ledger: Ledger,
 	) {}
 
-	/** Sentences for the user about models whose requests have no known price; empty when all have one. */
+	/** Sentences for the user about endpoints whose requests have no known price; empty when all have one. */
 	get warnings(): string[] {
 		return [...this.prices]
-			.filter(([modelId]) => this.expectedUsd(modelId) === undefined)
+			.filter(([endpointId]) => this.expectedUsd(endpointId) === undefined)
 			.map(
-				([modelId, price]) =>
-					`The Spending Limit of ${dollars(this.limitUsd)} cannot be checked in advance for “${modelId}”, because ${whyUnknown(price)}. ` +
+				([endpointId, price]) =>
+					`The Spending Limit of ${dollars(this.limitUsd)} cannot be checked in advance for “${endpointId}”, because ${whyUnknown(price)}. ` +
 					'Instead, one item runs first, its real cost counts as the price of the next, and no item is started that would exceed the limit at that price. The first item can exceed it.',
 			);
 	}
@@ -48,12 +54,14 @@ export class Budget {
 	 * @returns what is wrong, or undefined when the limit may pay for what is planned.
 	 */
 	findProblem(planned: PlannedRequest[], mayRunInPart: boolean): Problem | undefined {
-		const unknown = planned.find(({ modelId, waits }) => !waits && this.expectedUsd(modelId) === undefined);
+		const unknown = planned.find(
+			({ endpointId, waits }) => !waits && this.expectedUsd(endpointId) === undefined,
+		);
 		if (unknown !== undefined) {
 			return {
-				message: `Nothing was submitted: the Spending Limit of ${dollars(this.limitUsd)} cannot be kept for “${unknown.modelId}” without waiting`,
+				message: `Nothing was submitted: the Spending Limit of ${dollars(this.limitUsd)} cannot be kept for “${unknown.endpointId}” without waiting`,
 				advice:
-					'What a request of this model costs is known only when it is finished. Switch on “Wait for Completion”, or remove “Spending Limit (USD)”.',
+					'What a request costs is known only when it is finished. Switch on “Wait for Completion”, or remove “Spending Limit (USD)”.',
 			};
 		}
 		return mayRunInPart ? undefined : this.findExcess(planned);
@@ -64,10 +72,10 @@ export class Budget {
 		let sum = 0;
 		let affordable = 0;
 		let isExact = true;
-		for (const { modelId } of planned) {
-			const known = this.expectedUsd(modelId);
+		for (const { endpointId } of planned) {
+			const known = this.expectedUsd(endpointId);
 			isExact &&= known !== undefined;
-			sum += known ?? this.leastUsd(modelId);
+			sum += known ?? this.leastUsd(endpointId);
 			if (sum <= left) affordable++;
 		}
 		if (sum <= left) return undefined;
@@ -89,11 +97,11 @@ export class Budget {
 	async reserve(
 		turn: LedgerTurn,
 		itemIndex: number,
-		modelId: string,
+		endpointId: string,
 		signal: AbortSignal,
 	): Promise<LedgerEntry | undefined> {
 		while (!signal.aborted) {
-			const usd = this.expectedUsd(modelId);
+			const usd = this.expectedUsd(endpointId);
 			const left = this.leftUsd;
 			if (usd === undefined ? left <= TOLERANCE_USD : usd > left + TOLERANCE_USD) {
 				throw new RunComfyError(this.exceeded(usd));
@@ -101,7 +109,7 @@ export class Budget {
 			const unknown = usd === undefined ? this.unknownCosts : [];
 			const isWaitedFor = unknown.some((entry) => this.ledger.isAttended(entry) && !isSettled(entry));
 			if (unknown.length === 0 && (usd !== undefined || !this.hasUnknownEarlier)) {
-				return turn.reserve(itemIndex, modelId, usd);
+				return turn.reserve(itemIndex, endpointId, usd);
 			}
 			if (!isWaitedFor) throw new RunComfyError(this.costUnknown(unknown));
 			await this.ledger.waitForChange(signal);
@@ -114,8 +122,8 @@ export class Budget {
 	 * and a cost that came meanwhile may have made all requests dearer.
 	 * @throws RunComfyError when the limit no longer pays for it.
 	 */
-	recheck({ modelId }: LedgerEntry): void {
-		if (this.leftUsd < -TOLERANCE_USD) throw new RunComfyError(this.exceeded(this.expectedUsd(modelId)));
+	recheck({ endpointId }: LedgerEntry): void {
+		if (this.leftUsd < -TOLERANCE_USD) throw new RunComfyError(this.exceeded(this.expectedUsd(endpointId)));
 	}
 
 	/** One sentence on what has been spent, for the log, a hint, or an error. */
@@ -130,32 +138,32 @@ export class Budget {
 		return `Spent ${dollars(this.spentUsd)} on ${requests} ${requests === 1 ? 'request' : 'requests'}${without}, of a Spending Limit of ${dollars(this.limitUsd)}.${running}`;
 	}
 
-	/** What one more request of the model is expected to cost, in USD; undefined while that is unknown. */
-	private expectedUsd(modelId: string): number | undefined {
-		const { usd, unit } = this.prices.get(modelId) ?? {};
-		// A price of 0 says nothing: no hosted model is known to be free [assumed].
+	/** What one more request of the endpoint is expected to cost, in USD; undefined while that is unknown. */
+	private expectedUsd(endpointId: string): number | undefined {
+		const { usd, unit } = this.prices.get(endpointId) ?? {};
+		// A price of 0 says nothing: nothing that RunComfy hosts is known to be free [assumed].
 		const listed = unit === PER_REQUEST && usd !== undefined && usd > 0 ? usd : undefined;
-		const reported = this.ledger.highestCostUsd(modelId);
+		const reported = this.ledger.highestCostUsd(endpointId);
 		return listed === undefined || reported === undefined ? (listed ?? reported) : Math.max(listed, reported);
 	}
 
 	/** What a request under way is expected to cost: never less than when it was reserved. */
-	private expectedOf({ modelId, expectedUsd }: LedgerEntry): number | undefined {
-		const now = this.expectedUsd(modelId);
+	private expectedOf({ endpointId, expectedUsd }: LedgerEntry): number | undefined {
+		const now = this.expectedUsd(endpointId);
 		return now === undefined || expectedUsd === undefined ? (now ?? expectedUsd) : Math.max(now, expectedUsd);
 	}
 
 	/** The least that a request costs [assumed: it makes at least one image or output]. */
-	private leastUsd(modelId: string): number {
-		const { usd = 0, unit = '' } = this.prices.get(modelId) ?? {};
+	private leastUsd(endpointId: string): number {
+		const { usd = 0, unit = '' } = this.prices.get(endpointId) ?? {};
 		return AT_LEAST_ONE.has(unit) ? usd : 0;
 	}
 
 	/** Spent, or set aside for what is under way and for what may exist. */
 	private get spentUsd(): number {
 		let sum = 0;
-		for (const [modelId, { spentUsd, unreported }] of this.ledger.earlier) {
-			sum += spentUsd + unreported * (this.expectedUsd(modelId) ?? 0);
+		for (const [endpointId, { spentUsd, unreported }] of this.ledger.earlier) {
+			sum += spentUsd + unreported * (this.expectedUsd(endpointId) ?? 0);
 		}
 		for (const entry of this.ledger.entries) {
 			if (!isFree(entry)) sum += entry.costUsd ?? this.expectedOf(entry) ?? 0;
@@ -190,7 +198,7 @@ export class Budget {
 
 	private get hasUnknownEarlier(): boolean {
 		return [...this.ledger.earlier].some(
-			([modelId, { unreported }]) => unreported > 0 && this.expectedUsd(modelId) === undefined,
+			([endpointId, { unreported }]) => unreported > 0 && this.expectedUsd(endpointId) === undefined,
 		);
 	}
 
@@ -207,7 +215,7 @@ export class Budget {
 		const which = ids.length === 0 ? '' : ` (${ids.join(', ')})`;
 		return {
 			message: `Nothing was submitted for this item: the Spending Limit of ${dollars(this.limitUsd)} cannot be kept, because the cost of an earlier request is not known${which}`,
-			advice: `${this.report()} RunComfy names no price for each request of this model, so the limit allows only one request of unknown cost. Run this item later, or remove “Spending Limit (USD)”.`,
+			advice: `${this.report()} RunComfy names no price for each request, so the limit allows only one request of unknown cost. Run this item later, or remove “Spending Limit (USD)”.`,
 		};
 	}
 }
@@ -218,7 +226,7 @@ function isSettled({ state, isCostPending }: LedgerEntry): boolean {
 	return state === 'finished' || state === 'failed' || state === 'cancelled' || state === 'outcomeUnknown';
 }
 
-function whyUnknown({ usd, unit }: ModelPrice): string {
+function whyUnknown({ usd, unit }: ListedPrice): string {
 	if (usd === undefined || usd === 0 || unit === undefined) return 'RunComfy names no price for it';
 	return `it costs ${dollars(usd)} for each ${unit}, not for each request`;
 }

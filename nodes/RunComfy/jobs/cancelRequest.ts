@@ -1,7 +1,7 @@
-import type { RunComfyClient } from '../api/client';
 import type { Clock, Random } from '../common/clock';
 import { retry, type BackoffRange } from '../common/retry';
 import type { Slots } from '../common/slots';
+import type { RequestApi } from './endpoint';
 import { isNewRequest } from './job';
 import type { CancelOutcome, LedgerEntry } from './ledger';
 
@@ -18,7 +18,8 @@ const LAST_TRY_MS = 1_000;
  * @param deadline by the monotonic clock.
  */
 export async function cancelRequest(
-	{ client, clock, random }: { client: RunComfyClient; clock: Clock; random: Random },
+	{ clock, random }: { clock: Clock; random: Random },
+	api: RequestApi,
 	entry: Pick<LedgerEntry, 'submittedAt'>,
 	requestId: string,
 	slots: Slots,
@@ -29,7 +30,7 @@ export async function cancelRequest(
 		async () =>
 			await slots.use(async () => {
 				const timeoutMs = Math.max(0, Math.min(CANCEL_TRY_MS, deadline - clock.now()));
-				const reply = timeoutMs === 0 ? undefined : await client.cancel(requestId, { timeoutMs });
+				const reply = timeoutMs === 0 ? undefined : await api.cancel(requestId, { timeoutMs });
 				if (reply?.kind === 'again' && !reply.tooMany) mayHaveWorked = true;
 				return reply;
 			}),

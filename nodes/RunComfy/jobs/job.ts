@@ -1,16 +1,14 @@
 import { isTooDeep, type JsonObject } from '../api/json';
 import { describeNoAnswer, RunComfyError, unreachableProblem, type Problem } from '../api/problems';
-import { readResult, type JobResult, type PollAnswer, type SubmitAnswer } from '../api/responses';
+import type { JobResult, PollAnswer, SubmitAnswer } from '../api/responses';
 import { FieldError } from '../common/fieldError';
-import { omitUndefined } from '../common/omitUndefined';
 import { backoffMs, ERROR_BACKOFF, retryPauseMs } from '../common/retry';
+import type { Endpoint, PollOptions, RequestApi } from './endpoint';
 import type { JobTimes } from './jobTimes';
-import type { LedgerEntry } from './ledger';
+import type { LedgerEntry, Seeds } from './ledger';
 import type { Run } from './run';
 import {
-	endedProblem,
 	neverAcceptedProblem,
-	noOutputProblem,
 	outcomeUnknownProblem,
 	timeoutProblem,
 	unknownStatusProblem,
@@ -24,25 +22,25 @@ export interface WaitLimits {
 	/** The shortest pause between two polls. */
 	pollIntervalMs: number;
 	includeCost: boolean;
-	/** Whether a result must hold the URL of a file. Models that make something else put it into the output. */
-	needsFile: boolean;
 }
 
-/** What is to be submitted for one item, of whatever model. */
+/** What is to be submitted for one item. */
 export interface JobRequest {
-	modelId: string;
+	endpoint: Endpoint;
 	/** The body of the submit. Built when it is sent, and not kept, because it may hold files. */
 	buildInput(): Promise<JsonObject>;
 	/** About how large that is. */
 	inputBytes: number;
-	/** The seed in it, to report it. */
-	seed?: number | undefined;
+	/** The seeds in it, by the name of their input, to report them. */
+	seeds?: Seeds | undefined;
 	limits: WaitLimits;
+	/** What is wrong with a finished result that holds nothing to return; undefined when there is something. */
+	findOutputProblem(result: JobResult): Problem | undefined;
 }
 
 export interface FinishedJob {
 	result: JobResult;
-	seed?: number | undefined;
+	seeds?: Seeds | undefined;
 }
 
 /** A request that RunComfy has accepted. */
@@ -78,7 +76,9 @@ export async function submitOrResume(
 ): Promise<AcceptedEntry> {
 	const { turn, log } = run.dependencies;
 	const known = turn.find(itemIndex);
-	if (known?.state === 'outcomeUnknown') throw new RunComfyError(outcomeUnknownProblem(known.why ?? ''));
+	if (known?.state === 'outcomeUnknown') {
+		throw new RunComfyError(outcomeUnknownProblem(request.endpoint.requestsPage, known.why ?? ''));
+	}
 	if (known !== undefined && isAccepted(known)) {
 		turn.ledger.attend(known, true);
 		log.info(
@@ -102,12 +102,12 @@ function isAccepted(entry: LedgerEntry): entry is AcceptedEntry {
 
 async function submitNew(run: Run, itemIndex: number, request: JobRequest): Promise<AcceptedEntry> {
 	const { turn, budget } = run.dependencies;
-	const { modelId } = request;
+	const { id } = request.endpoint;
 	run.throwIfEnded();
 	const entry =
 		budget === undefined
-			? turn.reserve(itemIndex, modelId)
-			: await run.abortable(async (signal) => await budget.reserve(turn, itemIndex, modelId, signal));
+			? turn.reserve(itemIndex, id)
+			: await run.abortable(async (signal) => await budget.reserve(turn, itemIndex, id, signal));
 	run.throwIfEnded();
 	if (entry === undefined) throw new Error('The wait for the spending limit ended too early');
 	try {
@@ -127,14 +127,19 @@ async function submit(run: Run, entry: LedgerEntry, request: JobRequest): Promis
 		switch (answer.kind) {
 			case 'accepted': {
 				const { requestId } = answer;
-				turn.accepted(entry, { requestId, seed: request.seed, submittedAt: clock.now() });
+				turn.accepted(entry, { requestId, seeds: request.seeds, submittedAt: clock.now() });
 				log.info(`RunComfy request ${requestId} submitted for item ${itemIndex}`);
 				if (isAccepted(entry)) return entry;
 				throw new Error(`The ledger did not take request ${requestId}`);
 			}
 			case 'outcomeUnknown': {
 				turn.outcomeUnknown(entry, answer.why);
-				const problem = outcomeUnknownProblem(answer.why, answer.httpStatus, answer.requestId);
+				const problem = outcomeUnknownProblem(
+					request.endpoint.requestsPage,
+					answer.why,
+					answer.httpStatus,
+					answer.requestId,
+				);
 				log.warn(`RunComfy, item ${itemIndex}: ${problem.message}`);
 				throw new RunComfyError(problem);
 			}
@@ -161,8 +166,8 @@ async function submit(run: Run, entry: LedgerEntry, request: JobRequest): Promis
 
 /** One POST: its body exists only while it is sent, and all bodies together are bounded. */
 async function sendSubmit(run: Run, entry: LedgerEntry, request: JobRequest): Promise<SubmitAnswer> {
-	const { turn, client, budget } = run.dependencies;
-	const { modelId, inputBytes } = request;
+	const { turn, budget } = run.dependencies;
+	const { endpoint, inputBytes } = request;
 	run.throwIfEnded();
 	return await run.submitBytes.use(
 		async () =>
@@ -173,7 +178,7 @@ async function sendSubmit(run: Run, entry: LedgerEntry, request: JobRequest): Pr
 				if (isTooDeep(input)) throw new FieldError('Inputs', 'are nested too deeply');
 				budget?.recheck(entry);
 				turn.submitting(entry);
-				return await run.withStopGracePeriod(async (signal) => await client.submit(modelId, input, signal));
+				return await run.withStopGracePeriod(async (signal) => await endpoint.submit(input, signal));
 			}, judgeSubmit),
 		inputBytes,
 	);
@@ -193,9 +198,10 @@ export function judgePoll(answer: PollAnswer): Verdict {
 /** What to wait for. */
 interface WaitedRequest {
 	requestId: string;
+	api: RequestApi;
 	/** See `isNewRequest`. */
 	submittedAt?: number | undefined;
-	/** Of earlier jobs of the same model, for a request that was submitted just now. */
+	/** Of earlier jobs of the same endpoint, for a request that was submitted just now. */
 	times?: JobTimes | undefined;
 	/** Told of every state that a poll finds, before anything else happens. */
 	onState?: (poll: PolledState) => void;
@@ -212,18 +218,18 @@ export type JobEnd =
  * What a state means for whoever waits: the end, or undefined while there is something to wait for.
  * @throws RunComfyError for a state that this node does not know.
  */
-export function endOf(requestId: string, { phase, status, error, body }: PolledState): JobEnd | undefined {
+export function endOf(api: RequestApi, poll: PolledState): JobEnd | undefined {
+	const { phase, status, result } = poll;
+	const { requestId } = result;
 	switch (phase) {
 		case 'queued':
 		case 'running':
 			return undefined;
 		case 'finished':
-			return { kind: phase, result: readResult(requestId, body) };
+			return { kind: phase, result };
 		case 'failed':
-		case 'cancelled': {
-			const result = readResult(requestId, body);
-			return { kind: phase, problem: endedProblem(requestId, status, error), result };
-		}
+		case 'cancelled':
+			return { kind: phase, problem: api.endedProblem(requestId, poll), result };
 		case 'unknown':
 			throw new RunComfyError(unknownStatusProblem(requestId, status));
 	}
@@ -236,7 +242,7 @@ export function endOf(requestId: string, { phase, status, error, body }: PolledS
  */
 export async function waitForEnd(run: Run, request: WaitedRequest, limits: WaitLimits): Promise<JobEnd> {
 	const { clock, random, log } = run.dependencies;
-	const { requestId, times, onState } = request;
+	const { requestId, api, times, onState } = request;
 	const startedAt = clock.now();
 	const deadline = startedAt + limits.timeoutMs;
 	const pauseAfter = (waitedMs: number) =>
@@ -250,21 +256,21 @@ export async function waitForEnd(run: Run, request: WaitedRequest, limits: WaitL
 	for (;;) {
 		await run.pause(Math.min(Math.max(pauseMs, run.throttle.pauseLeftMs), deadline - clock.now()));
 		if (run.throttle.pauseLeftMs > 0 && clock.now() >= deadline) break;
-		const poll = await pollResult(
-			run,
-			requestId,
-			limits.includeCost,
-			Math.max(MIN_POLL_MS, deadline - clock.now()),
-		);
+		const timeoutMs = Math.max(MIN_POLL_MS, deadline - clock.now());
+		const poll = await pollResult(run, request, { includeCost: limits.includeCost, timeoutMs });
 		if (poll.kind === 'state') {
 			// Before anything else: Stop may have come while the answer was on its way.
 			onState?.(poll);
-			const end = endOf(requestId, poll);
+			const end = endOf(api, poll);
 			const waitedMs = clock.now() - startedAt;
 			if (end?.kind === 'finished') times?.add(lastPendingMs, waitedMs);
 			if (end !== undefined) return end;
 			lastPendingMs = waitedMs;
-			if (poll.status !== lastStatus) log.debug(`RunComfy request ${requestId}: ${poll.status}`);
+			if (poll.status !== lastStatus) {
+				const progress = api.describeProgress?.(poll);
+				const level = progress === undefined ? 'debug' : 'info';
+				log[level](`RunComfy request ${requestId}: ${progress ?? poll.status}`);
+			}
 			lastStatus = poll.status;
 			lastError = undefined;
 			failures = 0;
@@ -289,17 +295,11 @@ export async function waitForEnd(run: Run, request: WaitedRequest, limits: WaitL
 /** One poll through the throttle, aborted when the run ends. */
 async function pollResult(
 	run: Run,
-	requestId: string,
-	includeCost: boolean,
-	timeoutMs?: number,
+	{ requestId, api }: WaitedRequest,
+	options: Omit<PollOptions, 'signal'>,
 ): Promise<PollAnswer> {
-	const { client } = run.dependencies;
 	return await run.call(
-		async () =>
-			await run.abortable(
-				async (signal) =>
-					await client.getResult(requestId, includeCost, omitUndefined({ timeoutMs, signal })),
-			),
+		async () => await run.abortable(async (signal) => await api.getResult(requestId, { ...options, signal })),
 		judgePoll,
 	);
 }
@@ -308,21 +308,13 @@ async function pollResult(
  * The result, once it is known to hold something to return.
  * @throws RunComfyError when it does not.
  */
-export function requireOutput(result: JobResult, needsFile: boolean): JobResult {
-	if (!hasOutput(result, needsFile))
-		throw new RunComfyError(noOutputProblem(result.requestId, result.otherUrls));
+export function requireOutput(
+	result: JobResult,
+	findOutputProblem: JobRequest['findOutputProblem'],
+): JobResult {
+	const problem = findOutputProblem(result);
+	if (problem !== undefined) throw new RunComfyError(problem);
 	return result;
-}
-
-/** Nothing, or only nothings. */
-function isBlank(value: unknown): boolean {
-	if (value === undefined || value === null || value === '') return true;
-	return typeof value === 'object' && Object.values(value).every(isBlank);
-}
-
-function hasOutput(result: JobResult, needsFile: boolean): boolean {
-	if (result.images.length + result.videos.length + result.audios.length > 0) return true;
-	return !needsFile && !isBlank(result.output);
 }
 
 /**
@@ -332,19 +324,19 @@ function hasOutput(result: JobResult, needsFile: boolean): boolean {
  */
 export async function runJob(run: Run, itemIndex: number, request: JobRequest): Promise<FinishedJob> {
 	const { turn } = run.dependencies;
-	const { limits } = request;
+	const { findOutputProblem } = request;
 	for (;;) {
 		const known = turn.find(itemIndex);
 		const isResumed = known !== undefined && isAccepted(known);
 		const entry = await submitOrResume(run, itemIndex, request);
 		try {
-			const { seed } = entry;
+			const { seeds } = entry;
 			// What an earlier try has read is returned without a call; a result without output may have come late.
-			if (entry.result !== undefined && hasOutput(entry.result, limits.needsFile))
-				return { result: entry.result, seed };
+			if (entry.result !== undefined && findOutputProblem(entry.result) === undefined)
+				return { result: entry.result, seeds };
 			const end = await waitForEntry(run, entry, request, isResumed);
 			if (end.kind === 'finished')
-				return { result: requireOutput(entry.result ?? end.result, limits.needsFile), seed };
+				return { result: requireOutput(entry.result ?? end.result, findOutputProblem), seeds };
 			// One that an earlier try submitted and that has ended badly since: this is the retry that submits again.
 			if (!isResumed) throw new RunComfyError(end.problem);
 		} finally {
@@ -357,31 +349,38 @@ export async function runJob(run: Run, itemIndex: number, request: JobRequest): 
 async function waitForEntry(
 	run: Run,
 	entry: AcceptedEntry,
-	{ modelId, limits }: JobRequest,
+	{ endpoint, limits }: JobRequest,
 	isResumed: boolean,
 ): Promise<JobEnd> {
 	const { turn, budget } = run.dependencies;
 	const { requestId, submittedAt } = entry;
 	const onState = (poll: PolledState) => {
-		const { phase, body } = poll;
+		const { phase, result } = poll;
 		if (phase === 'queued' || phase === 'running') turn.polled(entry, phase);
-		else if (phase !== 'unknown') turn.ended(entry, phase, readResult(requestId, body), budget !== undefined);
+		else if (phase !== 'unknown') turn.ended(entry, phase, result, budget !== undefined);
 	};
-	const times = isResumed ? undefined : run.timesOf(modelId);
-	const end = await waitForEnd(run, { requestId, submittedAt, times, onState }, limits);
-	if (entry.isCostPending === true) await askForCost(run, entry, limits);
+	const times = isResumed ? undefined : run.timesOf(endpoint.id);
+	const request = { requestId, api: endpoint, submittedAt, times, onState };
+	const end = await waitForEnd(run, request, limits);
+	if (entry.isCostPending === true) await askForCost(run, entry, endpoint, limits);
 	return end;
 }
 
 /** The cost may come somewhat after the end [assumed]: with a spending limit it is asked for a few times more. */
-async function askForCost(run: Run, entry: AcceptedEntry, { pollIntervalMs }: WaitLimits): Promise<void> {
+async function askForCost(
+	run: Run,
+	entry: AcceptedEntry,
+	api: RequestApi,
+	{ pollIntervalMs }: WaitLimits,
+): Promise<void> {
+	const { requestId } = entry;
 	const { turn } = run.dependencies;
 	let cost: number | undefined;
 	try {
 		for (let polls = 0; cost === undefined && polls < LATE_COST_POLLS; polls++) {
 			await run.pause(pollIntervalMs);
-			const poll = await pollResult(run, entry.requestId, true);
-			cost = poll.kind === 'state' ? readResult(entry.requestId, poll.body).cost : undefined;
+			const poll = await pollResult(run, { requestId, api }, { includeCost: true });
+			cost = poll.kind === 'state' ? poll.result.cost : undefined;
 		}
 	} finally {
 		turn.recordCost(entry, cost);

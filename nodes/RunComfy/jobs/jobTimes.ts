@@ -1,4 +1,4 @@
-/** Jobs take longer or shorter as the model's queue changes: only the latest count. */
+/** Jobs take longer or shorter as the endpoint's queue changes: only the latest count. */
 const REMEMBERED = 20;
 /** Fewer are no basis for an estimate. */
 const MIN_KNOWN = 3;

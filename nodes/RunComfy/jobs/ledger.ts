@@ -57,16 +57,20 @@ const NEXT_STATES: Record<RequestState, readonly RequestState[]> = {
 /** Which later runs may resume an entry: see rule 4. */
 type ResumableBy = 'anyTurn' | 'sameTurn' | 'nobody';
 
+/** The seeds of a request, by the name of their input. */
+export type Seeds = Record<string, number>;
+
 /** One request as the ledger keeps it. Plain JSON, because n8n stores it with the execution. */
 export interface LedgerEntry {
 	turn: number;
 	itemIndex: number;
 	fingerprint: string;
-	modelId: string;
+	/** What it was submitted to; see `Endpoint`. */
+	endpointId: string;
 	state: RequestState;
 	resumableBy: ResumableBy;
 	requestId?: string;
-	seed?: number;
+	seeds?: Seeds;
 	/** When it was accepted, in milliseconds by the monotonic clock. */
 	submittedAt?: number;
 	/** Why the outcome is unknown. */
@@ -79,7 +83,7 @@ export interface LedgerEntry {
 	isCostPending?: boolean;
 	/** What came out of it. */
 	result?: JobResult;
-	/** It has been seen running, so that a cancel comes too late. */
+	/** It has been seen running. */
 	hasRun?: true;
 	/** How a cancel of it was answered. */
 	cancelOutcome?: CancelOutcome;
@@ -89,7 +93,7 @@ export interface LedgerEntry {
 
 export type CancelOutcome = 'cancelled' | 'requested' | 'notCancellable' | 'unknown';
 
-/** Requests of one model in earlier turns, added up. */
+/** Requests of one endpoint in earlier turns, added up. */
 export interface Totals {
 	requests: number;
 	/** What RunComfy reported for them. */
@@ -100,9 +104,9 @@ export interface Totals {
 
 interface Store {
 	entries: LedgerEntry[];
-	/** By model. */
+	/** By endpoint. */
 	earlier: Record<string, Totals>;
-	/** The highest cost that RunComfy has reported for one request of a model, in USD. */
+	/** The highest cost that RunComfy has reported for one request of an endpoint, in USD. */
 	highestCostUsd: Record<string, number>;
 	/** Stop has been reported for these turns. */
 	stoppedTurns: number[];
@@ -171,14 +175,16 @@ export class Ledger {
 		return this.store.entries;
 	}
 
-	/** What earlier turns submitted, by model, as far as it no longer has entries. */
+	/** What earlier turns submitted, by endpoint, as far as it no longer has entries. */
 	get earlier(): ReadonlyMap<string, Totals> {
 		return new Map(Object.entries(this.store.earlier));
 	}
 
-	/** The highest cost that RunComfy has reported for one request of the model, in USD; undefined before the first. */
-	highestCostUsd(modelId: string): number | undefined {
-		return Object.hasOwn(this.store.highestCostUsd, modelId) ? this.store.highestCostUsd[modelId] : undefined;
+	/** The highest cost that RunComfy has reported for one request of the endpoint, in USD; undefined before the first. */
+	highestCostUsd(endpointId: string): number | undefined {
+		return Object.hasOwn(this.store.highestCostUsd, endpointId)
+			? this.store.highestCostUsd[endpointId]
+			: undefined;
 	}
 
 	/** True while an item of this process submits the request or waits for it. */
@@ -226,7 +232,7 @@ export class Ledger {
 		if (entry.state !== state && !NEXT_STATES[entry.state].includes(state)) return false;
 		Object.assign(entry, omitUndefined(facts), { state });
 		if (state === 'running') entry.hasRun = true;
-		if (entry.costUsd !== undefined) this.learnCost(entry.modelId, entry.costUsd);
+		if (entry.costUsd !== undefined) this.learnCost(entry.endpointId, entry.costUsd);
 		this.notify();
 		return true;
 	}
@@ -252,10 +258,10 @@ export class Ledger {
 		return true;
 	}
 
-	private learnCost(modelId: string, costUsd: number): void {
-		const highest = this.highestCostUsd(modelId) ?? 0;
+	private learnCost(endpointId: string, costUsd: number): void {
+		const highest = this.highestCostUsd(endpointId) ?? 0;
 		// A free failure says nothing about what a success costs.
-		if (costUsd > highest) this.store.highestCostUsd[modelId] = costUsd;
+		if (costUsd > highest) this.store.highestCostUsd[endpointId] = costUsd;
 	}
 
 	/** From now on the run answers for the entry, and Stop may cancel it again. */
@@ -305,12 +311,14 @@ export class Ledger {
 			['finished', 'failed', 'cancelled', 'refused'].includes(entry.state);
 		if (!store.entries.some(isOver)) return;
 		for (const entry of store.entries.filter((one) => isOver(one) && !isFree(one))) {
-			const known = Object.hasOwn(store.earlier, entry.modelId) ? store.earlier[entry.modelId] : undefined;
+			const known = Object.hasOwn(store.earlier, entry.endpointId)
+				? store.earlier[entry.endpointId]
+				: undefined;
 			const totals = known ?? { requests: 0, spentUsd: 0, unreported: 0 };
 			totals.requests++;
 			totals.spentUsd += entry.costUsd ?? 0;
 			if (entry.costUsd === undefined) totals.unreported++;
-			store.earlier[entry.modelId] = totals;
+			store.earlier[entry.endpointId] = totals;
 		}
 		store.entries = store.entries.filter((entry) => !isOver(entry));
 	}
@@ -360,12 +368,12 @@ export class LedgerTurn {
 	}
 
 	/** An item is about to submit; nothing has been sent. */
-	reserve(itemIndex: number, modelId: string, expectedUsd?: number): LedgerEntry {
+	reserve(itemIndex: number, endpointId: string, expectedUsd?: number): LedgerEntry {
 		const entry: LedgerEntry = {
 			turn: this.runIndex,
 			itemIndex,
 			fingerprint: this.fingerprints.get(itemIndex) ?? '',
-			modelId,
+			endpointId,
 			state: 'reserved',
 			resumableBy: 'sameTurn',
 			...omitUndefined({ expectedUsd }),
@@ -395,7 +403,7 @@ export class LedgerTurn {
 
 	accepted(
 		entry: LedgerEntry,
-		facts: { requestId: string; seed: number | undefined; submittedAt: number },
+		facts: { requestId: string; seeds: Seeds | undefined; submittedAt: number },
 	): void {
 		this.ledger.move(entry, 'queued', omitUndefined(facts));
 	}
@@ -441,11 +449,10 @@ export class LedgerTurn {
 		}
 	}
 
-	/** What Stop, or an early end of the run, can still cancel: queued, with its item waiting for it. */
-	get cancellable(): LedgerEntry[] {
+	/** Alive, and its item waits for it: what Stop, or an early end of the run, cancels if RunComfy still can. */
+	get waitedFor(): LedgerEntry[] {
 		return [...this.current.values()].filter(
-			({ state, isReported, cancelOutcome }) =>
-				state === 'queued' && isReported !== true && cancelOutcome === undefined,
+			(entry) => isAlive(entry) && entry.isReported !== true && entry.cancelOutcome === undefined,
 		);
 	}
 
@@ -461,6 +468,7 @@ export class LedgerTurn {
 				'Cancellation requested; whether it comes in time is not known',
 				'Not known whether cancelled',
 				'Cancelled while queued',
+				'Cancelled while running',
 				'Cancelled at RunComfy',
 				'Failed',
 				'Finished and paid for',
@@ -470,7 +478,7 @@ export class LedgerTurn {
 		const add = (title: string, text: string) => groups.get(title)?.push(text);
 		const entries = this.ledger.entriesOf(this).sort((a, b) => a.itemIndex - b.itemIndex);
 		for (const entry of entries) {
-			const { requestId, itemIndex, state, cancelOutcome } = entry;
+			const { requestId, itemIndex, state, cancelOutcome, hasRun } = entry;
 			if (state === 'outcomeUnknown')
 				add('It is not known whether RunComfy accepted the request of item', String(itemIndex));
 			if (requestId === undefined || requestId === except) continue;
@@ -478,8 +486,10 @@ export class LedgerTurn {
 			// What an item has submitted again since is no news.
 			const isLatest = (this.current.get(itemIndex) ?? entry) === entry;
 			if (state === 'failed' && isLatest) add('Failed', requestId);
-			if (state === 'cancelled' && isLatest)
-				add(cancelOutcome === 'cancelled' ? 'Cancelled while queued' : 'Cancelled at RunComfy', requestId);
+			if (state === 'cancelled' && isLatest) {
+				const phase = hasRun === true ? 'Cancelled while running' : 'Cancelled while queued';
+				add(cancelOutcome === 'cancelled' ? phase : 'Cancelled at RunComfy', requestId);
+			}
 			if (!isAlive(entry)) continue;
 			if (cancelOutcome === 'notCancellable')
 				add('Could not be cancelled because already running or finished', requestId);
@@ -539,11 +549,12 @@ function isEntry(value: unknown): value is LedgerEntry {
 		typeof value.turn === 'number' &&
 		typeof value.itemIndex === 'number' &&
 		typeof value.fingerprint === 'string' &&
-		typeof value.modelId === 'string' &&
+		typeof value.endpointId === 'string' &&
 		typeof value.state === 'string' &&
 		Object.hasOwn(NEXT_STATES, value.state) &&
 		typeof value.resumableBy === 'string' &&
 		(value.requestId === undefined || typeof value.requestId === 'string') &&
+		(value.seeds === undefined || isJsonObject(value.seeds)) &&
 		isSum(value.costUsd) &&
 		isSum(value.expectedUsd) &&
 		(value.result === undefined || isJsonObject(value.result))

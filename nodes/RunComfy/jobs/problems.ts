@@ -1,14 +1,22 @@
-import { cleanReason, flattenReason, GENERATIONS_PAGE, nameRequest, type Problem } from '../api/problems';
+import { cleanReason, nameRequest, type Problem } from '../api/problems';
 import { omitUndefined } from '../common/omitUndefined';
 
 /** What can go wrong while a request is submitted or waited for, with the fields and operations that help. */
 
-/** A submit whose outcome is unknown: it may exist and cost money, so it is never sent again. */
-export function outcomeUnknownProblem(cause: string, httpStatus?: number, requestId?: string): Problem {
+/**
+ * A submit whose outcome is unknown: the request may exist and cost money, so it is never sent again.
+ * @param requestsPage where a person can see whether it exists.
+ */
+export function outcomeUnknownProblem(
+	requestsPage: string,
+	cause: string,
+	httpStatus?: number,
+	requestId?: string,
+): Problem {
 	return {
 		message: `It is not known whether RunComfy accepted this request: ${cause}. It was not sent again, so that you do not pay twice`,
 		advice:
-			`Check ${GENERATIONS_PAGE}. If the result is there, fetch it with the operation “Get Result” and its request ID. ` +
+			`Check ${requestsPage}. If the result is there, fetch it with the operation “Get Result” and its request ID. ` +
 			'If it is not, run this item again in a new execution.',
 		...omitUndefined({ httpStatus, requestId }),
 	};
@@ -20,30 +28,6 @@ export function neverAcceptedProblem(): Problem {
 		message: 'Nothing was submitted: RunComfy kept answering “too many requests” until the timeout',
 		advice: 'Nothing was paid for. Lower “Max Concurrency”, raise “Timeout (Seconds)”, or run again later.',
 		httpStatus: 429,
-	};
-}
-
-/** The job ended badly, as RunComfy reports it. */
-export function endedProblem(requestId: string, status: string, error: unknown): Problem {
-	const reason = cleanReason(flattenReason(error));
-	const cancelled = status === 'cancelled' || status === 'canceled';
-	return {
-		message: `${nameRequest(requestId)} ${cancelled ? 'was cancelled' : 'failed'}${reason === undefined ? '' : `: “${reason}”`}`,
-		advice: cancelled
-			? 'It was cancelled before it ran. Run the item again to submit it again.'
-			: 'Check the image and the prompt, then run the item again: it will be submitted again. Whether RunComfy charges for failed requests is not documented; see the Generations page of your RunComfy account.',
-		requestId,
-		...omitUndefined({ mayBeInput: cancelled ? undefined : (true as const) }),
-	};
-}
-
-/** Finished, but without anything to return. */
-export function noOutputProblem(requestId: string, otherUrls: string[]): Problem {
-	const urls = otherUrls.length === 0 ? '' : ` Its output holds these addresses: ${otherUrls.join(', ')}.`;
-	return {
-		message: `${nameRequest(requestId)} finished, but its result holds no URL of a file`,
-		advice: `Check ${GENERATIONS_PAGE} for the file, and try the operation “Get Result” with this request ID later.${urls} It was not submitted again.`,
-		requestId,
 	};
 }
 

@@ -1,10 +1,10 @@
-import type { RunComfyClient } from '../api/client';
 import { RunComfyError } from '../api/problems';
 import type { Clock, Random } from '../common/clock';
 import { Slots } from '../common/slots';
 import { StoppedError } from '../common/stoppedError';
 import type { Budget } from './budget';
 import { cancelRequest } from './cancelRequest';
+import type { RequestApi } from './endpoint';
 import { JobTimes } from './jobTimes';
 import type { LedgerTurn } from './ledger';
 import { Throttle, type Verdict } from './throttle';
@@ -16,7 +16,8 @@ export interface Log {
 }
 
 export interface RunDependencies {
-	client: RunComfyClient;
+	/** The requests of an endpoint of the ledger, which may be an entry of an earlier process. */
+	requestApiOf: (endpointId: string) => RequestApi;
 	clock: Clock;
 	random: Random;
 	/** This run's part of the execution's ledger. */
@@ -28,7 +29,7 @@ export interface RunDependencies {
 	stopSignal: AbortSignal | undefined;
 	/** How many items are worked on, and calls in flight, at most. */
 	maxConcurrency: number;
-	/** Whether an early end cancels what is still queued. */
+	/** Whether an early end cancels what RunComfy can still cancel. */
 	cancelOnStop: boolean;
 	/** Whether an item's failure becomes its error item, or ends the run. */
 	continueOnFail: boolean;
@@ -89,10 +90,10 @@ export class Run {
 		this.throttle = new Throttle(maxConcurrency, clock, random, this.ending.signal);
 	}
 
-	/** How long the jobs of this run took so far, for each model. */
-	timesOf(modelId: string): JobTimes {
-		const known = this.times.get(modelId) ?? new JobTimes();
-		this.times.set(modelId, known);
+	/** How long the jobs of this run took so far, for each endpoint. */
+	timesOf(endpointId: string): JobTimes {
+		const known = this.times.get(endpointId) ?? new JobTimes();
+		this.times.set(endpointId, known);
 		return known;
 	}
 
@@ -212,14 +213,16 @@ export class Run {
 
 	/** Cancels whatever can be cancelled; each request once, however often this is called. */
 	private async cancelQueued(): Promise<void> {
-		const { cancelOnStop, turn, clock, stopGraceMs } = this.dependencies;
+		const { cancelOnStop, turn, clock, stopGraceMs, requestApiOf } = this.dependencies;
 		if (!cancelOnStop) return;
 		const deadline = Math.max(this.endedAt + stopGraceMs, clock.now() + MIN_CANCEL_MS);
-		for (const entry of turn.cancellable) {
-			const { requestId } = entry;
+		for (const entry of turn.waitedFor) {
+			const { requestId, endpointId, state } = entry;
 			if (requestId === undefined || this.cancelling.has(requestId)) continue;
+			const api = requestApiOf(endpointId);
+			if (state === 'running' && !api.cancelsRunning) continue;
 			const { cancelSlots } = turn.ledger;
-			const cancelling = cancelRequest(this.dependencies, entry, requestId, cancelSlots, deadline);
+			const cancelling = cancelRequest(this.dependencies, api, entry, requestId, cancelSlots, deadline);
 			this.cancelling.set(
 				requestId,
 				cancelling.then((outcome) => turn.cancelAnswered(entry, outcome)),

@@ -59,6 +59,8 @@ export interface InputField {
 	fileRules?: FileRule[];
 	/** Of an input that accepts values of several kinds. */
 	alternatives?: InputField[];
+	/** Not shown in the editor until the user adds it. */
+	isHidden?: true;
 }
 
 /** The inputs of a model, in the order of its schema; empty when the schema cannot be used. */
@@ -271,7 +273,7 @@ function exclusiveRule(
 }
 
 /** `guidance_scale` → `Guidance Scale`. */
-function labelOf(name: string): string {
+export function labelOf(name: string): string {
 	const words = name.replace(/[_\s]+/g, ' ').trim();
 	return words === '' ? name : words.replace(/(^|\s)\p{Ll}/gu, (first) => first.toUpperCase());
 }

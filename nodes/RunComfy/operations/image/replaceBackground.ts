@@ -16,7 +16,7 @@ import {
 	readJsonObject,
 	readText,
 } from '../shared/parameters';
-import { readSubmissionOptions, submissionFields, submissionWork } from '../shared/submission';
+import { modelWork, readSubmissionOptions, submissionFields } from '../shared/submission';
 import { randomSeed } from '../shared/seeds';
 
 /** Ideogram 3.0 Replace Background. Its inputs are typed fields, taken from the model's API page (documented). */
@@ -245,7 +245,7 @@ export const replaceBackground: Operation = {
 
 	async prepare(tools, itemIndex) {
 		const { context, random } = tools;
-		const { options, limits, wait, download } = readSubmissionOptions(context, itemIndex, true);
+		const { options, limits, wait, download } = readSubmissionOptions(context, itemIndex);
 		const source = readChoice(context, itemIndex, 'imageSource', 'Image Source', ['url', 'binary']);
 		const image = await readImage(tools, itemIndex, source, options);
 		const input: JsonObject = {
@@ -259,13 +259,14 @@ export const replaceBackground: Operation = {
 		};
 		const seed = options.seed() ?? randomSeed(random, SEED_RANGE);
 		const request = {
-			modelId: MODEL_ID,
 			buildInput: async () => ({ image: await image.read(), ...input, seed }),
 			inputBytes: image.bytes,
-			seed,
 			limits,
 		};
-		const work = submissionWork(itemIndex, { wait, download, request });
+		const work = modelWork(tools, itemIndex, {
+			...{ modelId: MODEL_ID, wait, download, request, seed },
+			needsFile: true,
+		});
 		return source === 'url' ? work : explainFileInput(work);
 	},
 };

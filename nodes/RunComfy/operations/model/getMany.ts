@@ -6,29 +6,12 @@ import { FieldError } from '../../common/fieldError';
 import { showHint } from '../../host/log';
 import { modelJson } from './get';
 import type { Operation, OperationOutput } from '../shared/operation';
-import { numberIn, readBoolean } from '../shared/parameters';
-
-const LIMIT_RANGE = { min: 1, max: 10_000, integer: true };
+import { limitFields, readLimit } from '../shared/limitFields';
 
 /** The models that RunComfy hosts, one item each. Free. */
 export const getManyModels: Operation = {
 	fields: [
-		{
-			displayName: 'Return All',
-			name: 'returnAll',
-			type: 'boolean',
-			default: false,
-			description: 'Whether to return all results or only up to a given limit',
-		},
-		{
-			displayName: 'Limit',
-			name: 'limit',
-			type: 'number',
-			typeOptions: { minValue: 1 },
-			default: 50,
-			description: 'Max number of results to return',
-			displayOptions: { show: { returnAll: [false] } },
-		},
+		...limitFields,
 		{
 			displayName: 'Filters',
 			name: 'filters',
@@ -58,10 +41,7 @@ export const getManyModels: Operation = {
 	],
 
 	async prepare({ context, catalogue }, itemIndex) {
-		const all = readBoolean(context, itemIndex, 'returnAll', 'Return All');
-		const limit = all
-			? Infinity
-			: numberIn(context.getNodeParameter('limit', itemIndex), 'Limit', LIMIT_RANGE);
+		const limit = readLimit(context, itemIndex);
 		const filters = readFilters(context, itemIndex);
 		return {
 			run: async ({ run }) => {

@@ -11,7 +11,7 @@ import { findChosenModel, modelIdField, readModelChoice } from '../shared/modelI
 import type { Operation, OperationTools } from '../shared/operation';
 import { readChoice, readJsonObject } from '../shared/parameters';
 import { randomSeedFor } from '../shared/seeds';
-import { readSubmissionOptions, submissionFields, submissionWork } from '../shared/submission';
+import { modelWork, readSubmissionOptions, submissionFields } from '../shared/submission';
 
 /** Any model that RunComfy hosts, with the inputs that RunComfy's catalogue lists. */
 
@@ -71,19 +71,21 @@ export const runModel: Operation = {
 
 	async prepare(tools, itemIndex) {
 		const { context, random } = tools;
-		const { options, limits, wait, download } = readSubmissionOptions(context, itemIndex, false);
+		const { options, limits, wait, download } = readSubmissionOptions(context, itemIndex);
 		const { modelId, fields: inputFields, values } = await readInputs(tools, itemIndex);
 		const files = await openFileInputs(tools, itemIndex, values.files, options.maxFileSize);
 		const { input } = values;
 		const seed = seedIn(input) ?? randomSeedFor(inputFields, random);
 		const request = {
-			modelId,
 			buildInput: async () => ({ ...input, ...(await files.read()), ...omitUndefined({ seed }) }),
 			inputBytes: files.bytes,
-			seed,
 			limits,
 		};
-		const work = submissionWork(itemIndex, { wait, download, request, isAnyModel: true });
+		const work = modelWork(tools, itemIndex, {
+			...{ modelId, wait, download, request, seed },
+			needsFile: false,
+			isAnyModel: true,
+		});
 		return files.includeItemFiles ? explainFileInput(work) : work;
 	},
 };

@@ -1,24 +1,25 @@
 import { RunComfyError } from '../../api/problems';
 import type { CancelAnswer } from '../../api/responses';
 import { retry } from '../../common/retry';
+import type { RequestApi } from '../../jobs/endpoint';
 import type { Run } from '../../jobs/run';
 import type { Operation } from '../shared/operation';
 import { pollOnce } from '../shared/pollOnce';
-import { readRequestId, requestIdField } from '../shared/requestIdField';
+import { readRequest, requestFields } from '../shared/requestFields';
 
 const MAX_TRIES = 3;
 const CANCELLED = 'cancelled';
 const NOT_CANCELLABLE = 'not_cancellable';
 
-/** Cancels a queued request, and reports whether it was cancelled. */
+/** Cancels a request that is queued, or of a deployment also running, and reports whether it was cancelled. */
 export const cancel: Operation = {
-	fields: [requestIdField],
+	fields: requestFields,
 
-	async prepare({ context }, itemIndex) {
-		const requestId = readRequestId(context, itemIndex);
+	async prepare(tools, itemIndex) {
+		const { requestId, api } = readRequest(tools, itemIndex);
 		return {
 			run: async ({ run }) => {
-				const outcome = await cancelOnce(run, requestId);
+				const outcome = await cancelOnce(run, api, requestId);
 				return { json: { requestId, cancelled: outcome === CANCELLED, outcome } };
 			},
 		};
@@ -29,14 +30,14 @@ export const cancel: Operation = {
  * @returns RunComfy's word for the outcome.
  * @throws RunComfyError with the request ID; RunEndedError.
  */
-async function cancelOnce(run: Run, requestId: string): Promise<string> {
-	const { client, clock, random } = run.dependencies;
+async function cancelOnce(run: Run, api: RequestApi, requestId: string): Promise<string> {
+	const { clock, random } = run.dependencies;
 	let tries = 0;
 	const answer = await retry(
 		async () => {
 			tries++;
 			const sent = await run.call(
-				async () => await client.cancel(requestId),
+				async () => await api.cancel(requestId),
 				({ kind, ...rest }: CancelAnswer & { tooMany?: boolean; retryAfterMs?: number | undefined }) =>
 					kind === 'again' && rest.tooMany === true
 						? { tooMany: true, retryAfterMs: rest.retryAfterMs }
@@ -48,10 +49,11 @@ async function cancelOnce(run: Run, requestId: string): Promise<string> {
 			const { phase } = await pollOnce(
 				run,
 				requestId,
-				async (api, options) => await api.getStatus(requestId, options),
+				async (options) => await api.getStatus(requestId, options),
 			);
 			if (phase === 'cancelled') return { kind: 'outcome', outcome: CANCELLED } as const;
-			const isOver = phase !== 'queued' || sent.kind === 'outcome';
+			const canBeCancelled = phase === 'queued' || (phase === 'running' && api.cancelsRunning);
+			const isOver = !canBeCancelled || sent.kind === 'outcome';
 			return isOver ? ({ kind: 'outcome', outcome: NOT_CANCELLABLE } as const) : sent;
 		},
 		(sent) => (sent.kind === 'again' ? sent : undefined),
@@ -60,7 +62,7 @@ async function cancelOnce(run: Run, requestId: string): Promise<string> {
 	if (answer.kind === 'outcome') return answer.outcome;
 	throw new RunComfyError({
 		message: `RunComfy request ${requestId} could not be cancelled: ${answer.why}`,
-		advice: 'It is still queued. Run this operation again.',
+		advice: 'It is still queued or running. Run this operation again.',
 		requestId,
 	});
 }

@@ -3,14 +3,16 @@ import type { INodeProperties } from 'n8n-workflow';
 import { RunComfyError } from '../../api/problems';
 import { omitUndefined } from '../../common/omitUndefined';
 import { endOf, requireOutput, waitForEnd } from '../../jobs/job';
+import { findOutputProblem as findDeploymentOutputProblem } from '../../deployments/outputs';
+import { toDeploymentOutput } from '../shared/deploymentOutput';
 import { downloadFields, readDownloadOptions } from '../shared/downloads';
-import { toFinishedOutput } from '../shared/finishedOutput';
+import { findOutputProblem, toFinishedOutput } from '../shared/finishedOutput';
 import type { ItemWork, Operation } from '../shared/operation';
-import { optionsField } from '../shared/optionFields';
+import { optionsField, type OptionName } from '../shared/optionFields';
 import { OptionsReader } from '../shared/options';
 import { readBoolean } from '../shared/parameters';
 import { pollOnce } from '../shared/pollOnce';
-import { readRequestId, requestIdField } from '../shared/requestIdField';
+import { readRequest, requestFields } from '../shared/requestFields';
 
 const waitField: INodeProperties = {
 	displayName: 'Wait for Completion',
@@ -21,42 +23,57 @@ const waitField: INodeProperties = {
 		'Whether to wait for the result. If off, and the result is not available yet, the status of the request is returned.',
 };
 
+const OPTIONS: OptionName[] = ['fileName', 'maxConcurrency', 'maxFileSize', 'pollInterval', 'timeout'];
+
 /** The result of an earlier request: the way to resume after a timeout. Submits nothing and cancels nothing. */
 export const getResult: Operation = {
 	fields: [
-		requestIdField,
+		...requestFields,
 		waitField,
 		...downloadFields,
-		optionsField(['fileName', 'includeCost', 'maxConcurrency', 'maxFileSize', 'pollInterval', 'timeout']),
+		{
+			...optionsField([...OPTIONS, 'includeCost']),
+			displayOptions: { show: { requestType: ['model'] } },
+		},
+		{
+			...optionsField(OPTIONS, true),
+			displayOptions: { show: { requestType: ['deployment'] } },
+		},
 	],
 
-	async prepare({ context }, itemIndex) {
-		const requestId = readRequestId(context, itemIndex);
-		const options = new OptionsReader(context, itemIndex);
-		// The request may be of any model.
-		const limits = options.waitLimits(false);
+	async prepare(tools, itemIndex) {
+		const { context, deployments } = tools;
+		const { requestId, deploymentId, api } = readRequest(tools, itemIndex);
+		const options = new OptionsReader(context, itemIndex, deploymentId !== undefined);
+		const limits = options.waitLimits();
 		const wait = readBoolean(context, itemIndex, 'waitForCompletion', 'Wait for Completion');
 		const download = wait ? readDownloadOptions(context, itemIndex, options) : undefined;
 
-		const work: ItemWork['run'] = async (tools) => {
-			const { run } = tools;
-			const request = { requestId, submittedAt: run.dependencies.clock.now() };
+		const work: ItemWork['run'] = async (workTools) => {
+			const { run } = workTools;
+			const request = { requestId, api, submittedAt: run.dependencies.clock.now() };
 			const poll = wait
 				? undefined
 				: await pollOnce(
 						run,
 						requestId,
-						async (client, more) => await client.getResult(requestId, limits.includeCost, more),
+						async (more) => await api.getResult(requestId, { includeCost: limits.includeCost, ...more }),
 					);
-			const end = poll === undefined ? await waitForEnd(run, request, limits) : endOf(requestId, poll);
+			const end = poll === undefined ? await waitForEnd(run, request, limits) : endOf(api, poll);
 			if (end === undefined) {
 				return {
 					json: { requestId, ...omitUndefined({ status: poll?.status, queuePosition: poll?.queuePosition }) },
 				};
 			}
 			if (end.kind !== 'finished') throw new RunComfyError(end.problem);
-			const result = requireOutput(end.result, limits.needsFile);
-			return await toFinishedOutput(tools, result, { download });
+			if (deploymentId !== undefined) {
+				const result = requireOutput(end.result, findDeploymentOutputProblem);
+				const titles = await deployments.titles(deploymentId);
+				return await toDeploymentOutput(workTools, result, { deploymentId, titles, download });
+			}
+			// The request may be of any model, and so hold anything.
+			const result = requireOutput(end.result, (found) => findOutputProblem(found, false));
+			return await toFinishedOutput(workTools, result, { download });
 		};
 		return { run: work };
 	},

@@ -1,7 +1,8 @@
 import type { IDataObject } from 'n8n-workflow';
 
 import { isJsonObject } from '../../api/json';
-import type { JobResult } from '../../api/responses';
+import { GENERATIONS_PAGE, nameRequest, type Problem } from '../../api/problems';
+import { readOutput, type JobOutput, type JobResult } from '../../api/responses';
 import { omitUndefined } from '../../common/omitUndefined';
 import type { ResultFile } from '../../files/download';
 import type { FileKind } from '../../files/fileTypes';
@@ -10,7 +11,6 @@ import type { OperationOutput, WorkTools } from './operation';
 
 /** What an output item contains in addition to the result. */
 export interface OutputOptions {
-	seed?: number | undefined;
 	download?: DownloadOptions | undefined;
 	/** For any model: adds the first URL of any kind, and the whole output as RunComfy reported it. */
 	isAnyModel?: boolean;
@@ -22,12 +22,13 @@ export async function toFinishedOutput(
 	result: JobResult,
 	options: OutputOptions,
 ): Promise<OperationOutput> {
-	const json = toJson(result, options);
+	const found = readOutput(result.output);
+	const json = toJson(result, found, options);
 	const { download } = options;
-	const files = filesOf(result);
-	if (download !== undefined && result.otherUrls.length > 0) {
+	const files = filesOf(found);
+	if (download !== undefined && found.otherUrls.length > 0) {
 		tools.hint(
-			`Some URLs in the output of RunComfy request ${result.requestId} were not downloaded, because it is not known whether they are files: ${result.otherUrls.join(', ')}`,
+			`Some URLs in the output of RunComfy request ${result.requestId} were not downloaded, because it is not known whether they are files: ${found.otherUrls.join(', ')}`,
 		);
 	}
 	return download === undefined || files.length === 0
@@ -35,15 +36,18 @@ export async function toFinishedOutput(
 		: { json, binary: await downloadFiles(tools, result.requestId, files, download) };
 }
 
-function filesOf({ images, videos, audios }: JobResult): ResultFile[] {
+function filesOf({ images, videos, audios }: JobOutput): ResultFile[] {
 	const all = (kind: FileKind, urls: string[]) => urls.map((url) => ({ url, kind }));
 	return [...all('image', images), ...all('video', videos), ...all('audio', audios)];
 }
 
-function toJson(result: JobResult, { seed, isAnyModel = false }: OutputOptions): IDataObject {
-	const { requestId, image, images, video, videos, audio, audios, output, otherUrls, ...facts } = result;
-	const { cost, createdAt, finishedAt } = facts;
-	const [first] = filesOf(result);
+function toJson(
+	{ requestId, output, cost, createdAt, finishedAt }: JobResult,
+	found: JobOutput,
+	{ isAnyModel = false }: OutputOptions,
+): IDataObject {
+	const { image, images, video, videos, audio, audios, otherUrls } = found;
+	const [first] = filesOf(found);
 	// Otherwise, output outside of the documented fields would be lost.
 	const isUnusual = first === undefined || otherUrls.length > 0 || !isJsonObject(output);
 	return {
@@ -57,11 +61,32 @@ function toJson(result: JobResult, { seed, isAnyModel = false }: OutputOptions):
 			videos: videos.length === 0 && !isAnyModel ? undefined : videos,
 			audio,
 			audios: audios.length === 0 && !isAnyModel ? undefined : audios,
-			seed,
 			cost,
 			createdAt,
 			finishedAt,
 			output: isAnyModel || isUnusual ? (output as IDataObject | undefined) : undefined,
 		}),
+	};
+}
+
+/** Nothing, or only nothings. */
+function isBlank(value: unknown): boolean {
+	if (value === undefined || value === null || value === '') return true;
+	return typeof value === 'object' && Object.values(value).every(isBlank);
+}
+
+/**
+ * What is wrong with a finished result that holds nothing to return.
+ * @param needsFile whether it must hold the URL of a file. Models that make something else put it into the output.
+ */
+export function findOutputProblem({ requestId, output }: JobResult, needsFile: boolean): Problem | undefined {
+	const found = readOutput(output);
+	if (filesOf(found).length > 0 || (!needsFile && !isBlank(output))) return undefined;
+	const { otherUrls } = found;
+	const urls = otherUrls.length === 0 ? '' : ` Its output holds these addresses: ${otherUrls.join(', ')}.`;
+	return {
+		message: `${nameRequest(requestId)} finished, but its result holds no URL of a file`,
+		advice: `Check ${GENERATIONS_PAGE} for the file, and try the operation “Get Result” with this request ID later.${urls} It was not submitted again.`,
+		requestId,
 	};
 }

@@ -1,9 +1,11 @@
 import type { IBinaryKeyData, IDataObject, IExecuteFunctions, INodeProperties } from 'n8n-workflow';
 
+import type { RunComfyClient } from '../../api/client';
+import type { Deployments } from '../../deployments/deployments';
 import type { Downloader } from '../../files/download';
 import type { Access } from '../../host/credential';
 import type { Random } from '../../common/clock';
-import type { PlannedRequest } from '../../jobs/budget';
+import type { ListedPrice, PlannedRequest } from '../../jobs/budget';
 import type { Run } from '../../jobs/run';
 import type { Catalogue } from '../../models/catalogue';
 
@@ -12,8 +14,11 @@ export interface OperationTools {
 	context: IExecuteFunctions;
 	access: Access;
 	random: Random;
+	client: RunComfyClient;
 	/** Free queries about models and the account. */
 	catalogue: Catalogue;
+	/** Free queries about the user's deployments. */
+	deployments: Deployments;
 }
 
 /** What an item's work may use during the run. */
@@ -30,10 +35,15 @@ export interface OperationOutput {
 	binary?: IBinaryKeyData;
 }
 
+/** What an item wants to submit, and where its price is read for a spending limit. */
+export interface PlannedSubmit extends PlannedRequest {
+	getPrice(): Promise<ListedPrice>;
+}
+
 /** The work for one item, whose fields have been read and are valid. */
 export interface ItemWork {
 	/** What the item submits; undefined when it submits nothing. */
-	submits?: PlannedRequest;
+	submits?: PlannedSubmit;
 	/** @returns the output of the item; several items only for an operation that lists something. */
 	run(tools: WorkTools): Promise<OperationOutput | OperationOutput[]>;
 }

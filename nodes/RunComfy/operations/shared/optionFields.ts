@@ -1,6 +1,6 @@
 import type { INodeProperties, INodePropertyCollection, INodePropertyOptions } from 'n8n-workflow';
 
-import { SEED_RANGE } from './options';
+import { DEPLOYMENT_TIMEOUT_SECONDS, SEED_RANGE } from './options';
 
 type Option = INodePropertyOptions | INodeProperties | INodePropertyCollection;
 
@@ -54,6 +54,14 @@ const OPTIONS = {
 		description:
 			'The shortest pause between two polls of a request. Polls are free, and become less frequent the longer a request takes.',
 	},
+	randomizeSeeds: {
+		displayName: 'Randomize Seeds',
+		name: 'randomizeSeeds',
+		type: 'boolean',
+		default: true,
+		description:
+			'Whether to give every seed of the workflow that you do not set a random value. ComfyUI does not run again what has not changed, and then returns nothing.',
+	},
 	seed: {
 		displayName: 'Seed',
 		name: 'seed',
@@ -85,14 +93,31 @@ const OPTIONS = {
 
 export type OptionName = keyof typeof OPTIONS;
 
-/** The collection “Options” with the given options, sorted by name. */
-export function optionsField(names: OptionName[]): INodeProperties {
+/** Where deployments differ. */
+const FOR_DEPLOYMENTS: Partial<Record<OptionName, Partial<Option>>> = {
+	cancelOnStop: {
+		description:
+			'Whether to cancel requests, queued or running, when you stop the execution, or when it ends because an item failed. Running requests use GPU time, which is billed by the second.',
+	},
+	timeout: {
+		default: DEPLOYMENT_TIMEOUT_SECONDS,
+		description:
+			'How long to wait for each item. A deployment that has to start first takes 3 to 5 minutes longer. A timeout does not cancel the request: the error contains the request ID, and Get Result fetches the result later.',
+	},
+};
+
+/**
+ * The collection “Options” with the given options, sorted by name.
+ * @param isDeployment whether the operation is one of deployments, where some options differ.
+ */
+export function optionsField(names: OptionName[], isDeployment = false): INodeProperties {
+	const differences = isDeployment ? FOR_DEPLOYMENTS : {};
 	return {
 		displayName: 'Options',
 		name: 'options',
 		type: 'collection',
 		placeholder: 'Add option',
 		default: {},
-		options: [...names].sort().map((name) => OPTIONS[name]),
+		options: [...names].sort().map((name) => ({ ...OPTIONS[name], ...differences[name] }) as Option),
 	};
 }

@@ -19,6 +19,9 @@ const NUMBER_OPTIONS = {
 	timeout: { label: 'Timeout (Seconds)', default: 600, min: 1, max: 86_400 },
 } satisfies Record<string, NumberOption>;
 
+/** The default timeout for a deployment, which may have to start first. */
+export const DEPLOYMENT_TIMEOUT_SECONDS = 1_800;
+
 /** The range of `seed` (documented). */
 export const SEED_RANGE: NumberRange = { min: 0, max: 2_147_483_647, integer: true };
 
@@ -26,8 +29,13 @@ const SPENDING_LIMIT_RANGE: NumberRange = { min: 0.01, max: 100_000 };
 
 type NumberOptionName = keyof typeof NUMBER_OPTIONS;
 
-function numberOption(name: NumberOptionName, option: OptionValue | undefined): number {
-	const { label, default: byDefault, ...range }: NumberOption = NUMBER_OPTIONS[name];
+function numberOption(
+	name: NumberOptionName,
+	option: OptionValue | undefined,
+	defaultValue?: number,
+): number {
+	const { label, default: usual, ...range }: NumberOption = NUMBER_OPTIONS[name];
+	const byDefault = defaultValue ?? usual;
 	return option === undefined ? byDefault : numberIn(option.value, label, range);
 }
 
@@ -98,16 +106,24 @@ export class OptionsReader {
 	private readonly pollInterval: number;
 	private readonly timeout: number;
 
-	/** @throws FieldError. */
+	/**
+	 * @param isDeployment whether the operation is one of deployments, where some options differ.
+	 * @throws FieldError.
+	 */
 	constructor(
 		private readonly context: IExecuteFunctions,
 		itemIndex: number,
+		isDeployment = false,
 	) {
 		this.values = readAllOptions(context, itemIndex);
 		// All numbers are checked, even those that are not used: an invalid one is a mistake.
 		this.maxFileSize = numberOption('maxFileSize', this.find('maxFileSize'));
 		this.pollInterval = numberOption('pollInterval', this.find('pollInterval'));
-		this.timeout = numberOption('timeout', this.find('timeout'));
+		this.timeout = numberOption(
+			'timeout',
+			this.find('timeout'),
+			isDeployment ? DEPLOYMENT_TIMEOUT_SECONDS : undefined,
+		);
 	}
 
 	private find(name: string): OptionValue | undefined {
@@ -121,6 +137,11 @@ export class OptionsReader {
 		return seed === undefined ? undefined : numberIn(seed.value, 'Seed', SEED_RANGE);
 	}
 
+	/** Whether seeds that the user left alone get a random value. */
+	randomizeSeeds(): boolean {
+		return booleanOption(this.find('randomizeSeeds'), 'Randomize Seeds');
+	}
+
 	/** Without extension; undefined when the user has not added the option. */
 	fileName(): string | undefined {
 		const fileName = this.find('fileName');
@@ -130,15 +151,13 @@ export class OptionsReader {
 		return text;
 	}
 
-	/** @param needsFile whether a result without the URL of a file is an error. */
-	waitLimits(needsFile: boolean): WaitLimits {
+	waitLimits(): WaitLimits {
 		const includeCost = booleanOption(this.find('includeCost'), 'Include Cost');
 		return {
 			timeoutMs: this.timeout * 1000,
 			pollIntervalMs: this.pollInterval * 1000,
 			// The spending limit needs the cost.
 			includeCost: includeCost || this.find('spendingLimit') !== undefined,
-			needsFile,
 		};
 	}
 }

@@ -1,4 +1,4 @@
-import type { CallOptions, RunComfyClient } from '../../api/client';
+import type { CallOptions } from '../../api/client';
 import { RunComfyError } from '../../api/problems';
 import type { PollAnswer } from '../../api/responses';
 import { retry } from '../../common/retry';
@@ -15,13 +15,13 @@ const MAX_TRIES = 4;
 export async function pollOnce(
 	run: Run,
 	requestId: string,
-	poll: (client: RunComfyClient, options: CallOptions) => Promise<PollAnswer>,
+	poll: (options: CallOptions) => Promise<PollAnswer>,
 ): Promise<Extract<PollAnswer, { kind: 'state' }>> {
-	const { client, clock, random } = run.dependencies;
+	const { clock, random } = run.dependencies;
 	const answer = await retry(
 		async () => {
 			const polled = await run.call(
-				async () => await run.abortable(async (signal) => await poll(client, { signal })),
+				async () => await run.abortable(async (signal) => await poll({ signal })),
 				judgePoll,
 			);
 			run.throwIfEnded();

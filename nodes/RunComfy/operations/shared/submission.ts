@@ -1,41 +1,50 @@
-import type { IExecuteFunctions, INodeProperties } from 'n8n-workflow';
+import type { IDataObject, IExecuteFunctions, INodeProperties } from 'n8n-workflow';
 
+import type { JobResult } from '../../api/responses';
 import { omitUndefined } from '../../common/omitUndefined';
 import { runJob, submitOrResume, type JobRequest, type WaitLimits } from '../../jobs/job';
+import type { Seeds } from '../../jobs/ledger';
+import { modelEndpoint } from '../../models/endpoint';
 import { downloadFields, readDownloadOptions, type DownloadOptions } from './downloads';
-import { toFinishedOutput, type OutputOptions } from './finishedOutput';
-import type { ItemWork } from './operation';
+import { findOutputProblem, toFinishedOutput, type OutputOptions } from './finishedOutput';
+import type { ItemWork, OperationOutput, OperationTools, PlannedSubmit, WorkTools } from './operation';
 import { optionsField, type OptionName } from './optionFields';
 import { OptionsReader } from './options';
 import { readBoolean } from './parameters';
 
-/** Submits an item's request and returns its output, for every model. */
+/** Submits an item's request and returns its output. */
 
 const OPTIONS: OptionName[] = [
 	'cancelOnStop',
 	'fileName',
-	'includeCost',
 	'maxConcurrency',
 	'maxFileSize',
 	'pollInterval',
-	'spendingLimit',
 	'timeout',
+];
+/** RunComfy reports costs only for models. */
+const MODEL_OPTIONS: OptionName[] = ['includeCost', 'spendingLimit'];
+
+const waitFields: INodeProperties[] = [
+	{
+		displayName: 'Wait for Completion',
+		name: 'waitForCompletion',
+		type: 'boolean',
+		default: true,
+		description:
+			'Whether to wait for the result. If off, the request ID is returned immediately, and Get Result fetches the result later.',
+	},
+	...downloadFields,
 ];
 
 /** The fields of an operation that submits, which follow the fields of the model. */
 export function submissionFields(moreOptions: OptionName[] = []): INodeProperties[] {
-	return [
-		{
-			displayName: 'Wait for Completion',
-			name: 'waitForCompletion',
-			type: 'boolean',
-			default: true,
-			description:
-				'Whether to wait for the result. If off, the request ID is returned immediately, and Get Result fetches the result later.',
-		},
-		...downloadFields,
-		optionsField([...OPTIONS, ...moreOptions]),
-	];
+	return [...waitFields, optionsField([...OPTIONS, ...MODEL_OPTIONS, ...moreOptions])];
+}
+
+/** As `submissionFields`, for an operation that submits to a deployment. */
+export function deploymentSubmissionFields(): INodeProperties[] {
+	return [...waitFields, optionsField([...OPTIONS, 'randomizeSeeds'], true)];
 }
 
 /** The values of these fields. */
@@ -49,42 +58,80 @@ export interface SubmissionOptions {
 
 /**
  * Reads the fields of `submissionFields`.
- * @param needsFile whether a result without the URL of a file is an error.
  * @throws FieldError.
  */
 export function readSubmissionOptions(
 	context: IExecuteFunctions,
 	itemIndex: number,
-	needsFile: boolean,
+	isDeployment = false,
 ): SubmissionOptions {
-	const options = new OptionsReader(context, itemIndex);
+	const options = new OptionsReader(context, itemIndex, isDeployment);
 	const wait = readBoolean(context, itemIndex, 'waitForCompletion', 'Wait for Completion');
 	return {
 		options,
-		limits: options.waitLimits(needsFile),
+		limits: options.waitLimits(),
 		wait,
 		download: wait ? readDownloadOptions(context, itemIndex, options) : undefined,
 	};
 }
 
 /** The request of one item, and how to return its output. */
-export interface Submission extends Pick<OutputOptions, 'download' | 'isAnyModel'> {
+export interface Submission {
 	wait: boolean;
 	request: JobRequest;
+	getPrice: PlannedSubmit['getPrice'];
+	/** What the output reports of the seeds that were sent. */
+	reportSeeds(seeds: Seeds): IDataObject;
+	/** The output of a finished request. */
+	toOutput(tools: WorkTools, result: JobResult): Promise<OperationOutput>;
 }
 
 /** The work of an item that submits a request. */
-export function submissionWork(itemIndex: number, { wait, request, ...output }: Submission): ItemWork {
+export function submissionWork(
+	itemIndex: number,
+	{ wait, request, getPrice, reportSeeds, toOutput }: Submission,
+): ItemWork {
 	return {
-		submits: { modelId: request.modelId, waits: wait },
+		submits: { endpointId: request.endpoint.id, waits: wait, getPrice },
 		run: async (tools) => {
 			if (!wait) {
-				const { requestId, seed } = await submitOrResume(tools.run, itemIndex, request);
+				const { requestId, seeds = {} } = await submitOrResume(tools.run, itemIndex, request);
 				// The answer to a submit holds no status. A new request begins in the queue (documented).
-				return { json: { requestId, status: 'in_queue', ...omitUndefined({ seed }) } };
+				return { json: { requestId, status: 'in_queue', ...reportSeeds(seeds) } };
 			}
-			const { result, seed } = await runJob(tools.run, itemIndex, request);
-			return await toFinishedOutput(tools, result, { ...output, seed });
+			const { result, seeds = {} } = await runJob(tools.run, itemIndex, request);
+			const { json, ...files } = await toOutput(tools, result);
+			return { json: { ...json, ...reportSeeds(seeds) }, ...files };
 		},
 	};
+}
+
+/** What the output of a model holds besides its files, and which of them are downloaded. */
+interface ModelSubmission extends Pick<OutputOptions, 'download' | 'isAnyModel'> {
+	modelId: string;
+	wait: boolean;
+	request: Omit<JobRequest, 'endpoint' | 'seeds' | 'findOutputProblem'>;
+	seed: number | undefined;
+	/** Whether a result without the URL of a file is an error. */
+	needsFile: boolean;
+}
+
+/** The work of an item that submits a request to a model. */
+export function modelWork(
+	{ client, catalogue }: OperationTools,
+	itemIndex: number,
+	{ modelId, wait, request, seed, needsFile, ...output }: ModelSubmission,
+): ItemWork {
+	return submissionWork(itemIndex, {
+		wait,
+		request: {
+			...request,
+			endpoint: modelEndpoint(client, modelId),
+			seeds: omitUndefined({ seed }),
+			findOutputProblem: (result) => findOutputProblem(result, needsFile),
+		},
+		getPrice: async () => (await catalogue.getModel(modelId)).price,
+		reportSeeds: (seeds) => seeds,
+		toOutput: async (tools, result) => await toFinishedOutput(tools, result, output),
+	});
 }
