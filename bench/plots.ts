@@ -67,7 +67,15 @@ function schedulesPlot({ schedules }: Figures): object {
 	const x = axis('pollsPerJob', 'polls per job', domain, [2, 3, 4, 6, 8, 12, 20, 30, 60]);
 	const y = axis('percent', 'mean lateness, % of the job', { domain: [0, 14] });
 	const names = [...new Set(schedules.map(({ name }) => name))];
-	const color = colors('name', names, [PINK, '#e599b8', '#868e96', '#1c7ed6', '#f08c00']);
+	const color = colors('name', names, [
+		PINK,
+		'#e599b8',
+		'#868e96',
+		'#1c7ed6',
+		'#f08c00',
+		'#5c940d',
+		'#862e9c',
+	]);
 	const order = { field: 'intervalSeconds', type: 'quantitative' };
 	const goal = {
 		data: { values: [{ pollsPerJob: 2, to: 12, percent: 0, high: 4 }] },

@@ -18,7 +18,7 @@ import { readAccess, type Access } from './host/credential';
 import { toNodeError } from './host/nodeErrors';
 import { systemRuntime } from './host/runtime';
 import { createSend } from './host/transport';
-import { Catalogue } from './models/catalogue';
+import { Catalog } from './models/catalog';
 import { readInputFields } from './models/inputSchema';
 import { toMapperField } from './models/mapperFields';
 import { readDeploymentChoice } from './operations/shared/deploymentIdField';
@@ -33,16 +33,16 @@ import { omitUndefined } from './common/omitUndefined';
 
 const PAGE_SIZE = 50;
 
-async function open(context: ILoadOptionsFunctions): Promise<{ access: Access; catalogue: Catalogue }> {
+async function open(context: ILoadOptionsFunctions): Promise<{ access: Access; catalog: Catalog }> {
 	const { clock, random, callTimeouts } = systemRuntime;
 	const access = await readAccess(context);
 	const send = createSend(context, clock, access.redact);
 	const client = new RunComfyClient(access, send, clock.timeOfDay, callTimeouts);
-	return { access, catalogue: new Catalogue({ client, clock, random, stopSignal: undefined }) };
+	return { access, catalog: new Catalog({ client, clock, random, stopSignal: undefined }) };
 }
 
-async function openCatalogue(context: ILoadOptionsFunctions): Promise<Catalogue> {
-	return (await open(context)).catalogue;
+async function openCatalog(context: ILoadOptionsFunctions): Promise<Catalog> {
+	return (await open(context)).catalog;
 }
 
 async function searchModels(
@@ -51,10 +51,10 @@ async function searchModels(
 	paginationToken?: string,
 ): Promise<INodeListSearchResult> {
 	try {
-		const catalogue = await openCatalogue(this);
+		const catalog = await openCatalog(this);
 		const offset = Number(paginationToken ?? 0);
 		const query = { ...omitUndefined({ search: filter }), limit: PAGE_SIZE, offset };
-		const { models, next } = await catalogue.page(query);
+		const { models, next } = await catalog.page(query);
 		return {
 			results: models.map(({ modelId, displayName, description, price, url }) => ({
 				name: displayName,
@@ -76,8 +76,8 @@ async function searchModels(
 
 async function getCategories(this: ILoadOptionsFunctions): Promise<INodePropertyOptions[]> {
 	try {
-		const catalogue = await openCatalogue(this);
-		const names = await catalogue.query(async (client) => await client.listCategories());
+		const catalog = await openCatalog(this);
+		const names = await catalog.query(async (client) => await client.listCategories());
 		return names.map((name) => ({ name, value: name }));
 	} catch (error) {
 		throw toNodeError(this.getNode(), error);
@@ -86,9 +86,9 @@ async function getCategories(this: ILoadOptionsFunctions): Promise<INodeProperty
 
 async function getModelInputs(this: ILoadOptionsFunctions): Promise<ResourceMapperFields> {
 	try {
-		const catalogue = await openCatalogue(this);
+		const catalog = await openCatalog(this);
 		const choice: unknown = this.getCurrentNodeParameter('modelId');
-		const { inputSchema, requiredInputs } = await findChosenModel(catalogue, choice);
+		const { inputSchema, requiredInputs } = await findChosenModel(catalog, choice);
 		return { fields: readInputFields(inputSchema, requiredInputs).map(toMapperField) };
 	} catch (error) {
 		throw toNodeError(this.getNode(), error);
@@ -98,7 +98,7 @@ async function getModelInputs(this: ILoadOptionsFunctions): Promise<ResourceMapp
 /** The user's deployments. RunComfy has no search for them, and documents no pages. */
 async function searchDeployments(this: ILoadOptionsFunctions, filter = ''): Promise<INodeListSearchResult> {
 	try {
-		const deployments = await new Deployments(await openCatalogue(this)).list();
+		const deployments = await new Deployments(await openCatalog(this)).list();
 		const wanted = filter.trim().toLowerCase();
 		return {
 			results: deployments
@@ -126,9 +126,9 @@ const OBJECT_INFO_MS = 15_000;
 
 async function getDeploymentInputs(this: ILoadOptionsFunctions): Promise<ResourceMapperFields> {
 	try {
-		const { access, catalogue } = await open(this);
+		const { access, catalog } = await open(this);
 		const deploymentId = readDeploymentChoice(this.getCurrentNodeParameter('deploymentId'));
-		const { graph = {}, objectInfoUrl } = await new Deployments(catalogue).get(deploymentId);
+		const { graph = {}, objectInfoUrl } = await new Deployments(catalog).get(deploymentId);
 		const objectInfo =
 			objectInfoUrl === undefined
 				? undefined

@@ -2,7 +2,9 @@ import type { IExecuteFunctions, INodeExecutionData } from 'n8n-workflow';
 
 import { RunComfyClient } from './api/client';
 import { RunComfyError } from './api/problems';
+import type { Clock } from './common/clock';
 import { StoppedError } from './common/stoppedError';
+import { toError } from './common/toError';
 import { Deployments } from './deployments/deployments';
 import { Downloader } from './files/download';
 import { readAccess } from './host/credential';
@@ -11,18 +13,29 @@ import { createLog, showHint } from './host/log';
 import { errorItem, toNodeError } from './host/nodeErrors';
 import { systemRuntime, type Runtime } from './host/runtime';
 import { createSend } from './host/transport';
+import { readStaticData, requestStoreOf, saveRequestStore, writeStaticData } from './host/staticData';
 import { Budget, type ListedPrice } from './jobs/budget';
+import { JobTimesStore } from './jobs/jobTimes';
 import { Ledger, type LedgerTurn } from './jobs/ledger';
 import type { ItemOutcome, Log } from './jobs/run';
+import { reportReuse, Reuse } from './jobs/reuse';
 import { runTurn, stopTurn } from './jobs/runTurn';
-import { Catalogue } from './models/catalogue';
+import { Catalog } from './models/catalog';
 import { findOperation } from './operations';
-import type { ItemWork, Operation, OperationOutput, OperationTools } from './operations/shared/operation';
+import type {
+	ItemWork,
+	Operation,
+	OperationOutput,
+	OperationTools,
+	PlannedSubmit,
+} from './operations/shared/operation';
 import { requestApisOf } from './operations/shared/endpoints';
 import { readRunOptions, type RunOptions } from './operations/shared/options';
 
+const MS_PER_HOUR = 3_600_000;
+
 /**
- * One run of the node: reads and checks all items, and only then lets anything be sent.
+ * One run of the node: reads and checks the fields of all items before anything is submitted.
  * @returns the output items, in the order of the input items: one for each, unless an operation lists something.
  * @throws NodeApiError.
  */
@@ -36,7 +49,7 @@ export async function executeRunComfy(
 		const outcomes = await executeItems(context, runtime, items.length);
 		return [outcomes.flatMap((outcome, itemIndex) => toOutputItems(context, outcome, itemIndex))];
 	} catch (error) {
-		// Under “continue on fail” n8n would take a thrown error for success and return the input as the output.
+		// Under “continue on fail”, n8n would take a thrown error for success and return the input as the output.
 		if (!context.continueOnFail() || error instanceof StoppedError) throw toNodeError(node, error);
 		return [items.map((item, itemIndex) => errorItem(node, error, itemIndex, item))];
 	}
@@ -51,8 +64,9 @@ async function executeItems(context: IExecuteFunctions, runtime: Runtime, count:
 	const stopSignal = context.getExecutionCancelSignal();
 	const access = await readAccess(context);
 	const operation = findOperation(context);
-	const { spendingLimit, ...runOptions } = runOptionsOf(context);
+	const { spendingLimit, reuseHours, ...runOptions } = runOptionsOf(context);
 	const continueOnFail = context.continueOnFail();
+	const retriesOnFail = context.getNode().retryOnFail === true;
 	const client = new RunComfyClient(
 		access,
 		createSend(context, clock, access.redact),
@@ -62,42 +76,69 @@ async function executeItems(context: IExecuteFunctions, runtime: Runtime, count:
 	const ledger = Ledger.of(context.getContext('node'));
 	const runIndex = Number(context.getWorkflowDataProxy(0).$runIndex);
 	const isTool = isUsedAsTool(context);
+	const jobTimes = new JobTimesStore(readStaticData(context, 'jobTimes'));
+	const reuse = openReuse(context, clock, access.baseUrl, reuseHours);
 	const dependencies = {
 		requestApiOf: requestApisOf(client),
-		...{ clock, random, log, ledger, runIndex, isTool, stopSignal, continueOnFail, stopGraceMs },
+		...{
+			clock,
+			random,
+			log,
+			ledger,
+			jobTimes,
+			reuse,
+			runIndex,
+			isTool,
+			stopSignal,
+			continueOnFail,
+			retriesOnFail,
+			stopGraceMs,
+		},
 		...runOptions,
 	};
-	// n8n runs the node once more when Stop comes between two tries, or while Retry On Fail is on.
+	// After Stop, n8n runs the node once more if Retry On Fail is on.
 	if (stopSignal?.aborted === true) await stopTurn(dependencies);
-	const catalogue = new Catalogue({ client, clock, random, stopSignal });
-	const deployments = new Deployments(catalogue);
-	const tools = { context, access, random, client, catalogue, deployments };
+	const catalog = new Catalog({ client, clock, random, stopSignal });
+	const deployments = new Deployments(catalog);
+	const tools = { context, access, random, client, catalog, deployments };
 	const downloader = openDownloader(context, runtime, access.isLoopback);
 	const hint = (message: string) => showHint(context, message, 'warning');
 	let budget: Budget | undefined;
+	let reused: string | undefined;
 	try {
 		const works = await prepareAll(operation, tools, count, continueOnFail);
 		const fingerprints = await fingerprintsOf(context, works);
 		const openBudget = async (turn: LedgerTurn) => {
+			await reuse?.adoptAll(turn, submitsOf(works), stopSignal);
 			budget = await openBudgetFor(context, turn, spendingLimit, works);
 			for (const warning of budget?.warnings ?? []) notifyUser(context, log, 'warn', warning);
 			return budget;
 		};
-		return await runTurn({ ...dependencies, fingerprints, openBudget }, count, async (run, itemIndex) => {
-			const work = works[itemIndex];
-			if (work === undefined || work instanceof Error) throw work;
-			return await work.run({ run, downloader, hint });
-		});
+		const onClose = (turn: LedgerTurn) => {
+			reused = reportReuse(turn);
+		};
+		return await runTurn(
+			{ ...dependencies, fingerprints, openBudget, onClose },
+			count,
+			async (run, itemIndex) => {
+				const work = works[itemIndex];
+				if (work === undefined || work instanceof Error) throw work;
+				return await work.run({ run, downloader, hint });
+			},
+		);
 	} catch (error) {
-		// Stop came while a model was read, before there was a run that could cancel anything.
+		// Stop came while a model was being read. No run existed yet that could cancel the requests of earlier tries.
 		if (error instanceof StoppedError && !error.isReported) await stopTurn(dependencies);
-		throw reasonOf(error);
+		throw toError(error);
 	} finally {
+		if (jobTimes.isChanged) writeStaticData(context, 'jobTimes', jobTimes.toJson());
+		if (reuse !== undefined) saveRequestStore(context, reuse.store);
+		if (reused !== undefined) notifyUser(context, log, 'info', reused);
 		if (budget !== undefined) notifyUser(context, log, 'info', budget.report());
 	}
 }
 
-/** The options that hold for the whole run; what is wrong with them is the first item's fault. */
+/** The options that apply to the whole run. They are read from the first item, so an error in them names that item. */
 function runOptionsOf(context: IExecuteFunctions): RunOptions {
 	try {
 		return readRunOptions(context);
@@ -106,12 +147,30 @@ function runOptionsOf(context: IExecuteFunctions): RunOptions {
 	}
 }
 
+/** Undefined when the user has not added the option “Reuse Results (Hours)”. */
+function openReuse(
+	context: IExecuteFunctions,
+	clock: Clock,
+	baseUrl: string,
+	hours: number | undefined,
+): Reuse | undefined {
+	if (hours === undefined) return undefined;
+	const credentialIds = Object.values(context.getNode().credentials ?? {}).map(({ id }) => id);
+	return new Reuse({
+		store: requestStoreOf(context),
+		clock,
+		account: JSON.stringify([baseUrl, credentialIds]),
+		executionId: context.getExecutionId(),
+		maxAgeMs: hours * MS_PER_HOUR,
+	});
+}
+
 function openDownloader(context: IExecuteFunctions, runtime: Runtime, allowLoopback: boolean): Downloader {
 	const { clock, random, downloadIdleMs } = runtime;
 	return new Downloader({ context, clock, random, allowLoopback, idleMs: downloadIdleMs });
 }
 
-/** What the items that submit something are recognized by in a retry. */
+/** The fingerprints of the items that submit something, by item index. A retry recognizes its items by them. */
 async function fingerprintsOf(
 	context: IExecuteFunctions,
 	works: Array<ItemWork | Error>,
@@ -126,15 +185,24 @@ async function fingerprintsOf(
 	return fingerprints;
 }
 
-/** Says something about the whole run, above its output and in the log. */
+/** What the items submit, by item index. */
+function submitsOf(works: Array<ItemWork | Error>): Map<number, PlannedSubmit> {
+	const submits = new Map<number, PlannedSubmit>();
+	for (const [itemIndex, work] of works.entries()) {
+		if (!(work instanceof Error) && work.submits !== undefined) submits.set(itemIndex, work.submits);
+	}
+	return submits;
+}
+
+/** Shows a sentence about the whole run above its output, and logs it. */
 function notifyUser(context: IExecuteFunctions, log: Log, level: 'info' | 'warn', sentence: string): void {
 	log[level](`RunComfy: ${sentence}`);
 	showHint(context, sentence, level === 'warn' ? 'warning' : 'info');
 }
 
 /**
- * The spending limit, with today's prices; undefined without one.
- * @throws RunComfyError when the limit cannot be kept, or does not pay for all items and none may fail by itself.
+ * The budget for the spending limit, with the current prices; undefined without a limit.
+ * @throws RunComfyError when the limit cannot be kept, or when it does not pay for all items and a failed item ends the run.
  */
 async function openBudgetFor(
 	context: IExecuteFunctions,
@@ -143,26 +211,33 @@ async function openBudgetFor(
 	works: Array<ItemWork | Error>,
 ): Promise<Budget | undefined> {
 	if (limitUsd === undefined) return undefined;
-	const planned = works.flatMap((work) => (work instanceof Error ? [] : (work.submits ?? [])));
+	const submits = submitsOf(works);
 	const prices = new Map<string, ListedPrice>();
-	for (const { endpointId, getPrice } of planned) {
+	for (const { endpointId, getPrice } of submits.values()) {
 		if (prices.has(endpointId)) continue;
 		try {
 			prices.set(endpointId, await getPrice());
 		} catch (error) {
 			// What earlier tries submitted is resumed in any case; without a price nothing else is submitted.
-			if (error instanceof StoppedError || !turn.isRetry) throw reasonOf(error);
+			if (error instanceof StoppedError || !turn.isRetry) throw toError(error);
 			prices.set(endpointId, {});
 		}
 	}
 	const budget = new Budget(limitUsd, prices, turn.ledger);
-	// In a retry each item asks for itself.
+	const planned = [...submits].flatMap(([itemIndex, one]) =>
+		turn.find(itemIndex)?.isReused === true ? [] : one,
+	);
+	// In a retry, the limit is checked for each item instead.
 	const problem = turn.isRetry ? undefined : budget.findProblem(planned, context.continueOnFail());
 	if (problem !== undefined) throw new RunComfyError(problem);
 	return budget;
 }
 
-/** The work of every item, or what is wrong with its fields. Without “continue on fail” the first fault ends it all. */
+/**
+ * Reads the fields of all items.
+ * @returns the work of each item, or the error in its fields.
+ * @throws NodeApiError for the first error, unless the node continues on fail.
+ */
 async function prepareAll(
 	operation: Operation,
 	tools: OperationTools,
@@ -174,9 +249,8 @@ async function prepareAll(
 		try {
 			works.push(await operation.prepare(tools, itemIndex));
 		} catch (error) {
-			const fault = reasonOf(error);
-			if (!continueOnFail) throw toNodeError(tools.context.getNode(), fault, itemIndex);
-			works.push(fault);
+			if (!continueOnFail) throw toNodeError(tools.context.getNode(), error, itemIndex);
+			works.push(toError(error));
 		}
 	}
 	return works;
@@ -190,8 +264,4 @@ function toOutputItems(
 	if (!outcome.ok)
 		return [errorItem(context.getNode(), outcome.error, itemIndex, context.getInputData()[itemIndex])];
 	return [outcome.value].flat().map((item) => ({ ...item, pairedItem: { item: itemIndex } }));
-}
-
-function reasonOf(error: unknown): Error {
-	return error instanceof Error ? error : new Error(String(error));
 }

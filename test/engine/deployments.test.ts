@@ -295,26 +295,34 @@ describe('ComfyUI Deployment → Run', () => {
 		expect(env.sandbox.jobs).toHaveLength(1);
 	});
 
-	it('resumes in a retry, with the seeds that were sent', async () => {
-		await open(
-			{ runMs: (n) => (n === 0 ? 1_500 : 100) },
-			{ items: items(2), settings: { retryOnFail: true, maxTries: 2, waitBetweenTries: 0 } },
-		);
-		env.sandbox.faults.add({ job: 'failed', promptIncludes: 'item 1', times: 1 });
-		const run = await env.run(
-			runOf(
-				DEPLOYMENT_ID.textToImage,
-				{ [TEXT]: '={{ "item " + $json.n }}' },
-				{ options: { maxConcurrency: 10 } },
-			),
-		);
-		const found = outputItems(run);
-		expect(found).toHaveLength(2);
-		// Item 0 was running at RunComfy, and is cancelled when item 1 fails; or it is resumed.
-		const sent = new Map(
-			env.sandbox.jobs.map(({ requestId, graph }) => [requestId, graph?.['3']?.inputs.seed]),
-		);
-		for (const { json } of found) expect(json.seeds).toEqual({ [SEED]: sent.get(String(json.requestId)) });
+	describe('after another item has failed', () => {
+		const runBoth = async (runMs: SandboxOptions['runMs'], settings: object) => {
+			await open({ runMs }, { items: items(2), settings });
+			env.sandbox.faults.add({ job: 'failed', promptIncludes: 'item 1', times: 1 });
+			env.sandbox.faults.add({ on: 'submit', kind: 'slow', delayMs: 800, promptIncludes: 'item 1' });
+			return await env.run(runOf(DEPLOYMENT_ID.textToImage, { [TEXT]: '={{ "item " + $json.n }}' }));
+		};
+
+		it('a retry resumes what is running, with the seeds that were sent', async () => {
+			const found = outputItems(
+				await runBoth(1_500, { retryOnFail: true, maxTries: 2, waitBetweenTries: 0 }),
+			);
+			expect(env.sandbox.jobs).toHaveLength(3);
+			expect(env.sandbox.stats.cancels).toBe(0);
+			const sent = new Map(
+				env.sandbox.jobs.map(({ requestId, graph }) => [requestId, graph?.['3']?.inputs.seed]),
+			);
+			expect(found[0]?.json.requestId).toBe(env.sandbox.jobs[0]?.requestId);
+			for (const { json } of found) expect(json.seeds).toEqual({ [SEED]: sent.get(String(json.requestId)) });
+		});
+
+		it('what is running is cancelled when there is no retry', async () => {
+			const run = await runBoth((n) => (n === 0 ? 60_000 : 100), {});
+			expect(failure(run).description).toContain(
+				`Cancelled while running: ${env.sandbox.jobs[0]?.requestId}`,
+			);
+			expect(env.sandbox.stats.cancels).toBe(1);
+		});
 	});
 
 	it.each([

@@ -4,6 +4,7 @@ import { RunComfyError } from '../../nodes/RunComfy/api/problems';
 import { StoppedError } from '../../nodes/RunComfy/common/stoppedError';
 import { Budget } from '../../nodes/RunComfy/jobs/budget';
 import { runJob } from '../../nodes/RunComfy/jobs/job';
+import { JobTimesStore } from '../../nodes/RunComfy/jobs/jobTimes';
 import { Ledger } from '../../nodes/RunComfy/jobs/ledger';
 import { ItemFailedError, type ItemOutcome } from '../../nodes/RunComfy/jobs/run';
 import { runTurn } from '../../nodes/RunComfy/jobs/runTurn';
@@ -49,7 +50,7 @@ export interface Settings {
 	maxConcurrency: number;
 	continueOnFail: boolean;
 	limitUsd: number | undefined;
-	/** As the catalogue has it; undefined where it has none for each request. */
+	/** As the catalog has it; undefined where it has none for each request. */
 	listedUsd: number | undefined;
 	/** What a request really costs. */
 	realUsd: number;
@@ -245,6 +246,8 @@ export class Simulation {
 				requestApiOf: () => modelRequests(client),
 				clock: this.clock,
 				random: () => (this.draws = (this.draws + 0.37) % 1),
+				jobTimes: new JobTimesStore(),
+				reuse: undefined,
 				log: { debug: () => {}, info: write, warn: write },
 				ledger: Ledger.of(this.context),
 				runIndex: run.runIndex,
@@ -255,6 +258,7 @@ export class Simulation {
 				maxConcurrency,
 				cancelOnStop: true,
 				continueOnFail: run.isTool ? false : continueOnFail,
+				retriesOnFail: true,
 				stopGraceMs: STOP_MS,
 			},
 			count,
@@ -263,6 +267,8 @@ export class Simulation {
 					endpoint: modelEndpoint(client, 'a/b'),
 					// The expression of a prompt gives something else in every try.
 					buildInput: async () => ({ key: keyOf(itemIndex), at: this.clock.now() }),
+					fixedInput: {},
+					identifyRest: async () => [],
 					inputBytes: 10,
 					limits: {
 						timeoutMs: this.settings.timeoutMs,

@@ -142,7 +142,7 @@ const SAVING: Record<string, ((run: Run) => Promise<Saved>) | undefined> = {
 			saved: [await saveVideo(run, rate, isSaved === false ? 'temp' : 'output', more)],
 		};
 	},
-	// As ComfyUI has it: films in the channel of images, beside a channel without files.
+	// As ComfyUI has it: videos in the channel of images, beside a channel without files.
 	SaveVideo: async (run) => ({
 		channel: 'images',
 		saved: [await saveVideo(run, numberOf(run, 'fps', 16), 'output')],

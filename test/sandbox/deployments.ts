@@ -27,7 +27,7 @@ export const DEPLOYMENT_ID = {
 	textToImage: '3f1c6a52-8d4e-4b7a-9c25-6e0d1f7a9b01',
 	/** Takes a photo. */
 	imageToImage: '3f1c6a52-8d4e-4b7a-9c25-6e0d1f7a9b02',
-	/** A film of Video Helper Suite, a sound, a 3D model and a text. */
+	/** A video of Video Helper Suite, a sound, a 3D model and a text. */
 	everyKindOfFile: '3f1c6a52-8d4e-4b7a-9c25-6e0d1f7a9b03',
 	/** Ids of a subgraph, choices of the new form, and integers beyond 2^53. */
 	largeIntegers: '3f1c6a52-8d4e-4b7a-9c25-6e0d1f7a9b04',
@@ -62,7 +62,7 @@ function deployment(
 export const DEPLOYMENTS: SandboxDeployment[] = [
 	deployment(DEPLOYMENT_ID.textToImage, 'Text to image', 'text-to-image'),
 	deployment(DEPLOYMENT_ID.imageToImage, 'Product photo', 'image-to-image', { workflow_version: 'v3' }),
-	deployment(DEPLOYMENT_ID.everyKindOfFile, 'Film, sound, 3D model and text', 'every-kind-of-file', {
+	deployment(DEPLOYMENT_ID.everyKindOfFile, 'Video, sound, 3D model and text', 'every-kind-of-file', {
 		hardware: ['HOPPER_141'],
 		status: 'standby',
 	}),

@@ -21,7 +21,7 @@ export interface Made {
 	outputOf(urls: string[]): Record<string, unknown>;
 }
 
-export type JobState = 'in_queue' | 'in_progress' | 'completed' | 'failed' | 'cancelled' | 'reticulating';
+export type JobState = 'in_queue' | 'in_progress' | 'completed' | 'failed' | 'cancelled' | 'archived';
 
 /** One job as the sandbox keeps it. Times are milliseconds since the epoch. */
 export interface SandboxJob {
@@ -66,7 +66,7 @@ export interface SandboxStats {
 	cancels: number;
 	cancelled: number;
 	downloads: number;
-	/** Requests for one model of the catalogue, for one deployment, and for their list. */
+	/** Requests for one model of the catalog, for one deployment, and for their list. */
 	modelRequests: number;
 	deploymentRequests: number;
 	deploymentListRequests: number;
@@ -167,7 +167,7 @@ export function stateOf(job: SandboxJob, now = steadyNow()): JobState {
 	if (now < job.runsAt) return 'in_queue';
 	if (now < job.endsAt || !job.isOver) return 'in_progress';
 	if (job.fault === 'cancelled') return 'cancelled';
-	if (job.fault === 'unknownStatus') return 'reticulating';
+	if (job.fault === 'unknownStatus') return 'archived';
 	const hasFailed = job.fault === 'failed' || job.fault === 'failedList' || job.makingError !== undefined;
 	return hasFailed ? 'failed' : 'completed';
 }

@@ -8,10 +8,10 @@ import { hashText, seededRandom } from './random';
 
 const FRAMES_PER_SECOND = 8;
 const SAMPLE_RATE = 8_000;
-/** However long is asked for: the sandbox's films and songs are trailers. */
+/** However long is asked for: the sandbox keeps its videos and audio this short. */
 const MAX_SECONDS = 2;
 
-/** A pattern of a few coloured lights as PNG. */
+/** A pattern of a few colored lights as PNG. */
 export async function makeImage(prompt: string, seed: number, width = 640, height = 480): Promise<Buffer> {
 	return await sharp(Buffer.from(lightsSvg(prompt, seed, width, height, 0)))
 		.png()
@@ -36,9 +36,9 @@ export async function makeVideo(
 		encoder.addFrameRgba(await sharp(Buffer.from(svg)).ensureAlpha().raw().toBuffer());
 	}
 	encoder.finalize();
-	const film = Buffer.from(encoder.FS.readFile(encoder.outputFilename));
+	const video = Buffer.from(encoder.FS.readFile(encoder.outputFilename));
 	encoder.delete();
-	return film;
+	return video;
 }
 
 /** A chord that fades, as WAV. */
@@ -100,7 +100,7 @@ function uint32(value: number): Buffer {
 	return bytes;
 }
 
-/** @param progress of the film, from 0 to 1. */
+/** @param progress of the video, from 0 to 1. */
 function lightsSvg(prompt: string, seed: number, width: number, height: number, progress: number): string {
 	const random = seededRandom(hashText(prompt) ^ seed);
 	const hue = Math.floor(random() * 360);

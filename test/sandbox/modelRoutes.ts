@@ -1,7 +1,7 @@
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 
 import { error, type Answer, type Calls } from './calls';
-import { CATALOGUE, costOf, MODEL_ID, withoutQuirks, type SandboxModel } from './catalogue';
+import { CATALOG, costOf, MODEL_ID, withoutQuirks, type SandboxModel } from './catalog';
 import type { JobFault } from './faults';
 import type { FileServer } from './files';
 import { fetchInput } from './inputs';
@@ -13,17 +13,17 @@ import { paletteColors, renderScene } from './scene';
 export interface ModelOptions {
 	/** `scene` fetches the input and really makes a picture; `plain` serves a ready one, for many jobs at once. */
 	pictures?: 'scene' | 'plain';
-	/** Of every request, instead of the catalogue's price; null reports none. */
+	/** Of every request, instead of the catalog's price; null reports none. */
 	costUsd?: number | null;
-	/** Entries that fill the catalogue's list, so that it has several pages; they cannot be run. */
+	/** Entries that fill the catalog's list, so that it has several pages; they cannot be run. */
 	moreModels?: number;
 	/** The list comes in pages of no more than this, however many are asked for, and without a total. */
 	modelsPerPage?: number;
-	/** More models for the catalogue. */
+	/** More models for the catalog. */
 	models?: SandboxModel[];
 }
 
-/** The Model API: the catalogue, and requests to its models. */
+/** The Model API: the catalog, and requests to its models. */
 export class ModelRoutes {
 	private readonly requests: RequestApi;
 
@@ -66,7 +66,7 @@ export class ModelRoutes {
 			);
 			app.get(
 				`/v1/models/${model.model_id}`,
-				calls.on('model', () => ({ status: 200, body: catalogueEntry(model, true) })),
+				calls.on('model', () => ({ status: 200, body: catalogEntry(model, true) })),
 			);
 		}
 		const unknownModel = () => error(404, 400001, 'Unknown model.');
@@ -80,7 +80,7 @@ export class ModelRoutes {
 			'/v1/models/categories',
 			calls.on('models', () => ({
 				status: 200,
-				body: { categories: [...new Set(CATALOGUE.flatMap(({ categories }) => categories))].sort() },
+				body: { categories: [...new Set(CATALOG.flatMap(({ categories }) => categories))].sort() },
 			})),
 		);
 		this.queue.addRoutes(app, this.requests);
@@ -88,11 +88,11 @@ export class ModelRoutes {
 
 	/** Those that can be run. */
 	private get models(): SandboxModel[] {
-		return [...CATALOGUE, ...(this.options.models ?? [])];
+		return [...CATALOG, ...(this.options.models ?? [])];
 	}
 
 	private get list(): SandboxModel[] {
-		const [sample] = CATALOGUE;
+		const [sample] = CATALOG;
 		if (sample === undefined) return [];
 		const fillers = Array.from({ length: this.options.moreModels ?? 0 }, (_, n) => ({
 			...sample,
@@ -126,7 +126,7 @@ export class ModelRoutes {
 			case 'audio':
 				return oneFile('audio', 'song.wav', 'audio/wav', makeAudio(prompt, seed, seconds));
 			case 'video':
-				return oneFile('video', 'film.mp4', 'video/mp4', await makeVideo(prompt, seed, seconds));
+				return oneFile('video', 'video.mp4', 'video/mp4', await makeVideo(prompt, seed, seconds));
 			case 'image': {
 				const asked = typeof input.num_images === 'number' ? input.num_images : 1;
 				const images = await this.makeImages(model, input, prompt, seed, fault === 'manyImages' ? 3 : asked);
@@ -173,7 +173,7 @@ function oneFile(kind: string, name: string, mimeType: string, bytes: Buffer): M
 	return { files: [{ bytes, mimeType, name }], outputOf: ([url]) => ({ [kind]: url }) };
 }
 
-function catalogueEntry({ input_schema: schema, ...entry }: SandboxModel, withSchema: boolean) {
+function catalogEntry({ input_schema: schema, ...entry }: SandboxModel, withSchema: boolean) {
 	return {
 		...entry,
 		inputs: Object.keys(schema.properties),
@@ -184,14 +184,14 @@ function catalogueEntry({ input_schema: schema, ...entry }: SandboxModel, withSc
 
 const MAX_PAGE = 500;
 
-/** The catalogue, searched and paged as RunComfy's own clients do it. */
-function listModels(catalogue: SandboxModel[], request: FastifyRequest, perPage = Infinity): Answer {
+/** The catalog, searched and paged as RunComfy's own clients do it. */
+function listModels(catalog: SandboxModel[], request: FastifyRequest, perPage = Infinity): Answer {
 	const query = request.query as Record<string, string | undefined>;
 	const { search = '', category, kind } = query;
 	const limit = Math.min(Number(query.limit ?? 100), MAX_PAGE);
 	const offset = Number(query.offset ?? 0);
 	if (!(limit >= 1) || !(offset >= 0)) return error(422, 422001, 'limit or offset is out of range');
-	const found = catalogue.filter(
+	const found = catalog.filter(
 		({ model_id: id, display_name: name, description, categories, kind: itsKind }) =>
 			`${id} ${name} ${description}`.toLowerCase().includes(search.toLowerCase()) &&
 			(category === undefined || categories.includes(category)) &&
@@ -199,7 +199,7 @@ function listModels(catalogue: SandboxModel[], request: FastifyRequest, perPage 
 	);
 	const models = found
 		.slice(offset, offset + Math.min(limit, perPage))
-		.map((model) => catalogueEntry(model, query.include_schema === 'true'));
+		.map((model) => catalogEntry(model, query.include_schema === 'true'));
 	const total = perPage === Infinity ? { total: found.length } : {};
 	return { status: 200, body: { models, ...total, limit, offset } };
 }

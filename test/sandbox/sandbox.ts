@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto';
 import fastify, { type FastifyInstance } from 'fastify';
 
 import { Calls, error } from './calls';
-import { MODEL_ID } from './catalogue';
+import { MODEL_ID } from './catalog';
 import { DeploymentRoutes, type DeploymentOptions } from './deploymentRoutes';
 import { Faults, type FaultRule } from './faults';
 import { FileServer } from './files';

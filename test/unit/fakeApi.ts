@@ -1,6 +1,12 @@
 import { RunComfyClient } from '../../nodes/RunComfy/api/client';
-import { NoAnswerError, type ApiAnswer, type ApiRequest } from '../../nodes/RunComfy/api/transport';
+import {
+	NoAnswerError,
+	type ApiAnswer,
+	type ApiRequest,
+	type Send,
+} from '../../nodes/RunComfy/api/transport';
 import type { JobRequest, WaitLimits } from '../../nodes/RunComfy/jobs/job';
+import { JobTimesStore } from '../../nodes/RunComfy/jobs/jobTimes';
 import { Ledger, type LedgerTurn } from '../../nodes/RunComfy/jobs/ledger';
 import { Run, type RunDependencies } from '../../nodes/RunComfy/jobs/run';
 import { modelEndpoint, modelRequests } from '../../nodes/RunComfy/models/endpoint';
@@ -8,6 +14,7 @@ import { findOutputProblem } from '../../nodes/RunComfy/operations/shared/finish
 import { VirtualClock } from './virtualClock';
 
 export const SECOND = 1_000;
+const ADDRESSES = { baseUrl: 'https://api.test', platformBaseUrl: 'https://account.test' };
 
 interface FakeJob {
 	runsAt: number;
@@ -29,6 +36,14 @@ export const tooMany = (retryAfter?: number | string): ApiAnswer => ({
 	body: {},
 });
 
+/** The client of a fake API, which gets its calls through `send`. */
+export function clientOf(send: Send, clock: VirtualClock): RunComfyClient {
+	return new RunComfyClient(ADDRESSES, send, clock.now);
+}
+
+/** What a run needs of a fake API. */
+type Connection = Pick<FakeApi, 'clock' | 'client'>;
+
 /** RunComfy's queue in memory and on a virtual clock: exact, and without a wire. */
 export class FakeApi {
 	readonly jobs: FakeJob[] = [];
@@ -49,8 +64,7 @@ export class FakeApi {
 		readonly clock: VirtualClock,
 		private readonly timingOf: (jobNumber: number) => Timing,
 	) {
-		const addresses = { baseUrl: 'https://api.test', platformBaseUrl: 'https://account.test' };
-		this.client = new RunComfyClient(addresses, async (request) => await this.send(request), clock.now);
+		this.client = clientOf(async (request) => await this.send(request), clock);
 	}
 
 	send = async (request: ApiRequest): Promise<ApiAnswer> => {
@@ -131,7 +145,7 @@ export const LIMITS: WaitLimits = {
 };
 
 export function request(
-	api: FakeApi,
+	api: Connection,
 	itemIndex: number,
 	limits: Partial<WaitLimits> = {},
 	modelId = 'a/b',
@@ -139,6 +153,8 @@ export function request(
 	return {
 		endpoint: modelEndpoint(api.client, modelId),
 		buildInput: async () => ({ prompt: `item ${itemIndex}` }),
+		fixedInput: {},
+		identifyRest: async () => [],
 		inputBytes: 10,
 		limits: { ...LIMITS, ...limits },
 		findOutputProblem: (result) => findOutputProblem(result, true),
@@ -160,7 +176,7 @@ export interface FakeRun {
 }
 
 export function makeRun(
-	api: FakeApi,
+	api: Connection,
 	more: Partial<RunDependencies> = {},
 	context: Record<string, unknown> = {},
 ): FakeRun {
@@ -174,11 +190,14 @@ export function makeRun(
 		clock,
 		random: () => 0.5,
 		turn,
+		jobTimes: new JobTimesStore(),
+		reuse: undefined,
 		log: { debug: () => {}, info: line, warn: line },
 		stopSignal: stopButton.signal,
 		maxConcurrency: 10,
 		cancelOnStop: true,
 		continueOnFail: false,
+		retriesOnFail: false,
 		stopGraceMs: 5_000,
 		...more,
 	});

@@ -24,14 +24,16 @@ describe('nextPauseMs', () => {
 		expect(nextPauseMs(0, interval, () => random)).toBe(pause),
 	);
 
+	const expected = { fromMs: 8_000, toMs: 16_000 };
 	it.each([
-		['waits for the quiet time to be over', 0, 1_000, 4_000, 4_000],
-		['never longer than the longest pause', 0, 1_000, 60_000, 5_000],
-		['but as long as the user wants', 0, 30_000, 60_000, 30_000],
-		['with what is left of it', 5_000, 1_000, 8_500, 3_500],
-		['never shorter than the interval', 5_000, 1_000, 5_200, 1_000],
-		['and no more when it is over', 12_000, 1_000, 8_000, 1_000],
-	])('%s', (_, waited, interval, quietUntil, pause) =>
-		expect(nextPauseMs(waited, interval, () => 0, quietUntil)).toBe(pause),
+		['waits until one pause after the earliest end', 6_000, 1_000, expected, 2_840],
+		['in equal parts that are not longer than the longest pause', 0, 1_000, expected, 4_420],
+		['which are as long as the user wants', 0, 30_000, expected, 23_000],
+		['pauses for 7 % of the duration while the end is expected', 9_000, 1_000, expected, 840],
+		['and less when all jobs took nearly the same', 12_000, 1_000, { fromMs: 11_000, toMs: 13_000 }, 630],
+		['but never less than half the interval', 9_000, 2_000, expected, 1_000],
+		['and as ever when the end is overdue', 16_000, 1_000, expected, 1_120],
+	])('%s', (_, waited, interval, end, pause) =>
+		expect(nextPauseMs(waited, interval, () => 0, end)).toBeCloseTo(pause),
 	);
 });

@@ -89,7 +89,7 @@ describe('The sandbox', () => {
 		expect(sandbox.stats.accepted).toBe(0);
 	});
 
-	it('requires its token, has a catalogue entry and a balance, and charges for jobs', async () => {
+	it('requires its token, has a catalog entry and a balance, and charges for jobs', async () => {
 		expect(await call('GET', `/v1/models/${MODEL_ID}`, undefined, 'wrong')).toMatchObject({ status: 401 });
 		expect((await call('GET', `/v1/models/${MODEL_ID}`)).body).toMatchObject({
 			model_id: MODEL_ID,

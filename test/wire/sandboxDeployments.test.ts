@@ -346,7 +346,7 @@ describe('The sandbox’s deployments', () => {
 				(await download(fileOf(result, nodeId, channel))).subarray(0, 12).toString('latin1');
 			expect(fileOf(result, '7', 'gifs')).toMatchObject({
 				filename: 'sneaker_00001_.mp4',
-				subfolder: 'films',
+				subfolder: 'videos',
 				format: 'video/h264-mp4',
 				frame_rate: 8,
 			});
@@ -358,7 +358,7 @@ describe('The sandbox’s deployments', () => {
 			});
 		});
 
-		it('a film in the channel of images, beside a channel without files', async () => {
+		it('a video in the channel of images, beside a channel without files', async () => {
 			const result = await run(DEPLOYMENT_ID.largeIntegers);
 			expect((await download(fileOf(result, '60', 'images'))).subarray(0, 12).toString('latin1')).toContain(
 				'ftyp',

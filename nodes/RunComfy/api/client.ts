@@ -47,7 +47,7 @@ export interface ApiAddresses {
 	platformBaseUrl: string;
 }
 
-/** Which part of the catalogue to list. */
+/** Which part of the catalog to list. */
 export interface ModelQuery {
 	search?: string;
 	category?: string;
@@ -57,8 +57,9 @@ export interface ModelQuery {
 }
 
 /**
- * RunComfy's Model API, and its API of deployments, over HTTP. Each method makes one call, and makes it once: retries are up to the caller. The client
- * knows nothing of n8n and of no particular model. Every method resolves to the meaning of the answer, or of its absence.
+ * RunComfy's Model API and its API of deployments, over HTTP. Each method makes one call, and makes it once: retries are up
+ * to the caller. Every method resolves to the meaning of the answer, or of its absence. The client does not depend on n8n
+ * or on a particular model.
  */
 export class RunComfyClient {
 	/** @param now the time of day in milliseconds, to read dates in Retry-After. */
@@ -94,13 +95,13 @@ export class RunComfyClient {
 		return await this.postCancel(this.requestUrl(requestId, '/cancel'), requestId, options);
 	}
 
-	/** The catalogue entry of one model, with its input schema and price. */
+	/** The catalog entry of one model, with its input schema and price. */
 	async getModel(modelId: string, signal?: AbortSignal): Promise<QueryAnswer<ModelEntry>> {
 		const what = `The model “${modelId}” could not be read`;
 		return await this.query(this.modelUrl(modelId), what, readModelEntry, signal);
 	}
 
-	/** A page of the catalogue. */
+	/** A page of the catalog. */
 	async listModels(
 		{ search = '', category = '', limit, offset }: ModelQuery,
 		signal?: AbortSignal,
@@ -117,7 +118,7 @@ export class RunComfyClient {
 		);
 	}
 
-	/** The names of the catalogue's categories. */
+	/** The names of the catalog's categories. */
 	async listCategories(signal?: AbortSignal): Promise<QueryAnswer<string[]>> {
 		const what = 'The list of categories could not be read';
 		return await this.query(`${this.addresses.baseUrl}/v1/models/categories`, what, readCategories, signal);
@@ -223,7 +224,7 @@ export class RunComfyClient {
 		return { kind: 'outcomeUnknown', why: describeNoAnswer(answer) };
 	}
 
-	/** A free query of the catalogue, the account, or the deployments. */
+	/** A free query of the catalog, the account, or the deployments. */
 	private async query<T>(
 		url: string,
 		what: string,

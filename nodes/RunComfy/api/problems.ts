@@ -1,14 +1,14 @@
 import { omitUndefined } from '../common/omitUndefined';
-import type { ApiAnswer, NoAnswerError } from './transport';
 import { isJsonObject, textOf } from './json';
+import { isSuccess, type ApiAnswer, type NoAnswerError } from './transport';
 
-/** Where RunComfy shows a person what they have generated, and so what they have paid for. Its address is not documented. */
+/** Where users see what they have generated and paid for. Its address is not documented. */
 export const GENERATIONS_PAGE = 'the Generations page of your RunComfy account';
 const PROFILE_PAGE = 'https://www.runcomfy.com/profile';
 
-/** What went wrong, in the words of the person who reads it. */
+/** What went wrong, as the user reads it. */
 export interface Problem {
-	/** What happened and to which request. Free of Node error codes: n8n would replace the sentence. */
+	/** What happened, and to which request. Contains no Node error codes, because n8n would replace the whole message. */
 	message: string;
 	/** What to do next. */
 	advice: string;
@@ -20,7 +20,7 @@ export interface Problem {
 	isNotFound?: true;
 }
 
-/** A failure of one item. Turned into n8n's NodeApiError where the node meets n8n. */
+/** The failure of one item. `host/nodeErrors.ts` turns it into n8n's NodeApiError. */
 export class RunComfyError extends Error {
 	override readonly name = 'RunComfyError';
 
@@ -84,9 +84,9 @@ function meaningOf({ meanings }: ErrorCodes, code: string | undefined) {
 }
 
 const MAX_REASON_LENGTH = 300;
-/** Texts from outside are cut to this before patterns meet them. */
+/** Texts from outside are cut to this before patterns are applied to them. */
 const MAX_READ_LENGTH = 2_000;
-/** No sentence of an error lies deeper, or behind so many others. */
+/** Limits for the search for an error's sentence in an answer of any shape. */
 const MAX_READ_DEPTH = 6;
 const MAX_READ_PARTS = 20;
 /** Words for which n8n would replace the whole message by a sentence of its own (NodeError's list). */
@@ -94,7 +94,7 @@ const NODE_ERROR_CODES =
 	/\b(ECONN(REFUSED|RESET|ABORTED)|ENOTFOUND|ETIMEDOUT|ERRADDRINUSE|EADDRNOTAVAIL|EHOSTUNREACH|EAI_AGAIN|ENOENT|EISDIR|ENOTDIR|EACCES|EEXIST|EPERM|getaddrinfo)\b/g;
 
 /**
- * A sentence from upstream made fit for an error: no web page, no token, no Node error code, one line, short.
+ * A sentence from RunComfy, made safe for an error message: one short line without a web page, a token, or a Node error code.
  * @returns undefined when nothing readable is left.
  */
 export function cleanReason(text: string | undefined): string | undefined {
@@ -117,7 +117,7 @@ export function errorCodeOf(body: unknown): string | undefined {
 	return text === '' || text === '0' ? undefined : text;
 }
 
-/** The sentence of an error answer: `error_message`, `message`, `error` or `detail`, of whatever shape. */
+/** The sentence of an error answer, from `error_message`, `message`, `error`, `detail`, or `msg`, of any shape. */
 export function reasonOf(body: unknown, depth = 0): string | undefined {
 	if (typeof body === 'string') return cleanReason(body);
 	if (!isJsonObject(body)) return undefined;
@@ -164,11 +164,11 @@ export function isTransient({ status, body }: ApiAnswer): boolean {
 	return status >= 500 || TRANSIENT_STATUSES.has(status) || errorCodeOf(body)?.startsWith('500') === true;
 }
 
-/** What an answer that is an error means, as far as that is known. */
+/** What an error answer means, as far as that is known. */
 export interface ErrorMeaning {
 	what: string;
 	advice: string;
-	/** True when it is about what was sent, and not about account, token or address. */
+	/** True when the error is about the values that were sent, and not about the account, the token, or the address. */
 	isAboutInput: boolean;
 }
 
@@ -179,7 +179,7 @@ export function explainAnswer(answer: ApiAnswer, codes: ErrorCodes = MODEL_CODES
 	const meaning = known ?? meaningOf(codes, codes.byStatus[answer.status]);
 	const [what, advice] = meaning ?? [
 		`RunComfy answered with an error (HTTP ${answer.status})`,
-		"Try again later. If it stays, ask RunComfy's support and give them the time and the request ID.",
+		'Try again later. If the error persists, contact RunComfy’s support with the time and the request ID.',
 	];
 	const reason = reasonWithDetail(answer.body);
 	const withReason = reason === undefined ? what : `${what}: “${reason}”`;
@@ -220,7 +220,7 @@ export function refusedProblem(answer: ApiAnswer, requestId?: string, codes?: Er
 	};
 }
 
-/** Says in words why there was no answer. */
+/** Why there was no answer, as a part of a sentence. */
 export function describeNoAnswer(error: NoAnswerError): string {
 	switch (error.reason) {
 		case 'unreachable':
@@ -232,11 +232,11 @@ export function describeNoAnswer(error: NoAnswerError): string {
 		case 'lost':
 			return 'the connection was lost before the answer was complete';
 		case 'stopped':
-			return 'the call was broken off';
+			return 'the call was aborted';
 	}
 }
 
-/** A call that never left this machine, or a free look that was tried in vain until the deadline. */
+/** A call that could not be sent: RunComfy could not be reached, or its certificate was not accepted. */
 export function unreachableProblem(error: NoAnswerError, requestId?: string): Problem {
 	const code = error.code === undefined ? '' : ` (${error.code})`;
 	return {
@@ -248,7 +248,5 @@ export function unreachableProblem(error: NoAnswerError, requestId?: string): Pr
 
 /** The body of an answer whose JSON could not be read. */
 export function describeUnreadable(answer: ApiAnswer): string {
-	return answer.status >= 200 && answer.status < 300
-		? 'its answer could not be read'
-		: `it answered with HTTP ${answer.status}`;
+	return isSuccess(answer) ? 'its answer could not be read' : `it answered with HTTP ${answer.status}`;
 }

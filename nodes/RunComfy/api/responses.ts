@@ -11,7 +11,7 @@ import {
 	type ErrorCodes,
 	type Problem,
 } from './problems';
-import type { ApiAnswer, NoAnswerError } from './transport';
+import { isSuccess, type ApiAnswer, type NoAnswerError } from './transport';
 
 /**
  * Pure readers of RunComfy's answers.
@@ -148,16 +148,12 @@ export function readRetryAfterMs(headers: Record<string, unknown>, now: number):
 	return Number.isNaN(date) ? undefined : Math.max(0, date - now);
 }
 
-function isSuccess(answer: ApiAnswer): boolean {
-	return answer.status >= 200 && answer.status < 300;
-}
-
 /** Reads the answer to a paid POST. The outcome is unknown unless the answer clearly accepts or refuses the request. */
 export function readSubmit(answer: ApiAnswer, now: number, codes?: ErrorCodes): SubmitAnswer {
 	const { body, status } = answer;
 	const requestId = isSuccess(answer) && isJsonObject(body) ? readRequestId(body.request_id) : undefined;
 	if (requestId !== undefined) return { kind: 'accepted', requestId };
-	// An id in an unexpected place is not trusted with anything, but it is not lost either.
+	// An ID in an unexpected place is not used, but the error names it.
 	const mentioned = findRequestId(body);
 	if (mentioned === undefined) {
 		if (status === 429) return { kind: 'busy', retryAfterMs: readRetryAfterMs(answer.headers, now) };
@@ -177,10 +173,10 @@ export function readSubmit(answer: ApiAnswer, now: number, codes?: ErrorCodes): 
 	};
 }
 
-/** Texts from outside are cut to this before a pattern meets them. */
+/** Texts from outside are cut to this before patterns are applied to them. */
 const MAX_SEARCHED_LENGTH = 20_000;
 
-/** A request id somewhere in an answer: in another place, in one of the addresses, or in JSON that broke off. */
+/** A request ID anywhere in an answer: under another key, in a URL, or in truncated JSON. */
 function findRequestId(body: unknown): string | undefined {
 	const text = (typeof body === 'string' ? body : (safeStringify(body) ?? '')).slice(0, MAX_SEARCHED_LENGTH);
 	const named =

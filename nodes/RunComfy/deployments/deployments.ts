@@ -1,14 +1,14 @@
 import type { Deployment } from '../api/deployments';
 import { isJsonObject } from '../api/json';
 import type { QueryAnswer } from '../api/query';
-import type { Catalogue } from '../models/catalogue';
+import type { Catalog } from '../models/catalog';
 import { readGraph } from './graph';
 
 /** The deployments of the account, for one run of the node, or one request of the editor. It caches what it has read. */
 export class Deployments {
 	private readonly known = new Map<string, Promise<Deployment>>();
 
-	constructor(private readonly catalogue: Pick<Catalogue, 'query'>) {}
+	constructor(private readonly catalog: Pick<Catalog, 'query'>) {}
 
 	/**
 	 * One deployment with its workflow.
@@ -17,7 +17,7 @@ export class Deployments {
 	async get(deploymentId: string): Promise<Deployment> {
 		const known = this.known.get(deploymentId);
 		if (known !== undefined) return await known;
-		const deployment = this.catalogue.query(async (client, signal) =>
+		const deployment = this.catalog.query(async (client, signal) =>
 			explainUnknown(await client.getDeployment(deploymentId, signal), deploymentId),
 		);
 		this.known.set(deploymentId, deployment);
@@ -29,7 +29,7 @@ export class Deployments {
 	 * @throws RunComfyError, StoppedError.
 	 */
 	async list(withGraphs = false): Promise<Deployment[]> {
-		return await this.catalogue.query(
+		return await this.catalog.query(
 			async (client, signal) => await client.listDeployments(withGraphs, signal),
 		);
 	}

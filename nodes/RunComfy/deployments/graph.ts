@@ -56,7 +56,9 @@ export function isSeed({ name, value }: GraphInput): boolean {
 }
 
 /** Values by input, as the `overrides` of a request. */
-export function toOverrides(values: Array<{ nodeId: string; name: string; value: unknown }>): JsonObject {
+export function toOverrides(
+	values: Array<{ nodeId: string; name: string; value: unknown }>,
+): Record<string, { inputs: JsonObject }> {
 	// Lists of entries, because assigning a name such as `__proto__` to an object would not create a key.
 	const nodes = new Map<string, Array<[string, unknown]>>();
 	for (const { nodeId, name, value } of values) {

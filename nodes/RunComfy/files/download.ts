@@ -68,7 +68,7 @@ type Attempt = { stored: IBinaryData } | { problem: DownloadProblem };
 
 /**
  * Streams output files into n8n's binary data. It never sends the token, downloads only from public addresses, and detects
- * file types from the contents, whatever the server reports. A download is free, so transient errors are retried.
+ * file types from the contents, not from what the server reports. A download is free, so transient errors are retried.
  */
 export class Downloader {
 	private readonly slots = new Slots(MAX_DOWNLOADS);

@@ -1,6 +1,7 @@
 import type { IBinaryData, IBinaryKeyData, IExecuteFunctions } from 'n8n-workflow';
 
 import { isJsonObject } from '../api/json';
+import { digestBase64, digestStream } from '../common/digest';
 import { FieldError } from '../common/fieldError';
 import { fileTypeOf, isInputType, nameKind, SNIFF_BYTES, type FileKind } from './fileTypes';
 import { BYTES_PER_MB } from './sizes';
@@ -22,6 +23,13 @@ export interface InputSource {
 	bytes: number;
 	/** @returns the URL of a file, or a whole file as a data URI. */
 	read(): Promise<string>;
+	/** @returns the URL, or a hash of the file's content. */
+	identify(): Promise<string>;
+}
+
+/** A URL is sent as it is. */
+export function urlSource(url: string): InputSource {
+	return { bytes: url.length, read: async () => url, identify: async () => url };
 }
 
 /** A file of the item that has been checked, but not read. */
@@ -65,7 +73,13 @@ export async function openInputFile(
 			assertSize(bytes.length, options);
 			return `data:${mimeType};base64,${bytes.toString('base64')}`;
 		},
+		identify: async () => `${mimeType} ${await digestOf(context, binary)}`,
 	};
+}
+
+async function digestOf(context: IExecuteFunctions, { id, data }: IBinaryData): Promise<string> {
+	if (id === undefined) return await digestBase64(data);
+	return await digestStream(await context.helpers.getBinaryStream(id));
 }
 
 /** Base64 encodes three bytes as four characters. */

@@ -29,7 +29,11 @@ export interface JobRequest {
 	endpoint: Endpoint;
 	/** The body of the submit. Built when it is sent, and not kept, because it may hold files. */
 	buildInput(): Promise<JsonObject>;
-	/** About how large that is. */
+	/** The same without files and without random seeds. */
+	fixedInput: JsonObject;
+	/** What else tells the request apart from others: its files, by URL or content, and the workflow of a deployment. */
+	identifyRest(): Promise<unknown>;
+	/** About how large the body is. */
 	inputBytes: number;
 	/** The seeds in it, by the name of their input, to report them. */
 	seeds?: Seeds | undefined;
@@ -40,6 +44,8 @@ export interface JobRequest {
 
 export interface FinishedJob {
 	result: JobResult;
+	/** An earlier execution has submitted it. */
+	isReused: boolean;
 	seeds?: Seeds | undefined;
 }
 
@@ -64,7 +70,7 @@ export function isNewRequest(submittedAt: number | undefined, now: number): bool
 }
 
 /**
- * Makes sure that the item's request exists: resumes what an earlier try submitted, or submits. The paid POST is sent
+ * Makes sure that the item's request exists: resumes what an earlier try, or an earlier execution, submitted, or submits. The paid POST is sent
  * again only when it was certainly not accepted (“too many requests”, or it never left this machine).
  * @returns the item's entry in the ledger, with the id of its request.
  * @throws RunComfyError when nothing was submitted, or when that is not known; RunEndedError.
@@ -79,7 +85,10 @@ export async function submitOrResume(
 	if (known?.state === 'outcomeUnknown') {
 		throw new RunComfyError(outcomeUnknownProblem(request.endpoint.requestsPage, known.why ?? ''));
 	}
-	if (known !== undefined && isAccepted(known)) {
+	if (known?.isUnpolled === true) {
+		const reused = await findReusable(run, known, request);
+		if (reused !== undefined) return reused;
+	} else if (known !== undefined && isAccepted(known)) {
 		turn.ledger.attend(known, true);
 		log.info(
 			`RunComfy request ${known.requestId} resumed for item ${itemIndex}; nothing was submitted again`,
@@ -98,6 +107,63 @@ export async function submitOrResume(
 function isAccepted(entry: LedgerEntry): entry is AcceptedEntry {
 	const { state, requestId } = entry;
 	return requestId !== undefined && (state === 'queued' || state === 'running' || state === 'finished');
+}
+
+/**
+ * Polls what earlier executions have submitted for the same request, until there is one with a result, or one that may
+ * still get a result.
+ * @throws RunComfyError when RunComfy refuses the poll; nothing is submitted then.
+ */
+async function findReusable(
+	run: Run,
+	first: LedgerEntry,
+	request: JobRequest,
+): Promise<AcceptedEntry | undefined> {
+	const { turn, reuse, log } = run.dependencies;
+	const { itemIndex } = first;
+	let entry: LedgerEntry | undefined = first;
+	while (entry !== undefined && isAccepted(entry)) {
+		const { requestId } = entry;
+		if (await mayHaveResult(run, entry, request)) {
+			turn.ledger.attend(entry, true);
+			log.info(`RunComfy request ${requestId} of an earlier execution is used for item ${itemIndex}`);
+			return entry;
+		}
+		log.info(
+			`RunComfy request ${requestId} of an earlier execution has no result, so it is not used for item ${itemIndex}`,
+		);
+		turn.abandonReused(entry);
+		reuse?.remove(requestId);
+		entry = reuse?.adopt(turn, itemIndex);
+	}
+	return undefined;
+}
+
+async function mayHaveResult(run: Run, entry: AcceptedEntry, request: JobRequest): Promise<boolean> {
+	const { turn, clock } = run.dependencies;
+	const { requestId, submittedAt } = entry;
+	const { endpoint: api, limits } = request;
+	const { includeCost } = limits;
+	const poll = await pollResult(run, { requestId, api }, { includeCost });
+	run.throwIfEnded();
+	switch (poll.kind) {
+		case 'refused':
+			throw new RunComfyError(poll.problem);
+		case 'notFound':
+			return isNewRequest(submittedAt, clock.now());
+		case 'again':
+			// Whoever waits for it polls again.
+			return true;
+		case 'state': {
+			const end = endOf(api, poll);
+			if (end?.kind === 'failed' || end?.kind === 'cancelled') return false;
+			if (end?.kind === 'finished') {
+				if (request.findOutputProblem(end.result) !== undefined) return false;
+				turn.ended(entry, 'finished', end.result, false);
+			} else turn.polled(entry, poll.phase === 'running' ? 'running' : 'queued');
+			return true;
+		}
+	}
 }
 
 async function submitNew(run: Run, itemIndex: number, request: JobRequest): Promise<AcceptedEntry> {
@@ -119,7 +185,7 @@ async function submitNew(run: Run, itemIndex: number, request: JobRequest): Prom
 }
 
 async function submit(run: Run, entry: LedgerEntry, request: JobRequest): Promise<AcceptedEntry> {
-	const { clock, random, turn, log } = run.dependencies;
+	const { clock, random, turn, reuse, log } = run.dependencies;
 	const { itemIndex } = entry;
 	const deadline = clock.now() + request.limits.timeoutMs;
 	for (let unreachable = 0; ;) {
@@ -127,10 +193,12 @@ async function submit(run: Run, entry: LedgerEntry, request: JobRequest): Promis
 		switch (answer.kind) {
 			case 'accepted': {
 				const { requestId } = answer;
-				turn.accepted(entry, { requestId, seeds: request.seeds, submittedAt: clock.now() });
+				const facts = { requestId, seeds: request.seeds, submittedAt: clock.now() };
+				turn.accepted(entry, facts);
+				reuse?.accepted(itemIndex, facts);
 				log.info(`RunComfy request ${requestId} submitted for item ${itemIndex}`);
 				if (isAccepted(entry)) return entry;
-				throw new Error(`The ledger did not take request ${requestId}`);
+				throw new Error(`The ledger could not record request ${requestId}`);
 			}
 			case 'outcomeUnknown': {
 				turn.outcomeUnknown(entry, answer.why);
@@ -188,7 +256,7 @@ function judgeSubmit(answer: SubmitAnswer): Verdict {
 	return answer.kind === 'busy' ? { tooMany: true, retryAfterMs: answer.retryAfterMs } : 'ok';
 }
 
-/** How the throttle takes the answer to a poll. */
+/** What the answer to a poll means for the throttle. */
 export function judgePoll(answer: PollAnswer): Verdict {
 	return answer.kind === 'again' && answer.tooMany
 		? { tooMany: true, retryAfterMs: answer.retryAfterMs }
@@ -201,9 +269,9 @@ interface WaitedRequest {
 	api: RequestApi;
 	/** See `isNewRequest`. */
 	submittedAt?: number | undefined;
-	/** Of earlier jobs of the same endpoint, for a request that was submitted just now. */
-	times?: JobTimes | undefined;
-	/** Told of every state that a poll finds, before anything else happens. */
+	/** Of earlier jobs of the same kind, for a request that was submitted just now. */
+	times?: Pick<JobTimes, 'add' | 'expected'> | undefined;
+	/** Called with every state that a poll finds, before anything else happens. */
 	onState?: (poll: PolledState) => void;
 }
 
@@ -246,7 +314,7 @@ export async function waitForEnd(run: Run, request: WaitedRequest, limits: WaitL
 	const startedAt = clock.now();
 	const deadline = startedAt + limits.timeoutMs;
 	const pauseAfter = (waitedMs: number) =>
-		nextPauseMs(waitedMs, limits.pollIntervalMs, random, times?.quietUntilMs);
+		nextPauseMs(waitedMs, limits.pollIntervalMs, random, times?.expected);
 	let pauseMs = times === undefined ? 0 : pauseAfter(0);
 	let failures = 0;
 	let lastPendingMs = 0;
@@ -327,17 +395,18 @@ export async function runJob(run: Run, itemIndex: number, request: JobRequest): 
 	const { findOutputProblem } = request;
 	for (;;) {
 		const known = turn.find(itemIndex);
-		const isResumed = known !== undefined && isAccepted(known);
 		const entry = await submitOrResume(run, itemIndex, request);
+		const isReused = entry.isReused === true;
+		const isResumed = isReused || entry === known;
 		try {
 			const { seeds } = entry;
 			// What an earlier try has read is returned without a call; a result without output may have come late.
 			if (entry.result !== undefined && findOutputProblem(entry.result) === undefined)
-				return { result: entry.result, seeds };
+				return { result: entry.result, seeds, isReused };
 			const end = await waitForEntry(run, entry, request, isResumed);
 			if (end.kind === 'finished')
-				return { result: requireOutput(entry.result ?? end.result, findOutputProblem), seeds };
-			// One that an earlier try submitted and that has ended badly since: this is the retry that submits again.
+				return { result: requireOutput(entry.result ?? end.result, findOutputProblem), seeds, isReused };
+			// One that an earlier try, or execution, submitted and that has ended badly since: this is the retry that submits again.
 			if (!isResumed) throw new RunComfyError(end.problem);
 		} finally {
 			turn.ledger.attend(entry, false);
@@ -349,17 +418,18 @@ export async function runJob(run: Run, itemIndex: number, request: JobRequest): 
 async function waitForEntry(
 	run: Run,
 	entry: AcceptedEntry,
-	{ endpoint, limits }: JobRequest,
+	{ endpoint, fixedInput, limits }: JobRequest,
 	isResumed: boolean,
 ): Promise<JobEnd> {
-	const { turn, budget } = run.dependencies;
+	const { turn, budget, jobTimes } = run.dependencies;
 	const { requestId, submittedAt } = entry;
 	const onState = (poll: PolledState) => {
 		const { phase, result } = poll;
 		if (phase === 'queued' || phase === 'running') turn.polled(entry, phase);
-		else if (phase !== 'unknown') turn.ended(entry, phase, result, budget !== undefined);
+		else if (phase !== 'unknown')
+			turn.ended(entry, phase, result, budget !== undefined && entry.isReused !== true);
 	};
-	const times = isResumed ? undefined : run.timesOf(endpoint.id);
+	const times = isResumed ? undefined : jobTimes.of(endpoint.id, fixedInput);
 	const request = { requestId, api: endpoint, submittedAt, times, onState };
 	const end = await waitForEnd(run, request, limits);
 	if (entry.isCostPending === true) await askForCost(run, entry, endpoint, limits);

@@ -5,8 +5,8 @@ import { Slots } from '../common/slots';
 
 /**
  * One ledger for every request of this node in one n8n execution: what was submitted for which item, its id, its state,
- * and its cost. It lives in n8n's node context, which survives Retry On Fail and n8n's “Retry execution”. Everything
- * else is a question to it: what a retry resumes, what Stop cancels, what an error lists, what the spending limit allows.
+ * and its cost. It lives in n8n's node context, which survives Retry On Fail and n8n's “Retry execution”. It
+ * answers what a retry resumes, what Stop cancels, what an error lists, and what the spending limit allows.
  *
  * The rules:
  * 1. An entry is one attempt to submit for one item. It is written before the paid POST leaves (`submitting`), so that
@@ -18,7 +18,9 @@ import { Slots } from '../common/slots';
  * 4. A new turn of a loop submits again. The exception is a run that threw: an AI agent retries its tool under a new run
  *    index, and a loop never gets past a thrown error. What such a run left may be resumed in any turn.
  * 5. One entry belongs to one run at a time: parallel tool calls with the same input each keep their own.
- * 6. No entry of another run is changed. The entries of earlier turns that nobody can resume are added up, so that a
+ * 6. What an earlier execution has submitted enters the ledger when an item uses it, and is then an entry like all others;
+ *    but it costs this execution nothing, and it is not cancelled before a poll has told that it has not ended.
+ * 7. No entry of another run is changed. The entries of earlier turns that nobody can resume are added up, so that a
  *    long loop does not grow the execution's data; their cost still counts.
  */
 
@@ -83,12 +85,24 @@ export interface LedgerEntry {
 	isCostPending?: boolean;
 	/** What came out of it. */
 	result?: JobResult;
+	/** An earlier execution has submitted it: it costs this one nothing. See `RequestStore`. */
+	isReused?: true;
+	/** Of an earlier execution, and not polled yet: it may have ended long ago. */
+	isUnpolled?: true;
 	/** It has been seen running. */
 	hasRun?: true;
 	/** How a cancel of it was answered. */
 	cancelOutcome?: CancelOutcome;
 	/** Its item has ended with an error that names it: from then on it is the user's to cancel. */
 	isReported?: true;
+}
+
+/** What is known of a request that RunComfy has accepted. */
+export interface AcceptedFacts {
+	requestId: string;
+	seeds: Seeds | undefined;
+	/** By the monotonic clock. */
+	submittedAt: number;
 }
 
 export type CancelOutcome = 'cancelled' | 'requested' | 'notCancellable' | 'unknown';
@@ -115,7 +129,7 @@ interface Store {
 /** n8n retries a turn right after it, or, where calls run side by side, a few turns later. */
 const KEPT_TURNS = 20;
 
-/** More would only meet RunComfy's rate limit sooner. */
+/** More would reach RunComfy's rate limit sooner. */
 const MAX_CANCELS_AT_ONCE = 10;
 
 const STORE_NAME = 'runComfyRequests';
@@ -232,6 +246,7 @@ export class Ledger {
 		if (entry.state !== state && !NEXT_STATES[entry.state].includes(state)) return false;
 		Object.assign(entry, omitUndefined(facts), { state });
 		if (state === 'running') entry.hasRun = true;
+		delete entry.isUnpolled;
 		if (entry.costUsd !== undefined) this.learnCost(entry.endpointId, entry.costUsd);
 		this.notify();
 		return true;
@@ -329,11 +344,11 @@ export class Ledger {
 }
 
 /**
- * True for an entry that costs nothing: never accepted, or cancelled while it was queued [assumed: nothing is charged
+ * True for an entry that costs this execution nothing: paid for by an earlier one, never accepted, or cancelled while it was queued [assumed: nothing is charged
  * for that], unless RunComfy reports a cost.
  */
-export function isFree({ state, costUsd, hasRun }: LedgerEntry): boolean {
-	if (state === 'refused') return true;
+export function isFree({ state, costUsd, hasRun, isReused }: LedgerEntry): boolean {
+	if (state === 'refused' || isReused === true) return true;
 	return state === 'cancelled' && costUsd === undefined && hasRun !== true;
 }
 
@@ -357,7 +372,17 @@ export class LedgerTurn {
 
 	/** True when an earlier try has left something to resume. */
 	get isRetry(): boolean {
-		return this.current.size > 0;
+		return [...this.current.values()].some(({ isReused }) => isReused !== true);
+	}
+
+	/** What earlier executions have submitted, and this turn uses. */
+	get reused(): LedgerEntry[] {
+		return [...this.current.values()].filter(
+			(entry) =>
+				entry.isReused === true &&
+				entry.isUnpolled !== true &&
+				(isAlive(entry) || entry.state === 'finished'),
+		);
 	}
 
 	/** Ids of requests that an earlier try left alive for the item, before its input or the node's fields changed. */
@@ -369,17 +394,29 @@ export class LedgerTurn {
 
 	/** An item is about to submit; nothing has been sent. */
 	reserve(itemIndex: number, endpointId: string, expectedUsd?: number): LedgerEntry {
-		const entry: LedgerEntry = {
-			turn: this.runIndex,
-			itemIndex,
-			fingerprint: this.fingerprints.get(itemIndex) ?? '',
-			endpointId,
-			state: 'reserved',
-			resumableBy: 'sameTurn',
-			...omitUndefined({ expectedUsd }),
-		};
+		const entry = this.entryFor(itemIndex, endpointId, 'reserved');
+		Object.assign(entry, omitUndefined({ expectedUsd }));
 		this.ledger.add(entry, this);
 		return entry;
+	}
+
+	private entryFor(itemIndex: number, endpointId: string, state: RequestState): LedgerEntry {
+		const fingerprint = this.fingerprints.get(itemIndex) ?? '';
+		return { turn: this.runIndex, itemIndex, fingerprint, endpointId, state, resumableBy: 'sameTurn' };
+	}
+
+	/** An item uses what an earlier execution has submitted. */
+	adopt(itemIndex: number, endpointId: string, facts: AcceptedFacts): LedgerEntry {
+		const entry = this.entryFor(itemIndex, endpointId, 'queued');
+		Object.assign(entry, omitUndefined(facts), { isReused: true, isUnpolled: true });
+		this.ledger.add(entry, this);
+		this.ledger.attend(entry, false);
+		return entry;
+	}
+
+	/** What an item uses of an earlier execution has no result; it may be submitted again. */
+	abandonReused(entry: LedgerEntry): void {
+		this.ledger.move(entry, 'failed');
 	}
 
 	/** The paid POST is about to leave. */
@@ -401,10 +438,7 @@ export class LedgerTurn {
 		this.ledger.move(entry, 'outcomeUnknown', { why });
 	}
 
-	accepted(
-		entry: LedgerEntry,
-		facts: { requestId: string; seeds: Seeds | undefined; submittedAt: number },
-	): void {
+	accepted(entry: LedgerEntry, facts: AcceptedFacts): void {
 		this.ledger.move(entry, 'queued', omitUndefined(facts));
 	}
 
@@ -424,13 +458,12 @@ export class LedgerTurn {
 		isCostPending: boolean,
 	): void {
 		this.ledger.move(entry, state, {
-			...omitUndefined({ costUsd: result.cost }),
-			...(state === 'finished' ? { result } : {}),
+			...omitUndefined({ costUsd: result.cost, result: state === 'finished' ? result : undefined }),
 			isCostPending: isCostPending && result.cost === undefined,
 		});
 	}
 
-	/** The cost that RunComfy reported later than the end; undefined when it was asked for in vain. */
+	/** The cost that RunComfy reported later than the end; undefined when none was reported. */
 	recordCost(entry: LedgerEntry, costUsd: number | undefined): void {
 		const result =
 			entry.result === undefined || costUsd === undefined ? undefined : { ...entry.result, cost: costUsd };
@@ -449,10 +482,17 @@ export class LedgerTurn {
 		}
 	}
 
-	/** Alive, and its item waits for it: what Stop, or an early end of the run, cancels if RunComfy still can. */
+	/**
+	 * Alive as far as polls have told, and its item waits for it: what Stop, or an early end of the run, cancels if
+	 * RunComfy still can.
+	 */
 	get waitedFor(): LedgerEntry[] {
 		return [...this.current.values()].filter(
-			(entry) => isAlive(entry) && entry.isReported !== true && entry.cancelOutcome === undefined,
+			(entry) =>
+				isAlive(entry) &&
+				entry.isUnpolled !== true &&
+				entry.isReported !== true &&
+				entry.cancelOutcome === undefined,
 		);
 	}
 
@@ -481,9 +521,10 @@ export class LedgerTurn {
 			const { requestId, itemIndex, state, cancelOutcome, hasRun } = entry;
 			if (state === 'outcomeUnknown')
 				add('It is not known whether RunComfy accepted the request of item', String(itemIndex));
-			if (requestId === undefined || requestId === except) continue;
+			// What an earlier execution has submitted, and this one has not polled, is nothing of this one's.
+			if (requestId === undefined || requestId === except || entry.isUnpolled === true) continue;
 			if (state === 'finished') add('Finished and paid for', requestId);
-			// What an item has submitted again since is no news.
+			// The failure of a request is not reported when its item has submitted again since.
 			const isLatest = (this.current.get(itemIndex) ?? entry) === entry;
 			if (state === 'failed' && isLatest) add('Failed', requestId);
 			if (state === 'cancelled' && isLatest) {
@@ -518,7 +559,7 @@ export class LedgerTurn {
 	}
 }
 
-/** Our own writing, but possibly read back from n8n's database, written by another version of this node. */
+/** The stored ledger. It may come from n8n's database, and from another version of this node. */
 function readStore(value: unknown): Store {
 	const stored = isJsonObject(value) ? value : {};
 	return {

@@ -5,8 +5,9 @@ import { StoppedError } from '../common/stoppedError';
 import type { Budget } from './budget';
 import { cancelRequest } from './cancelRequest';
 import type { RequestApi } from './endpoint';
-import { JobTimes } from './jobTimes';
+import type { JobTimesStore } from './jobTimes';
 import type { LedgerTurn } from './ledger';
+import type { Reuse } from './reuse';
 import { Throttle, type Verdict } from './throttle';
 
 export interface Log {
@@ -22,7 +23,11 @@ export interface RunDependencies {
 	random: Random;
 	/** This run's part of the execution's ledger. */
 	turn: LedgerTurn;
+	/** How long earlier jobs took. */
+	jobTimes: JobTimesStore;
 	log: Log;
+	/** Undefined unless the user wants results of earlier executions to be used. */
+	reuse: Reuse | undefined;
 	/** Undefined when the user has set no spending limit. */
 	budget?: Budget;
 	/** n8n's Stop; undefined where the host has none. */
@@ -31,6 +36,8 @@ export interface RunDependencies {
 	maxConcurrency: number;
 	/** Whether an early end cancels what RunComfy can still cancel. */
 	cancelOnStop: boolean;
+	/** Whether n8n may run the node again after a failure. Then it resumes what is running. */
+	retriesOnFail: boolean;
 	/** Whether an item's failure becomes its error item, or ends the run. */
 	continueOnFail: boolean;
 	/** After Stop: how long the answer of a submit in flight, and then cancels, may take. In milliseconds. */
@@ -78,7 +85,6 @@ export class Run {
 	/** Bounds the memory of request bodies. */
 	readonly submitBytes = new Slots(MAX_SUBMIT_BYTES);
 	private readonly ending = new AbortController();
-	private readonly times = new Map<string, JobTimes>();
 	private readonly waits = new Set<AbortController>();
 	private readonly gracePeriods = new Set<() => void>();
 	private readonly cancelling = new Map<string, Promise<void>>();
@@ -88,13 +94,6 @@ export class Run {
 	constructor(readonly dependencies: RunDependencies) {
 		const { maxConcurrency, clock, random } = dependencies;
 		this.throttle = new Throttle(maxConcurrency, clock, random, this.ending.signal);
-	}
-
-	/** How long the jobs of this run took so far, for each endpoint. */
-	timesOf(endpointId: string): JobTimes {
-		const known = this.times.get(endpointId) ?? new JobTimes();
-		this.times.set(endpointId, known);
-		return known;
 	}
 
 	/** Throws when the run has ended early. To be called before anything that costs money or time. */
@@ -213,14 +212,15 @@ export class Run {
 
 	/** Cancels whatever can be cancelled; each request once, however often this is called. */
 	private async cancelQueued(): Promise<void> {
-		const { cancelOnStop, turn, clock, stopGraceMs, requestApiOf } = this.dependencies;
+		const { cancelOnStop, retriesOnFail, turn, clock, stopGraceMs, requestApiOf } = this.dependencies;
 		if (!cancelOnStop) return;
 		const deadline = Math.max(this.endedAt + stopGraceMs, clock.now() + MIN_CANCEL_MS);
 		for (const entry of turn.waitedFor) {
 			const { requestId, endpointId, state } = entry;
 			if (requestId === undefined || this.cancelling.has(requestId)) continue;
 			const api = requestApiOf(endpointId);
-			if (state === 'running' && !api.cancelsRunning) continue;
+			const isResumed = retriesOnFail && this.endedBy !== 'stop';
+			if (state === 'running' && (!api.cancelsRunning || isResumed)) continue;
 			const { cancelSlots } = turn.ledger;
 			const cancelling = cancelRequest(this.dependencies, api, entry, requestId, cancelSlots, deadline);
 			this.cancelling.set(

@@ -14,6 +14,8 @@ export interface TurnDependencies extends Omit<RunDependencies, 'turn' | 'budget
 	isTool: boolean;
 	/** Undefined without a spending limit. May throw when the limit cannot be kept. */
 	openBudget: (turn: LedgerTurn) => Promise<Budget | undefined>;
+	/** Called at the end, however the run ends. */
+	onClose?: (turn: LedgerTurn) => void;
 }
 
 /**
@@ -23,7 +25,7 @@ export interface TurnDependencies extends Omit<RunDependencies, 'turn' | 'budget
  * @throws StoppedError, ItemFailedError, and what `openBudget` throws.
  */
 export async function runTurn<T>(
-	{ ledger, runIndex, fingerprints, isTool, openBudget, ...dependencies }: TurnDependencies,
+	{ ledger, runIndex, fingerprints, isTool, openBudget, onClose, ...dependencies }: TurnDependencies,
 	count: number,
 	work: (run: Run, itemIndex: number) => Promise<T>,
 ): Promise<Array<ItemOutcome<T>>> {
@@ -42,6 +44,7 @@ export async function runTurn<T>(
 		end = outcomes.every(({ ok }) => ok) ? 'succeeded' : withErrors;
 		return outcomes;
 	} finally {
+		onClose?.(turn);
 		turn.close(end);
 	}
 }

@@ -3,6 +3,7 @@ import type { IExecuteFunctions, INodeProperties } from 'n8n-workflow';
 import { isJsonObject, type JsonObject } from '../../api/json';
 import { RunComfyError } from '../../api/problems';
 import { FieldError } from '../../common/fieldError';
+import { isEmpty } from '../../common/isEmpty';
 import { deploymentEndpoint } from '../../deployments/endpoint';
 import { isSeed, readGraph, toOverrides, type GraphInput } from '../../deployments/graph';
 import { readGraphFields } from '../../deployments/graphFields';
@@ -14,9 +15,8 @@ import { deploymentIdField, readDeploymentChoice } from '../shared/deploymentIdF
 import { toDeploymentOutput } from '../shared/deploymentOutput';
 import { openFileInputs } from '../shared/fileInputs';
 import type { Operation, OperationTools } from '../shared/operation';
-import { SEED_RANGE } from '../shared/options';
 import { readChoice, readJsonObject } from '../shared/parameters';
-import { randomSeed } from '../shared/seeds';
+import { randomSeed, SEED_RANGE } from '../shared/seeds';
 import { deploymentSubmissionFields, readSubmissionOptions, submissionWork } from '../shared/submission';
 
 /** A ComfyUI workflow that the user has deployed on RunComfy, with the literal inputs of its graph as fields. */
@@ -85,11 +85,14 @@ export const runDeployment: Operation = {
 		const { context, client, random } = tools;
 		const { options, limits, wait, download } = readSubmissionOptions(context, itemIndex, true);
 		const deploymentId = readDeploymentChoice(context.getNodeParameter('deploymentId', itemIndex));
-		const { overrides, values, inputs, rules, titles } = await readInputs(tools, itemIndex, deploymentId);
+		const read = await readInputs(tools, itemIndex, deploymentId);
+		const { overrides, values, graph, inputs, rules, titles } = read;
 		const files = await openFileInputs(tools, itemIndex, values.files, options.maxFileSize);
 		const known = new Map(inputs.map((input) => [input.id, input]));
-		const place = (filled: JsonObject) =>
-			Object.entries(filled).map(([id, value]) => ({ ...placeOf(known, id), value }));
+		const bodyOf = (filled: JsonObject) => {
+			const placed = Object.entries(filled).map(([id, value]) => ({ ...placeOf(known, id), value }));
+			return { overrides: merge(overrides, toOverrides(placed)) };
+		};
 		const seeds: Record<string, number> = {};
 		for (const seed of inputs.filter(isSeed)) {
 			const given = givenValue(overrides, seed) ?? values.input[seed.id];
@@ -100,10 +103,9 @@ export const runDeployment: Operation = {
 		}
 		const request = {
 			endpoint: deploymentEndpoint(client, deploymentId),
-			buildInput: async () => {
-				const filled = { ...values.input, ...seeds, ...(await files.read()) };
-				return { overrides: merge(overrides, toOverrides(place(filled))) };
-			},
+			buildInput: async () => bodyOf({ ...values.input, ...seeds, ...(await files.read()) }),
+			fixedInput: bodyOf(values.input),
+			identifyRest: async () => [await files.identify(), graph],
 			inputBytes: files.bytes,
 			seeds,
 			limits,
@@ -126,6 +128,8 @@ interface ReadInputs {
 	overrides: JsonObject;
 	/** Of fields, by the ID of the input. */
 	values: InputValues;
+	/** The deployed workflow; undefined when it could not be read. */
+	graph: JsonObject | undefined;
 	/** All literal inputs of the graph; empty when it could not be read. */
 	inputs: GraphInput[];
 	rules: ReadonlyMap<string, SavedRules>;
@@ -145,7 +149,7 @@ async function readInputs(
 	const inputs = nodes.flatMap((node) => node.inputs);
 	const titles = new Map(nodes.map(({ nodeId, title }) => [nodeId, title]));
 	if (mode === 'json')
-		return { overrides, values: { input: {}, files: [] }, inputs, rules: new Map(), titles };
+		return { overrides, values: { input: {}, files: [] }, graph, inputs, rules: new Map(), titles };
 	if (graph === undefined) {
 		throw new FieldError(
 			'Inputs',
@@ -169,7 +173,7 @@ async function readInputs(
 	assertKnown(mapped, new Set(graphFields.map(({ name }) => name)));
 	const values = readInputValues(graphFields, mapped, (name) => hasInputFile(context, itemIndex, name));
 	for (const field of graphFields) assertExact(inputLabel(field), values.input[field.name]);
-	return { overrides, values, inputs, rules, titles };
+	return { overrides, values, graph, inputs, rules, titles };
 }
 
 /**
@@ -221,7 +225,7 @@ function pick(from: JsonObject, names: string[]): JsonObject {
 /** RunComfy would refuse an input that the workflow no longer has; this error says how to mend it. */
 function assertKnown(values: JsonObject, known: ReadonlySet<string>): void {
 	for (const [id, value] of Object.entries(values)) {
-		if (known.has(id) || value === null || value === undefined || value === '') continue;
+		if (known.has(id) || isEmpty(value)) continue;
 		throw new FieldError(
 			`Inputs → ${id}`,
 			'is no input of the workflow that is deployed now',
@@ -261,14 +265,14 @@ function placeOf(known: ReadonlyMap<string, GraphInput>, id: string): { nodeId: 
 	return input;
 }
 
-/** The user's overrides with further inputs, which they do not name. */
-function merge(overrides: JsonObject, more: JsonObject): JsonObject {
+/** The user's overrides with further inputs, which they do not name. What has another shape stays as it is. */
+function merge(overrides: JsonObject, more: Record<string, { inputs: JsonObject }>): JsonObject {
 	const nodes = new Map(Object.entries(overrides));
 	for (const [nodeId, override] of Object.entries(more)) {
-		const own = nodes.get(nodeId);
-		const inputs = isJsonObject(own) && isJsonObject(own.inputs) ? own.inputs : {};
-		const added = isJsonObject(override) && isJsonObject(override.inputs) ? override.inputs : {};
-		nodes.set(nodeId, { ...(isJsonObject(own) ? own : {}), inputs: { ...inputs, ...added } });
+		const own = nodes.get(nodeId) ?? {};
+		const inputs = isJsonObject(own) ? (own.inputs ?? {}) : undefined;
+		if (!isJsonObject(own) || !isJsonObject(inputs)) continue;
+		nodes.set(nodeId, { ...own, inputs: { ...inputs, ...override.inputs } });
 	}
 	return Object.fromEntries(nodes);
 }

@@ -40,7 +40,7 @@ export const getManyModels: Operation = {
 		},
 	],
 
-	async prepare({ context, catalogue }, itemIndex) {
+	async prepare({ context, catalog }, itemIndex) {
 		const limit = readLimit(context, itemIndex);
 		const filters = readFilters(context, itemIndex);
 		return {
@@ -49,10 +49,10 @@ export const getManyModels: Operation = {
 				const onCutOff = () =>
 					showHint(
 						context,
-						`RunComfy lists more than these ${output.length} models. Use a filter to narrow down the list.`,
+						`RunComfy lists more models than these ${output.length}. Use a filter to narrow down the list.`,
 						'warning',
 					);
-				for await (const model of catalogue.entries(filters, limit, onCutOff)) {
+				for await (const model of catalog.entries(filters, limit, onCutOff)) {
 					run.throwIfEnded();
 					output.push({ json: modelJson(model) });
 				}
@@ -64,7 +64,7 @@ export const getManyModels: Operation = {
 
 function readFilters(context: IExecuteFunctions, itemIndex: number): { search?: string; category?: string } {
 	const filters: unknown = context.getNodeParameter('filters', itemIndex, {});
-	if (!isJsonObject(filters)) throw new FieldError('Filters', 'must be filled in');
+	if (!isJsonObject(filters)) throw new FieldError('Filters', 'must be an object');
 	const read = (name: string, label: string): string | undefined => {
 		if (!Object.hasOwn(filters, name)) return undefined;
 		const value = filters[name];

@@ -8,7 +8,7 @@ import { toDeploymentOutput } from '../shared/deploymentOutput';
 import { downloadFields, readDownloadOptions } from '../shared/downloads';
 import { findOutputProblem, toFinishedOutput } from '../shared/finishedOutput';
 import type { ItemWork, Operation } from '../shared/operation';
-import { optionsField, type OptionName } from '../shared/optionFields';
+import { DEPLOYMENT_OPTIONS, optionsField, type OptionName } from '../shared/optionFields';
 import { OptionsReader } from '../shared/options';
 import { readBoolean } from '../shared/parameters';
 import { pollOnce } from '../shared/pollOnce';
@@ -36,7 +36,7 @@ export const getResult: Operation = {
 			displayOptions: { show: { requestType: ['model'] } },
 		},
 		{
-			...optionsField(OPTIONS, true),
+			...optionsField(OPTIONS, DEPLOYMENT_OPTIONS),
 			displayOptions: { show: { requestType: ['deployment'] } },
 		},
 	],

@@ -3,7 +3,7 @@ import { RunComfyError } from '../../api/problems';
 import { findFileUrlProblem } from '../../api/addresses';
 import { FieldError } from '../../common/fieldError';
 import type { FileKind } from '../../files/fileTypes';
-import { hasInputFile, openInputFile, type InputSource } from '../../files/inputFile';
+import { hasInputFile, openInputFile, urlSource, type InputSource } from '../../files/inputFile';
 import type { InputField } from '../../models/inputSchema';
 import { inputLabel, type FileInput } from '../../models/inputValues';
 import type { ItemWork, OperationTools } from './operation';
@@ -15,6 +15,8 @@ export interface FileInputs {
 	/** The approximate size in the body, in bytes. */
 	bytes: number;
 	read(): Promise<JsonObject>;
+	/** What tells them apart from others: URLs, and hashes of files. */
+	identify(): Promise<JsonObject>;
 }
 
 /**
@@ -35,24 +37,24 @@ export async function openFileInputs(
 			const url = urlOf(tools, field, source);
 			includeItemFiles ||= url === undefined;
 			readers.push(
-				url === undefined
-					? await openFile(tools, itemIndex, field, source, maxMegabytes)
-					: { bytes: url.length, read: async () => url },
+				url === undefined ? await openFile(tools, itemIndex, field, source, maxMegabytes) : urlSource(url),
 			);
 		}
 		opened.push({ field, sources: readers });
 	}
+	const readAll = async (read: (source: InputSource) => Promise<string>): Promise<JsonObject> => {
+		const input: JsonObject = {};
+		for (const { field, sources } of opened) {
+			const values = await Promise.all(sources.map(read));
+			input[field.name] = field.kind === 'files' ? values : values[0];
+		}
+		return input;
+	};
 	return {
 		includeItemFiles,
 		bytes: opened.flatMap(({ sources }) => sources).reduce((sum, { bytes }) => sum + bytes, 0),
-		async read() {
-			const input: JsonObject = {};
-			for (const { field, sources } of opened) {
-				const values = await Promise.all(sources.map(async (source) => await source.read()));
-				input[field.name] = field.kind === 'files' ? values : values[0];
-			}
-			return input;
-		},
+		read: async () => await readAll(async (source) => await source.read()),
+		identify: async () => await readAll(async (source) => await source.identify()),
 	};
 }
 

@@ -6,8 +6,9 @@ import type { Downloader } from '../../files/download';
 import type { Access } from '../../host/credential';
 import type { Random } from '../../common/clock';
 import type { ListedPrice, PlannedRequest } from '../../jobs/budget';
+import type { ReusableRequest } from '../../jobs/reuse';
 import type { Run } from '../../jobs/run';
-import type { Catalogue } from '../../models/catalogue';
+import type { Catalog } from '../../models/catalog';
 
 /** What an operation may use. */
 export interface OperationTools {
@@ -16,7 +17,7 @@ export interface OperationTools {
 	random: Random;
 	client: RunComfyClient;
 	/** Free queries about models and the account. */
-	catalogue: Catalogue;
+	catalog: Catalog;
 	/** Free queries about the user's deployments. */
 	deployments: Deployments;
 }
@@ -36,7 +37,7 @@ export interface OperationOutput {
 }
 
 /** What an item wants to submit, and where its price is read for a spending limit. */
-export interface PlannedSubmit extends PlannedRequest {
+export interface PlannedSubmit extends PlannedRequest, ReusableRequest {
 	getPrice(): Promise<ListedPrice>;
 }
 

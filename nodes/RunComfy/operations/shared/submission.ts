@@ -1,14 +1,15 @@
 import type { IDataObject, IExecuteFunctions, INodeProperties } from 'n8n-workflow';
 
 import type { JobResult } from '../../api/responses';
+import { digest } from '../../common/digest';
 import { omitUndefined } from '../../common/omitUndefined';
 import { runJob, submitOrResume, type JobRequest, type WaitLimits } from '../../jobs/job';
-import type { Seeds } from '../../jobs/ledger';
+import type { RequestState, Seeds } from '../../jobs/ledger';
 import { modelEndpoint } from '../../models/endpoint';
 import { downloadFields, readDownloadOptions, type DownloadOptions } from './downloads';
 import { findOutputProblem, toFinishedOutput, type OutputOptions } from './finishedOutput';
 import type { ItemWork, OperationOutput, OperationTools, PlannedSubmit, WorkTools } from './operation';
-import { optionsField, type OptionName } from './optionFields';
+import { DEPLOYMENT_OPTIONS, optionsField, type OptionName } from './optionFields';
 import { OptionsReader } from './options';
 import { readBoolean } from './parameters';
 
@@ -20,6 +21,7 @@ const OPTIONS: OptionName[] = [
 	'maxConcurrency',
 	'maxFileSize',
 	'pollInterval',
+	'reuseResults',
 	'timeout',
 ];
 /** RunComfy reports costs only for models. */
@@ -44,7 +46,7 @@ export function submissionFields(moreOptions: OptionName[] = []): INodePropertie
 
 /** As `submissionFields`, for an operation that submits to a deployment. */
 export function deploymentSubmissionFields(): INodeProperties[] {
-	return [...waitFields, optionsField([...OPTIONS, 'randomizeSeeds'], true)];
+	return [...waitFields, optionsField([...OPTIONS, 'randomizeSeeds'], DEPLOYMENT_OPTIONS)];
 }
 
 /** The values of these fields. */
@@ -86,22 +88,44 @@ export interface Submission {
 	toOutput(tools: WorkTools, result: JobResult): Promise<OperationOutput>;
 }
 
+/** RunComfy's words. The answer to a submit holds none; a new request begins in the queue (documented). */
+const STATUSES = new Map<RequestState, string>([
+	['running', 'in_progress'],
+	['finished', 'succeeded'],
+]);
+
+/** See `ReusableRequest`. */
+async function identify({ endpoint, fixedInput, identifyRest }: JobRequest): Promise<string> {
+	return await digest(JSON.stringify([endpoint.id, fixedInput, await identifyRest()]));
+}
+
 /** The work of an item that submits a request. */
 export function submissionWork(
 	itemIndex: number,
 	{ wait, request, getPrice, reportSeeds, toOutput }: Submission,
 ): ItemWork {
 	return {
-		submits: { endpointId: request.endpoint.id, waits: wait, getPrice },
+		submits: {
+			endpointId: request.endpoint.id,
+			waits: wait,
+			getPrice,
+			identify: async () => await identify(request),
+		},
 		run: async (tools) => {
 			if (!wait) {
-				const { requestId, seeds = {} } = await submitOrResume(tools.run, itemIndex, request);
-				// The answer to a submit holds no status. A new request begins in the queue (documented).
-				return { json: { requestId, status: 'in_queue', ...reportSeeds(seeds) } };
+				const {
+					requestId,
+					state,
+					seeds = {},
+					isReused,
+				} = await submitOrResume(tools.run, itemIndex, request);
+				const status = STATUSES.get(state) ?? 'in_queue';
+				return { json: { requestId, status, ...reportSeeds(seeds), ...omitUndefined({ reused: isReused }) } };
 			}
-			const { result, seeds = {} } = await runJob(tools.run, itemIndex, request);
+			const { result, seeds = {}, isReused } = await runJob(tools.run, itemIndex, request);
 			const { json, ...files } = await toOutput(tools, result);
-			return { json: { ...json, ...reportSeeds(seeds) }, ...files };
+			const reused = isReused ? true : undefined;
+			return { json: { ...json, ...reportSeeds(seeds), ...omitUndefined({ reused }) }, ...files };
 		},
 	};
 }
@@ -118,7 +142,7 @@ interface ModelSubmission extends Pick<OutputOptions, 'download' | 'isAnyModel'>
 
 /** The work of an item that submits a request to a model. */
 export function modelWork(
-	{ client, catalogue }: OperationTools,
+	{ client, catalog }: OperationTools,
 	itemIndex: number,
 	{ modelId, wait, request, seed, needsFile, ...output }: ModelSubmission,
 ): ItemWork {
@@ -130,7 +154,7 @@ export function modelWork(
 			seeds: omitUndefined({ seed }),
 			findOutputProblem: (result) => findOutputProblem(result, needsFile),
 		},
-		getPrice: async () => (await catalogue.getModel(modelId)).price,
+		getPrice: async () => (await catalog.getModel(modelId)).price,
 		reportSeeds: (seeds) => seeds,
 		toOutput: async (tools, result) => await toFinishedOutput(tools, result, output),
 	});

@@ -1,0 +1,60 @@
+/** Hashes of texts and files, which are read block by block, so that large ones are not copied as a whole. */
+
+/** Three bytes are four characters in Base64: a block of bytes is a whole number of these. */
+const BLOCK_BYTES = 999_999;
+const BLOCK_BASE64_CHARACTERS = (BLOCK_BYTES / 3) * 4;
+
+/** @returns SHA-256 as hexadecimal digits; of several blocks, of their hashes. */
+async function digestBlocks(
+	blocks: AsyncIterable<Uint8Array<ArrayBuffer>> | Iterable<Uint8Array<ArrayBuffer>>,
+): Promise<string> {
+	const hashes: string[] = [];
+	for await (const block of blocks) {
+		hashes.push(Buffer.from(await crypto.subtle.digest('SHA-256', block)).toString('hex'));
+	}
+	const [first = ''] = hashes;
+	return hashes.length === 1 ? first : await digest(hashes.join());
+}
+
+export async function digest(text: string): Promise<string> {
+	return await digestBlocks(textBlocks(text));
+}
+
+/** The same hash as `digestBase64` of the same bytes. */
+export async function digestStream(stream: AsyncIterable<unknown>): Promise<string> {
+	return await digestBlocks(streamBlocks(stream));
+}
+
+export async function digestBase64(base64: string): Promise<string> {
+	return await digestBlocks(base64Blocks(base64));
+}
+
+function* textBlocks(text: string): Iterable<Uint8Array<ArrayBuffer>> {
+	for (let from = 0; from === 0 || from < text.length; from += BLOCK_BYTES) {
+		yield new TextEncoder().encode(text.slice(from, from + BLOCK_BYTES));
+	}
+}
+
+function* base64Blocks(base64: string): Iterable<Uint8Array<ArrayBuffer>> {
+	for (let from = 0; from === 0 || from < base64.length; from += BLOCK_BASE64_CHARACTERS) {
+		yield Buffer.from(base64.slice(from, from + BLOCK_BASE64_CHARACTERS), 'base64');
+	}
+}
+
+async function* streamBlocks(stream: AsyncIterable<unknown>): AsyncIterable<Uint8Array<ArrayBuffer>> {
+	let chunks: Buffer[] = [];
+	let length = 0;
+	for await (const chunk of stream) {
+		const buffer = Buffer.from(chunk as Uint8Array);
+		chunks.push(buffer);
+		length += buffer.length;
+		if (length < BLOCK_BYTES) continue;
+		let rest = Buffer.concat(chunks);
+		for (; rest.length >= BLOCK_BYTES; rest = rest.subarray(BLOCK_BYTES)) {
+			yield rest.subarray(0, BLOCK_BYTES);
+		}
+		chunks = [rest];
+		length = rest.length;
+	}
+	if (length > 0) yield Buffer.concat(chunks);
+}

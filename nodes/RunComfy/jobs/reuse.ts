@@ -1,0 +1,100 @@
+import { digest } from '../common/digest';
+import { dollars } from '../common/money';
+import type { Clock } from '../common/clock';
+import type { AcceptedFacts, LedgerEntry, LedgerTurn } from './ledger';
+import type { RequestStore } from './requestStore';
+
+/** Reuses what earlier executions have submitted: the option “Reuse Results (Hours)” in one run of the node. */
+
+/** Of 64: as good as unique, and short. */
+const FINGERPRINT_LENGTH = 32;
+
+interface ReuseDependencies {
+	store: RequestStore;
+	clock: Clock;
+	/** The account: requests of another one are other requests. */
+	account: string;
+	executionId: string;
+	maxAgeMs: number;
+}
+
+/** An item's request, as far as it matters whether it is the same as an earlier one. */
+export interface ReusableRequest {
+	endpointId: string;
+	/** A hash of what is submitted: the same for the same request, random seeds apart. */
+	identify(): Promise<string>;
+}
+
+export class Reuse {
+	private readonly requests = new Map<number, { endpointId: string; fingerprint: string }>();
+
+	readonly store: RequestStore;
+
+	constructor(private readonly dependencies: ReuseDependencies) {
+		const { store, clock, maxAgeMs } = dependencies;
+		this.store = store;
+		store.forget(maxAgeMs, clock.timeOfDay());
+	}
+
+	/**
+	 * Gives each item, in order, a request of an earlier execution, if there is one and no earlier try has submitted
+	 * anything for the item. Whether it still has a result is found out when the item's turn comes.
+	 * @param items by item index.
+	 */
+	async adoptAll(
+		turn: LedgerTurn,
+		items: ReadonlyMap<number, ReusableRequest>,
+		stopSignal: AbortSignal | undefined,
+	): Promise<void> {
+		for (const [itemIndex, { endpointId, identify }] of items) {
+			if (stopSignal?.aborted === true) return;
+			let fingerprint: string;
+			try {
+				const hash = await digest(`${this.dependencies.account} ${await identify()}`);
+				fingerprint = hash.slice(0, FINGERPRINT_LENGTH);
+			} catch {
+				// A file that cannot be read: the item will say so when it is sent.
+				continue;
+			}
+			this.requests.set(itemIndex, { endpointId, fingerprint });
+			if (turn.find(itemIndex) === undefined) this.adopt(turn, itemIndex);
+		}
+	}
+
+	/** Gives the item the next request of an earlier execution; undefined when there is none left. */
+	adopt(turn: LedgerTurn, itemIndex: number): LedgerEntry | undefined {
+		const { clock, executionId } = this.dependencies;
+		const request = this.requests.get(itemIndex);
+		if (request === undefined) return undefined;
+		const found = this.store.take(request.fingerprint, executionId);
+		if (found === undefined) return undefined;
+		const ageMs = Math.max(0, clock.timeOfDay() - found.submittedAt);
+		const { requestId, seeds } = found;
+		return turn.adopt(itemIndex, request.endpointId, { requestId, seeds, submittedAt: clock.now() - ageMs });
+	}
+
+	/** RunComfy has accepted an item's request: later executions may use it. */
+	accepted(itemIndex: number, { requestId, seeds = {} }: Pick<AcceptedFacts, 'requestId' | 'seeds'>): void {
+		const { clock, executionId } = this.dependencies;
+		const request = this.requests.get(itemIndex);
+		if (request === undefined) return;
+		const { fingerprint } = request;
+		this.store.add({ fingerprint, requestId, submittedAt: clock.timeOfDay(), executionId, seeds });
+	}
+
+	/** A request of an earlier execution has no result. */
+	remove(requestId: string): void {
+		this.store.remove(requestId);
+	}
+}
+
+/** A sentence on what a run has reused, for the log and a hint; undefined when it reused nothing. */
+export function reportReuse(turn: LedgerTurn): string | undefined {
+	const reused = turn.reused;
+	if (reused.length === 0) return undefined;
+	const costs = reused.flatMap(({ costUsd }) => costUsd ?? []);
+	const sum = costs.reduce((a, b) => a + b, 0);
+	const saved = costs.length < reused.length ? `at least ${dollars(sum)}` : dollars(sum);
+	const items = reused.length === 1 ? '1 item uses a request' : `${reused.length} items use requests`;
+	return `${items} of an earlier execution (Reuse Results): nothing was submitted for ${reused.length === 1 ? 'it' : 'them'}.${sum === 0 ? '' : ` That saved ${saved}.`}`;
+}
