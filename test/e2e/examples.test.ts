@@ -52,22 +52,26 @@ describe(`The examples in n8n ${NEWEST}`, () => {
 		expect(env.sandbox.jobs[1]?.input.image).toBe(scene?.json.image);
 	});
 
-	it.each(['storage-schedule.json', 'form-upload.json', 'email-results.json', 'ai-agent-tool.json'])(
-		'the example %s is imported, with all its nodes known',
-		async (file) => {
-			const definition = example(env, file);
-			const id = await env.n8n.createWorkflow(definition);
-			const { data } = await env.n8n.rest('GET', `/workflows/${id}`);
-			expect((data.nodes as unknown[]).length).toBe(definition.nodes.length);
-			// The tool variant of a node is made by n8n itself and is not in its list; the agent's test runs it.
-			const listed = definition.nodes.filter(({ type }) => !type.endsWith('Tool'));
-			const { data: types } = await env.n8n.rest('POST', '/node-types', {
-				nodeInfos: listed.map(({ type, typeVersion }) => ({ name: type, version: typeVersion })),
-			});
-			const found = Object.values(types).map((type) => (type as { name?: string }).name);
-			expect(found).toEqual(listed.map(({ type }) => type.split('.').pop()));
-		},
-	);
+	it.each([
+		'storage-schedule.json',
+		'form-upload.json',
+		'comfyui-form.json',
+		'comfyui-nightly.json',
+		'email-results.json',
+		'ai-agent-tool.json',
+	])('the example %s is imported, with all its nodes known', async (file) => {
+		const definition = example(env, file);
+		const id = await env.n8n.createWorkflow(definition);
+		const { data } = await env.n8n.rest('GET', `/workflows/${id}`);
+		expect((data.nodes as unknown[]).length).toBe(definition.nodes.length);
+		// The tool variant of a node is made by n8n itself and is not in its list; the agent's test runs it.
+		const listed = definition.nodes.filter(({ type }) => !type.endsWith('Tool'));
+		const { data: types } = await env.n8n.rest('POST', '/node-types', {
+			nodeInfos: listed.map(({ type, typeVersion }) => ({ name: type, version: typeVersion })),
+		});
+		const found = Object.values(types).map((type) => (type as { name?: string }).name);
+		expect(found).toEqual(listed.map(({ type }) => type.split('.').pop()));
+	});
 
 	it('the example storage-schedule.json takes photos from a storage and puts the results back', async () => {
 		const storage = new ObjectStorage();

@@ -8,6 +8,7 @@ import { RunComfyApi } from '../../credentials/RunComfyApi.credentials';
 import { RunComfy } from '../../nodes/RunComfy/RunComfy.node';
 import known from '../examples/knownNodes.json';
 import { IMAGE_TO_VIDEO, TEXT_TO_IMAGE } from '../sandbox/catalog';
+import { DEPLOYMENT_ID } from '../sandbox/deployments';
 import { Sandbox, SANDBOX_TOKEN } from '../sandbox/sandbox';
 import { RUNCOMFY_TYPE } from '../workflow';
 import { Engine, type EngineWorkflow } from './engine';
@@ -134,7 +135,7 @@ describe('The examples, with fakes of the other nodes', () => {
 				[RUNCOMFY_TYPE]: new RunComfy(),
 			},
 			credentialType: new RunComfyApi(),
-			credential: { apiToken: SANDBOX_TOKEN, baseUrl: sandbox.url },
+			credential: { apiToken: SANDBOX_TOKEN, baseUrl: sandbox.url, platformBaseUrl: sandbox.url },
 		});
 		const result = await engine.run(workflow);
 		expect(result.data.resultData.error).toBeUndefined();
@@ -186,6 +187,58 @@ describe('The examples, with fakes of the other nodes', () => {
 			image: expect.stringMatching(/^data:image\/jpeg;base64,/),
 		});
 		expect(outputItems(result, 'Show the image')[0]?.binary?.data?.mimeType).toBe('image/png');
+	});
+
+	it('comfyui-form: the uploaded file and the scene go into the workflow, and the image comes out', async () => {
+		const binary = {
+			Photo: { data: photo.toString('base64'), mimeType: 'image/jpeg', fileName: 'shoe.jpg' },
+		};
+		const result = await run('comfyui-form.json', {
+			'n8n-nodes-base.formTrigger': source([{ json: { Scene: 'On a beach' }, binary }]),
+		});
+		expect(sandbox.jobs).toMatchObject([
+			{
+				deploymentId: DEPLOYMENT_ID.imageToImage,
+				input: {
+					overrides: {
+						6: { inputs: { text: 'On a beach' } },
+						10: { inputs: { image: `data:image/jpeg;base64,${photo.toString('base64')}` } },
+					},
+				},
+			},
+		]);
+		expect(outputItems(result, 'Show the image')[0]?.binary?.data?.mimeType).toBe('image/png');
+	});
+
+	const nightly = ['lighthouse', 'market', 'harbor'].map((name) => ({ json: { name, prompt: `A ${name}` } }));
+
+	it('comfyui-nightly: every prompt at once, each with a seed of its own, stored under its name', async () => {
+		const result = await run('comfyui-nightly.json', {
+			'n8n-nodes-base.scheduleTrigger': source(nightly),
+		});
+		expect(outputItems(result, 'Store the image').map(({ binary }) => binary?.data?.fileName)).toEqual([
+			'lighthouse.png',
+			'market.png',
+			'harbor.png',
+		]);
+		expect(sandbox.jobs.map(({ prompt }) => prompt).sort()).toEqual(['A harbor', 'A lighthouse', 'A market']);
+		expect(new Set(sandbox.jobs.map(({ graph }) => graph?.['3']?.inputs.seed)).size).toBe(3);
+	});
+
+	it('comfyui-nightly: a failed prompt goes to its own branch', async () => {
+		sandbox.faults.add({ job: 'failed', promptIncludes: 'market' });
+		const result = await run('comfyui-nightly.json', {
+			'n8n-nodes-base.scheduleTrigger': source(nightly),
+		});
+		expect(outputItems(result, 'Store the image')).toHaveLength(2);
+		expect(outputItems(result, 'Failed prompts')).toMatchObject([
+			{
+				json: {
+					name: 'market',
+					error: { requestId: sandbox.jobs.find(({ prompt }) => prompt === 'A market')?.requestId },
+				},
+			},
+		]);
 	});
 
 	it('email-results: the file is in the field that the mail attaches', async () => {
