@@ -11,6 +11,8 @@ const DAY = '2026-01-01T00:00:00.000Z';
 export class ObjectStorage {
 	/** `/bucket/key` → bytes. */
 	readonly objects = new Map<string, Buffer>();
+	/** As a full or unreachable storage does. */
+	refusesUploads = false;
 	private readonly server: Server;
 
 	constructor() {
@@ -20,6 +22,10 @@ export class ObjectStorage {
 			request.on('end', () => {
 				const url = new URL(request.url ?? '/', 'http://storage');
 				const source = request.headers['x-amz-copy-source'];
+				if (this.refusesUploads && request.method === 'PUT') {
+					response.writeHead(507).end();
+					return;
+				}
 				const answer = this.answer(request.method ?? 'GET', url, Buffer.concat(chunks), source);
 				response.writeHead(200, { 'content-type': 'application/xml' });
 				response.end(answer);

@@ -52,7 +52,7 @@ async function production(main: N8nInstance, definition: WorkflowDefinition) {
 		webhookId: path,
 		parameters: { path },
 	});
-	return { id, start: async () => await main.callWebhook(path) };
+	return { id, start: async () => await main.startByWebhook(path) };
 }
 
 /** A workflow that another one calls, which begins with a webhook. @returns its id, and what starts the other one. */

@@ -57,7 +57,15 @@ describe('An agent’s calls of the tool', () => {
 
 	const run = async (
 		act: Parameters<typeof agent>[0],
-		options: { runMs: number; timeout: number; spendingLimit?: number; turns?: number },
+		options: {
+			runMs: number;
+			timeout: number;
+			spendingLimit?: number;
+			turns?: number;
+			executions?: number;
+			/** Others than the defaults. */
+			nodeOptions?: IDataObject;
+		},
 	): Promise<IRun> => {
 		sandbox = await Sandbox.start({ pictures: 'plain', queueMs: 0, runMs: options.runMs });
 		const engine = await Engine.create({
@@ -84,6 +92,7 @@ describe('An agent’s calls of the tool', () => {
 					timeout,
 					seed: '={{ Math.floor(Math.random() * 1000000) }}',
 					...(spendingLimit === undefined ? {} : { spendingLimit }),
+					...options.nodeOptions,
 				},
 			},
 			credentials: { runComfyApi: { id: '1', name: 'RunComfy' } },
@@ -99,7 +108,7 @@ describe('An agent’s calls of the tool', () => {
 			Agent: { main: [[{ node: 'Loop', type: 'main', index: 0 }]] },
 			RunComfy: { ai_tool: [[{ node: 'Agent', type: 'ai_tool', index: 0 }]] },
 		};
-		return await engine.run({
+		const workflow = {
 			nodes: [
 				workflowNode('Start', 'source'),
 				workflowNode('Loop', 'loop'),
@@ -108,7 +117,9 @@ describe('An agent’s calls of the tool', () => {
 				tool,
 			],
 			connections,
-		});
+		};
+		for (let more = 1; more < (options.executions ?? 1); more++) await engine.run(workflow);
+		return await engine.run(workflow);
 	};
 
 	const prompts = () => sandbox.jobs.map(({ input }) => String(input.prompt)).sort();
@@ -145,6 +156,19 @@ describe('An agent’s calls of the tool', () => {
 	it('in another turn of a loop: a new request, because its expressions may read another photo', async () => {
 		await run(async (call) => await call('A'), { runMs: 60_000, timeout: 1, turns: 2 });
 		expect(prompts()).toEqual(['A', 'A']);
+	});
+
+	it('in the next execution: what was paid for, with the option Reuse Results', async () => {
+		const result = await run(async (call) => await Promise.all([call('A'), call('A'), call('B')]), {
+			runMs: 100,
+			timeout: 30,
+			executions: 3,
+			nodeOptions: { reuseResults: 24, seed: 5 },
+		});
+		expect(prompts()).toEqual(['A', 'A', 'B']);
+		const answers = JSON.stringify(result.data.resultData.runData.Agent?.[0]?.data?.main?.[0]?.[0]?.json);
+		for (const { requestId } of sandbox.jobs) expect(answers).toContain(requestId);
+		expect(answers.match(/reused/g)).toHaveLength(3);
 	});
 
 	it('together stay within the spending limit', async () => {

@@ -19,6 +19,7 @@ import {
 	type IConnections,
 	type ICredentialDataDecryptedObject,
 	type ICredentialType,
+	type IDataObject,
 	type ILoadOptionsFunctions,
 	type IHttpRequestOptions,
 	type INode,
@@ -124,6 +125,8 @@ function captureLog(log: EngineOptions['log']): Logger {
 
 export class Engine {
 	private executions = 0;
+	/** As n8n keeps it for the workflow from one execution to the next. */
+	staticData: IDataObject = {};
 
 	private constructor(private readonly options: EngineOptions) {}
 
@@ -158,16 +161,27 @@ export class Engine {
 			connections: definition.connections,
 			settings: { executionOrder: 'v1', ...definition.settings },
 			nodeTypes: this.nodeTypes(),
+			staticData: structuredClone(this.staticData),
 		});
 		const data = earlier ?? this.startingData(workflow);
 		const additionalData = this.additionalData(executionId, definition);
 		const execution = new WorkflowExecute(additionalData, mode, data);
 		const running = execution.processRunExecutionData(workflow);
-		return { done: Promise.resolve(running), stop: () => running.cancel(), data };
+		const done = Promise.resolve(running).then((run) => {
+			if (mode !== 'manual') this.saveStaticData(workflow, run);
+			return run;
+		});
+		return { done, stop: () => running.cancel(), data };
 	}
 
 	async run(definition: EngineWorkflow): Promise<IRun> {
 		return await this.start(definition).done;
+	}
+
+	/** As n8n does: at the end, when it was changed; not after Stop. */
+	private saveStaticData({ staticData }: Workflow, { status }: IRun): void {
+		if (status === 'canceled' || staticData.__dataChanged !== true) return;
+		this.staticData = JSON.parse(JSON.stringify(staticData)) as IDataObject;
 	}
 
 	/** The context that n8n gives to a list of the editor, for a node with these parameters. */

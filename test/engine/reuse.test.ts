@@ -1,0 +1,254 @@
+import type { INodeExecutionData, IRun } from 'n8n-workflow';
+
+import { failure, items, outputItems, TestEnvironment, type TestEnvironmentOptions } from './testEnvironment';
+
+const REUSE = { reuseResults: 24 };
+const BY_ITEM = { prompt: '={{ "scene " + $json.n }}' };
+
+/** Executions one after the other, with the static data that n8n carries from one to the next. */
+describe('Reuse Results', () => {
+	let env: TestEnvironment;
+
+	afterEach(async () => await env.close());
+
+	const open = async (options: TestEnvironmentOptions = {}) => {
+		env = await TestEnvironment.open(options);
+	};
+
+	const run = async (options: object = {}, fields: object = BY_ITEM) =>
+		await env.run({ ...fields, options: { ...REUSE, ...options } });
+
+	const ids = (execution: IRun) => outputItems(execution).map(({ json }) => json.requestId);
+	const reused = (execution: IRun) => outputItems(execution).map(({ json }) => json.reused);
+
+	it('fetches in the second execution what the first one got, with its seed, its files, and no second payment', async () => {
+		await open({ items: items(3) });
+		const first = await run();
+		const second = await run({}, { ...BY_ITEM, downloadFiles: true });
+		expect(env.sandbox.stats.accepted).toBe(3);
+		expect(ids(second)).toEqual(ids(first));
+		expect(reused(first)).toEqual([undefined, undefined, undefined]);
+		expect(reused(second)).toEqual([true, true, true]);
+		expect(outputItems(second).map(({ json }) => json.seed)).toEqual(
+			outputItems(first).map(({ json }) => json.seed),
+		);
+		expect(outputItems(second).every(({ binary }) => binary?.data !== undefined)).toBe(true);
+		expect(env.sandbox.jobs.every(({ polls }) => polls <= 3)).toBe(true);
+		const line =
+			'3 items use requests of an earlier execution (Reuse Results): nothing was submitted for them.';
+		expect(env.log.filter(({ message }) => message.includes(line))).toHaveLength(1);
+		expect(env.log.some(({ message }) => /That saved \$0\.\d+/.test(message))).toBe(true);
+	});
+
+	it('submits as ever without the option, also when an earlier execution had it', async () => {
+		await open();
+		await run();
+		await env.run(BY_ITEM);
+		expect(env.sandbox.stats.accepted).toBe(2);
+	});
+
+	it('gives two items with the same input the two results that were paid for, in order, and submits a third', async () => {
+		await open({ items: items(2) });
+		const same = { prompt: 'A beach' };
+		const first = await run({}, same);
+		expect(new Set(ids(first)).size).toBe(2);
+		const second = await run({}, same);
+		expect([...ids(second)].sort()).toEqual([...ids(first)].sort());
+		const { staticData } = env.engine;
+		const { sandbox } = env;
+		await env.close();
+		await open({ items: items(3), sandbox: {} });
+		expect(sandbox.stats.accepted).toBe(2);
+		// Another RunComfy, which does not know them: everything is submitted again.
+		env.engine.staticData = staticData;
+		const third = await run({}, same);
+		expect(third.status).toBe('success');
+		expect(env.sandbox.stats.accepted).toBe(3);
+		expect((await run({}, same)).status).toBe('success');
+		expect(env.sandbox.stats.accepted).toBe(3);
+	});
+
+	it.each([
+		['another prompt', { prompt: 'Another' }, {}],
+		['another rendering speed', { prompt: 'A beach', renderingSpeed: 'TURBO' }, {}],
+		['another image URL', { prompt: 'A beach', imageUrl: 'https://example.com/other.png' }, {}],
+		['a chosen seed', { prompt: 'A beach' }, { seed: 5 }],
+	])('submits %s', async (_, fields, options) => {
+		await open();
+		await run({}, { prompt: 'A beach' });
+		await run(options, fields);
+		await run(options, fields);
+		expect(env.sandbox.stats.accepted).toBe(2);
+	});
+
+	it('knows a file by its content, not by its name or place', async () => {
+		const png = (last: number): INodeExecutionData => ({
+			json: {},
+			binary: {
+				data: {
+					data: Buffer.from([
+						0x89,
+						0x50,
+						0x4e,
+						0x47,
+						0x0d,
+						0x0a,
+						0x1a,
+						0x0a,
+						...new Array<number>(40).fill(1),
+						last,
+					]).toString('base64'),
+					mimeType: 'image/png',
+					fileName: `${Math.random()}.png`,
+				},
+			},
+		});
+		const source: INodeExecutionData[] = [png(1)];
+		await open({ items: source });
+		const fields = { imageSource: 'binary', prompt: 'A beach' };
+		await run({}, fields);
+		source[0] = png(1);
+		await run({}, fields);
+		expect(env.sandbox.stats.accepted).toBe(1);
+		source[0] = png(2);
+		await run({}, fields);
+		expect(env.sandbox.stats.accepted).toBe(2);
+	});
+
+	it.each(['failed', 'cancelled', 'noUrl'] as const)('submits again what has %s at RunComfy', async (job) => {
+		await open({ sandbox: { runMs: 1_500 } });
+		env.sandbox.faults.add({ job, times: 1 });
+		// The timeout leaves it running.
+		await run({ timeout: 1 });
+		await new Promise((resolve) => setTimeout(resolve, 1_000));
+		const second = await run();
+		expect(second.status).toBe('success');
+		expect(reused(second)).toEqual([undefined]);
+		expect(env.sandbox.stats.accepted).toBe(2);
+		expect(reused(await run())).toEqual([true]);
+		expect(env.sandbox.stats.accepted).toBe(2);
+	});
+
+	it('submits again what fails only after it was resumed', async () => {
+		await open({ sandbox: { runMs: 2_500 } });
+		env.sandbox.faults.add({ job: 'failed', times: 1 });
+		await run({ timeout: 1 });
+		const second = await run();
+		expect(second.status).toBe('success');
+		expect(reused(second)).toEqual([undefined]);
+		expect(env.sandbox.stats.accepted).toBe(2);
+	});
+
+	it('resumes what an execution left running after its timeout', async () => {
+		await open({ items: items(2), sandbox: { runMs: 2_500 } });
+		const first = await run({ timeout: 1 });
+		expect(first.status).toBe('error');
+		const second = await run();
+		expect(second.status).toBe('success');
+		expect(reused(second)).toEqual([true, true]);
+		expect(env.sandbox.stats.accepted).toBe(2);
+	});
+
+	it('never uses in a loop what the same execution has submitted, and gives its turns the results in order', async () => {
+		await open({ loops: 3 });
+		const turns = (execution: IRun) =>
+			[0, 1, 2].map((turn) => outputItems(execution, 'RunComfy', 0, turn)[0]?.json.requestId);
+		const first = await run({}, { prompt: 'A beach' });
+		expect(env.sandbox.stats.accepted).toBe(3);
+		const second = await run({}, { prompt: 'A beach' });
+		expect(env.sandbox.stats.accepted).toBe(3);
+		expect(turns(second)).toEqual(turns(first));
+		expect(new Set(turns(second)).size).toBe(3);
+	});
+
+	it('submits nothing in a retry (Retry On Fail) of a node that reuses', async () => {
+		await open({ items: items(2), settings: { retryOnFail: true, maxTries: 3, waitBetweenTries: 10 } });
+		await run();
+		// A result cannot be fetched at first.
+		env.sandbox.faults.add({ on: 'result', kind: 'errorCode', errorCode: 400001, times: 1 });
+		const second = await run();
+		expect(second.status).toBe('success');
+		expect(env.tries.length).toBe(3);
+		expect(reused(second)).toEqual([true, true]);
+		expect(env.sandbox.stats.accepted).toBe(2);
+	});
+
+	it('costs nothing of the spending limit', async () => {
+		await open({ items: items(3) });
+		await run();
+		const second = await run({ spendingLimit: 0.01 });
+		expect(second.status).toBe('success');
+		expect(reused(second)).toEqual([true, true, true]);
+		expect(env.log.some(({ message }) => message.includes('Spent $0.00 on 0 requests'))).toBe(true);
+		// What is new still counts, before anything is submitted.
+		const third = await run({ spendingLimit: 0.01 }, { prompt: 'Something new' });
+		expect(failure(third).message).toContain('Nothing was submitted: 3 items cost');
+		expect(env.sandbox.stats.accepted).toBe(3);
+	});
+
+	it('reports what it reuses also without waiting', async () => {
+		await open();
+		await run();
+		const second = await run({}, { ...BY_ITEM, waitForCompletion: false });
+		expect(outputItems(second)[0]?.json).toMatchObject({ status: 'succeeded', reused: true });
+		expect(env.sandbox.stats.accepted).toBe(1);
+	});
+
+	it('after Stop, does not cancel a result that has finished, and cancels what it resumed and is still queued', async () => {
+		await open({ items: items(2), sandbox: { queueMs: (n) => (n === 0 ? 0 : 60_000), runMs: 100 } });
+		await run({ timeout: 2, maxConcurrency: 1 }, BY_ITEM);
+		expect(env.sandbox.stats.accepted).toBe(2);
+		const execution = env.start({ ...BY_ITEM, options: REUSE });
+		await new Promise((resolve) => setTimeout(resolve, 1_500));
+		await env.stop(execution);
+		const [finished, queued] = env.sandbox.jobs;
+		expect(finished?.cancels).toBe(0);
+		expect(queued?.cancels).toBe(1);
+		expect(env.sandbox.stateOf(queued?.requestId ?? '')).toBe('cancelled');
+		expect(env.sandbox.stats.accepted).toBe(2);
+	});
+
+	it('is not kept by a manual execution', async () => {
+		await open();
+		await env.engine.start(env.workflow({ ...BY_ITEM, options: REUSE }), 'manual').done;
+		await run();
+		expect(env.sandbox.stats.accepted).toBe(2);
+	});
+
+	it('forgets what is older than the hours', async () => {
+		let jumpMs = 0;
+		const clock = { ...(await import('../../nodes/RunComfy/host/runtime')).systemRuntime.clock };
+		await open({ runtime: { clock: { ...clock, timeOfDay: () => Date.now() + jumpMs } } });
+		await run({ reuseResults: 2 });
+		jumpMs = 1.9 * 3_600_000;
+		await run({ reuseResults: 2 });
+		expect(env.sandbox.stats.accepted).toBe(1);
+		jumpMs = 2.1 * 3_600_000;
+		await run({ reuseResults: 2 });
+		expect(env.sandbox.stats.accepted).toBe(2);
+	});
+
+	it.each([
+		['text', 'garbage'],
+		['other JSON', '{"a":[1,2]}'],
+		['a number', 5],
+		['an object', { deep: { deeper: [] } }],
+	])('runs with %s in the static data', async (_, garbage) => {
+		await open();
+		env.engine.staticData = { 'node:RunComfy': { requests: garbage, jobTimes: garbage } };
+		expect((await run()).status).toBe('success');
+		env.engine.staticData = { 'node:RunComfy': garbage };
+		expect((await run()).status).toBe('success');
+	});
+});
+
+it('Job times of an execution spare polls in the next one, from its first item on', async () => {
+	const env = await TestEnvironment.open({ sandbox: { runMs: 4_000 } });
+	for (let execution = 0; execution < 2; execution++) {
+		await env.run({ prompt: `Scene ${execution}`, options: { pollInterval: 0.5 } });
+	}
+	const [first, second] = env.sandbox.jobs.map(({ polls }) => polls);
+	expect(first).toBeGreaterThanOrEqual(7);
+	expect(second).toBeLessThanOrEqual(6);
+	await env.close();
+});
