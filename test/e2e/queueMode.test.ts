@@ -1,3 +1,4 @@
+import type { INode } from 'n8n-workflow';
 import { request } from 'undici';
 
 import { NEWEST, OLDEST } from '../n8n/installation';
@@ -10,7 +11,7 @@ import {
 import { canRunQueueMode, QueueMode } from '../n8n/queueMode';
 import { Sandbox, SANDBOX_TOKEN } from '../sandbox/sandbox';
 import { until } from '../until';
-import { RUNCOMFY } from '../workflow';
+import { RUNCOMFY, workflowNode } from '../workflow';
 import { INSTALL_TIMEOUT_MS, ROOT, workflow, type N8nEnvironment } from './n8nEnvironment';
 
 /**
@@ -29,17 +30,64 @@ async function startSandbox(): Promise<Sandbox> {
 	});
 }
 
-/** Activates the workflow, which then begins with a webhook. @returns its id, and what starts it. */
-async function production(main: N8nInstance, definition: WorkflowDefinition) {
-	const path = definition.name.replace(/\W/g, '');
-	const nodes = definition.nodes.map((node) =>
-		node.name === 'Start'
-			? { ...node, type: 'n8n-nodes-base.webhook', typeVersion: 2, webhookId: path, parameters: { path } }
-			: node,
-	);
+/** Creates the workflow with another trigger, and activates it. @returns its id. */
+async function activated(
+	main: N8nInstance,
+	definition: WorkflowDefinition,
+	trigger: Partial<INode>,
+): Promise<string> {
+	const nodes = definition.nodes.map((node) => (node.name === 'Start' ? { ...node, ...trigger } : node));
 	const id = await main.createWorkflow({ ...definition, nodes });
 	await main.activate(id);
-	return { id, start: async () => await main.callWebhook(path) };
+	return id;
+}
+
+/** A workflow that begins with a webhook. @returns its id, and what starts it. */
+async function production(main: N8nInstance, definition: WorkflowDefinition) {
+	const path = definition.name.replace(/\W/g, '');
+	const type = 'n8n-nodes-base.webhook';
+	const id = await activated(main, definition, {
+		type,
+		typeVersion: 2,
+		webhookId: path,
+		parameters: { path },
+	});
+	return { id, start: async () => await main.startByWebhook(path) };
+}
+
+/** A workflow that another one calls, which begins with a webhook. @returns its id, and what starts the other one. */
+async function subWorkflow(main: N8nInstance, definition: WorkflowDefinition) {
+	const id = await activated(main, definition, {
+		type: 'n8n-nodes-base.executeWorkflowTrigger',
+		typeVersion: 1.1,
+		parameters: { inputSource: 'passthrough' },
+	});
+	const call = workflowNode('Call', 'n8n-nodes-base.executeWorkflow', {
+		typeVersion: 1.2,
+		parameters: { workflowId: { __rl: true, mode: 'id', value: id }, options: {} },
+	});
+	const { start } = await production(main, {
+		name: `${definition.name} caller`,
+		nodes: [workflowNode('Start', ''), call],
+		connections: { Start: { main: [[{ node: 'Call', type: 'main', index: 0 }]] } },
+	});
+	return { id, start };
+}
+
+/** Runs a workflow so many times in a row. @returns for each execution and item, whether its result was reused. */
+async function runInARow(
+	main: N8nInstance,
+	{ id, start }: { id: string; start: () => Promise<void> },
+	count: number,
+): Promise<boolean[][]> {
+	for (let n = 1; n <= count; n++) {
+		await start();
+		await main.allFinished(id, n);
+	}
+	const finished = await main.allFinished(id, count);
+	return finished.map((execution) =>
+		storedItems(execution, RUNCOMFY).map(({ json }) => json.reused === true),
+	);
 }
 
 const requestIds = (execution: StoredExecution) =>
@@ -112,6 +160,21 @@ describeQueueMode(`In queue mode, n8n ${NEWEST}`, () => {
 		expect(await main.readFile(String(files[0]))).toEqual(Buffer.from(await body.arrayBuffer()));
 	});
 
+	it('Reuse Results finds in a sub-workflow what an earlier execution has paid for', async () => {
+		const definition = workflow(env, 2, { prompt: '=reused {{ $json.n }}', options: { reuseResults: 24 } });
+		const called = await runInARow(main, await subWorkflow(main, definition), 4);
+		expect(called).toEqual([[false, false], ...Array(3).fill([true, true])]);
+		expect(sandbox.stats.submits).toBe(2);
+	});
+
+	// If this fails after an update of n8n, n8n reads static data in workers again: change docs/operators.md.
+	it('Reuse Results finds nothing in the workflow that a worker starts with', async () => {
+		const definition = workflow(env, 2, { prompt: '=bought {{ $json.n }}', options: { reuseResults: 24 } });
+		const direct = await runInARow(main, await production(main, definition), 2);
+		expect(direct).toEqual(Array(2).fill([false, false]));
+		expect(sandbox.stats.submits).toBe(4);
+	});
+
 	it('Stop from the main reaches the request in the worker', async () => {
 		const { id, start } = await production(main, workflow(env, 2, { prompt: '=long {{ $json.n }}' }));
 		await start();
@@ -168,7 +231,7 @@ describeQueueMode(`In queue mode, n8n ${NEWEST}`, () => {
 	});
 });
 
-describeQueueMode(`In queue mode, n8n ${OLDEST}, when a worker is killed`, () => {
+describeQueueMode(`In queue mode, n8n ${OLDEST}`, () => {
 	let sandbox: Sandbox;
 	let queueMode: QueueMode;
 	let env: N8nEnvironment;
@@ -179,21 +242,38 @@ describeQueueMode(`In queue mode, n8n ${OLDEST}, when a worker is killed`, () =>
 		const credential = await queueMode.main.createCredential(SANDBOX_TOKEN, sandbox.url);
 		env = { n8n: queueMode.main, sandbox, credential };
 	}, INSTALL_TIMEOUT_MS);
+	beforeEach(() => sandbox.reset());
+	afterEach(async () => {
+		for (const worker of [...queueMode.workers]) await queueMode.killWorker(worker, 'SIGTERM');
+	});
 	afterAll(async () => {
 		await queueMode?.close();
 		await sandbox?.close();
 	});
 
+	it('Reuse Results finds what an earlier execution has paid for', async () => {
+		const { main } = queueMode;
+		await Promise.all([queueMode.startWorker(), queueMode.startWorker()]);
+		const definition = workflow(env, 2, { prompt: '=reused {{ $json.n }}', options: { reuseResults: 24 } });
+		const reused = await runInARow(main, await production(main, definition), 4);
+		expect(reused).toEqual([[false, false], ...Array(3).fill([true, true])]);
+		expect(sandbox.stats.submits).toBe(2);
+	});
+
 	it.each([
-		['by default, its execution starts again and pays for everything twice', {}, 'success', 2],
 		[
-			'with QUEUE_WORKER_MAX_STALLED_COUNT=0 on the workers, its execution fails and nothing is submitted again',
+			'by default, the execution of a killed worker starts again and pays for everything twice',
+			{},
+			'success',
+			2,
+		],
+		[
+			'with QUEUE_WORKER_MAX_STALLED_COUNT=0 on the workers, it fails and nothing is submitted again',
 			{ QUEUE_WORKER_MAX_STALLED_COUNT: '0' },
 			'error',
 			1,
 		],
 	])('%s', async (_name, environment, status, submitsOfEach) => {
-		sandbox.reset();
 		await Promise.all([queueMode.startWorker(environment), queueMode.startWorker(environment)]);
 		const workers = [...queueMode.workers];
 		const { id, start } = await production(
@@ -211,6 +291,5 @@ describeQueueMode(`In queue mode, n8n ${OLDEST}, when a worker is killed`, () =>
 		expect(sandbox.stats.accepted).toBe(3 * submitsOfEach);
 		for (const { requestId } of sandbox.jobs)
 			expect(workers.some((worker) => knows(worker, requestId))).toBe(true);
-		for (const worker of [...queueMode.workers]) await queueMode.killWorker(worker, 'SIGTERM');
 	});
 });

@@ -41,7 +41,7 @@ describe(`Reuse Results in n8n ${NEWEST}`, () => {
 		});
 		const id = await env.n8n.createWorkflow(definition);
 		await env.n8n.activate(id);
-		return async () => await env.n8n.runByWebhook(id, path);
+		return async () => await env.n8n.callWebhook(id, path);
 	};
 
 	const ids = (execution: StoredExecution) =>

@@ -249,29 +249,19 @@ export class N8nInstance {
 		return String(data.executionId);
 	}
 
-	/** Makes a workflow's webhook answer. */
+	/** Makes a workflow run by itself, when its trigger says so: such executions are production executions. */
 	async activate(workflowId: string): Promise<void> {
 		const { data } = await this.rest('GET', `/workflows/${workflowId}`);
-		const { versionId } = data;
-		const { status, data: answer } = await this.rest(
-			'POST',
-			`/workflows/${workflowId}/activate`,
-			{ versionId },
-			true,
-		);
+		const body = { versionId: data.versionId };
+		const { status, data: answer } = await this.rest('POST', `/workflows/${workflowId}/activate`, body, true);
 		if (status >= 400 && status !== 404) throw new Error(`Not activated: ${JSON.stringify(answer)}`);
-		// Older versions know activation as a field only.
-		if (status === 404) await this.rest('PATCH', `/workflows/${workflowId}`, { active: true, versionId });
-	}
-
-	async deactivate(workflowId: string): Promise<void> {
-		const { status } = await this.rest('POST', `/workflows/${workflowId}/deactivate`, {}, true);
-		if (status === 404) await this.rest('PATCH', `/workflows/${workflowId}`, { active: false });
+		// Older versions know no such call.
+		if (status === 404) await this.rest('PATCH', `/workflows/${workflowId}`, { ...body, active: true });
 	}
 
 	/** Starts a production execution of an active workflow that begins with a webhook. */
-	async callWebhook(webhookPath: string): Promise<void> {
-		// n8n registers the webhook a moment after it has activated the workflow.
+	async startByWebhook(webhookPath: string): Promise<void> {
+		// An active workflow's webhook is there a moment later, and once more after a restart.
 		await until(`the webhook ${webhookPath} answers`, async () => {
 			const { statusCode, body } = await request(`${this.url}/webhook/${webhookPath}`);
 			const text = await body.text();
@@ -282,10 +272,10 @@ export class N8nInstance {
 	}
 
 	/** Calls the webhook of an active workflow. @returns the execution, which has ended. */
-	async runByWebhook(workflowId: string, webhookPath: string): Promise<StoredExecution> {
-		await this.callWebhook(webhookPath);
+	async callWebhook(workflowId: string, path: string): Promise<StoredExecution> {
+		await this.startByWebhook(path);
 		const latest = (await this.executionsOf(workflowId)).at(-1);
-		if (latest === undefined) throw new Error(`The webhook ${webhookPath} started nothing`);
+		if (latest === undefined) throw new Error(`The webhook ${path} started nothing`);
 		return await this.finished(latest.id);
 	}
 
