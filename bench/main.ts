@@ -37,7 +37,8 @@ async function measureAll() {
 	sandbox.reset();
 	const small = [measureWall(sandbox, UP_TO_100), quick ? [] : measureHandBuilt(sandbox)] as const;
 	const [upTo100, handBuilt] = await Promise.all(small);
-	const wall = [...upTo100, ...(await measureWall(sandbox, THOUSAND))];
+	const wall = [...upTo100];
+	for (const batch of THOUSAND) wall.push(...(await measureWall(sandbox, batch)));
 	await sandbox.close();
 	return { machine, wall, handBuilt, schedules, calls, cost, growth, start, downloads };
 }

@@ -96,7 +96,7 @@ export class RunComfyApi implements ICredentialType {
 	}
 
 	/**
-	 * Reads the catalogue entry of one model: free, and without side effects. How RunComfy answers an invalid token, and
+	 * Reads the catalog entry of one model: free, and without side effects. How RunComfy answers an invalid token, and
 	 * with which HTTP status, is not documented. So only the body counts: a token is valid when the answer holds the model.
 	 */
 	test: ICredentialTestRequest = {

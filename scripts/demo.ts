@@ -7,6 +7,7 @@ import { parseArgs } from 'node:util';
 import type { INode, INodeExecutionData } from 'n8n-workflow';
 import { request } from 'undici';
 
+import { omitUndefined } from '../nodes/RunComfy/common/omitUndefined';
 import { loadCompiled } from '../test/engine/compiled';
 import { Engine, type EngineWorkflow } from '../test/engine/engine';
 import { passThrough, source } from '../test/engine/fakeNodes';
@@ -49,9 +50,11 @@ async function main(): Promise<void> {
 	try {
 		Object.assign(node.parameters, {
 			...input.parameters,
-			...(values.prompt === undefined ? {} : { prompt: values.prompt }),
-			...(values.palette === undefined ? {} : { colorPalette: values.palette }),
-			...(values.speed === undefined ? {} : { renderingSpeed: values.speed.toUpperCase() }),
+			...omitUndefined({
+				prompt: values.prompt,
+				colorPalette: values.palette,
+				renderingSpeed: values.speed?.toUpperCase(),
+			}),
 		});
 		console.log(`Image      ${values.image ?? target.defaultImage}`);
 		console.log(`Prompt     ${String(node.parameters.prompt)}`);

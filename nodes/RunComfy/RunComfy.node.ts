@@ -19,7 +19,7 @@ export class RunComfy implements INodeType {
 		version: 1,
 		subtitle: '={{ $parameter["operation"] + ": " + $parameter["resource"] }}',
 		description:
-			'Replace image backgrounds and run any RunComfy model: items run in parallel, and none is paid for twice',
+			'Run any RunComfy model or your own ComfyUI workflows, and replace image backgrounds: items run in parallel, and none is paid for twice',
 		defaults: { name: 'RunComfy' },
 		usableAsTool: true,
 		inputs: [NodeConnectionTypes.Main],
@@ -33,6 +33,7 @@ export class RunComfy implements INodeType {
 				noDataExpression: true,
 				options: [
 					{ name: 'Account', value: 'account' },
+					{ name: 'ComfyUI Deployment', value: 'deployment' },
 					{ name: 'Image', value: 'image' },
 					{ name: 'Model', value: 'model' },
 					{ name: 'Request', value: 'request' },
@@ -54,6 +55,35 @@ export class RunComfy implements INodeType {
 					},
 				],
 				default: 'getBalance',
+			},
+			{
+				displayName: 'Operation',
+				name: 'operation',
+				type: 'options',
+				noDataExpression: true,
+				displayOptions: { show: { resource: ['deployment'] } },
+				options: [
+					{
+						name: 'Get',
+						value: 'get',
+						action: 'Get deployment',
+						description: 'Get the inputs and the workflow of a deployment (free)',
+					},
+					{
+						name: 'Get Many',
+						value: 'getMany',
+						action: 'Get many deployments',
+						description: 'List your ComfyUI deployments (free)',
+					},
+					{
+						name: 'Run',
+						value: 'run',
+						action: 'Run deployment',
+						description:
+							'Run a ComfyUI workflow that you have deployed on RunComfy. RunComfy bills the GPU time by the second, including the start of the deployment.',
+					},
+				],
+				default: 'run',
 			},
 			{
 				displayName: 'Operation',
@@ -110,7 +140,8 @@ export class RunComfy implements INodeType {
 						name: 'Cancel',
 						value: 'cancel',
 						action: 'Cancel request',
-						description: 'Cancel a request that is still queued. A running request cannot be cancelled.',
+						description:
+							'Cancel a request that is still queued. A running request can be cancelled only if it is of a ComfyUI deployment.',
 					},
 					{
 						name: 'Get Result',

@@ -7,30 +7,42 @@ import type {
 } from 'n8n-workflow';
 
 import { RunComfyClient } from './api/client';
-import { readAccess } from './host/credential';
+import type { Deployment } from './api/deployments';
+import { Deployments } from './deployments/deployments';
+import { readGraph } from './deployments/graph';
+import { readGraphFields } from './deployments/graphFields';
+import { toDeploymentMapperField } from './deployments/mapperFields';
+import { readObjectInfo } from './deployments/objectInfo';
+import { fetchJson } from './files/fetchJson';
+import { readAccess, type Access } from './host/credential';
 import { toNodeError } from './host/nodeErrors';
 import { systemRuntime } from './host/runtime';
 import { createSend } from './host/transport';
-import { Catalogue } from './models/catalogue';
+import { Catalog } from './models/catalog';
 import { readInputFields } from './models/inputSchema';
 import { toMapperField } from './models/mapperFields';
+import { readDeploymentChoice } from './operations/shared/deploymentIdField';
 import { findChosenModel } from './operations/shared/modelIdField';
 import { dollars } from './common/money';
 import { omitUndefined } from './common/omitUndefined';
 
 /**
- * The lists and fields that the editor loads from RunComfy's catalogue while a workflow is being built. They are fetched
+ * The lists and fields that the editor loads from RunComfy while a workflow is being built. They are fetched
  * every time, so that nothing of one account is shown to another.
  */
 
 const PAGE_SIZE = 50;
 
-async function openCatalogue(context: ILoadOptionsFunctions): Promise<Catalogue> {
+async function open(context: ILoadOptionsFunctions): Promise<{ access: Access; catalog: Catalog }> {
 	const { clock, random, callTimeouts } = systemRuntime;
 	const access = await readAccess(context);
 	const send = createSend(context, clock, access.redact);
 	const client = new RunComfyClient(access, send, clock.timeOfDay, callTimeouts);
-	return new Catalogue({ client, clock, random, stopSignal: undefined });
+	return { access, catalog: new Catalog({ client, clock, random, stopSignal: undefined }) };
+}
+
+async function openCatalog(context: ILoadOptionsFunctions): Promise<Catalog> {
+	return (await open(context)).catalog;
 }
 
 async function searchModels(
@@ -39,10 +51,10 @@ async function searchModels(
 	paginationToken?: string,
 ): Promise<INodeListSearchResult> {
 	try {
-		const catalogue = await openCatalogue(this);
+		const catalog = await openCatalog(this);
 		const offset = Number(paginationToken ?? 0);
 		const query = { ...omitUndefined({ search: filter }), limit: PAGE_SIZE, offset };
-		const { models, next } = await catalogue.page(query);
+		const { models, next } = await catalog.page(query);
 		return {
 			results: models.map(({ modelId, displayName, description, price, url }) => ({
 				name: displayName,
@@ -64,8 +76,8 @@ async function searchModels(
 
 async function getCategories(this: ILoadOptionsFunctions): Promise<INodePropertyOptions[]> {
 	try {
-		const catalogue = await openCatalogue(this);
-		const names = await catalogue.query(async (client) => await client.listCategories());
+		const catalog = await openCatalog(this);
+		const names = await catalog.query(async (client) => await client.listCategories());
 		return names.map((name) => ({ name, value: name }));
 	} catch (error) {
 		throw toNodeError(this.getNode(), error);
@@ -74,17 +86,69 @@ async function getCategories(this: ILoadOptionsFunctions): Promise<INodeProperty
 
 async function getModelInputs(this: ILoadOptionsFunctions): Promise<ResourceMapperFields> {
 	try {
-		const catalogue = await openCatalogue(this);
+		const catalog = await openCatalog(this);
 		const choice: unknown = this.getCurrentNodeParameter('modelId');
-		const { inputSchema, requiredInputs } = await findChosenModel(catalogue, choice);
+		const { inputSchema, requiredInputs } = await findChosenModel(catalog, choice);
 		return { fields: readInputFields(inputSchema, requiredInputs).map(toMapperField) };
 	} catch (error) {
 		throw toNodeError(this.getNode(), error);
 	}
 }
 
+/** The user's deployments. RunComfy has no search for them, and documents no pages. */
+async function searchDeployments(this: ILoadOptionsFunctions, filter = ''): Promise<INodeListSearchResult> {
+	try {
+		const deployments = await new Deployments(await openCatalog(this)).list();
+		const wanted = filter.trim().toLowerCase();
+		return {
+			results: deployments
+				.map((deployment) => ({
+					name: deploymentLabel(deployment),
+					value: deployment.deploymentId,
+				}))
+				.filter(({ name, value }) => `${name} ${value}`.toLowerCase().includes(wanted)),
+		};
+	} catch (error) {
+		throw toNodeError(this.getNode(), error);
+	}
+}
+
+/** `Product photo (v3, AMPERE_48, standby)`. */
+function deploymentLabel({ name, workflowVersion, hardware, status, isEnabled }: Deployment): string {
+	const facts = [workflowVersion, ...hardware, isEnabled === false ? 'disabled' : status];
+	const known = facts.filter((fact) => fact !== undefined && fact !== '');
+	return known.length === 0 ? name : `${name} (${known.join(', ')})`;
+}
+
+/** Of ComfyUI's node definitions, which are several megabytes. */
+const MAX_OBJECT_INFO_BYTES = 20_000_000;
+const OBJECT_INFO_MS = 15_000;
+
+async function getDeploymentInputs(this: ILoadOptionsFunctions): Promise<ResourceMapperFields> {
+	try {
+		const { access, catalog } = await open(this);
+		const deploymentId = readDeploymentChoice(this.getCurrentNodeParameter('deploymentId'));
+		const { graph = {}, objectInfoUrl } = await new Deployments(catalog).get(deploymentId);
+		const objectInfo =
+			objectInfoUrl === undefined
+				? undefined
+				: await fetchJson(objectInfoUrl, {
+						context: this,
+						clock: systemRuntime.clock,
+						allowLoopback: access.isPlatformLoopback,
+						maxBytes: MAX_OBJECT_INFO_BYTES,
+						deadlineMs: OBJECT_INFO_MS,
+					});
+		const classNames = readGraph(graph).flatMap(({ className }) => className ?? []);
+		const definitions = readObjectInfo(objectInfo, classNames);
+		return { fields: readGraphFields(graph, definitions).map(toDeploymentMapperField) };
+	} catch (error) {
+		throw toNodeError(this.getNode(), error);
+	}
+}
+
 export const editorLists = {
-	listSearch: { searchModels },
+	listSearch: { searchModels, searchDeployments },
 	loadOptions: { getCategories },
-	resourceMapping: { getModelInputs },
+	resourceMapping: { getModelInputs, getDeploymentInputs },
 } satisfies INodeType['methods'];

@@ -4,6 +4,8 @@ import { RunComfyClient } from './api/client';
 import { RunComfyError } from './api/problems';
 import type { Clock } from './common/clock';
 import { StoppedError } from './common/stoppedError';
+import { toError } from './common/toError';
+import { Deployments } from './deployments/deployments';
 import { Downloader } from './files/download';
 import { readAccess } from './host/credential';
 import { createFingerprints, isUsedAsTool } from './host/fingerprint';
@@ -18,7 +20,7 @@ import { Ledger, type LedgerTurn } from './jobs/ledger';
 import type { ItemOutcome, Log } from './jobs/run';
 import { reportReuse, Reuse } from './jobs/reuse';
 import { runTurn, stopTurn } from './jobs/runTurn';
-import { Catalogue } from './models/catalogue';
+import { Catalog } from './models/catalog';
 import { findOperation } from './operations';
 import type {
 	ItemWork,
@@ -33,7 +35,7 @@ import { readRunOptions, type RunOptions } from './operations/shared/options';
 const MS_PER_HOUR = 3_600_000;
 
 /**
- * One run of the node: reads and checks all items, and only then lets anything be sent.
+ * One run of the node: reads and checks the fields of all items before anything is submitted.
  * @returns the output items, in the order of the input items: one for each, unless an operation lists something.
  * @throws NodeApiError.
  */
@@ -47,7 +49,7 @@ export async function executeRunComfy(
 		const outcomes = await executeItems(context, runtime, items.length);
 		return [outcomes.flatMap((outcome, itemIndex) => toOutputItems(context, outcome, itemIndex))];
 	} catch (error) {
-		// Under “continue on fail” n8n would take a thrown error for success and return the input as the output.
+		// Under “continue on fail”, n8n would take a thrown error for success and return the input as the output.
 		if (!context.continueOnFail() || error instanceof StoppedError) throw toNodeError(node, error);
 		return [items.map((item, itemIndex) => errorItem(node, error, itemIndex, item))];
 	}
@@ -92,10 +94,11 @@ async function executeItems(context: IExecuteFunctions, runtime: Runtime, count:
 		},
 		...runOptions,
 	};
-	// n8n runs the node once more when Stop comes between two tries, or while Retry On Fail is on.
+	// After Stop, n8n runs the node once more if Retry On Fail is on.
 	if (stopSignal?.aborted === true) await stopTurn(dependencies);
-	const catalogue = new Catalogue({ client, clock, random, stopSignal });
-	const tools = { context, access, random, client, catalogue };
+	const catalog = new Catalog({ client, clock, random, stopSignal });
+	const deployments = new Deployments(catalog);
+	const tools = { context, access, random, client, catalog, deployments };
 	const downloader = openDownloader(context, runtime, access.isLoopback);
 	const hint = (message: string) => showHint(context, message, 'warning');
 	let budget: Budget | undefined;
@@ -122,9 +125,9 @@ async function executeItems(context: IExecuteFunctions, runtime: Runtime, count:
 			},
 		);
 	} catch (error) {
-		// Stop came while a model was read, before there was a run that could cancel anything.
+		// Stop came while a model was being read. No run existed yet that could cancel the requests of earlier tries.
 		if (error instanceof StoppedError && !error.isReported) await stopTurn(dependencies);
-		throw reasonOf(error);
+		throw toError(error);
 	} finally {
 		if (jobTimes.isChanged) writeStaticData(context, 'jobTimes', jobTimes.toJson());
 		if (reuse !== undefined) saveRequestStore(context, reuse.store);
@@ -133,7 +136,7 @@ async function executeItems(context: IExecuteFunctions, runtime: Runtime, count:
 	}
 }
 
-/** The options that hold for the whole run; what is wrong with them is the first item's fault. */
+/** The options that apply to the whole run. They are read from the first item, so an error in them names that item. */
 function runOptionsOf(context: IExecuteFunctions): RunOptions {
 	try {
 		return readRunOptions(context);
@@ -165,7 +168,7 @@ function openDownloader(context: IExecuteFunctions, runtime: Runtime, allowLoopb
 	return new Downloader({ context, clock, random, allowLoopback, idleMs: downloadIdleMs });
 }
 
-/** What the items that submit something are recognized by in a retry. */
+/** The fingerprints of the items that submit something, by item index. A retry recognizes its items by them. */
 async function fingerprintsOf(
 	context: IExecuteFunctions,
 	works: Array<ItemWork | Error>,
@@ -189,15 +192,15 @@ function submitsOf(works: Array<ItemWork | Error>): Map<number, PlannedSubmit> {
 	return submits;
 }
 
-/** Says something about the whole run, above its output and in the log. */
+/** Shows a sentence about the whole run above its output, and logs it. */
 function notifyUser(context: IExecuteFunctions, log: Log, level: 'info' | 'warn', sentence: string): void {
 	log[level](`RunComfy: ${sentence}`);
 	showHint(context, sentence, level === 'warn' ? 'warning' : 'info');
 }
 
 /**
- * The spending limit, with today's prices; undefined without one.
- * @throws RunComfyError when the limit cannot be kept, or does not pay for all items and none may fail by itself.
+ * The budget for the spending limit, with the current prices; undefined without a limit.
+ * @throws RunComfyError when the limit cannot be kept, or when it does not pay for all items and a failed item ends the run.
  */
 async function openBudgetFor(
 	context: IExecuteFunctions,
@@ -214,7 +217,7 @@ async function openBudgetFor(
 			prices.set(endpointId, await getPrice());
 		} catch (error) {
 			// What earlier tries submitted is resumed in any case; without a price nothing else is submitted.
-			if (error instanceof StoppedError || !turn.isRetry) throw reasonOf(error);
+			if (error instanceof StoppedError || !turn.isRetry) throw toError(error);
 			prices.set(endpointId, {});
 		}
 	}
@@ -222,13 +225,17 @@ async function openBudgetFor(
 	const planned = [...submits].flatMap(([itemIndex, one]) =>
 		turn.find(itemIndex)?.isReused === true ? [] : one,
 	);
-	// In a retry each item asks for itself.
+	// In a retry, the limit is checked for each item instead.
 	const problem = turn.isRetry ? undefined : budget.findProblem(planned, context.continueOnFail());
 	if (problem !== undefined) throw new RunComfyError(problem);
 	return budget;
 }
 
-/** The work of every item, or what is wrong with its fields. Without “continue on fail” the first fault ends it all. */
+/**
+ * Reads the fields of all items.
+ * @returns the work of each item, or the error in its fields.
+ * @throws NodeApiError for the first error, unless the node continues on fail.
+ */
 async function prepareAll(
 	operation: Operation,
 	tools: OperationTools,
@@ -240,9 +247,8 @@ async function prepareAll(
 		try {
 			works.push(await operation.prepare(tools, itemIndex));
 		} catch (error) {
-			const fault = reasonOf(error);
-			if (!continueOnFail) throw toNodeError(tools.context.getNode(), fault, itemIndex);
-			works.push(fault);
+			if (!continueOnFail) throw toNodeError(tools.context.getNode(), error, itemIndex);
+			works.push(toError(error));
 		}
 	}
 	return works;
@@ -256,8 +262,4 @@ function toOutputItems(
 	if (!outcome.ok)
 		return [errorItem(context.getNode(), outcome.error, itemIndex, context.getInputData()[itemIndex])];
 	return [outcome.value].flat().map((item) => ({ ...item, pairedItem: { item: itemIndex } }));
-}
-
-function reasonOf(error: unknown): Error {
-	return error instanceof Error ? error : new Error(String(error));
 }

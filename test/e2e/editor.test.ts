@@ -198,7 +198,7 @@ const SCREENSHOTS =
 		await input('image').fill('https://example.com/shoe.png');
 		await byTestId('node-execute-button').click();
 		await until('it is submitted', () => env.sandbox.stats.accepted === 1);
-		await page.getByText('film.mp4').first().waitFor({ timeout: 30_000 });
+		await page.getByText('video.mp4').first().waitFor({ timeout: 30_000 });
 		await byTestId('node-execute-button').getByText('Execute step').waitFor();
 		await shoot('model-result');
 		expect(env.sandbox.jobs[0]?.input).toEqual({

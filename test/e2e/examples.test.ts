@@ -43,12 +43,12 @@ describe(`The examples in n8n ${NEWEST}`, () => {
 		expect(turn?.hints?.[0]?.message).toBe('Spent $0.04 on 2 requests, of a Spending Limit of $0.50.');
 	});
 
-	it('the example image-to-video.json turns the new scene into a film', async () => {
+	it('the example image-to-video.json turns the new scene into a video', async () => {
 		const execution = await env.n8n.run(example(env, 'image-to-video.json'));
 		expect(execution.status).toBe('success');
 		const [scene] = storedItems(execution, 'New scene');
-		const [film] = storedItems(execution, 'Make a film');
-		expect(film?.binary?.data).toMatchObject({ fileName: 'film.mp4', mimeType: 'video/mp4' });
+		const [video] = storedItems(execution, 'Make a video');
+		expect(video?.binary?.data).toMatchObject({ fileName: 'video.mp4', mimeType: 'video/mp4' });
 		expect(env.sandbox.jobs[1]?.input.image).toBe(scene?.json.image);
 	});
 

@@ -1,126 +1,216 @@
-import { spawn, type ChildProcess } from 'node:child_process';
-import { existsSync, rmSync } from 'node:fs';
+import { request } from 'undici';
 
-import { NEWEST, installN8n } from '../n8n/installation';
-import { freePort, N8nInstance, storedItems } from '../n8n/instance';
+import { NEWEST, OLDEST } from '../n8n/installation';
+import {
+	storedItems,
+	type N8nInstance,
+	type StoredExecution,
+	type WorkflowDefinition,
+} from '../n8n/instance';
+import { canRunQueueMode, QueueMode } from '../n8n/queueMode';
 import { Sandbox, SANDBOX_TOKEN } from '../sandbox/sandbox';
 import { until } from '../until';
 import { RUNCOMFY } from '../workflow';
 import { INSTALL_TIMEOUT_MS, ROOT, workflow, type N8nEnvironment } from './n8nEnvironment';
 
-/** Queue mode: Redis (Debian's; without it these tests are reported as skipped), one main, two workers. */
-const REDIS = '/usr/bin/redis-server';
+/**
+ * Queue mode with PostgreSQL and Redis (Debian's; without them these tests are reported as skipped), one main and two
+ * workers. Executions are started by a webhook, as in production.
+ */
 const EXECUTIONS = 40;
 const ITEMS = 5;
 
-(existsSync(REDIS) ? describe : describe.skip)('In queue mode', () => {
-	let redis: ChildProcess;
-	let sandbox: Sandbox;
-	let main: N8nInstance;
-	let workers: N8nInstance[];
-	let env: N8nEnvironment;
-	let environment: NodeJS.ProcessEnv;
+/** Jobs whose prompt has “long” stay queued; “slow” ones run for some seconds. */
+async function startSandbox(): Promise<Sandbox> {
+	return await Sandbox.start({
+		pictures: 'plain',
+		queueMs: (_n, prompt) => (prompt.includes('long') ? 60_000 : 50),
+		runMs: (n, prompt) => (prompt.includes('slow') ? 8_000 : 200 + (n % 5) * 100),
+	});
+}
 
-	const startWorker = async () =>
-		await N8nInstance.start({
-			installation: await installN8n(NEWEST, () => {}),
-			root: ROOT,
-			userFolder: main.userFolder,
-			role: 'worker',
-			environment,
-		});
+/** Activates the workflow, which then begins with a webhook. @returns its id, and what starts it. */
+async function production(main: N8nInstance, definition: WorkflowDefinition) {
+	const path = definition.name.replace(/\W/g, '');
+	const nodes = definition.nodes.map((node) =>
+		node.name === 'Start'
+			? { ...node, type: 'n8n-nodes-base.webhook', typeVersion: 2, webhookId: path, parameters: { path } }
+			: node,
+	);
+	const id = await main.createWorkflow({ ...definition, nodes });
+	await main.activate(id);
+	return { id, start: async () => await main.callWebhook(path) };
+}
+
+const requestIds = (execution: StoredExecution) =>
+	storedItems(execution, RUNCOMFY).map(({ json }) => String(json.requestId));
+
+const knows = ({ log }: N8nInstance, requestId: string) => log.some((line) => line.includes(requestId));
+
+/** Whether RunComfy holds so many requests, and all are in a worker's log: until then, an answer is on its way. */
+function hasLogged({ workers }: QueueMode, sandbox: Sandbox, count: number): boolean {
+	const isLogged = (requestId: string) => workers.some((worker) => knows(worker, requestId));
+	return sandbox.jobs.length === count && sandbox.jobs.every(({ requestId }) => isLogged(requestId));
+}
+
+const describeQueueMode = canRunQueueMode() ? describe : describe.skip;
+
+describeQueueMode(`In queue mode, n8n ${NEWEST}`, () => {
+	let sandbox: Sandbox;
+	let queueMode: QueueMode;
+	let main: N8nInstance;
+	let env: N8nEnvironment;
 
 	beforeAll(async () => {
-		const port = await freePort();
-		redis = spawn(
-			REDIS,
-			['--port', String(port), '--bind', '127.0.0.1', '--save', '', '--appendonly', 'no'],
-			{ stdio: 'ignore' },
-		);
-		sandbox = await Sandbox.start({
-			pictures: 'plain',
-			queueMs: (_n, prompt) => (prompt.includes('long') ? 60_000 : 50),
-			runMs: (n, prompt) => (prompt.includes('slow') ? 8_000 : 200 + (n % 5) * 100),
-		});
-		environment = {
-			EXECUTIONS_MODE: 'queue',
-			QUEUE_BULL_REDIS_HOST: '127.0.0.1',
-			QUEUE_BULL_REDIS_PORT: String(port),
-			OFFLOAD_MANUAL_EXECUTIONS_TO_WORKERS: 'true',
-			QUEUE_WORKER_LOCK_DURATION: '6000',
-			QUEUE_WORKER_LOCK_RENEW_TIME: '2000',
-			QUEUE_WORKER_STALLED_INTERVAL: '3000',
-		};
-		main = await N8nInstance.start({
-			installation: await installN8n(NEWEST, console.log),
+		sandbox = await startSandbox();
+		queueMode = await QueueMode.start({
+			version: NEWEST,
 			root: ROOT,
-			environment,
+			workers: 2,
+			environment: { N8N_DEFAULT_BINARY_DATA_MODE: 'database' },
 		});
-		workers = [await startWorker(), await startWorker()];
+		main = queueMode.main;
 		const credential = await main.createCredential(SANDBOX_TOKEN, sandbox.url);
 		env = { n8n: main, sandbox, credential };
 	}, INSTALL_TIMEOUT_MS);
 	beforeEach(() => sandbox.reset());
 	afterAll(async () => {
-		for (const worker of workers ?? []) await worker.kill('SIGTERM');
-		await main?.close();
+		await queueMode?.close();
 		await sandbox?.close();
-		redis?.kill();
-		if (main !== undefined) rmSync(main.userFolder, { recursive: true, force: true });
 	});
 
-	it(`finishes ${EXECUTIONS} executions of ${ITEMS} items on both workers, and pays for none twice`, async () => {
-		const id = await main.createWorkflow(workflow(env, ITEMS, {}));
-		const executions = [];
-		for (let n = 0; n < EXECUTIONS; n++) executions.push(await main.execute(id));
-		const finished = await Promise.all(
-			executions.map(async (execution) => await main.finished(execution, 100_000)),
-		);
+	it(`finishes ${EXECUTIONS} executions of ${ITEMS} downloaded items on both workers, and pays for none twice`, async () => {
+		const { id, start } = await production(main, workflow(env, ITEMS, { downloadFiles: true }));
+		const before = queueMode.workers.map(({ resources }) => resources);
+		const startedAt = Date.now();
+		await Promise.all(Array.from({ length: EXECUTIONS }, start));
+		const finished = await main.allFinished(id, EXECUTIONS, 100_000);
+		const seconds = (Date.now() - startedAt) / 1_000;
+		if (process.env.QUEUE_MODE_FIGURES !== undefined) {
+			const workers = queueMode.workers.map(({ resources: { cpuSeconds, peakMb } }, n) => ({
+				cpuSeconds: cpuSeconds - (before[n]?.cpuSeconds ?? 0),
+				peakMbBefore: before[n]?.peakMb,
+				peakMb,
+			}));
+			console.log({ seconds, workers, stats: sandbox.stats });
+		}
+
 		expect(finished.map(({ status }) => status)).toEqual(Array(EXECUTIONS).fill('success'));
-		const ids = finished.flatMap((execution) =>
-			storedItems(execution, RUNCOMFY).map(({ json }) => json.requestId),
-		);
+		const ids = finished.flatMap(requestIds);
 		expect(new Set(ids).size).toBe(EXECUTIONS * ITEMS);
 		expect(sandbox.stats).toMatchObject({ submits: EXECUTIONS * ITEMS, accepted: EXECUTIONS * ITEMS });
-		for (const { log } of workers) expect(log.some((line) => line.includes('submitted for item'))).toBe(true);
+		for (const { log } of queueMode.workers)
+			expect(log.some((line) => line.includes('submitted for item'))).toBe(true);
+		// The files are in the database: the main reads what a worker has downloaded.
+		const files = finished.flatMap((execution) =>
+			storedItems(execution, RUNCOMFY).map(({ binary }) => String(binary?.data?.id)),
+		);
+		expect(files.filter((file) => file.startsWith('database'))).toHaveLength(EXECUTIONS * ITEMS);
+		expect(new Set(files).size).toBe(EXECUTIONS * ITEMS);
+		const [first] = finished.flatMap((execution) => storedItems(execution, RUNCOMFY));
+		const { body } = await request(String(first?.json.image));
+		expect(await main.readFile(String(files[0]))).toEqual(Buffer.from(await body.arrayBuffer()));
 	});
 
 	it('Stop from the main reaches the request in the worker', async () => {
-		const execution = await main.execute(
-			await main.createWorkflow(workflow(env, 2, { prompt: '=long {{ $json.n }}' })),
-		);
+		const { id, start } = await production(main, workflow(env, 2, { prompt: '=long {{ $json.n }}' }));
+		await start();
 		await until('both are submitted', () => sandbox.stats.accepted === 2);
-		await main.stop(execution);
+		const [execution] = await main.executionsOf(id);
+		await main.stop(String(execution?.id));
 		await until('both are cancelled', () => sandbox.stats.cancelled === 2, 10_000);
-		expect((await main.finished(execution)).status).toBe('canceled');
+		expect((await main.finished(String(execution?.id))).status).toBe('canceled');
 	});
 
-	it('a worker killed mid-run loses no request id, and nothing is submitted again', async () => {
-		const execution = await main.execute(
-			await main.createWorkflow(workflow(env, 3, { prompt: '=slow {{ $json.n }}' })),
+	it('a worker killed mid-run loses no request id, and nothing is submitted twice', async () => {
+		// Each worker works on five; the others wait in the queue.
+		const count = 14;
+		const underWay = 10;
+		const { id, start } = await production(
+			main,
+			workflow(env, ITEMS, { prompt: '=slow {{ $execution.id }} {{ $json.n }}' }),
 		);
-		await until('all are submitted', () => sandbox.stats.accepted === 3);
-		// Accepted at the sandbox is not yet known to the worker: the answers may still be on their way.
-		const knowsAll = ({ log }: N8nInstance) =>
-			sandbox.jobs.every(({ requestId }) => log.some((line) => line.includes(requestId)));
-		await until('a worker’s log has them', () => workers.some(knowsAll));
-		const victim = workers.findIndex(knowsAll);
-		const [killed] = workers.splice(victim, 1);
-		await killed?.kill('SIGKILL');
-		const written = killed?.log.join('\n') ?? '';
-		for (const job of sandbox.jobs) expect(written).toContain(job.requestId);
-		const end = await main.finished(execution, 60_000);
-		expect(['error', 'crashed']).toContain(end.status);
-		expect(sandbox.stats.submits).toBe(3);
+		await Promise.all(Array.from({ length: count }, start));
+		await until('the workers have submitted all they can', () =>
+			hasLogged(queueMode, sandbox, underWay * ITEMS),
+		);
+		const [victim] = queueMode.workers;
+		if (victim === undefined) throw new Error('No worker');
+		const lost = sandbox.jobs
+			.map(({ requestId }) => requestId)
+			.filter((requestId) => knows(victim, requestId));
+		const killedAt = Date.now();
+		await queueMode.killWorker(victim, 'SIGKILL');
+		const finished = await main.allFinished(id, count, 100_000);
+		if (process.env.QUEUE_MODE_FIGURES !== undefined)
+			console.log(`All ended ${(Date.now() - killedAt) / 1_000} s after the worker was killed`);
 
-		const ids = sandbox.jobs.map((job) => job.requestId);
+		const ended = (status: string) => finished.filter((execution) => execution.status === status);
+		expect(lost).toHaveLength((underWay / 2) * ITEMS);
+		expect(ended('error')).toHaveLength(underWay / 2);
+		expect(ended('success')).toHaveLength(count - underWay / 2);
+		expect(sandbox.stats.submits).toBe(count * ITEMS);
+		// The prompt names the execution and the item.
+		expect(new Set(sandbox.jobs.map(({ input }) => input.prompt)).size).toBe(count * ITEMS);
+		const returned = ended('success').flatMap(requestIds);
+		expect([...returned, ...lost].sort()).toEqual(sandbox.jobs.map(({ requestId }) => requestId).sort());
+
 		const fetched = await main.run(
-			workflow(env, 3, {
+			workflow(env, lost.length, {
 				resource: 'request',
 				operation: 'getResult',
-				requestId: `={{ ${JSON.stringify(ids)}[$json.n] }}`,
+				requestId: `={{ ${JSON.stringify(lost)}[$json.n] }}`,
 			}),
 		);
-		expect(storedItems(fetched, RUNCOMFY).map(({ json }) => json.status)).toEqual(Array(3).fill('succeeded'));
+		expect(storedItems(fetched, RUNCOMFY).map(({ json }) => json.status)).toEqual(
+			lost.map(() => 'succeeded'),
+		);
+	});
+});
+
+describeQueueMode(`In queue mode, n8n ${OLDEST}, when a worker is killed`, () => {
+	let sandbox: Sandbox;
+	let queueMode: QueueMode;
+	let env: N8nEnvironment;
+
+	beforeAll(async () => {
+		sandbox = await startSandbox();
+		queueMode = await QueueMode.start({ version: OLDEST, root: ROOT, workers: 0 });
+		const credential = await queueMode.main.createCredential(SANDBOX_TOKEN, sandbox.url);
+		env = { n8n: queueMode.main, sandbox, credential };
+	}, INSTALL_TIMEOUT_MS);
+	afterAll(async () => {
+		await queueMode?.close();
+		await sandbox?.close();
+	});
+
+	it.each([
+		['by default, its execution starts again and pays for everything twice', {}, 'success', 2],
+		[
+			'with QUEUE_WORKER_MAX_STALLED_COUNT=0 on the workers, its execution fails and nothing is submitted again',
+			{ QUEUE_WORKER_MAX_STALLED_COUNT: '0' },
+			'error',
+			1,
+		],
+	])('%s', async (_name, environment, status, submitsOfEach) => {
+		sandbox.reset();
+		await Promise.all([queueMode.startWorker(environment), queueMode.startWorker(environment)]);
+		const workers = [...queueMode.workers];
+		const { id, start } = await production(
+			queueMode.main,
+			workflow(env, 3, { prompt: '=slow {{ $json.n }}' }),
+		);
+		await start();
+		await until('all are submitted', () => hasLogged(queueMode, sandbox, 3));
+		const [first] = sandbox.jobs;
+		const victim = workers.find((worker) => first !== undefined && knows(worker, first.requestId));
+		if (victim === undefined) throw new Error('No worker has it');
+		await queueMode.killWorker(victim, 'SIGKILL');
+		const [end] = await queueMode.main.allFinished(id, 1);
+		expect(end?.status).toBe(status);
+		expect(sandbox.stats.accepted).toBe(3 * submitsOfEach);
+		for (const { requestId } of sandbox.jobs)
+			expect(workers.some((worker) => knows(worker, requestId))).toBe(true);
+		for (const worker of [...queueMode.workers]) await queueMode.killWorker(worker, 'SIGTERM');
 	});
 });

@@ -1,6 +1,6 @@
 import { NEWEST, OLDEST } from '../n8n/installation';
 import { storedItems } from '../n8n/instance';
-import { CATALOGUE, IMAGE_TO_VIDEO } from '../sandbox/catalogue';
+import { CATALOG, IMAGE_TO_VIDEO } from '../sandbox/catalog';
 import { SANDBOX_TOKEN } from '../sandbox/sandbox';
 import { until } from '../until';
 import { RUNCOMFY } from '../workflow';
@@ -112,7 +112,7 @@ describe.each([NEWEST, OLDEST])('In n8n %s', (version) => {
 				true,
 			);
 		const list = await ask('resource-locator-results', 'searchModels', credential.id);
-		expect(list.data.results).toHaveLength(CATALOGUE.length);
+		expect(list.data.results).toHaveLength(CATALOG.length);
 		const { data } = await ask('resource-mapper-fields', 'getModelInputs', credential.id);
 		expect((data.fields as Array<{ id: string }>).map(({ id }) => id)).toEqual([
 			'prompt',

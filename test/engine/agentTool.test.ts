@@ -7,6 +7,7 @@ import {
 } from 'n8n-workflow';
 
 import { RunComfyApi } from '../../credentials/RunComfyApi.credentials';
+import { omitUndefined } from '../../nodes/RunComfy/common/omitUndefined';
 import { RunComfy } from '../../nodes/RunComfy/RunComfy.node';
 import { Sandbox, SANDBOX_TOKEN } from '../sandbox/sandbox';
 import { RUNCOMFY_TYPE, workflowNode } from '../workflow';
@@ -91,7 +92,7 @@ describe('An agent’s calls of the tool', () => {
 					pollInterval: 0.2,
 					timeout,
 					seed: '={{ Math.floor(Math.random() * 1000000) }}',
-					...(spendingLimit === undefined ? {} : { spendingLimit }),
+					...omitUndefined({ spendingLimit }),
 					...options.nodeOptions,
 				},
 			},

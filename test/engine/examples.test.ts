@@ -7,7 +7,7 @@ import sharp from 'sharp';
 import { RunComfyApi } from '../../credentials/RunComfyApi.credentials';
 import { RunComfy } from '../../nodes/RunComfy/RunComfy.node';
 import known from '../examples/knownNodes.json';
-import { IMAGE_TO_VIDEO, TEXT_TO_IMAGE } from '../sandbox/catalogue';
+import { IMAGE_TO_VIDEO, TEXT_TO_IMAGE } from '../sandbox/catalog';
 import { Sandbox, SANDBOX_TOKEN } from '../sandbox/sandbox';
 import { RUNCOMFY_TYPE } from '../workflow';
 import { Engine, type EngineWorkflow } from './engine';
@@ -222,7 +222,7 @@ describe('The examples, with fakes of the other nodes', () => {
 		]);
 	});
 
-	it('image-to-video: the new scene becomes the film', async () => {
+	it('image-to-video: the new scene becomes the video', async () => {
 		const result = await run('image-to-video.json', {
 			'n8n-nodes-base.manualTrigger': source([{ json: {} }]),
 		});
@@ -231,7 +231,7 @@ describe('The examples, with fakes of the other nodes', () => {
 			modelId: IMAGE_TO_VIDEO,
 			input: { image: scene?.json.image, duration: 5, generate_audio: false },
 		});
-		expect(outputItems(result, 'Make a film')[0]?.binary?.data?.mimeType).toBe('video/mp4');
+		expect(outputItems(result, 'Make a video')[0]?.binary?.data?.mimeType).toBe('video/mp4');
 	});
 
 	it('ai-agent-tool: the tool’s fields are decided by the agent', () => {

@@ -40,12 +40,12 @@ describe('Bad input', () => {
 		[
 			'a palette without colors',
 			{ colorPalette: 'custom', paletteColors: {} },
-			'“Palette Colors” must hold at least one color',
+			'“Palette Colors” must contain at least one color',
 		],
 		[
 			'nine colors',
 			{ colorPalette: 'custom', paletteColors: colors(9) },
-			'“Palette Colors” may hold at most 8 colors, but there are 9',
+			'“Palette Colors” may contain at most 8 colors, but there are 9',
 		],
 		[
 			'a bad hex',

@@ -3,7 +3,7 @@ import { readdirSync } from 'node:fs';
 import type { INodeExecutionData } from 'n8n-workflow';
 import sharp from 'sharp';
 
-import { TINY_PICTURE } from '../sandbox/sandbox';
+import { TINY_PICTURE } from '../sandbox/files';
 import { failure, outputItems, TestEnvironment, type TestEnvironmentOptions } from './testEnvironment';
 
 const BINARY = { imageSource: 'binary' };

@@ -2,14 +2,14 @@ import type { ILoadOptionsFunctions } from 'n8n-workflow';
 
 import { editorLists } from '../../nodes/RunComfy/editorLists';
 import {
-	CATALOGUE,
+	CATALOG,
 	IMAGE_EDIT,
 	IMAGE_TO_TEXT,
 	IMAGE_TO_VIDEO,
 	QUIRKS,
 	TEXT_TO_AUDIO,
 	TEXT_TO_IMAGE,
-} from '../sandbox/catalogue';
+} from '../sandbox/catalog';
 import { makeImage } from '../sandbox/media';
 import { until } from '../until';
 import { failure, items, outputItems, TestEnvironment, type TestEnvironmentOptions } from './testEnvironment';
@@ -100,8 +100,8 @@ describe('Any model on n8n’s engine', () => {
 			fileExtension: 'mp4',
 		});
 		if (item === undefined) throw new Error('No item');
-		const film = await env.engine.readBinary(item, 'data');
-		expect(film.toString('latin1', 4, 8)).toBe('ftyp');
+		const video = await env.engine.readBinary(item, 'data');
+		expect(video.toString('latin1', 4, 8)).toBe('ftyp');
 	});
 
 	it('makes audio with a model that has no listed price', async () => {
@@ -174,7 +174,7 @@ describe('Any model on n8n’s engine', () => {
 
 	// n8n itself takes “constructor” and “__proto__” out of a node's parameters.
 	it('sends inputs named like methods of an object, and numbers of a referenced type', async () => {
-		const [sample] = CATALOGUE;
+		const [sample] = CATALOG;
 		if (sample === undefined) throw new Error('No model');
 		const schema = {
 			$defs: { Steps: { type: 'integer', minimum: 1 } },
@@ -453,16 +453,12 @@ describe('The free operations', () => {
 	});
 
 	it.each<[string, Record<string, unknown>, number]>([
-		['all', { returnAll: true }, CATALOGUE.length],
+		['all', { returnAll: true }, CATALOG.length],
 		['as many as asked for', { returnAll: false, limit: 3 }, 3],
 		['what is searched', { returnAll: true, filters: { search: 'seedance' } }, 2],
 		['one category', { returnAll: true, filters: { category: 'text-to-image' } }, 3],
 		['what a number finds', { returnAll: true, filters: { search: '={{ 2.5 }}' } }, 3],
-		[
-			'all with an empty filter',
-			{ returnAll: true, filters: { search: ' ', category: '' } },
-			CATALOGUE.length,
-		],
+		['all with an empty filter', { returnAll: true, filters: { search: ' ', category: '' } }, CATALOG.length],
 		[
 			'what a text finds that is cut off in a character',
 			{ returnAll: true, filters: { search: 'labs\ud83c' } },
@@ -490,7 +486,7 @@ describe('The free operations', () => {
 		await env.close();
 		env = await TestEnvironment.open({ sandbox: { moreModels: 60, modelsPerPage: 25 } });
 		const run = await env.run({ resource: 'model', operation: 'getMany', returnAll: true });
-		expect(outputItems(run)).toHaveLength(60 + CATALOGUE.length);
+		expect(outputItems(run)).toHaveLength(60 + CATALOG.length);
 		expect(run.data.resultData.runData.RunComfy?.[0]?.hints).toEqual([]);
 		const some = await env.run({ resource: 'model', operation: 'getMany', returnAll: false, limit: 40 });
 		expect(outputItems(some)).toHaveLength(40);
@@ -503,7 +499,7 @@ describe('The free operations', () => {
 		expect(outputItems(run)).toHaveLength(40);
 		expect(run.data.resultData.runData.RunComfy?.[0]?.hints).toEqual([
 			{
-				message: 'RunComfy lists more than these 40 models. Use a filter to narrow down the list.',
+				message: 'RunComfy lists more models than these 40. Use a filter to narrow down the list.',
 				type: 'warning',
 				location: 'outputPane',
 			},
@@ -512,7 +508,7 @@ describe('The free operations', () => {
 
 	it('finds a model by its page despite another entry with a malformed URL', async () => {
 		await env.close();
-		const [sample] = CATALOGUE;
+		const [sample] = CATALOG;
 		if (sample === undefined) throw new Error('No model');
 		const broken = { ...sample, model_id: 'a/broken', model_url: 'https://www.runcomfy.com/models/a/100%' };
 		env = await TestEnvironment.open({
@@ -534,7 +530,7 @@ describe('The free operations', () => {
 	});
 
 	it.each([
-		['all pages of a long list', { returnAll: true }, 1_200 + CATALOGUE.length],
+		['all pages of a long list', { returnAll: true }, 1_200 + CATALOG.length],
 		['as many of a long list as asked for', { returnAll: false, limit: 730 }, 730],
 	])('Get Many reads %s', async (_, parameters, count) => {
 		await env.close();
@@ -598,7 +594,7 @@ describe('The editor’s lists, in n8n’s own context for them', () => {
 	it('lists models with their prices, and searches them', async () => {
 		env = await TestEnvironment.open();
 		const all = await searchModels.call(context());
-		expect(all.results).toHaveLength(CATALOGUE.length);
+		expect(all.results).toHaveLength(CATALOG.length);
 		const found = await searchModels.call(context(), 'flux 2');
 		expect(found.results).toEqual([
 			{
@@ -610,12 +606,12 @@ describe('The editor’s lists, in n8n’s own context for them', () => {
 		]);
 	});
 
-	it('lists a long catalogue page by page', async () => {
+	it('lists a long catalog page by page', async () => {
 		env = await TestEnvironment.open({ sandbox: { moreModels: 60 } });
 		const first = await searchModels.call(context());
 		expect(first.results).toHaveLength(50);
 		const second = await searchModels.call(context(), undefined, first.paginationToken);
-		expect(second.results).toHaveLength(10 + CATALOGUE.length);
+		expect(second.results).toHaveLength(10 + CATALOG.length);
 		expect(second.results[0]?.name).toBe('Filler 50');
 		const third = await searchModels.call(context(), undefined, second.paginationToken);
 		expect(third).toEqual({ results: [] });

@@ -110,7 +110,7 @@ describe('Replace Background on n8n’s engine', () => {
 	it.each([
 		['failed', 'failed: “The model could not find a subject in the image.”'],
 		['cancelled', 'was cancelled'],
-		['unknownStatus', 'reports a status that this node does not know: “reticulating”'],
+		['unknownStatus', 'reports a status that this node does not know: “archived”'],
 		['noUrl', 'finished, but its result holds no URL of a file'],
 	] as const)('names the request when the job ends as %s, and submits nothing else', async (job, words) => {
 		env = await TestEnvironment.open();

@@ -1,4 +1,4 @@
-import { TEXT_TO_IMAGE } from '../sandbox/catalogue';
+import { TEXT_TO_IMAGE } from '../sandbox/catalog';
 import { failure, items, outputItems, TestEnvironment } from './testEnvironment';
 
 const RETRY = { retryOnFail: true, maxTries: 3, waitBetweenTries: 10 };

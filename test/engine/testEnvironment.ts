@@ -1,6 +1,7 @@
 import type { ILoadOptionsFunctions, INode, INodeExecutionData, IRun } from 'n8n-workflow';
 
 import { RunComfyApi } from '../../credentials/RunComfyApi.credentials';
+import { omitUndefined } from '../../nodes/RunComfy/common/omitUndefined';
 import { executeRunComfy } from '../../nodes/RunComfy/execute';
 import { systemRuntime, type Runtime } from '../../nodes/RunComfy/host/runtime';
 import { RunComfy } from '../../nodes/RunComfy/RunComfy.node.js';
@@ -65,7 +66,7 @@ export class TestEnvironment {
 				...options.credential,
 			},
 			log: (level, message) => log.push({ level, message }),
-			...(options.binaryMode === undefined ? {} : { binaryMode: options.binaryMode }),
+			...omitUndefined({ binaryMode: options.binaryMode }),
 		});
 		return new TestEnvironment(sandbox, engine, log, tries, options);
 	}

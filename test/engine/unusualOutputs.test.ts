@@ -1,4 +1,4 @@
-import { MODEL_ID, TEXT_TO_IMAGE } from '../sandbox/catalogue';
+import { MODEL_ID, TEXT_TO_IMAGE } from '../sandbox/catalog';
 import { failure, items, outputItems, TestEnvironment } from './testEnvironment';
 
 /** Results of a shape that no page documents: nothing that RunComfy reports is lost. */

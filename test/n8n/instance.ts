@@ -1,5 +1,5 @@
 import { spawn, type ChildProcess } from 'node:child_process';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { createServer, type AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
@@ -13,6 +13,7 @@ import type {
 } from 'n8n-workflow';
 import { request } from 'undici';
 
+import { omitUndefined } from '../../nodes/RunComfy/common/omitUndefined';
 import { until } from '../until';
 import { installPackage, type Installation } from './installation';
 
@@ -57,6 +58,7 @@ const READY_LINE = {
 	worker: /Worker is now ready|n8n worker is now ready/i,
 };
 const START_TIMEOUT_MS = 90_000;
+const UNFINISHED = ['new', 'running', 'waiting'];
 
 export async function freePort(): Promise<number> {
 	const server = createServer();
@@ -108,6 +110,17 @@ export class N8nInstance {
 		await instance.waitForLine(READY_LINE[role], START_TIMEOUT_MS, onLog);
 		if (role === 'main') await instance.signIn();
 		return instance;
+	}
+
+	/** CPU time so far, in seconds, and the largest resident set so far, in MB. Linux only. */
+	get resources(): { cpuSeconds: number; peakMb: number } {
+		const read = (file: string) => readFileSync(`/proc/${this.child.pid}/${file}`, 'utf8');
+		// After the name, which is in parentheses: state is field 3, utime and stime are 14 and 15, in 1/100 s.
+		const fields = read('stat')
+			.replace(/^.*\) /s, '')
+			.split(' ');
+		const peak = /VmHWM:\s+(\d+) kB/.exec(read('status'))?.[1];
+		return { cpuSeconds: (Number(fields[11]) + Number(fields[12])) / 100, peakMb: Number(peak) / 1_024 };
 	}
 
 	/** Ends n8n and forgets its data. */
@@ -165,11 +178,10 @@ export class N8nInstance {
 		const answer = await request(`${this.url}/rest${pathname}`, {
 			method,
 			headers: {
-				'browser-id': this.browserId,
-				...(this.cookie === '' ? {} : { cookie: this.cookie }),
+				...this.session,
 				...(body === undefined ? {} : { 'content-type': 'application/json' }),
 			},
-			...(body === undefined ? {} : { body: JSON.stringify(body) }),
+			...omitUndefined({ body: body === undefined ? undefined : JSON.stringify(body) }),
 		});
 		const cookies = [answer.headers['set-cookie'] ?? []].flat();
 		if (cookies.length > 0) this.cookie = cookies.map((cookie) => cookie.split(';')[0]).join('; ');
@@ -179,6 +191,21 @@ export class N8nInstance {
 		const parsed: unknown = text === '' ? {} : JSON.parse(text);
 		const data = typeof parsed === 'object' && parsed !== null && 'data' in parsed ? parsed.data : parsed;
 		return { status: answer.statusCode, data: data as Record<string, unknown> };
+	}
+
+	/** A stored file, by its id in an item's binary data. */
+	async readFile(id: string): Promise<Buffer> {
+		const { statusCode, body } = await request(
+			`${this.url}/rest/binary-data?id=${encodeURIComponent(id)}&action=view`,
+			{ headers: this.session },
+		);
+		const content = Buffer.from(await body.arrayBuffer());
+		if (statusCode >= 400) throw new Error(`File ${id}: ${statusCode} ${content.toString().slice(0, 500)}`);
+		return content;
+	}
+
+	private get session(): Record<string, string> {
+		return { 'browser-id': this.browserId, ...(this.cookie === '' ? {} : { cookie: this.cookie }) };
 	}
 
 	async createCredential(apiToken: string, baseUrl: string): Promise<{ id: string; name: string }> {
@@ -222,14 +249,14 @@ export class N8nInstance {
 		return String(data.executionId);
 	}
 
-	/** Makes a workflow run by itself, when its trigger says so: such executions are production executions. */
+	/** Makes a workflow's webhook answer. */
 	async activate(workflowId: string): Promise<void> {
 		const { data } = await this.rest('GET', `/workflows/${workflowId}`);
-		const body = { versionId: data.versionId };
-		const { status, data: answer } = await this.rest('POST', `/workflows/${workflowId}/activate`, body, true);
-		if (status >= 400 && status !== 404) throw new Error(`Not activated: ${JSON.stringify(answer)}`);
-		// Older versions know no such call.
-		if (status === 404) await this.rest('PATCH', `/workflows/${workflowId}`, { ...body, active: true });
+		const { versionId } = data;
+		const answer = await this.rest('POST', `/workflows/${workflowId}/activate`, { versionId }, true);
+		// Older versions know activation as a field only.
+		if (answer.status === 404)
+			await this.rest('PATCH', `/workflows/${workflowId}`, { active: true, versionId });
 	}
 
 	async deactivate(workflowId: string): Promise<void> {
@@ -237,19 +264,35 @@ export class N8nInstance {
 		if (status === 404) await this.rest('PATCH', `/workflows/${workflowId}`, { active: false });
 	}
 
-	/** Calls the webhook of an active workflow. @returns the execution, which has ended. */
-	async callWebhook(workflowId: string, path: string): Promise<StoredExecution> {
-		// An active workflow's webhook is there a moment later, and once more after a restart.
-		await until('the webhook is registered', async () => {
-			const answer = await request(`${this.url}/webhook/${path}`);
-			await answer.body.dump();
-			return answer.statusCode !== 404;
+	/** Starts a production execution of an active workflow that begins with a webhook. */
+	async callWebhook(webhookPath: string): Promise<void> {
+		// n8n registers the webhook a moment after it has activated the workflow.
+		await until(`the webhook ${webhookPath} answers`, async () => {
+			const { statusCode, body } = await request(`${this.url}/webhook/${webhookPath}`);
+			const text = await body.text();
+			if (statusCode >= 400 && statusCode !== 404)
+				throw new Error(`Webhook ${webhookPath}: ${statusCode} ${text.slice(0, 500)}`);
+			return statusCode < 400;
 		});
+	}
+
+	/** A workflow's latest executions, the oldest first. */
+	async executionsOf(workflowId: string): Promise<Array<{ id: string; status: string }>> {
 		const filter = encodeURIComponent(JSON.stringify({ workflowId }));
-		const { data } = await this.rest('GET', `/executions?filter=${filter}&limit=1`);
-		const [latest] = data.results as Array<{ id: string }>;
-		if (latest === undefined) throw new Error(`The webhook ${path} started nothing`);
-		return await this.finished(latest.id);
+		const { data } = await this.rest('GET', `/executions?limit=100&filter=${filter}`);
+		const results = data.results as Array<{ id: string; status: string }>;
+		return results.map(({ id, status }) => ({ id, status })).reverse();
+	}
+
+	/** Waits until a workflow has had so many executions, and all have come to an end. */
+	async allFinished(workflowId: string, count: number, timeoutMs = 60_000): Promise<StoredExecution[]> {
+		for (const end = Date.now() + timeoutMs; ; await new Promise((resolve) => setTimeout(resolve, 500))) {
+			const executions = await this.executionsOf(workflowId);
+			const isOver = executions.every(({ status }) => !UNFINISHED.includes(status));
+			if (isOver && executions.length >= count)
+				return await Promise.all(executions.map(async ({ id }) => await this.finished(id)));
+			if (Date.now() > end) throw new Error(`Not finished: ${JSON.stringify(executions)}`);
+		}
 	}
 
 	async stop(executionId: string): Promise<void> {
@@ -273,7 +316,7 @@ export class N8nInstance {
 			const { status, data } = execution;
 			// Older versions write the status first and the data a moment later.
 			const isWritten = data?.resultData !== undefined || !['success', 'error'].includes(status);
-			if (!['new', 'running', 'waiting'].includes(status) && isWritten) return execution;
+			if (!UNFINISHED.includes(status) && isWritten) return execution;
 			if (Date.now() > end) throw new Error(`Execution ${executionId} is still ${execution.status}`);
 		}
 	}

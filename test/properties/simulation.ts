@@ -50,7 +50,7 @@ export interface Settings {
 	maxConcurrency: number;
 	continueOnFail: boolean;
 	limitUsd: number | undefined;
-	/** As the catalogue has it; undefined where it has none for each request. */
+	/** As the catalog has it; undefined where it has none for each request. */
 	listedUsd: number | undefined;
 	/** What a request really costs. */
 	realUsd: number;
@@ -267,7 +267,7 @@ export class Simulation {
 					// The expression of a prompt gives something else in every try.
 					buildInput: async () => ({ key: keyOf(itemIndex), at: this.clock.now() }),
 					fixedInput: {},
-					identifyFiles: async () => [],
+					identifyRest: async () => [],
 					inputBytes: 10,
 					limits: {
 						timeoutMs: this.settings.timeoutMs,

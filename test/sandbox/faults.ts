@@ -1,7 +1,21 @@
 import { hashText, seededRandom } from './random';
 
-/** The calls that a fault can be put on. `output` is the download of a finished image. */
-export type CallKind = 'submit' | 'status' | 'result' | 'cancel' | 'model' | 'models' | 'balance' | 'output';
+/**
+ * The calls that a fault can be put on. Those on requests affect models and deployments alike. `output` is the download
+ * of a finished file, `objectInfo` that of a deployment's node definitions.
+ */
+export type CallKind =
+	| 'submit'
+	| 'status'
+	| 'result'
+	| 'cancel'
+	| 'model'
+	| 'models'
+	| 'deployment'
+	| 'deployments'
+	| 'balance'
+	| 'output'
+	| 'objectInfo';
 
 /**
  * The faults of one call.
@@ -12,7 +26,7 @@ export type CallKind = 'submit' | 'status' | 'result' | 'cancel' | 'model' | 'mo
  * - `answer`: the rule's `answer`; with `isDone`, after the call was carried out
  * - `echoToken`: 400 whose message holds the caller's token
  * - `noId`: a submit is accepted, but its answer holds no id
- * - for outputs: `redirectPrivate`, `redirectLoop`, `redirectOnce`, `notImage`, `webPage`, `empty`, `endless`, `short`;
+ * - for outputs and `objectInfo`: `redirectPrivate`, `redirectLoop`, `redirectOnce`, `notImage`, `webPage`, `empty`, `endless`, `short`;
  *   `tiny` is a whole picture of 14 bytes, `compressed` is unrequested gzip, `truncatedGzip` ends before its end
  *   without saying so, `partial` is 206, `noContent` 204, `drip` sends a few bytes every `delayMs`
  */
@@ -48,8 +62,13 @@ export type CallFault =
 	| 'noContent'
 	| 'drip';
 
-/** How a job ends other than with one image. */
-export type JobFault = 'failed' | 'cancelled' | 'unknownStatus' | 'noUrl' | 'manyImages';
+/**
+ * How a job ends other than with one image.
+ * - `failed`; for deployments, the error is an object, and with `failedList` a list
+ * - `noUrl`: success without files, for deployments with `outputs: {}`
+ * - `manyImages`: three instead of those asked for
+ */
+export type JobFault = 'failed' | 'failedList' | 'cancelled' | 'unknownStatus' | 'noUrl' | 'manyImages';
 
 export interface CallRule {
 	on: CallKind;

@@ -1,14 +1,10 @@
 import { randomUUID } from 'node:crypto';
 
+import type { Graph } from './comfyUi';
 import type { JobFault } from './faults';
 
-/** What was submitted; what is in it depends on the model. */
+/** What was submitted; what is in it depends on the model, or is a deployment's `overrides`. */
 export type JobInput = Record<string, unknown>;
-
-/** Tests identify a job by its prompt; not every model has one. */
-export function promptOf(input: JobInput | null | undefined): string {
-	return typeof input?.prompt === 'string' ? input.prompt : '';
-}
 
 /** One file that a job has made. */
 export interface MadeFile {
@@ -21,17 +17,24 @@ export interface MadeFile {
 /** What comes out of a job: files, and whatever else its result says. */
 export interface Made {
 	files: MadeFile[];
-	/** The result's `output`, once it is known where the files are. */
+	/** The result's `output` or `outputs`, once it is known where the files are. */
 	outputOf(urls: string[]): Record<string, unknown>;
 }
 
-export type JobState = 'in_queue' | 'in_progress' | 'completed' | 'failed' | 'cancelled' | 'reticulating';
+export type JobState = 'in_queue' | 'in_progress' | 'completed' | 'failed' | 'cancelled' | 'archived';
 
 /** One job as the sandbox keeps it. Times are milliseconds since the epoch. */
 export interface SandboxJob {
 	requestId: string;
-	modelId: string;
+	/** What it runs: one of the two. */
+	modelId?: string;
+	deploymentId?: string;
 	input: JobInput;
+	/** By which tests and faults know the job; not every one has a prompt. */
+	prompt: string;
+	/** A deployment's graph with the overrides in it, and the body as it was sent: a JavaScript number does not hold every integer of it. */
+	graph?: Graph;
+	bodyText?: string;
 	submittedAt: number;
 	runsAt: number;
 	endsAt: number;
@@ -63,10 +66,14 @@ export interface SandboxStats {
 	cancels: number;
 	cancelled: number;
 	downloads: number;
-	/** Requests for one model of the catalogue. */
+	/** Requests for one model of the catalog, for one deployment, and for their list. */
 	modelRequests: number;
-	/** Downloads with a token: must stay 0. */
+	deploymentRequests: number;
+	deploymentListRequests: number;
+	objectInfoRequests: number;
+	/** Downloads, and requests for object_info, with a token: must stay 0. */
 	tokensAtOutputs: number;
+	tokensAtObjectInfo: number;
 	/** Calls with a missing or wrong token. */
 	refusedTokens: number;
 	/** Most jobs that were queued or running at the same time. */
@@ -108,10 +115,13 @@ export class JobStore {
 		return stored;
 	}
 
-	/** How many queued jobs are ahead of this one. */
+	/** How many queued jobs are ahead of this one. All models share a queue; each deployment has its own. */
 	queuePosition(job: SandboxJob): number {
 		return [...this.jobs.values()].filter(
-			(other) => other.submittedAt < job.submittedAt && stateOf(other) === 'in_queue',
+			(other) =>
+				other.deploymentId === job.deploymentId &&
+				other.submittedAt < job.submittedAt &&
+				stateOf(other) === 'in_queue',
 		).length;
 	}
 
@@ -131,7 +141,11 @@ function emptyStats(): SandboxStats {
 		cancelled: 0,
 		downloads: 0,
 		modelRequests: 0,
+		deploymentRequests: 0,
+		deploymentListRequests: 0,
+		objectInfoRequests: 0,
 		tokensAtOutputs: 0,
+		tokensAtObjectInfo: 0,
 		refusedTokens: 0,
 		mostJobsAtOnce: 0,
 		mostCallsAtOnce: 0,
@@ -153,6 +167,7 @@ export function stateOf(job: SandboxJob, now = steadyNow()): JobState {
 	if (now < job.runsAt) return 'in_queue';
 	if (now < job.endsAt || !job.isOver) return 'in_progress';
 	if (job.fault === 'cancelled') return 'cancelled';
-	if (job.fault === 'unknownStatus') return 'reticulating';
-	return job.fault === 'failed' || job.makingError !== undefined ? 'failed' : 'completed';
+	if (job.fault === 'unknownStatus') return 'archived';
+	const hasFailed = job.fault === 'failed' || job.fault === 'failedList' || job.makingError !== undefined;
+	return hasFailed ? 'failed' : 'completed';
 }

@@ -8,20 +8,23 @@ import { hashText, seededRandom } from './random';
 
 const FRAMES_PER_SECOND = 8;
 const SAMPLE_RATE = 8_000;
-/** However long is asked for: the sandbox's films and songs are trailers. */
+/** However long is asked for: the sandbox keeps its videos and audio this short. */
 const MAX_SECONDS = 2;
 
-/** A pattern of a few coloured lights as PNG. */
+/** A pattern of a few colored lights as PNG. */
 export async function makeImage(prompt: string, seed: number, width = 640, height = 480): Promise<Buffer> {
 	return await sharp(Buffer.from(lightsSvg(prompt, seed, width, height, 0)))
 		.png()
 		.toBuffer();
 }
 
-/** The same lights, moving, as H.264 in MP4. */
-export async function makeVideo(prompt: string, seed: number, seconds: number): Promise<Buffer> {
-	const width = 320;
-	const height = 176;
+/** The same lights, moving, as H.264 in MP4. The encoder wants a width and a height that are even. */
+export async function makeVideo(
+	prompt: string,
+	seed: number,
+	seconds: number,
+	{ width, height } = { width: 320, height: 176 },
+): Promise<Buffer> {
 	const encoder = await createH264MP4Encoder();
 	encoder.width = width;
 	encoder.height = height;
@@ -33,9 +36,9 @@ export async function makeVideo(prompt: string, seed: number, seconds: number): 
 		encoder.addFrameRgba(await sharp(Buffer.from(svg)).ensureAlpha().raw().toBuffer());
 	}
 	encoder.finalize();
-	const film = Buffer.from(encoder.FS.readFile(encoder.outputFilename));
+	const video = Buffer.from(encoder.FS.readFile(encoder.outputFilename));
 	encoder.delete();
-	return film;
+	return video;
 }
 
 /** A chord that fades, as WAV. */
@@ -53,7 +56,51 @@ export function makeAudio(prompt: string, seed: number, seconds: number): Buffer
 	return Buffer.from(wave.toBuffer());
 }
 
-/** @param progress of the film, from 0 to 1. */
+/** A triangle as binary glTF. */
+export function makeMesh(recipe: string): Buffer {
+	const random = seededRandom(hashText(recipe));
+	const points = new Float32Array(Array.from({ length: 9 }, () => random()));
+	const corner = (pick: (...values: number[]) => number) =>
+		[0, 1, 2].map((axis) => pick(...[0, 3, 6].map((point) => points[point + axis] ?? 0)));
+	const gltf = {
+		asset: { version: '2.0', generator: 'sandbox' },
+		scene: 0,
+		scenes: [{ nodes: [0] }],
+		nodes: [{ mesh: 0 }],
+		meshes: [{ primitives: [{ attributes: { POSITION: 0 } }] }],
+		accessors: [
+			{
+				bufferView: 0,
+				componentType: 5126,
+				count: 3,
+				type: 'VEC3',
+				min: corner(Math.min),
+				max: corner(Math.max),
+			},
+		],
+		bufferViews: [{ buffer: 0, byteLength: points.byteLength }],
+		buffers: [{ byteLength: points.byteLength }],
+	};
+	const json = Buffer.from(JSON.stringify(gltf));
+	const padding = Buffer.alloc(-json.length & 3, ' ');
+	const chunks = Buffer.concat([
+		glbChunk('JSON', Buffer.concat([json, padding])),
+		glbChunk('BIN\0', Buffer.from(points.buffer)),
+	]);
+	return Buffer.concat([Buffer.from('glTF'), uint32(2), uint32(12 + chunks.length), chunks]);
+}
+
+function glbChunk(type: string, bytes: Buffer): Buffer {
+	return Buffer.concat([uint32(bytes.length), Buffer.from(type), bytes]);
+}
+
+function uint32(value: number): Buffer {
+	const bytes = Buffer.alloc(4);
+	bytes.writeUInt32LE(value);
+	return bytes;
+}
+
+/** @param progress of the video, from 0 to 1. */
 function lightsSvg(prompt: string, seed: number, width: number, height: number, progress: number): string {
 	const random = seededRandom(hashText(prompt) ^ seed);
 	const hue = Math.floor(random() * 360);

@@ -3,8 +3,8 @@ import sharp from 'sharp';
 import { hashText, seededRandom } from './random';
 
 /**
- * Makes a picture the way the model would, as far as a few lines can: keys out the color that touches the border of
- * the input and puts what is left before a scene drawn from prompt, palette and seed. Same input, same bytes.
+ * Imitates the model with a few lines of code: removes the color that touches the border of the input, and places the
+ * rest in front of a scene drawn from the prompt, the palette, and the seed. The same input gives the same bytes.
  */
 export interface SceneOptions {
 	image: Buffer;
@@ -32,7 +32,7 @@ const NAMED_PALETTES: Record<string, string[]> = {
 
 const NEUTRAL_PALETTE = ['#23304a', '#4d648d', '#8fa6c7', '#d9c7a8', '#f5efe3'];
 
-/** The colors that a `color_palette` of a request asks for, darkest idea first. */
+/** The colors that a `color_palette` of a request asks for, from dark to light. */
 export function paletteColors(palette: unknown): string[] {
 	if (typeof palette !== 'object' || palette === null) return NEUTRAL_PALETTE;
 	if ('name' in palette && typeof palette.name === 'string')
@@ -49,8 +49,8 @@ export function paletteColors(palette: unknown): string[] {
 }
 
 /** The new picture as PNG. Throws when the input is not an image that sharp can read. */
-export async function renderScene(order: SceneOptions): Promise<Buffer> {
-	const { data, info } = await sharp(order.image)
+export async function renderScene(options: SceneOptions): Promise<Buffer> {
+	const { data, info } = await sharp(options.image)
 		.rotate()
 		.resize(MAX_SIDE, MAX_SIDE, { fit: 'inside', withoutEnlargement: true })
 		.ensureAlpha()
@@ -70,7 +70,7 @@ export async function renderScene(order: SceneOptions): Promise<Buffer> {
 		.png()
 		.toBuffer();
 	const drop = Math.round(height / 60);
-	return await sharp(Buffer.from(sceneSvg(order, width, height)))
+	return await sharp(Buffer.from(sceneSvg(options, width, height)))
 		.composite([
 			{
 				input: await sharp(shadow)

@@ -1,5 +1,6 @@
 import type { RunComfyError } from '../../nodes/RunComfy/api/problems';
 import type { JobResult } from '../../nodes/RunComfy/api/responses';
+import { omitUndefined } from '../../nodes/RunComfy/common/omitUndefined';
 import { Budget, type ListedPrice } from '../../nodes/RunComfy/jobs/budget';
 import { runJob } from '../../nodes/RunComfy/jobs/job';
 import { Ledger, type LedgerEntry } from '../../nodes/RunComfy/jobs/ledger';
@@ -40,7 +41,7 @@ function setUpTurn(limit: number, price?: ListedPrice) {
 
 const resultOf = (cost?: number): JobResult => ({
 	requestId: 'r',
-	...(cost === undefined ? {} : { cost }),
+	...omitUndefined({ cost }),
 });
 
 const planned = (count: number, waits = true) =>
@@ -156,9 +157,9 @@ describe('Budget', () => {
 	it.each([
 		[{ usd: 0.12, unit: 'second' }, 'it costs $0.12 for each second, not for each request'],
 		[{ usd: 0.06, unit: 'image' }, 'it costs $0.06 for each image, not for each request'],
-		[{ usd: 0, unit: 'request' }, 'RunComfy names no price for it'],
-		[{}, 'RunComfy names no price for it'],
-		[{ usd: 1 }, 'RunComfy names no price for it'],
+		[{ usd: 0, unit: 'request' }, 'RunComfy lists no price for it'],
+		[{}, 'RunComfy lists no price for it'],
+		[{ usd: 1 }, 'RunComfy lists no price for it'],
 	])('warns about %j', (price, why) => {
 		const [warning] = budgetOf(1, price).warnings;
 		expect(warning).toContain(`cannot be checked in advance for “a/b”, because ${why}`);

@@ -84,7 +84,7 @@ class FakeHost {
 	}
 
 	/** Bytes that come one after the other, so many every so often. */
-	drip(bytes: number, everyMs: number, length = Infinity): Readable {
+	slowBody(bytes: number, everyMs: number, length = Infinity): Readable {
 		let sent = 0;
 		const { clock } = this;
 		return new Readable({
@@ -181,14 +181,14 @@ describe('A download', () => {
 		});
 	});
 
-	describe('that drips', () => {
+	describe('that arrives slowly', () => {
 		it.each<[string, string | undefined, number]>([
 			['a minute for a small file', '1000', 60_000],
 			['by the rate for a large one', '10000000', 200_000],
 			['by the user’s limit where no size is announced', undefined, 1_000_000],
 		])('is given %s', async (_, length, ms) => {
 			const headers: Record<string, string> = length === undefined ? {} : { 'content-length': length };
-			const host: FakeHost = new FakeHost(() => ({ body: host.drip(1, 5_000), headers }));
+			const host: FakeHost = new FakeHost(() => ({ body: host.slowBody(1, 5_000), headers }));
 			expect((await host.failure([image('a')])).message).toContain('the file server was too slow');
 			expect(host.clock.now()).toBe(ms);
 			expect(host.requests).toHaveLength(1);
@@ -198,13 +198,13 @@ describe('A download', () => {
 		it('is stored when it is fast enough', async () => {
 			const length = 5_000_000;
 			const headers = { 'content-length': String(length) };
-			const host: FakeHost = new FakeHost(() => ({ body: host.drip(60_000, 1_000, length), headers }));
+			const host: FakeHost = new FakeHost(() => ({ body: host.slowBody(60_000, 1_000, length), headers }));
 			expect(await host.download([image('a')])).toMatchObject([{ bytes: length }]);
 		});
 
 		it('has that time for all its tries together', async () => {
 			const headers = { 'content-length': '1000' };
-			const host: FakeHost = new FakeHost(() => ({ body: host.drip(1, 40_000), headers }));
+			const host: FakeHost = new FakeHost(() => ({ body: host.slowBody(1, 40_000), headers }));
 			await host.failure([image('a')]);
 			expect(host.clock.now()).toBe(60_000);
 			expect(host.requests).toHaveLength(2);
@@ -219,7 +219,7 @@ describe('The downloads of one item', () => {
 		let most = 0;
 		const host: FakeHost = new FakeHost((url) => {
 			most = Math.max(most, host.open + 1);
-			return { body: host.drip(10, url.endsWith('f0.png') ? 5_000 : 1_000, 200) };
+			return { body: host.slowBody(10, url.endsWith('f0.png') ? 5_000 : 1_000, 200) };
 		});
 		const stored = await host.download([...files, image('F0')]);
 		expect(stored.map(({ fileName }) => fileName)).toEqual([...files.map((_, n) => `f${n}.png`), 'F0_1.png']);
@@ -228,7 +228,9 @@ describe('The downloads of one item', () => {
 
 	it('end with the first that fails: none continues afterwards, and the error names all of them', async () => {
 		const host: FakeHost = new FakeHost((url) =>
-			url.endsWith('f2.png') ? { statusCode: 404, body: Readable.from([]) } : { body: host.drip(10, 5_000) },
+			url.endsWith('f2.png')
+				? { statusCode: 404, body: Readable.from([]) }
+				: { body: host.slowBody(10, 5_000) },
 		);
 		const { message, advice } = await host.failure(files);
 		expect(message).toBe(
@@ -243,7 +245,7 @@ describe('The downloads of one item', () => {
 	it('do not wait for other items’ downloads to end with the first that fails', async () => {
 		const host: FakeHost = new FakeHost((url) =>
 			url.includes('slow')
-				? { body: host.drip(10, 20_000, 300) }
+				? { body: host.slowBody(10, 20_000, 300) }
 				: { statusCode: 404, body: Readable.from([]) },
 		);
 		const { downloader, clock } = host;
@@ -257,7 +259,7 @@ describe('The downloads of one item', () => {
 
 	it.each(['before', 'during'])('end when they are stopped %s', async (when) => {
 		const stop = new AbortController();
-		const host: FakeHost = new FakeHost(() => ({ body: host.drip(10, 5_000) }));
+		const host: FakeHost = new FakeHost(() => ({ body: host.slowBody(10, 5_000) }));
 		if (when === 'before') stop.abort();
 		host.clock.at(12_000, () => stop.abort());
 		expect((await host.failure(files, stop.signal)).message).toContain('it was stopped');

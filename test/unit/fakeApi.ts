@@ -1,5 +1,10 @@
 import { RunComfyClient } from '../../nodes/RunComfy/api/client';
-import { NoAnswerError, type ApiAnswer, type ApiRequest } from '../../nodes/RunComfy/api/transport';
+import {
+	NoAnswerError,
+	type ApiAnswer,
+	type ApiRequest,
+	type Send,
+} from '../../nodes/RunComfy/api/transport';
 import type { JobRequest, WaitLimits } from '../../nodes/RunComfy/jobs/job';
 import { JobTimesStore } from '../../nodes/RunComfy/jobs/jobTimes';
 import { Ledger, type LedgerTurn } from '../../nodes/RunComfy/jobs/ledger';
@@ -9,6 +14,7 @@ import { findOutputProblem } from '../../nodes/RunComfy/operations/shared/finish
 import { VirtualClock } from './virtualClock';
 
 export const SECOND = 1_000;
+const ADDRESSES = { baseUrl: 'https://api.test', platformBaseUrl: 'https://account.test' };
 
 interface FakeJob {
 	runsAt: number;
@@ -30,6 +36,14 @@ export const tooMany = (retryAfter?: number | string): ApiAnswer => ({
 	body: {},
 });
 
+/** The client of a fake API, which gets its calls through `send`. */
+export function clientOf(send: Send, clock: VirtualClock): RunComfyClient {
+	return new RunComfyClient(ADDRESSES, send, clock.now);
+}
+
+/** What a run needs of a fake API. */
+type Connection = Pick<FakeApi, 'clock' | 'client'>;
+
 /** RunComfy's queue in memory and on a virtual clock: exact, and without a wire. */
 export class FakeApi {
 	readonly jobs: FakeJob[] = [];
@@ -50,8 +64,7 @@ export class FakeApi {
 		readonly clock: VirtualClock,
 		private readonly timingOf: (jobNumber: number) => Timing,
 	) {
-		const addresses = { baseUrl: 'https://api.test', platformBaseUrl: 'https://account.test' };
-		this.client = new RunComfyClient(addresses, async (request) => await this.send(request), clock.now);
+		this.client = clientOf(async (request) => await this.send(request), clock);
 	}
 
 	send = async (request: ApiRequest): Promise<ApiAnswer> => {
@@ -132,7 +145,7 @@ export const LIMITS: WaitLimits = {
 };
 
 export function request(
-	api: FakeApi,
+	api: Connection,
 	itemIndex: number,
 	limits: Partial<WaitLimits> = {},
 	modelId = 'a/b',
@@ -141,7 +154,7 @@ export function request(
 		endpoint: modelEndpoint(api.client, modelId),
 		buildInput: async () => ({ prompt: `item ${itemIndex}` }),
 		fixedInput: {},
-		identifyFiles: async () => [],
+		identifyRest: async () => [],
 		inputBytes: 10,
 		limits: { ...LIMITS, ...limits },
 		findOutputProblem: (result) => findOutputProblem(result, true),
@@ -163,7 +176,7 @@ export interface FakeRun {
 }
 
 export function makeRun(
-	api: FakeApi,
+	api: Connection,
 	more: Partial<RunDependencies> = {},
 	context: Record<string, unknown> = {},
 ): FakeRun {

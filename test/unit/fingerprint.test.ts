@@ -1,5 +1,6 @@
 import type { IExecuteFunctions, INodeExecutionData } from 'n8n-workflow';
 
+import { omitUndefined } from '../../nodes/RunComfy/common/omitUndefined';
 import { createFingerprints } from '../../nodes/RunComfy/host/fingerprint';
 
 async function fingerprint(item: INodeExecutionData, parameters: object = { prompt: '={{ $now }}' }) {
@@ -9,7 +10,7 @@ async function fingerprint(item: INodeExecutionData, parameters: object = { prom
 }
 
 const file = (data: string, id?: string) => ({
-	data: { data, mimeType: 'image/png', ...(id === undefined ? {} : { id }) },
+	data: { data, mimeType: 'image/png', ...omitUndefined({ id }) },
 });
 
 describe('The fingerprint of an item', () => {

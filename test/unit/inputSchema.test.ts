@@ -2,7 +2,7 @@ import * as fc from 'fast-check';
 
 import { readInputFields, type InputField } from '../../nodes/RunComfy/models/inputSchema';
 import { toMapperField } from '../../nodes/RunComfy/models/mapperFields';
-import { CATALOGUE } from '../sandbox/catalogue';
+import { CATALOG } from '../sandbox/catalog';
 import { field } from './inputField';
 import { schemas } from './schemaArbitraries';
 
@@ -140,8 +140,8 @@ describe('readInputFields', () => {
 		expect(readInputFields(schema, [])).toEqual([]),
 	);
 
-	it('reads every model of the sandbox’s catalogue', () => {
-		for (const { input_schema: schema } of CATALOGUE) {
+	it('reads every model of the sandbox’s catalog', () => {
+		for (const { input_schema: schema } of CATALOG) {
 			expect(readInputFields(schema, []).map(({ name }) => name)).toEqual(Object.keys(schema.properties));
 		}
 	});

@@ -1,11 +1,12 @@
 import type { JobResult } from '../../nodes/RunComfy/api/responses';
+import { omitUndefined } from '../../nodes/RunComfy/common/omitUndefined';
 import { isFree, Ledger, type LedgerEntry, type LedgerTurn } from '../../nodes/RunComfy/jobs/ledger';
 import { openTurn } from './fakeApi';
 
 const result = (requestId: string, cost?: number): JobResult => ({
 	requestId,
 	output: { image: `https://cdn.test/${requestId}.png` },
-	...(cost === undefined ? {} : { cost }),
+	...omitUndefined({ cost }),
 });
 
 /** Submits for an item, and gets an id. */

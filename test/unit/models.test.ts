@@ -6,7 +6,7 @@ import { readCategories, readModelEntry, readModelPage } from '../../nodes/RunCo
 import { readQuery } from '../../nodes/RunComfy/api/query';
 import { pagePathOf } from '../../nodes/RunComfy/models/modelReference';
 
-describe('Responses of the catalogue', () => {
+describe('Responses of the catalog', () => {
 	const entry = {
 		model_id: 'a/b',
 		display_name: 'A B',
@@ -98,7 +98,7 @@ describe('Responses of the catalogue', () => {
 	])('recognizes %s', (_, status, body, expected) => expect(answer(status, body)).toMatchObject(expected));
 });
 
-describe('Responses of the catalogue, whatever they hold', () => {
+describe('Responses of the catalog, whatever they hold', () => {
 	it('property: an entry is read or left out, and its link is public', () => {
 		const entry = fc.record(
 			{

@@ -19,12 +19,13 @@ describe('“Too many requests”', () => {
 		expect(api.calls.some(({ at }) => at >= refusedAt + 20 * SECOND)).toBe(true);
 	});
 
-	it('caps Retry-After at one minute', async () => {
+	it('caps Retry-After at one minute, and some jitter', async () => {
 		const { clock, api } = setUp(() => ({ queueMs: 0, runMs: 1 * SECOND }));
 		api.intercept = () => (api.calls.length === 1 ? tooMany(86_400) : undefined);
 		const { run } = makeRun(api);
 		await clock.run(run.forEachItem(1, async (i) => await runJob(run, i, request(api, i))));
-		expect(api.calls[1]?.at).toBe(60 * SECOND);
+		expect(api.calls[1]?.at).toBeGreaterThanOrEqual(60 * SECOND);
+		expect(api.calls[1]?.at).toBeLessThan(61 * SECOND);
 	});
 
 	it.each([0, 'Thu, 01 Jan 1970 00:00:00 GMT'])(
@@ -40,6 +41,41 @@ describe('“Too many requests”', () => {
 			expect(api.jobs).toHaveLength(10);
 		},
 	);
+
+	it('spreads the next calls of runs that were given the same Retry-After', async () => {
+		const { clock, api } = setUp(() => ({ queueMs: 0, runMs: 1 * SECOND }));
+		api.intercept = () => (clock.now() === 0 ? tooMany(20) : undefined);
+		const runs = [0.1, 0.5, 0.9].map((draw) => makeRun(api, { random: () => draw }).run);
+		await clock.run(
+			Promise.all(
+				runs.map(async (run) => await run.forEachItem(1, async (i) => await runJob(run, i, request(api, i)))),
+			),
+		);
+		const again = api.calls.slice(3).filter(({ method }) => method === 'POST');
+		expect(new Set(again.map(({ at }) => at)).size).toBe(3);
+	});
+
+	it('paces the calls of a run that is refused again and again, and lets it recover', async () => {
+		const { clock, api } = setUp(() => ({ queueMs: 0, runMs: 10 * SECOND }));
+		const accepted: number[] = [];
+		// Others take all but one call in five seconds, for the first ten minutes.
+		api.intercept = () => {
+			const previous = accepted.at(-1) ?? -Infinity;
+			if (clock.now() < 600 * SECOND && clock.now() - previous < 5 * SECOND) return tooMany();
+			accepted.push(clock.now());
+			return undefined;
+		};
+		const { run } = makeRun(api);
+		await clock.run(run.forEachItem(200, async (i) => await runJob(run, i, request(api, i))));
+		const count = (list: number[], from: number, to: number) =>
+			list.filter((at) => at >= from * SECOND && at < to * SECOND).length;
+		const all = api.calls.map(({ at }) => at);
+		expect(count(accepted, 100, 600)).toBeGreaterThan(60);
+		expect(count(all, 100, 600)).toBeLessThan(2 * count(accepted, 100, 600));
+		// Within two minutes it calls about as often as it would have without the limit.
+		expect(count(all, 720, 730)).toBeGreaterThan(30);
+		expect(clock.sleeping).toBe(0);
+	});
 
 	it('backs off exponentially without a Retry-After, and submits again because nothing was accepted', async () => {
 		const { clock, api } = setUp(() => ({ queueMs: 0, runMs: 1 * SECOND }));

@@ -5,6 +5,7 @@ import { request } from 'undici';
 
 import { RunComfyClient } from '../../nodes/RunComfy/api/client';
 import { NoAnswerError, noAnswerReason, type Send } from '../../nodes/RunComfy/api/transport';
+import { omitUndefined } from '../../nodes/RunComfy/common/omitUndefined';
 import { MODEL_ID, Sandbox, SANDBOX_TOKEN } from '../sandbox/sandbox';
 
 /** The client over a real connection, without n8n in between. */
@@ -15,9 +16,9 @@ const send: Send = async ({ method, url, body, timeoutMs, signal }) => {
 			method,
 			headers: {
 				authorization: `Bearer ${SANDBOX_TOKEN}`,
-				...(body === undefined ? {} : { 'content-type': 'application/json' }),
+				...omitUndefined({ 'content-type': body === undefined ? undefined : 'application/json' }),
 			},
-			...(body === undefined ? {} : { body: JSON.stringify(body) }),
+			...omitUndefined({ body: body === undefined ? undefined : JSON.stringify(body) }),
 			signal: signal === undefined ? timeout : AbortSignal.any([timeout, signal]),
 		});
 		const text = await answer.body.text();

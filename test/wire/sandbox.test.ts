@@ -4,7 +4,8 @@ import type { AddressInfo } from 'node:net';
 import sharp from 'sharp';
 import { request } from 'undici';
 
-import { digest, MODEL_ID, Sandbox, SANDBOX_TOKEN } from '../sandbox/sandbox';
+import { digest, MODEL_ID, Sandbox } from '../sandbox/sandbox';
+import { callSandbox } from './callSandbox';
 
 /** The other tests rely on the sandbox, so it is tested itself. */
 describe('The sandbox', () => {
@@ -31,17 +32,8 @@ describe('The sandbox', () => {
 		images.close();
 	});
 
-	const call = async (method: 'GET' | 'POST', path: string, body?: unknown, token = SANDBOX_TOKEN) => {
-		const answer = await request(`${sandbox.url}${path}`, {
-			method,
-			headers: {
-				authorization: `Bearer ${token}`,
-				...(body === undefined ? {} : { 'content-type': 'application/json' }),
-			},
-			...(body === undefined ? {} : { body: JSON.stringify(body) }),
-		});
-		return { status: answer.statusCode, body: (await answer.body.json()) as Record<string, unknown> };
-	};
+	const call = async (method: 'GET' | 'POST', path: string, body?: unknown, token?: string) =>
+		await callSandbox(sandbox, method, path, body, token);
 	const submit = async (more: object = {}) =>
 		await call('POST', `/v1/models/${MODEL_ID}`, { image: imageUrl, prompt: 'A beach', seed: 7, ...more });
 	const pictureOf = async (more: object = {}) => {
@@ -97,7 +89,7 @@ describe('The sandbox', () => {
 		expect(sandbox.stats.accepted).toBe(0);
 	});
 
-	it('requires its token, has a catalogue entry and a balance, and charges for jobs', async () => {
+	it('requires its token, has a catalog entry and a balance, and charges for jobs', async () => {
 		expect(await call('GET', `/v1/models/${MODEL_ID}`, undefined, 'wrong')).toMatchObject({ status: 401 });
 		expect((await call('GET', `/v1/models/${MODEL_ID}`)).body).toMatchObject({
 			model_id: MODEL_ID,

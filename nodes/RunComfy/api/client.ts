@@ -1,8 +1,16 @@
 import { omitUndefined } from '../common/omitUndefined';
 import { readBalance, type Balance } from './account';
+import {
+	DEPLOYMENT_CODES,
+	readDeployment,
+	readDeploymentCancel,
+	readDeploymentPoll,
+	readDeployments,
+	type Deployment,
+} from './deployments';
 import type { JsonObject } from './json';
 import { readCategories, readModelEntry, readModelPage, type ModelEntry, type ModelPage } from './models';
-import { describeNoAnswer, unreachableProblem } from './problems';
+import { describeNoAnswer, unreachableProblem, type ErrorCodes } from './problems';
 import { readQuery, type QueryAnswer } from './query';
 import {
 	readCancel,
@@ -35,11 +43,11 @@ export interface CallOptions {
 /** The base URLs of RunComfy's APIs: checked, and without a trailing slash. Nothing is ever sent elsewhere. */
 export interface ApiAddresses {
 	baseUrl: string;
-	/** Of the account API, which RunComfy runs on another host. */
+	/** Of the balance and of deployments, which RunComfy runs on another host. */
 	platformBaseUrl: string;
 }
 
-/** Which part of the catalogue to list. */
+/** Which part of the catalog to list. */
 export interface ModelQuery {
 	search?: string;
 	category?: string;
@@ -49,8 +57,9 @@ export interface ModelQuery {
 }
 
 /**
- * RunComfy's Model API over HTTP. Each method makes one call, and makes it once: retries are up to the caller. The client
- * knows nothing of n8n and of no particular model. Every method resolves to the meaning of the answer, or of its absence.
+ * RunComfy's Model API and its API of deployments, over HTTP. Each method makes one call, and makes it once: retries are up
+ * to the caller. Every method resolves to the meaning of the answer, or of its absence. The client does not depend on n8n
+ * or on a particular model.
  */
 export class RunComfyClient {
 	/** @param now the time of day in milliseconds, to read dates in Retry-After. */
@@ -67,40 +76,32 @@ export class RunComfyClient {
 	 * @param signal aborts the call; the outcome is then unknown.
 	 */
 	async submit(modelId: string, input: JsonObject, signal?: AbortSignal): Promise<SubmitAnswer> {
-		const uploadMs = Math.ceil((sizeOf(input) / MIN_UPLOAD_RATE) * 1_000);
-		const timeoutMs = this.timeouts.submitMs + uploadMs;
-		const answer = await this.call('POST', modelPath(modelId), timeoutMs, signal, input);
-		if (!(answer instanceof NoAnswerError)) return readSubmit(answer, this.now());
-		if (answer.reason === 'unreachable') return { kind: 'unreachable', error: answer };
-		if (answer.reason === 'untrusted') return { kind: 'refused', problem: unreachableProblem(answer) };
-		return { kind: 'outcomeUnknown', why: describeNoAnswer(answer) };
+		return await this.post(this.modelUrl(modelId), input, signal);
 	}
 
 	/** One poll: the status and, once the job has finished, the result. Free. Never rejects because of a network error. */
 	async getResult(requestId: string, includeCost: boolean, options: CallOptions = {}): Promise<PollAnswer> {
-		return await this.poll(requestId, `/result${includeCost ? '?include_cost=true' : ''}`, options);
+		const url = this.requestUrl(requestId, `/result${includeCost ? '?include_cost=true' : ''}`);
+		return await this.poll(url, requestId, options);
 	}
 
 	/** One poll: the status, with the position in the queue while the job is queued. Free. */
 	async getStatus(requestId: string, options: CallOptions = {}): Promise<PollAnswer> {
-		return await this.poll(requestId, '/status', options);
+		return await this.poll(this.requestUrl(requestId, '/status'), requestId, options);
 	}
 
 	/** Cancels a job. RunComfy cancels it only while it is queued (documented). */
 	async cancel(requestId: string, options: CallOptions = {}): Promise<CancelAnswer> {
-		const path = `/v1/requests/${encodeURIComponent(requestId)}/cancel`;
-		const timeoutMs = Math.min(options.timeoutMs ?? Infinity, this.timeouts.cancelMs);
-		const answer = await this.call('POST', path, timeoutMs, options.signal);
-		return answer instanceof NoAnswerError ? noAnswer(answer) : readCancel(answer, requestId, this.now());
+		return await this.postCancel(this.requestUrl(requestId, '/cancel'), requestId, options);
 	}
 
-	/** The catalogue entry of one model, with its input schema and price. */
+	/** The catalog entry of one model, with its input schema and price. */
 	async getModel(modelId: string, signal?: AbortSignal): Promise<QueryAnswer<ModelEntry>> {
 		const what = `The model “${modelId}” could not be read`;
-		return await this.query(modelPath(modelId), what, readModelEntry, signal);
+		return await this.query(this.modelUrl(modelId), what, readModelEntry, signal);
 	}
 
-	/** A page of the catalogue. */
+	/** A page of the catalog. */
 	async listModels(
 		{ search = '', category = '', limit, offset }: ModelQuery,
 		signal?: AbortSignal,
@@ -110,36 +111,129 @@ export class RunComfyClient {
 			.map(([name, value]) => `${name}=${encodeURIComponent(value)}`)
 			.join('&');
 		return await this.query(
-			`/v1/models?${filters}`,
+			`${this.addresses.baseUrl}/v1/models?${filters}`,
 			'The list of models could not be read',
 			readModelPage,
 			signal,
 		);
 	}
 
-	/** The names of the catalogue's categories. */
+	/** The names of the catalog's categories. */
 	async listCategories(signal?: AbortSignal): Promise<QueryAnswer<string[]>> {
 		const what = 'The list of categories could not be read';
-		return await this.query('/v1/models/categories', what, readCategories, signal);
+		return await this.query(`${this.addresses.baseUrl}/v1/models/categories`, what, readCategories, signal);
 	}
 
 	/** The remaining balance of the account. */
 	async getBalance(signal?: AbortSignal): Promise<QueryAnswer<Balance>> {
-		const { platformBaseUrl } = this.addresses;
 		const what = 'The balance could not be read';
-		return await this.query('/prod/v2/balance', what, readBalance, signal, platformBaseUrl);
+		return await this.query(`${this.addresses.platformBaseUrl}/prod/v2/balance`, what, readBalance, signal);
 	}
 
-	/** A free query of the catalogue or the account. */
+	/**
+	 * All deployments of the account: RunComfy documents no pages.
+	 * @param withGraphs whether each comes with its workflow, which makes the answer much larger.
+	 */
+	async listDeployments(withGraphs: boolean, signal?: AbortSignal): Promise<QueryAnswer<Deployment[]>> {
+		const what = 'The list of deployments could not be read';
+		const url = this.deploymentUrl(undefined, withGraphs ? '?includes=payload' : '');
+		return await this.query(url, what, readDeployments, signal, DEPLOYMENT_CODES);
+	}
+
+	/** One deployment with its workflow, and where the definitions of its nodes are. */
+	async getDeployment(deploymentId: string, signal?: AbortSignal): Promise<QueryAnswer<Deployment>> {
+		const url = this.deploymentUrl(deploymentId, '?includes=payload');
+		const what = `The deployment “${deploymentId}” could not be read`;
+		return await this.query(url, what, readDeployment, signal, DEPLOYMENT_CODES);
+	}
+
+	/**
+	 * Submits a request to a deployment, which costs money.
+	 * @param body `overrides` by node ID (documented).
+	 * @param signal aborts the call; the outcome is then unknown.
+	 */
+	async submitToDeployment(
+		deploymentId: string,
+		body: JsonObject,
+		signal?: AbortSignal,
+	): Promise<SubmitAnswer> {
+		return await this.post(this.deploymentUrl(deploymentId, '/inference'), body, signal, DEPLOYMENT_CODES);
+	}
+
+	/** One poll of a deployment's request: the status and, once it has ended, its result. Free. */
+	async getDeploymentResult(
+		deploymentId: string,
+		requestId: string,
+		options: CallOptions = {},
+	): Promise<PollAnswer> {
+		const url = this.deploymentRequestUrl(deploymentId, requestId, '/result');
+		return await this.poll(url, requestId, options, readDeploymentPoll);
+	}
+
+	/** One poll of a deployment's request: the status, with the position in the queue. Free. */
+	async getDeploymentStatus(
+		deploymentId: string,
+		requestId: string,
+		options: CallOptions = {},
+	): Promise<PollAnswer> {
+		const url = this.deploymentRequestUrl(deploymentId, requestId, '/status');
+		return await this.poll(url, requestId, options, readDeploymentPoll);
+	}
+
+	/** Cancels a deployment's request, queued or running (documented). */
+	async cancelDeploymentRequest(
+		deploymentId: string,
+		requestId: string,
+		options: CallOptions = {},
+	): Promise<CancelAnswer> {
+		const url = this.deploymentRequestUrl(deploymentId, requestId, '/cancel');
+		return await this.postCancel(url, requestId, options, readDeploymentCancel);
+	}
+
+	/** The slashes of an ID separate path segments (documented). */
+	private modelUrl(modelId: string): string {
+		return `${this.addresses.baseUrl}/v1/models/${modelId.split('/').map(encodeURIComponent).join('/')}`;
+	}
+
+	private requestUrl(requestId: string, path: string): string {
+		return `${this.addresses.baseUrl}/v1/requests/${encodeURIComponent(requestId)}${path}`;
+	}
+
+	private deploymentUrl(deploymentId?: string, path = ''): string {
+		const one = deploymentId === undefined ? '' : `/${encodeURIComponent(deploymentId)}`;
+		return `${this.addresses.platformBaseUrl}/prod/v2/deployments${one}${path}`;
+	}
+
+	private deploymentRequestUrl(deploymentId: string, requestId: string, path: string): string {
+		return this.deploymentUrl(deploymentId, `/requests/${encodeURIComponent(requestId)}${path}`);
+	}
+
+	/** The paid POST. */
+	private async post(
+		url: string,
+		body: JsonObject,
+		signal: AbortSignal | undefined,
+		codes?: ErrorCodes,
+	): Promise<SubmitAnswer> {
+		const uploadMs = Math.ceil((sizeOf(body) / MIN_UPLOAD_RATE) * 1_000);
+		const timeoutMs = this.timeouts.submitMs + uploadMs;
+		const answer = await this.call('POST', url, timeoutMs, signal, body);
+		if (!(answer instanceof NoAnswerError)) return readSubmit(answer, this.now(), codes);
+		if (answer.reason === 'unreachable') return { kind: 'unreachable', error: answer };
+		if (answer.reason === 'untrusted') return { kind: 'refused', problem: unreachableProblem(answer) };
+		return { kind: 'outcomeUnknown', why: describeNoAnswer(answer) };
+	}
+
+	/** A free query of the catalog, the account, or the deployments. */
 	private async query<T>(
-		path: string,
+		url: string,
 		what: string,
 		read: (body: unknown) => T | undefined,
 		signal: AbortSignal | undefined,
-		baseUrl = this.addresses.baseUrl,
+		codes?: ErrorCodes,
 	): Promise<QueryAnswer<T>> {
-		const answer = await this.call('GET', path, this.timeouts.pollMs, signal, undefined, baseUrl);
-		if (!(answer instanceof NoAnswerError)) return readQuery(answer, this.now(), what, read);
+		const answer = await this.call('GET', url, this.timeouts.pollMs, signal);
+		if (!(answer instanceof NoAnswerError)) return readQuery(answer, this.now(), what, read, codes);
 		if (answer.reason === 'untrusted') {
 			const { advice } = unreachableProblem(answer);
 			const message = `${what}: ${describeNoAnswer(answer)}`;
@@ -148,33 +242,43 @@ export class RunComfyClient {
 		return { kind: 'again', what, why: describeNoAnswer(answer), retryAfterMs: undefined };
 	}
 
-	private async poll(requestId: string, path: string, options: CallOptions): Promise<PollAnswer> {
+	private async poll(
+		url: string,
+		requestId: string,
+		options: CallOptions,
+		read: typeof readPoll = readPoll,
+	): Promise<PollAnswer> {
 		const timeoutMs = Math.min(options.timeoutMs ?? Infinity, this.timeouts.pollMs);
-		const answer = await this.call(
-			'GET',
-			`/v1/requests/${encodeURIComponent(requestId)}${path}`,
-			timeoutMs,
-			options.signal,
-		);
-		if (!(answer instanceof NoAnswerError)) return readPoll(answer, requestId, this.now());
+		const answer = await this.call('GET', url, timeoutMs, options.signal);
+		if (!(answer instanceof NoAnswerError)) return read(answer, requestId, this.now());
 		if (answer.reason === 'untrusted') {
 			return { kind: 'refused', problem: unreachableProblem(answer, requestId) };
 		}
 		return noAnswer(answer);
 	}
 
+	private async postCancel(
+		url: string,
+		requestId: string,
+		options: CallOptions,
+		read: typeof readCancel = readCancel,
+	): Promise<CancelAnswer> {
+		const timeoutMs = Math.min(options.timeoutMs ?? Infinity, this.timeouts.cancelMs);
+		const answer = await this.call('POST', url, timeoutMs, options.signal);
+		return answer instanceof NoAnswerError ? noAnswer(answer) : read(answer, requestId, this.now());
+	}
+
 	private async call(
 		method: ApiRequest['method'],
-		path: string,
+		url: string,
 		timeoutMs: number,
 		signal?: AbortSignal,
 		body?: JsonObject,
-		baseUrl = this.addresses.baseUrl,
 	): Promise<ApiAnswer | NoAnswerError> {
 		try {
 			return await this.send({
 				method,
-				url: `${baseUrl}${path}`,
+				url,
 				timeoutMs,
 				...omitUndefined({ body, signal }),
 			});
@@ -195,9 +299,4 @@ function sizeOf(value: unknown): number {
 	if (typeof value === 'string') return value.length;
 	if (typeof value !== 'object' || value === null) return 0;
 	return Object.values(value).reduce<number>((sum, part) => sum + sizeOf(part), 0);
-}
-
-/** The slashes of an ID separate path segments (documented). */
-function modelPath(modelId: string): string {
-	return `/v1/models/${modelId.split('/').map(encodeURIComponent).join('/')}`;
 }

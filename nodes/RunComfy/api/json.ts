@@ -6,10 +6,10 @@ export function isJsonObject(value: unknown): value is JsonObject {
 	return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
-/** Far deeper than any model's input. */
+/** No model's input is nearly as deep. */
 const MAX_DEPTH = 100;
 
-/** True for a value that could exhaust the stack of whoever reads or writes it as JSON. */
+/** True for a value that is nested so deeply that reading or writing it as JSON could exhaust the stack. */
 export function isTooDeep(value: unknown, depth = 0): boolean {
 	if (typeof value !== 'object' || value === null) return false;
 	return depth > MAX_DEPTH || Object.values(value).some((part) => isTooDeep(part, depth + 1));

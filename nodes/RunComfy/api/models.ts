@@ -4,11 +4,11 @@ import { isJsonObject, numberOf, textOf, textsOf, type JsonObject } from './json
 import { cleanReason } from './problems';
 
 /**
- * Pure readers of RunComfy's model catalogue, which is known only from RunComfy's own clients [assumed]. Parts that are
+ * Pure readers of RunComfy's model catalog, which is known only from RunComfy's own clients [assumed]. Parts that are
  * missing or of another shape are left out. Only an answer without its one necessary part is an error.
  */
 
-/** What a model costs, as far as its catalogue entry says. */
+/** What a model costs, as far as its catalog entry says. */
 export interface ModelPrice {
 	usd?: number;
 	/** RunComfy's word: `request`, `image`, `output`, and `second` have been seen. */
@@ -16,7 +16,7 @@ export interface ModelPrice {
 	note?: string;
 }
 
-/** One entry of the catalogue. */
+/** One entry of the catalog. */
 export interface ModelEntry {
 	modelId: string;
 	displayName: string;
@@ -48,7 +48,7 @@ export function isModelId(text: string): boolean {
 	return parts.length > 1 && parts.every((part) => MODEL_ID_PART.test(part));
 }
 
-/** An entry of the catalogue; undefined when it has no usable ID. */
+/** An entry of the catalog; undefined when it has no usable ID. */
 export function readModelEntry(body: unknown): ModelEntry | undefined {
 	if (!isJsonObject(body)) return undefined;
 	const modelId = textOf(body, 'model_id');
@@ -79,7 +79,7 @@ function readPrice(body: JsonObject): ModelPrice {
 	});
 }
 
-/** A page of the catalogue; entries that cannot be used are left out. */
+/** A page of the catalog; entries that cannot be used are left out. */
 export function readModelPage(body: unknown): ModelPage | undefined {
 	if (!isJsonObject(body) || !Array.isArray(body.models)) return undefined;
 	return {

@@ -1,14 +1,14 @@
 import { omitUndefined } from '../common/omitUndefined';
-import type { ApiAnswer, NoAnswerError } from './transport';
 import { isJsonObject, textOf } from './json';
+import { isSuccess, type ApiAnswer, type NoAnswerError } from './transport';
 
-/** Where RunComfy shows a person what they have generated, and so what they have paid for. Its address is not documented. */
+/** Where users see what they have generated and paid for. Its address is not documented. */
 export const GENERATIONS_PAGE = 'the Generations page of your RunComfy account';
 const PROFILE_PAGE = 'https://www.runcomfy.com/profile';
 
-/** What went wrong, in the words of the person who reads it. */
+/** What went wrong, as the user reads it. */
 export interface Problem {
-	/** What happened and to which request. Free of Node error codes: n8n would replace the sentence. */
+	/** What happened, and to which request. Contains no Node error codes, because n8n would replace the whole message. */
 	message: string;
 	/** What to do next. */
 	advice: string;
@@ -20,7 +20,7 @@ export interface Problem {
 	isNotFound?: true;
 }
 
-/** A failure of one item. Turned into n8n's NodeApiError where the node meets n8n. */
+/** The failure of one item. `host/nodeErrors.ts` turns it into n8n's NodeApiError. */
 export class RunComfyError extends Error {
 	override readonly name = 'RunComfyError';
 
@@ -29,8 +29,20 @@ export class RunComfyError extends Error {
 	}
 }
 
+/** What the error codes of one of RunComfy's APIs mean. */
+export interface ErrorCodes {
+	meanings: Readonly<Record<string, readonly [what: string, advice: string]>>;
+	/** The code that an HTTP status stands for, where an answer has no known code of its own. */
+	byStatus: Readonly<Record<number, string>>;
+}
+
+/** The code for values that were not accepted. */
+const INPUT_CODE = '422001';
+/** What to do about an API token that RunComfy refuses. */
+export const TOKEN_ADVICE = `Open the RunComfy credential in n8n and paste a fresh token from ${PROFILE_PAGE}. A token stops working as soon as a new one is generated.`;
+
 /** Codes of the Model API and of other RunComfy APIs: documented by RunComfy unless marked. */
-const BY_CODE: Record<string, readonly [what: string, advice: string]> = {
+const MODEL_MEANINGS: ErrorCodes['meanings'] = {
 	'400001': [
 		'RunComfy does not know this model or request ID',
 		'Check the request ID. If it is right, the model may have been renamed: update this node.',
@@ -39,10 +51,7 @@ const BY_CODE: Record<string, readonly [what: string, advice: string]> = {
 		'your RunComfy balance is empty',
 		'Nothing was paid for. Top up your balance on RunComfy and run the workflow again.',
 	],
-	'400004': [
-		'RunComfy did not accept the API token',
-		`Open the RunComfy credential in n8n and paste a fresh token from ${PROFILE_PAGE}. A token stops working as soon as a new one is generated.`,
-	],
+	'400004': ['RunComfy did not accept the API token', TOKEN_ADVICE],
 	'403001': [
 		'this request belongs to another RunComfy account',
 		'Use the credential of the account that submitted the request.',
@@ -63,28 +72,21 @@ const BY_CODE: Record<string, readonly [what: string, advice: string]> = {
 	],
 };
 
-/** Codes come from outside: `constructor` is none of them. */
-function isKnownCode(code: string): boolean {
-	return Object.hasOwn(BY_CODE, code);
-}
-
-/** The code for values that were not accepted. */
-const INPUT_CODE = '422001';
-
-/** By HTTP status, for answers without a known code [assumed: which status goes with which code is not documented]. */
-const BY_STATUS: Record<number, string> = {
-	400: INPUT_CODE,
-	401: '400004',
-	402: '400002',
-	403: '403003',
-	404: '404001',
-	422: INPUT_CODE,
+/** [assumed]: which status goes with which code is not documented. */
+export const MODEL_CODES: ErrorCodes = {
+	meanings: MODEL_MEANINGS,
+	byStatus: { 400: INPUT_CODE, 401: '400004', 402: '400002', 403: '403003', 404: '404001', 422: INPUT_CODE },
 };
 
+/** What a code means. Codes come from outside: `constructor` is none of them. */
+function meaningOf({ meanings }: ErrorCodes, code: string | undefined) {
+	return code !== undefined && Object.hasOwn(meanings, code) ? meanings[code] : undefined;
+}
+
 const MAX_REASON_LENGTH = 300;
-/** Texts from outside are cut to this before patterns meet them. */
+/** Texts from outside are cut to this before patterns are applied to them. */
 const MAX_READ_LENGTH = 2_000;
-/** No sentence of an error lies deeper, or behind so many others. */
+/** Limits for the search for an error's sentence in an answer of any shape. */
 const MAX_READ_DEPTH = 6;
 const MAX_READ_PARTS = 20;
 /** Words for which n8n would replace the whole message by a sentence of its own (NodeError's list). */
@@ -92,7 +94,7 @@ const NODE_ERROR_CODES =
 	/\b(ECONN(REFUSED|RESET|ABORTED)|ENOTFOUND|ETIMEDOUT|ERRADDRINUSE|EADDRNOTAVAIL|EHOSTUNREACH|EAI_AGAIN|ENOENT|EISDIR|ENOTDIR|EACCES|EEXIST|EPERM|getaddrinfo)\b/g;
 
 /**
- * A sentence from upstream made fit for an error: no web page, no token, no Node error code, one line, short.
+ * A sentence from RunComfy, made safe for an error message: one short line without a web page, a token, or a Node error code.
  * @returns undefined when nothing readable is left.
  */
 export function cleanReason(text: string | undefined): string | undefined {
@@ -115,7 +117,7 @@ export function errorCodeOf(body: unknown): string | undefined {
 	return text === '' || text === '0' ? undefined : text;
 }
 
-/** The sentence of an error answer: `error_message`, `message`, `error` or `detail`, of whatever shape. */
+/** The sentence of an error answer, from `error_message`, `message`, `error`, `detail`, or `msg`, of any shape. */
 export function reasonOf(body: unknown, depth = 0): string | undefined {
 	if (typeof body === 'string') return cleanReason(body);
 	if (!isJsonObject(body)) return undefined;
@@ -124,6 +126,14 @@ export function reasonOf(body: unknown, depth = 0): string | undefined {
 		if (reason !== undefined) return reason;
 	}
 	return undefined;
+}
+
+/** The sentence of an error answer, and what its `detail` lists besides. */
+function reasonWithDetail(body: unknown): string | undefined {
+	const reason = reasonOf(body);
+	if (!isJsonObject(body) || !Array.isArray(body.detail)) return reason;
+	const detail = cleanReason(flattenReason(body.detail));
+	return detail === undefined || detail === reason ? reason : `${reason ?? ''} ${detail}`.trim();
 }
 
 /** `detail` may be a list of `{loc, msg}` (FastAPI's shape, seen in other RunComfy APIs). */
@@ -154,29 +164,29 @@ export function isTransient({ status, body }: ApiAnswer): boolean {
 	return status >= 500 || TRANSIENT_STATUSES.has(status) || errorCodeOf(body)?.startsWith('500') === true;
 }
 
-/** What an answer that is an error means, as far as that is known. */
+/** What an error answer means, as far as that is known. */
 export interface ErrorMeaning {
 	what: string;
 	advice: string;
-	/** True when it is about what was sent, and not about account, token or address. */
+	/** True when the error is about the values that were sent, and not about the account, the token, or the address. */
 	isAboutInput: boolean;
 }
 
 /** Reads an error answer: its `error_code` first, then its HTTP status. */
-export function explainAnswer(answer: ApiAnswer): ErrorMeaning {
+export function explainAnswer(answer: ApiAnswer, codes: ErrorCodes = MODEL_CODES): ErrorMeaning {
 	const code = errorCodeOf(answer.body);
-	const known = code !== undefined && isKnownCode(code) ? BY_CODE[code] : undefined;
-	const meaning = known ?? BY_CODE[BY_STATUS[answer.status] ?? ''];
+	const known = meaningOf(codes, code);
+	const meaning = known ?? meaningOf(codes, codes.byStatus[answer.status]);
 	const [what, advice] = meaning ?? [
 		`RunComfy answered with an error (HTTP ${answer.status})`,
-		"Try again later. If it stays, ask RunComfy's support and give them the time and the request ID.",
+		'Try again later. If the error persists, contact RunComfy’s support with the time and the request ID.',
 	];
-	const reason = reasonOf(answer.body);
+	const reason = reasonWithDetail(answer.body);
 	const withReason = reason === undefined ? what : `${what}: “${reason}”`;
 	return {
 		what: code === undefined || known ? withReason : `${withReason} (code ${cleanReason(code) ?? '?'})`,
 		advice,
-		isAboutInput: meaning === BY_CODE[INPUT_CODE] || answer.status === 413,
+		isAboutInput: (meaning !== undefined && meaning === codes.meanings[INPUT_CODE]) || answer.status === 413,
 	};
 }
 
@@ -184,9 +194,8 @@ export function explainAnswer(answer: ApiAnswer): ErrorMeaning {
  * True when a paid POST was certainly not accepted, so that no job can exist because of it: RunComfy says so with one
  * of its documented codes. A redirect, a status alone, an unknown code, and an internal error say nothing certain.
  */
-export function wasNotAccepted({ body }: ApiAnswer): boolean {
-	const code = errorCodeOf(body);
-	return code !== undefined && isKnownCode(code);
+export function wasNotAccepted({ body }: ApiAnswer, codes: ErrorCodes = MODEL_CODES): boolean {
+	return meaningOf(codes, errorCodeOf(body)) !== undefined;
 }
 
 /** True when RunComfy does not know the request. */
@@ -201,8 +210,8 @@ export function nameRequest(requestId: string | undefined): string {
 }
 
 /** A call that RunComfy refused for good. */
-export function refusedProblem(answer: ApiAnswer, requestId?: string): Problem {
-	const { what, advice, isAboutInput } = explainAnswer(answer);
+export function refusedProblem(answer: ApiAnswer, requestId?: string, codes?: ErrorCodes): Problem {
+	const { what, advice, isAboutInput } = explainAnswer(answer, codes);
 	return {
 		message: `${requestId === undefined ? 'Nothing was submitted' : nameRequest(requestId)}: ${what}`,
 		advice,
@@ -211,7 +220,7 @@ export function refusedProblem(answer: ApiAnswer, requestId?: string): Problem {
 	};
 }
 
-/** Says in words why there was no answer. */
+/** Why there was no answer, as a part of a sentence. */
 export function describeNoAnswer(error: NoAnswerError): string {
 	switch (error.reason) {
 		case 'unreachable':
@@ -223,11 +232,11 @@ export function describeNoAnswer(error: NoAnswerError): string {
 		case 'lost':
 			return 'the connection was lost before the answer was complete';
 		case 'stopped':
-			return 'the call was broken off';
+			return 'the call was aborted';
 	}
 }
 
-/** A call that never left this machine, or a free look that was tried in vain until the deadline. */
+/** A call that could not be sent: RunComfy could not be reached, or its certificate was not accepted. */
 export function unreachableProblem(error: NoAnswerError, requestId?: string): Problem {
 	const code = error.code === undefined ? '' : ` (${error.code})`;
 	return {
@@ -239,7 +248,5 @@ export function unreachableProblem(error: NoAnswerError, requestId?: string): Pr
 
 /** The body of an answer whose JSON could not be read. */
 export function describeUnreadable(answer: ApiAnswer): string {
-	return answer.status >= 200 && answer.status < 300
-		? 'its answer could not be read'
-		: `it answered with HTTP ${answer.status}`;
+	return isSuccess(answer) ? 'its answer could not be read' : `it answered with HTTP ${answer.status}`;
 }

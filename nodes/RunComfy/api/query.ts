@@ -1,9 +1,9 @@
 import { omitUndefined } from '../common/omitUndefined';
-import { errorCodeOf, explainAnswer, isTransient, type Problem } from './problems';
+import { errorCodeOf, explainAnswer, isTransient, type ErrorCodes, type Problem } from './problems';
 import { readRetryAfterMs } from './responses';
-import type { ApiAnswer } from './transport';
+import { isSuccess, type ApiAnswer } from './transport';
 
-/** The answer to a free query of the catalogue or the account. */
+/** The answer to a free query of the catalog or the account. */
 export type QueryAnswer<T> =
 	| { kind: 'found'; value: T }
 	/** A transient error: repeating the query costs nothing. `what` failed, because of `why`. */
@@ -21,6 +21,7 @@ export function readQuery<T>(
 	now: number,
 	what: string,
 	read: (body: unknown) => T | undefined,
+	codes?: ErrorCodes,
 ): QueryAnswer<T> {
 	const { status, body, headers } = answer;
 	if (isTransient(answer)) {
@@ -31,11 +32,12 @@ export function readQuery<T>(
 			retryAfterMs: readRetryAfterMs(headers, now),
 		};
 	}
-	const isSuccess = status >= 200 && status < 300 && errorCodeOf(body) === undefined;
-	const value = isSuccess ? read(body) : undefined;
+	const isReadable = isSuccess(answer) && errorCodeOf(body) === undefined;
+	const value = isReadable ? read(body) : undefined;
 	if (value !== undefined) return { kind: 'found', value };
-	if (isSuccess) return { kind: 'again', what, why: 'its answer could not be read', retryAfterMs: undefined };
-	const { what: reason, advice } = explainAnswer(answer);
+	if (isReadable)
+		return { kind: 'again', what, why: 'its answer could not be read', retryAfterMs: undefined };
+	const { what: reason, advice } = explainAnswer(answer, codes);
 	const code = errorCodeOf(body);
 	const isNotFound = code === undefined ? status === 404 : code === '404001' || code === '400001';
 	return {

@@ -8,9 +8,10 @@ import {
 	reasonOf,
 	refusedProblem,
 	wasNotAccepted,
+	type ErrorCodes,
 	type Problem,
 } from './problems';
-import type { ApiAnswer, NoAnswerError } from './transport';
+import { isSuccess, type ApiAnswer, type NoAnswerError } from './transport';
 
 /**
  * Pure readers of RunComfy's answers.
@@ -124,7 +125,14 @@ export type PollAnswer =
 			result: JobResult;
 	  }
 	/** A transient error: polling again costs nothing. */
-	| { kind: 'again'; why: string; tooMany: boolean; retryAfterMs: number | undefined }
+	| {
+			kind: 'again';
+			why: string;
+			tooMany: boolean;
+			retryAfterMs: number | undefined;
+			/** The server is well, but its answer holds no state. */
+			hasNoState?: true;
+	  }
 	| { kind: 'notFound'; problem: Problem }
 	| { kind: 'refused'; problem: Problem };
 
@@ -140,20 +148,18 @@ export function readRetryAfterMs(headers: Record<string, unknown>, now: number):
 	return Number.isNaN(date) ? undefined : Math.max(0, date - now);
 }
 
-function isSuccess(answer: ApiAnswer): boolean {
-	return answer.status >= 200 && answer.status < 300;
-}
-
 /** Reads the answer to a paid POST. The outcome is unknown unless the answer clearly accepts or refuses the request. */
-export function readSubmit(answer: ApiAnswer, now: number): SubmitAnswer {
+export function readSubmit(answer: ApiAnswer, now: number, codes?: ErrorCodes): SubmitAnswer {
 	const { body, status } = answer;
 	const requestId = isSuccess(answer) && isJsonObject(body) ? readRequestId(body.request_id) : undefined;
 	if (requestId !== undefined) return { kind: 'accepted', requestId };
-	// An id in an unexpected place is not trusted with anything, but it is not lost either.
+	// An ID in an unexpected place is not used, but the error names it.
 	const mentioned = findRequestId(body);
 	if (mentioned === undefined) {
 		if (status === 429) return { kind: 'busy', retryAfterMs: readRetryAfterMs(answer.headers, now) };
-		if (wasNotAccepted(answer)) return { kind: 'refused', problem: refusedProblem(answer) };
+		if (wasNotAccepted(answer, codes)) {
+			return { kind: 'refused', problem: refusedProblem(answer, undefined, codes) };
+		}
 	}
 	const isReadable = isSuccess(answer) && errorCodeOf(body) === undefined;
 	const reason = reasonOf(body);
@@ -167,15 +173,15 @@ export function readSubmit(answer: ApiAnswer, now: number): SubmitAnswer {
 	};
 }
 
-/** Texts from outside are cut to this before a pattern meets them. */
+/** Texts from outside are cut to this before patterns are applied to them. */
 const MAX_SEARCHED_LENGTH = 20_000;
 
-/** A request id somewhere in an answer: in another place, in one of the addresses, or in JSON that broke off. */
+/** A request ID anywhere in an answer: under another key, in a URL, or in truncated JSON. */
 function findRequestId(body: unknown): string | undefined {
 	const text = (typeof body === 'string' ? body : (safeStringify(body) ?? '')).slice(0, MAX_SEARCHED_LENGTH);
 	const named =
 		/"request_id"\s*:\s*"([^"\\]{1,200})"/.exec(text) ?? /"request_id"\s*:\s*(\d{1,200})/.exec(text);
-	return readRequestId((named ?? /\/v1\/requests\/([\w.~%-]{1,200})/.exec(text))?.[1]);
+	return readRequestId((named ?? /\/requests\/([\w.~%-]{1,200})/.exec(text))?.[1]);
 }
 
 function safeStringify(value: unknown): string | undefined {
@@ -202,13 +208,14 @@ const NOT_READY_CODE = '400005';
 const FINAL_STATUSES = new Set(['completed', 'succeeded', 'failed', 'cancelled', 'canceled']);
 
 /** Reads the answer to a poll of `/status` or `/result`. */
-export function readPoll(answer: ApiAnswer, requestId: string, now: number): PollAnswer {
+export function readPoll(answer: ApiAnswer, requestId: string, now: number, codes?: ErrorCodes): PollAnswer {
 	const { body, status } = answer;
-	const again = (why: string): PollAnswer => ({
+	const again = (why: string, hasNoState?: true): PollAnswer => ({
 		kind: 'again',
 		why,
 		tooMany: status === 429,
 		retryAfterMs: readRetryAfterMs(answer.headers, now),
+		...omitUndefined({ hasNoState }),
 	});
 	const code = errorCodeOf(body);
 	const word = isSuccess(answer) && isJsonObject(body) ? textOf(body, 'status')?.toLowerCase() : undefined;
@@ -223,12 +230,12 @@ export function readPoll(answer: ApiAnswer, requestId: string, now: number): Pol
 			result: readResult(requestId, body),
 		};
 	}
-	if (code === NOT_READY_CODE) return again('it is not ready yet');
+	if (code === NOT_READY_CODE) return again('it is not ready yet', true);
 	if (isTransient(answer)) {
 		return again(status < 300 ? 'it reported an internal error' : `it answered with HTTP ${status}`);
 	}
-	if (isSuccess(answer) && code === undefined) return again(describeUnreadable(answer));
-	const problem = refusedProblem(answer, requestId);
+	if (isSuccess(answer) && code === undefined) return again(describeUnreadable(answer), true);
+	const problem = refusedProblem(answer, requestId, codes);
 	return { kind: isNotFound(answer) ? 'notFound' : 'refused', problem };
 }
 
@@ -318,7 +325,12 @@ export type CancelAnswer =
 	| { kind: 'refused'; problem: Problem };
 
 /** Reads the answer to a cancel. Only `outcome` counts; `status` in that answer has no meaning [assumed]. */
-export function readCancel(answer: ApiAnswer, requestId: string, now: number): CancelAnswer {
+export function readCancel(
+	answer: ApiAnswer,
+	requestId: string,
+	now: number,
+	codes?: ErrorCodes,
+): CancelAnswer {
 	const { body } = answer;
 	const again = (): CancelAnswer => ({
 		kind: 'again',
@@ -332,5 +344,8 @@ export function readCancel(answer: ApiAnswer, requestId: string, now: number): C
 		return outcome === undefined ? again() : { kind: 'outcome', outcome: outcome.toLowerCase() };
 	}
 	if (isTransient(answer)) return again();
-	return { kind: isNotFound(answer) ? 'notFound' : 'refused', problem: refusedProblem(answer, requestId) };
+	return {
+		kind: isNotFound(answer) ? 'notFound' : 'refused',
+		problem: refusedProblem(answer, requestId, codes),
+	};
 }

@@ -20,6 +20,11 @@ export interface ApiAnswer {
 	body: unknown;
 }
 
+/** True for any HTTP 2xx. */
+export function isSuccess({ status }: ApiAnswer): boolean {
+	return status >= 200 && status < 300;
+}
+
 /**
  * Sends one call. Resolves for every HTTP status, and rejects with a `NoAnswerError` only when there was no complete
  * answer. The caller decides whether to repeat the call, because only the caller knows what that would cost.
@@ -64,7 +69,7 @@ export function noAnswerReason(code: string | undefined): NoAnswerReason {
 /** n8n wraps errors in errors; longer chains are not followed. */
 const MAX_CAUSES = 6;
 
-/** The code that Node or axios gave a failed request, wherever n8n puts it in the error that it throws. */
+/** Node's or axios's code for a failed request. n8n may put it at different places in the error that it throws. */
 export function networkCodeOf(error: unknown): string | undefined {
 	let level: unknown = error;
 	for (let depth = 0; depth < MAX_CAUSES && isJsonObject(level); depth++) {

@@ -1,6 +1,6 @@
 /** No real token is shorter, and redacting a shorter text could remove ordinary words. */
 const MIN_TOKEN_LENGTH = 8;
-/** What lies deeper is cut off: an answer must not exhaust the stack of whoever reads it. */
+/** Deeper values are replaced: reading an answer must not exhaust the stack. */
 const MAX_DEPTH = 200;
 const TOO_DEEP = '[nested too deeply]';
 const REPLACEMENT = '[token]';

@@ -18,13 +18,17 @@ const MAX_RETRY_AFTER_MS = 60_000;
  * @param failures in a row, from 1.
  */
 export function backoffMs(failures: number, range: BackoffRange, random: Random): number {
-	const full = Math.min(range.longestMs, range.firstMs * 2 ** Math.min(failures - 1, 30));
-	return full * (0.5 + 0.5 * random());
+	return fullBackoffMs(failures, range) * (0.5 + 0.5 * random());
+}
+
+function fullBackoffMs(failures: number, { firstMs, longestMs }: BackoffRange): number {
+	return Math.min(longestMs, firstMs * 2 ** Math.min(failures - 1, 30));
 }
 
 /**
  * The pause before the next retry: the server's Retry-After or our own backoff, whichever is longer. So a Retry-After of
- * zero, or in the past, does not lead to calls in a tight loop.
+ * zero, or in the past, does not lead to calls in a tight loop. Half of the backoff is jitter, which comes on top of
+ * Retry-After as well: callers that were refused together are often given the same one.
  * @param failures in a row, from 1.
  * @param retryAfterMs the pause that the server asks for; undefined when it asks for none.
  */
@@ -34,7 +38,8 @@ export function retryPauseMs(
 	range: BackoffRange,
 	random: Random,
 ): number {
-	return Math.max(Math.min(retryAfterMs ?? 0, MAX_RETRY_AFTER_MS), backoffMs(failures, range, random));
+	const half = fullBackoffMs(failures, range) / 2;
+	return Math.max(Math.min(retryAfterMs ?? 0, MAX_RETRY_AFTER_MS), half) + half * random();
 }
 
 export interface RetryOptions {

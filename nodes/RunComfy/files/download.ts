@@ -6,8 +6,16 @@ import type { Clock, Random } from '../common/clock';
 import { retry } from '../common/retry';
 import { Slots } from '../common/slots';
 import { outputFileStems } from './fileNames';
-import { fileTypeOf, looksLikeText, nameKind, SNIFF_BYTES, type FileKind, type FileType } from './fileTypes';
-import { DownloadProblem, openUrl, type FetchedFile } from './fetchFile';
+import {
+	fileTypeOf,
+	looksLikeText,
+	nameKind,
+	SNIFF_BYTES,
+	typeByName,
+	type FileKind,
+	type FileType,
+} from './fileTypes';
+import { DownloadProblem, leadsToPrivateNetwork, openUrl, type FetchedFile } from './fetchFile';
 import { BYTES_PER_MB } from './sizes';
 import { peek, SizeLimit } from './streams';
 
@@ -41,8 +49,10 @@ export interface DownloadDependencies {
 /** A file of a finished request. */
 export interface ResultFile {
 	url: string;
-	/** The kind that RunComfy reports. The type is detected from the file's contents. */
-	kind: FileKind;
+	/** The kind that RunComfy reports; `file` for any other. The type is detected from the file's contents. */
+	kind: FileKind | 'file';
+	/** The file's own name, with extension; undefined to use the name in the URL. */
+	name?: string;
 }
 
 /** The options for all files of one item. */
@@ -58,7 +68,7 @@ type Attempt = { stored: IBinaryData } | { problem: DownloadProblem };
 
 /**
  * Streams output files into n8n's binary data. It never sends the token, downloads only from public addresses, and detects
- * file types from the contents, whatever the server reports. A download is free, so transient errors are retried.
+ * file types from the contents, not from what the server reports. A download is free, so transient errors are retried.
  */
 export class Downloader {
 	private readonly slots = new Slots(MAX_DOWNLOADS);
@@ -135,7 +145,7 @@ export class Downloader {
 
 	/** @throws DownloadProblem, or what n8n's storage throws. */
 	private async downloadOnce(
-		{ url, kind }: ResultFile,
+		{ url, kind, name = '' }: ResultFile,
 		stem: string,
 		maxMegabytes: number,
 		deadlineOf: (bytes?: number) => number,
@@ -147,7 +157,7 @@ export class Downloader {
 		try {
 			limit.check(file.contentLength ?? 0);
 			const { head, isWhole } = await peek(file, SNIFF_BYTES);
-			const { extension, mimeType } = typeOf(head, kind);
+			const { extension, mimeType } = typeOf(head, kind, name);
 			const body = isWhole ? head : await limit.guard();
 			const stored = await context.helpers.prepareBinaryData(body, `${stem}.${extension}`, mimeType);
 			const received = isWhole ? head.length : limit.received;
@@ -192,23 +202,11 @@ export class Downloader {
 		const which = redirects === 0 ? 'its address' : 'the address it was redirected to';
 		const problem = findFileUrlProblem(url, this.dependencies);
 		if (problem !== undefined) throw new DownloadProblem(`${which} ${problem}`, false);
-		if (hostKind(new URL(url).hostname) !== 'loopback' && (await this.leadsToPrivateNetwork(url))) {
+		if (
+			hostKind(new URL(url).hostname) !== 'loopback' &&
+			(await leadsToPrivateNetwork(this.dependencies.context, url))
+		) {
 			throw new DownloadProblem(`${which} leads to a private network`, false);
-		}
-	}
-
-	/**
-	 * Newer versions of n8n resolve a host name and check its address. When n8n cannot resolve the name, a proxy may be able
-	 * to: then the request is made, and n8n checks it again.
-	 */
-	private async leadsToPrivateNetwork(url: string): Promise<boolean> {
-		try {
-			const { getSecureEgressFilter }: Partial<IExecuteFunctions['helpers']> =
-				this.dependencies.context.helpers;
-			const verdict = await getSecureEgressFilter?.('enforced').validateUrl(url);
-			return verdict?.ok === false && verdict.error.name.startsWith('SsrfBlocked');
-		} catch {
-			return false;
 		}
 	}
 }
@@ -222,10 +220,15 @@ function problemOf({ status, isEncoded }: FetchedFile): DownloadProblem | undefi
 	return isEncoded ? new DownloadProblem('the file server sent it compressed', false) : undefined;
 }
 
-function typeOf(head: Buffer, kind: FileKind): FileType {
+function typeOf(
+	head: Buffer,
+	kind: ResultFile['kind'],
+	name: string,
+): Pick<FileType, 'extension' | 'mimeType'> {
 	if (head.length === 0) throw new DownloadProblem('the file is empty', false);
 	const type = fileTypeOf(head);
 	if (type !== undefined) return type;
+	if (kind === 'file') return typeByName(name);
 	const expected = nameKind(kind);
 	const problem = looksLikeText(head)
 		? `the file server sent a web page or text instead of ${expected}`

@@ -36,8 +36,14 @@ export interface FetchedFile {
 	close(): void;
 }
 
+/** n8n's helpers that a plain request needs, in a run of the node or in the editor. */
+export interface RequestContext {
+	helpers: Pick<IExecuteFunctions['helpers'], 'httpRequest'> &
+		Partial<Pick<IExecuteFunctions['helpers'], 'getSecureEgressFilter'>>;
+}
+
 export interface FetchDependencies {
-	context: IExecuteFunctions;
+	context: RequestContext;
 	clock: Clock;
 	signal: AbortSignal;
 	/** How long no bytes may arrive before the connection counts as lost, in milliseconds. */
@@ -118,7 +124,7 @@ export async function openUrl(
 	};
 }
 
-async function get(context: IExecuteFunctions, url: string, abortSignal: AbortSignal): Promise<unknown> {
+async function get(context: RequestContext, url: string, abortSignal: AbortSignal): Promise<unknown> {
 	return await context.helpers.httpRequest({
 		method: 'GET',
 		url,
@@ -154,4 +160,17 @@ function contentLengthOf(headers: Record<string, unknown>): number | undefined {
 function isEncoded(headers: Record<string, unknown>, stream: ByteStream): boolean {
 	const encoding = String(headers['content-encoding'] ?? 'identity');
 	return encoding.trim().toLowerCase() !== 'identity' || 'bytesWritten' in stream;
+}
+
+/**
+ * Newer versions of n8n resolve a host name and check its address. When n8n cannot resolve the name, a proxy may be able
+ * to: then the request is made, and n8n checks it again.
+ */
+export async function leadsToPrivateNetwork({ helpers }: RequestContext, url: string): Promise<boolean> {
+	try {
+		const verdict = await helpers.getSecureEgressFilter?.('enforced').validateUrl(url);
+		return verdict?.ok === false && verdict.error.name.startsWith('SsrfBlocked');
+	} catch {
+		return false;
+	}
 }

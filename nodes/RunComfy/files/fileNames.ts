@@ -18,11 +18,13 @@ function trimDots(text: string): string {
 	return text.replace(/^[.\s]+|[.\s]+$/g, '');
 }
 
+const EXTENSION = /\.[a-z0-9]{1,5}$/i;
+
 /** The last part of a URL's path without its extension. */
 function nameInUrl(url: string): string {
 	try {
 		const last = new URL(url).pathname.split('/').pop() ?? '';
-		return decodeURIComponent(last.slice(0, MAX_TEXT_LENGTH)).replace(/\.[a-z0-9]{1,5}$/i, '');
+		return decodeURIComponent(last.slice(0, MAX_TEXT_LENGTH)).replace(EXTENSION, '');
 	} catch {
 		return '';
 	}
@@ -31,6 +33,8 @@ function nameInUrl(url: string): string {
 /** A file of a result that needs a name. */
 export interface NamedFile {
 	url: string;
+	/** The file's own name; undefined to use the name in the URL. */
+	name?: string;
 	/** The name when there is no other. */
 	kind: string;
 }
@@ -38,12 +42,13 @@ export interface NamedFile {
 /**
  * The names of a result's files without extension. They differ even when case is ignored, because storages overwrite files
  * of the same name.
- * @param fileName the user's name without extension; empty to use the names in the URLs.
+ * @param fileName the user's name without extension; empty to use the files' own names.
  */
 export function outputFileStems(files: NamedFile[], fileName: string): string[] {
 	const taken = new Set<string>();
-	return files.map(({ url, kind }) => {
-		const wanted = safeName(fileName) || safeName(nameInUrl(url)) || kind;
+	return files.map(({ url, name: own, kind }) => {
+		const inUrl = own === undefined ? nameInUrl(url) : own.replace(EXTENSION, '');
+		const wanted = safeName(fileName) || safeName(inUrl) || kind;
 		let name = wanted;
 		for (let n = 1; taken.has(name.toLowerCase()); n++) name = `${wanted}_${n}`;
 		taken.add(name.toLowerCase());

@@ -83,6 +83,30 @@ export function fileTypeOf(bytes: Buffer): FileType | undefined {
 	return SIGNATURES.find(([signature]) => text.startsWith(signature))?.[1];
 }
 
+/** Types that cannot be detected from the first bytes, by the extension of the name. */
+const OTHER_TYPES = new Map([
+	['glb', 'model/gltf-binary'],
+	['gltf', 'model/gltf+json'],
+	['obj', 'model/obj'],
+	['stl', 'model/stl'],
+	['txt', 'text/plain'],
+	['csv', 'text/csv'],
+	['json', 'application/json'],
+	['svg', 'image/svg+xml'],
+	['zip', 'application/zip'],
+]);
+
+/** The type of a file that may be of any type, by its name. */
+export function typeByName(fileName: string): Pick<FileType, 'extension' | 'mimeType'> {
+	const extension = /\.([a-z0-9]{1,11})$/i.exec(fileName)?.[1]?.toLowerCase() ?? 'bin';
+	return { extension, mimeType: OTHER_TYPES.get(extension) ?? 'application/octet-stream' };
+}
+
+/** True for the name of a file whose type is detected from its first bytes. */
+export function isDetectable(fileName: string): boolean {
+	return /\.(png|jpe?g|webp|gif|avif|mp4|mov|webm|mkv|avi|mp3|wav|ogg|flac|m4a|aac)$/i.test(fileName);
+}
+
 /** True for a type that a model accepts as an input of that kind. */
 export function isInputType(found: FileType, kind: FileKind): boolean {
 	return kind === 'image' ? INPUT_IMAGES.has(found) : found.kind === kind;
@@ -94,6 +118,6 @@ export function looksLikeText(bytes: Buffer): boolean {
 }
 
 /** The kind with its article, for a sentence: `an image`. */
-export function nameKind(kind: FileKind): string {
-	return { image: 'an image', video: 'a video', audio: 'an audio file' }[kind];
+export function nameKind(kind: FileKind | 'file'): string {
+	return { image: 'an image', video: 'a video', audio: 'an audio file', file: 'a file' }[kind];
 }

@@ -14,6 +14,8 @@ import { CREDENTIAL_NAME, type CallingContext } from './transport';
 export interface Access extends ApiAddresses {
 	/** Whether the base URL is on this machine, as the sandbox is. The sandbox can also read files on this machine. */
 	isLoopback: boolean;
+	/** Whether the platform base URL is. */
+	isPlatformLoopback: boolean;
 	/** Redacts the token in a text: a server may repeat it in an error. */
 	redact: Redact;
 }
@@ -35,11 +37,14 @@ export async function readAccess(context: CallingContext): Promise<Access> {
 		return cleanBaseUrl(url);
 	};
 	const baseUrl = readUrl('Base URL', credential.baseUrl);
+	// The field may be empty.
+	const platformUrl = credential.platformBaseUrl || DEFAULT_PLATFORM_BASE_URL;
+	const platformBaseUrl = readUrl('Platform Base URL', platformUrl);
 	return {
 		baseUrl,
-		// The field may be empty.
-		platformBaseUrl: readUrl('Platform Base URL', credential.platformBaseUrl || DEFAULT_PLATFORM_BASE_URL),
+		platformBaseUrl,
 		isLoopback: isLoopbackUrl(baseUrl),
+		isPlatformLoopback: isLoopbackUrl(platformBaseUrl),
 		redact: createRedact(apiToken),
 	};
 }

@@ -9,15 +9,15 @@ export function isUsedAsTool(context: IExecuteFunctions): boolean {
 }
 
 /**
- * Which run of the agent calls the tool: in a loop, the agent of another photo may make the same call. The expressions of
- * the tool's fields read that photo, but the call's own input does not show it.
+ * Which run of the agent calls the tool. In a loop, the agent may make the same call for another item. The expressions of
+ * the tool's fields read that item, but the input of the call does not show it.
  */
 function agentRunOf(context: IExecuteFunctions): unknown {
 	return isUsedAsTool(context) ? context.getExecuteData().source : undefined;
 }
 
-/** Parameters that decide how to wait and what to return: whoever raises the timeout still means the same request. */
-const NOT_PAID_FOR = new Set([
+/** Parameters that decide how to wait and what to return. With a longer timeout, a request is still the same one. */
+const WAIT_AND_OUTPUT_PARAMETERS = new Set([
 	'waitForCompletion',
 	'downloadFiles',
 	'binaryPropertyOutput',
@@ -32,11 +32,11 @@ const NOT_PAID_FOR = new Set([
 	'timeout',
 ]);
 
-function whatIsPaidFor(parameters: IDataObject): IDataObject {
-	const entries = Object.entries(parameters).filter(([name]) => !NOT_PAID_FOR.has(name));
+function withoutWaitAndOutput(parameters: IDataObject): IDataObject {
+	const entries = Object.entries(parameters).filter(([name]) => !WAIT_AND_OUTPUT_PARAMETERS.has(name));
 	const kept: IDataObject = Object.fromEntries(entries);
 	const { options } = kept;
-	return isJsonObject(options) ? { ...kept, options: whatIsPaidFor(options as IDataObject) } : kept;
+	return isJsonObject(options) ? { ...kept, options: withoutWaitAndOutput(options as IDataObject) } : kept;
 }
 
 /**
@@ -49,7 +49,7 @@ export async function createFingerprints(
 	context: IExecuteFunctions,
 ): Promise<(itemIndex: number) => Promise<string>> {
 	const parameters = await digest(
-		JSON.stringify([whatIsPaidFor(context.getNode().parameters), agentRunOf(context)]),
+		JSON.stringify([withoutWaitAndOutput(context.getNode().parameters), agentRunOf(context)]),
 	);
 	const items = context.getInputData();
 	return async (itemIndex) => {
@@ -58,7 +58,7 @@ export async function createFingerprints(
 		const { toolCallId: _toolCallId, ...input } = json;
 		const files: unknown[] = [];
 		for (const [name, file] of Object.entries(binary)) {
-			// Whatever an earlier node has put there: it may be no file at all.
+			// An earlier node may have put anything there.
 			const { data, ...description }: JsonObject = isJsonObject(file) ? file : {};
 			// A file that n8n stores elsewhere is identified by its ID; otherwise the item contains the file.
 			const isInside = description.id === undefined && typeof data === 'string';

@@ -25,20 +25,19 @@ function wordingOf(error: unknown): Wording {
 		};
 	}
 	if (error instanceof StoppedError) {
-		// By the word “canceled” n8n counts the execution as canceled, and not as failed.
+		// Because of the word “canceled”, n8n records the execution as canceled, not as failed.
 		return {
 			message: 'Stopped: the execution was canceled',
 			description: error.report === '' ? 'Nothing had been submitted.' : error.report,
 		};
 	}
 	return {
-		message: error instanceof Error && error.message !== '' ? error.message : 'Something unexpected happened',
+		message: error instanceof Error && error.message !== '' ? error.message : 'An unexpected error occurred',
 	};
 }
 
 /**
- * The one place where a failure becomes n8n's error: NodeApiError, because only that reaches the error output on every
- * version of n8n.
+ * Turns any failure into n8n's NodeApiError. Only that error reaches the error output in every version of n8n.
  */
 export function toNodeError(node: INode, error: unknown, itemIndex?: number): NodeApiError {
 	if (error instanceof NodeApiError) return error;
@@ -52,7 +51,7 @@ export function toNodeError(node: INode, error: unknown, itemIndex?: number): No
 			...omitUndefined({ description, httpCode, itemIndex }),
 		},
 	);
-	// n8n replaces a message in which it finds a Node error code, even inside a request id.
+	// n8n replaces a message that contains a Node error code, even inside a request ID.
 	nodeError.message = message;
 	return nodeError;
 }
@@ -62,15 +61,15 @@ function itemFailed(node: INode, { itemIndex, reason, others }: ItemFailedError)
 	if (others !== '') {
 		nodeError.description =
 			`Item ${itemIndex} failed. ${nodeError.description ?? ''} No further item was started. ${others} ` +
-			'Fetch what is there with the operation “Get Result”, or switch on “Retry On Fail”: a retry resumes these requests instead of paying for new ones.';
+			'Fetch finished results with the operation “Get Result”, or switch on “Retry On Fail”: a retry resumes these requests instead of paying for new ones.';
 	}
 	return nodeError;
 }
 
 /**
  * The output item of a failed item under “continue on fail”: the input item's own fields and files, and `error`, so
- * that a workflow knows which photo failed and can fetch its result later. n8n merges the input's fields in itself where
- * errors have an output of their own, and takes an item with other fields beside `error` for a success there.
+ * that a workflow knows which photo failed and can fetch its result later. With “continue (using error output)”, n8n adds
+ * the input's fields itself, and treats an item with other fields beside `error` as a success.
  */
 export function errorItem(
 	node: INode,

@@ -3,7 +3,7 @@ import { dollars, TOLERANCE_USD } from '../common/money';
 import { isAlive, isFree, type Ledger, type LedgerEntry, type LedgerTurn } from './ledger';
 
 /**
- * Keeps an execution within the option “Spending Limit (USD)”. It keeps no books of its own: what was spent and what is
+ * Keeps an execution within the option “Spending Limit (USD)”. It stores nothing itself: what was spent and what is
  * still running is read from the ledger, so that retries, loop turns, and parallel tool calls count together.
  *
  * What a request is expected to cost is its listed price, if that is a price per request, or the highest cost that
@@ -11,7 +11,7 @@ import { isAlive, isFree, type Ledger, type LedgerEntry, type LedgerTurn } from 
  * real cost then counts as the price of the next.
  */
 
-/** The unit in which one request is one piece; what other units come to is known only afterwards. */
+/** The unit of a price for each request. The total of any other unit is known only after the request. */
 const PER_REQUEST = 'request';
 /** Units of which a request makes one at least. */
 const AT_LEAST_ONE = new Set([PER_REQUEST, 'image', 'output']);
@@ -119,7 +119,7 @@ export class Budget {
 
 	/**
 	 * Checks a reserved request once more, right before it is sent: a pause after “too many requests” may have been long,
-	 * and a cost that came meanwhile may have made all requests dearer.
+	 * and a cost reported meanwhile may have raised the expected cost of all requests.
 	 * @throws RunComfyError when the limit no longer pays for it.
 	 */
 	recheck({ endpointId }: LedgerEntry): void {
@@ -189,7 +189,7 @@ export class Budget {
 		return earlier + now.length;
 	}
 
-	/** Requests that cost money of which nobody can say how much. */
+	/** Requests that may cost money, with neither a reported nor an expected cost. */
 	private get unknownCosts(): LedgerEntry[] {
 		return this.ledger.entries.filter(
 			(entry) => !isFree(entry) && entry.costUsd === undefined && this.expectedOf(entry) === undefined,
@@ -215,18 +215,18 @@ export class Budget {
 		const which = ids.length === 0 ? '' : ` (${ids.join(', ')})`;
 		return {
 			message: `Nothing was submitted for this item: the Spending Limit of ${dollars(this.limitUsd)} cannot be kept, because the cost of an earlier request is not known${which}`,
-			advice: `${this.report()} RunComfy names no price for each request, so the limit allows only one request of unknown cost. Run this item later, or remove “Spending Limit (USD)”.`,
+			advice: `${this.report()} RunComfy lists no price for each request of this model, so the limit allows only one request of unknown cost. Run this item later, or remove “Spending Limit (USD)”.`,
 		};
 	}
 }
 
-/** Nothing about it will change any more. */
+/** True when neither the state nor the cost will change any more. */
 function isSettled({ state, isCostPending }: LedgerEntry): boolean {
 	if (isCostPending === true) return false;
 	return state === 'finished' || state === 'failed' || state === 'cancelled' || state === 'outcomeUnknown';
 }
 
 function whyUnknown({ usd, unit }: ListedPrice): string {
-	if (usd === undefined || usd === 0 || unit === undefined) return 'RunComfy names no price for it';
+	if (usd === undefined || usd === 0 || unit === undefined) return 'RunComfy lists no price for it';
 	return `it costs ${dollars(usd)} for each ${unit}, not for each request`;
 }

@@ -21,11 +21,15 @@ export interface RequestApi {
 	/** One poll: the state, with the position in the queue. Free. Never rejects. */
 	getStatus(requestId: string, options?: CallOptions): Promise<PollAnswer>;
 	cancel(requestId: string, options?: CallOptions): Promise<CancelAnswer>;
+	/** What to log, besides for debugging, whenever the state of a request changes while it is waited for. */
+	describeProgress?(state: PendingState): string;
 	/** Describes a request that failed or was cancelled. */
 	endedProblem(requestId: string, state: EndedState): Problem;
 }
 
-export type EndedState = Pick<Extract<PollAnswer, { kind: 'state' }>, 'status' | 'phase' | 'error'>;
+type PolledState = Extract<PollAnswer, { kind: 'state' }>;
+export type EndedState = Pick<PolledState, 'status' | 'phase' | 'error'>;
+export type PendingState = Pick<PolledState, 'status' | 'phase' | 'queuePosition'>;
 
 /** What requests are submitted to. */
 export interface Endpoint extends RequestApi {

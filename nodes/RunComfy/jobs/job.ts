@@ -31,8 +31,8 @@ export interface JobRequest {
 	buildInput(): Promise<JsonObject>;
 	/** The same without files and without random seeds. */
 	fixedInput: JsonObject;
-	/** What tells the files apart from others: their URLs, or hashes of their content. */
-	identifyFiles(): Promise<unknown>;
+	/** What else tells the request apart from others: its files, by URL or content, and the workflow of a deployment. */
+	identifyRest(): Promise<unknown>;
 	/** About how large the body is. */
 	inputBytes: number;
 	/** The seeds in it, by the name of their input, to report them. */
@@ -198,7 +198,7 @@ async function submit(run: Run, entry: LedgerEntry, request: JobRequest): Promis
 				reuse?.accepted(itemIndex, facts);
 				log.info(`RunComfy request ${requestId} submitted for item ${itemIndex}`);
 				if (isAccepted(entry)) return entry;
-				throw new Error(`The ledger did not take request ${requestId}`);
+				throw new Error(`The ledger could not record request ${requestId}`);
 			}
 			case 'outcomeUnknown': {
 				turn.outcomeUnknown(entry, answer.why);
@@ -256,7 +256,7 @@ function judgeSubmit(answer: SubmitAnswer): Verdict {
 	return answer.kind === 'busy' ? { tooMany: true, retryAfterMs: answer.retryAfterMs } : 'ok';
 }
 
-/** How the throttle takes the answer to a poll. */
+/** What the answer to a poll means for the throttle. */
 export function judgePoll(answer: PollAnswer): Verdict {
 	return answer.kind === 'again' && answer.tooMany
 		? { tooMany: true, retryAfterMs: answer.retryAfterMs }
@@ -271,7 +271,7 @@ interface WaitedRequest {
 	submittedAt?: number | undefined;
 	/** Of earlier jobs of the same kind, for a request that was submitted just now. */
 	times?: Pick<JobTimes, 'add' | 'expected'> | undefined;
-	/** Told of every state that a poll finds, before anything else happens. */
+	/** Called with every state that a poll finds, before anything else happens. */
 	onState?: (poll: PolledState) => void;
 }
 
@@ -334,7 +334,11 @@ export async function waitForEnd(run: Run, request: WaitedRequest, limits: WaitL
 			if (end?.kind === 'finished') times?.add(lastPendingMs, waitedMs);
 			if (end !== undefined) return end;
 			lastPendingMs = waitedMs;
-			if (poll.status !== lastStatus) log.debug(`RunComfy request ${requestId}: ${poll.status}`);
+			if (poll.status !== lastStatus) {
+				const progress = api.describeProgress?.(poll);
+				const level = progress === undefined ? 'debug' : 'info';
+				log[level](`RunComfy request ${requestId}: ${progress ?? poll.status}`);
+			}
 			lastStatus = poll.status;
 			lastError = undefined;
 			failures = 0;

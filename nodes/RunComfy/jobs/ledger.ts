@@ -5,8 +5,8 @@ import { Slots } from '../common/slots';
 
 /**
  * One ledger for every request of this node in one n8n execution: what was submitted for which item, its id, its state,
- * and its cost. It lives in n8n's node context, which survives Retry On Fail and n8n's “Retry execution”. Everything
- * else is a question to it: what a retry resumes, what Stop cancels, what an error lists, what the spending limit allows.
+ * and its cost. It lives in n8n's node context, which survives Retry On Fail and n8n's “Retry execution”. It
+ * answers what a retry resumes, what Stop cancels, what an error lists, and what the spending limit allows.
  *
  * The rules:
  * 1. An entry is one attempt to submit for one item. It is written before the paid POST leaves (`submitting`), so that
@@ -129,7 +129,7 @@ interface Store {
 /** n8n retries a turn right after it, or, where calls run side by side, a few turns later. */
 const KEPT_TURNS = 20;
 
-/** More would only meet RunComfy's rate limit sooner. */
+/** More would reach RunComfy's rate limit sooner. */
 const MAX_CANCELS_AT_ONCE = 10;
 
 const STORE_NAME = 'runComfyRequests';
@@ -458,13 +458,12 @@ export class LedgerTurn {
 		isCostPending: boolean,
 	): void {
 		this.ledger.move(entry, state, {
-			...omitUndefined({ costUsd: result.cost }),
-			...(state === 'finished' ? { result } : {}),
+			...omitUndefined({ costUsd: result.cost, result: state === 'finished' ? result : undefined }),
 			isCostPending: isCostPending && result.cost === undefined,
 		});
 	}
 
-	/** The cost that RunComfy reported later than the end; undefined when it was asked for in vain. */
+	/** The cost that RunComfy reported later than the end; undefined when none was reported. */
 	recordCost(entry: LedgerEntry, costUsd: number | undefined): void {
 		const result =
 			entry.result === undefined || costUsd === undefined ? undefined : { ...entry.result, cost: costUsd };
@@ -525,7 +524,7 @@ export class LedgerTurn {
 			// What an earlier execution has submitted, and this one has not polled, is nothing of this one's.
 			if (requestId === undefined || requestId === except || entry.isUnpolled === true) continue;
 			if (state === 'finished') add('Finished and paid for', requestId);
-			// What an item has submitted again since is no news.
+			// The failure of a request is not reported when its item has submitted again since.
 			const isLatest = (this.current.get(itemIndex) ?? entry) === entry;
 			if (state === 'failed' && isLatest) add('Failed', requestId);
 			if (state === 'cancelled' && isLatest) {
@@ -560,7 +559,7 @@ export class LedgerTurn {
 	}
 }
 
-/** Our own writing, but possibly read back from n8n's database, written by another version of this node. */
+/** The stored ledger. It may come from n8n's database, and from another version of this node. */
 function readStore(value: unknown): Store {
 	const stored = isJsonObject(value) ? value : {};
 	return {

@@ -1,12 +1,15 @@
 import type { Clock, Random } from '../common/clock';
 import { RATE_LIMIT_BACKOFF, retryPauseMs } from '../common/retry';
+import { Pace } from './pace';
 
-/** What a call turned out to be for the throttle. */
+/** What the answer to a call means for the throttle. */
 export type Verdict = 'ok' | { tooMany: true; retryAfterMs: number | undefined };
 
+/** What is limited: items under way, and calls in flight. */
+type Kind = 'item' | 'call';
+
 interface Waiter {
-	isFree: () => boolean;
-	take: () => void;
+	kind: Kind;
 	wake: (admitted: boolean) => void;
 }
 
@@ -14,17 +17,18 @@ interface Waiter {
  * Keeps one run within RunComfy's rate limit; shared by all its workers. A “too many requests” met by one holds back all of
  * them: nobody calls until the pause is over, and the limit is halved; every `limit` successful answers in a row give one
  * back (additive increase, multiplicative decrease, as in TCP). The limit counts calls in flight, and items under way
- * when a new one wants to start.
+ * when a new one wants to start. After the pause, the calls are paced: even one call at a time may be too many when other
+ * executions use the same account.
  */
 export class Throttle {
 	private limit: number;
+	private readonly pace: Pace;
 	private pausedUntil = -Infinity;
 	private tooManyInARow = 0;
 	private goodInARow = 0;
 	/** Calls that began before the last slow-down say nothing new about it. */
 	private generation = 0;
-	private calls = 0;
-	private items = 0;
+	private readonly active: Record<Kind, number> = { item: 0, call: 0 };
 	private readonly waiters: Waiter[] = [];
 	private waking = false;
 
@@ -32,10 +36,11 @@ export class Throttle {
 		private readonly maxConcurrency: number,
 		private readonly clock: Clock,
 		private readonly random: Random,
-		/** Stop: wakes everybody who waits here, and lets nobody in any more. */
+		/** Stop: ends all waits here, and admits no further call or item. */
 		private readonly signal: AbortSignal,
 	) {
 		this.limit = maxConcurrency;
+		this.pace = new Pace(clock, random);
 		signal.addEventListener('abort', () => this.dismissAll(), { once: true });
 	}
 
@@ -54,16 +59,11 @@ export class Throttle {
 	 * @returns false when the run was stopped meanwhile; otherwise `leaveItem` has to follow.
 	 */
 	async enterItem(): Promise<boolean> {
-		return await this.enter(
-			() => this.items < this.limit,
-			() => {
-				this.items++;
-			},
-		);
+		return await this.enter('item');
 	}
 
 	leaveItem(): void {
-		this.items--;
+		this.active.item--;
 		this.admit();
 	}
 
@@ -73,13 +73,7 @@ export class Throttle {
 	 * @returns undefined when the run was stopped before the call was made.
 	 */
 	async call<T>(make: () => Promise<T>, judge: (answer: T) => Verdict): Promise<T | undefined> {
-		const admitted = await this.enter(
-			() => this.calls < this.limit,
-			() => {
-				this.calls++;
-			},
-		);
-		if (!admitted) return undefined;
+		if (!(await this.enter('call'))) return undefined;
 		const generation = this.generation;
 		try {
 			// Stop may have come between being let in and this line.
@@ -88,7 +82,7 @@ export class Throttle {
 			this.learn(judge(answer), generation);
 			return answer;
 		} finally {
-			this.calls--;
+			this.active.call--;
 			this.admit();
 		}
 	}
@@ -96,6 +90,7 @@ export class Throttle {
 	private learn(verdict: Verdict, generation: number): void {
 		if (verdict === 'ok') {
 			this.tooManyInARow = 0;
+			this.pace.accepted();
 			if (this.limit < this.maxConcurrency && ++this.goodInARow >= this.limit) {
 				this.limit++;
 				this.goodInARow = 0;
@@ -107,48 +102,60 @@ export class Throttle {
 			this.generation++;
 			this.tooManyInARow++;
 			this.limit = Math.max(1, Math.floor(this.limit / 2));
+			this.pace.refused();
 		}
 		const failures = Math.max(1, this.tooManyInARow);
 		const pauseMs = retryPauseMs(failures, verdict.retryAfterMs, RATE_LIMIT_BACKOFF, this.random);
 		this.pausedUntil = Math.max(this.pausedUntil, this.clock.now() + pauseMs);
 	}
 
-	private async enter(isFree: () => boolean, take: () => void): Promise<boolean> {
+	private async enter(kind: Kind): Promise<boolean> {
 		if (this.signal.aborted) return false;
-		if (this.pauseLeftMs === 0 && isFree() && this.waiters.length === 0) {
-			take();
+		if (this.pauseLeftMs === 0 && this.waiters.length === 0 && this.isFree(kind)) {
+			this.take(kind);
 			return true;
 		}
 		return await new Promise<boolean>((resolve) => {
-			this.waiters.push({ isFree, take, wake: resolve });
+			this.waiters.push({ kind, wake: resolve });
 			this.admit();
 		});
 	}
 
-	/** Lets in, in order of arrival, all who may enter now; who waits for an item does not block who waits to call. */
+	private isFree(kind: Kind): boolean {
+		return this.active[kind] < this.limit && (kind === 'item' || this.pace.leftMs === 0);
+	}
+
+	private take(kind: Kind): void {
+		this.active[kind]++;
+		if (kind === 'call') this.pace.called();
+	}
+
+	/** Admits all waiters that may enter now, in order of arrival. A waiting item does not block a waiting call. */
 	private admit(): void {
 		if (this.waiters.length === 0) return;
 		if (this.pauseLeftMs > 0) {
-			this.wakeAfterPause();
+			this.wakeAfter(this.pauseLeftMs);
 			return;
 		}
 		for (let i = 0; i < this.waiters.length;) {
 			const waiter = this.waiters[i];
-			if (waiter?.isFree() !== true) {
+			if (waiter === undefined || !this.isFree(waiter.kind)) {
 				i++;
 				continue;
 			}
 			this.waiters.splice(i, 1);
-			waiter.take();
+			this.take(waiter.kind);
 			waiter.wake(true);
 		}
+		const isPaced = this.active.call < this.limit && this.waiters.some(({ kind }) => kind === 'call');
+		if (isPaced) this.wakeAfter(this.pace.leftMs);
 	}
 
-	private wakeAfterPause(): void {
-		// One alarm is enough: when it rings too early, because the pause has grown, it is set again.
+	private wakeAfter(ms: number): void {
+		// One timer is enough: if it ends too early, because the pause has grown, `admit` starts it again.
 		if (this.waking) return;
 		this.waking = true;
-		void this.clock.sleep(this.pauseLeftMs, this.signal).then(() => {
+		void this.clock.sleep(ms, this.signal).then(() => {
 			this.waking = false;
 			this.admit();
 		});

@@ -2,7 +2,7 @@ import { isJsonObject, numberOf, textOf, textsOf, type JsonObject } from '../api
 import { omitUndefined } from '../common/omitUndefined';
 
 /**
- * The inputs of a model, read from the `input_schema` of its catalogue entry, which is JSON Schema with RunComfy's own
+ * The inputs of a model, read from the `input_schema` of its catalog entry, which is JSON Schema with RunComfy's own
  * additions [assumed]. Pure. A part that cannot be read leads to a field that accepts anything, never to an error.
  */
 
@@ -59,6 +59,8 @@ export interface InputField {
 	fileRules?: FileRule[];
 	/** Of an input that accepts values of several kinds. */
 	alternatives?: InputField[];
+	/** Not shown in the editor until the user adds it. */
+	isHidden?: true;
 }
 
 /** The inputs of a model, in the order of its schema; empty when the schema cannot be used. */
@@ -90,7 +92,7 @@ function resolve(rule: unknown, schema: JsonObject): JsonObject {
 	return rules;
 }
 
-/** All that is read of a rule: a hostile reference to something large is not copied. */
+/** The keys that are read of a rule. Nothing else is copied, because a reference may point to something large. */
 const KEYWORDS = [
 	...['$ref', 'type', 'format', 'title', 'description', 'default', 'enum', 'const', 'examples', 'required'],
 	...['anyOf', 'oneOf', 'allOf', 'items', 'properties', 'validations', 'minimum', 'maximum'],
@@ -179,7 +181,7 @@ function ofAlternatives(
 	rules: JsonObject[],
 	schema: JsonObject,
 ): InputField {
-	// Nested alternatives are ignored: none have been seen in RunComfy's catalogue.
+	// Nested alternatives are ignored: none have been seen in RunComfy's catalog.
 	const alternatives = rules.map(({ anyOf: _any, oneOf: _one, allOf: _all, ...rule }) =>
 		readField(common.name, rule, common.required, schema),
 	);
@@ -271,7 +273,7 @@ function exclusiveRule(
 }
 
 /** `guidance_scale` → `Guidance Scale`. */
-function labelOf(name: string): string {
+export function labelOf(name: string): string {
 	const words = name.replace(/[_\s]+/g, ' ').trim();
 	return words === '' ? name : words.replace(/(^|\s)\p{Ll}/gu, (first) => first.toUpperCase());
 }

@@ -1,5 +1,6 @@
 import { isJsonObject, type JsonObject } from '../api/json';
 import { FieldError } from '../common/fieldError';
+import { isEmpty } from '../common/isEmpty';
 import { splitSources } from './splitSources';
 import type { Choice, InputField } from './inputSchema';
 
@@ -54,10 +55,6 @@ export function readInputValues(
 		if (!known.has(name) && !isEmpty(value)) input.push([name, value]);
 	}
 	return { input: Object.fromEntries(input), files };
-}
-
-function isEmpty(value: unknown): boolean {
-	return value === undefined || value === null || (typeof value === 'string' && value.trim() === '');
 }
 
 function readValue(field: InputField, value: unknown): unknown {

@@ -36,6 +36,7 @@ export function toMapperField(field: InputField): ResourceMapperField {
 		type: FIELD_TYPES[kind],
 		...omitUndefined({ options: choices?.map((value) => ({ name: String(value), value })) }),
 		...switchDefault(field),
+		...(field.isHidden === true ? { removed: true } : {}),
 	};
 }
 

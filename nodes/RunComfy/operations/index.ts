@@ -3,17 +3,21 @@ import type { IExecuteFunctions, INodeProperties } from 'n8n-workflow';
 import { FieldError } from '../common/fieldError';
 import { cancel } from './request/cancel';
 import { getBalance } from './account/getBalance';
+import { getDeployment } from './deployment/get';
+import { getManyDeployments } from './deployment/getMany';
 import { getManyModels } from './model/getMany';
 import { getModel } from './model/get';
 import { getResult } from './request/getResult';
 import { getStatus } from './request/getStatus';
 import type { Operation } from './shared/operation';
 import { replaceBackground } from './image/replaceBackground';
+import { runDeployment } from './deployment/run';
 import { runModel } from './model/run';
 
 /** The operations by resource. Saved workflows hold these names. */
 const OPERATIONS: Record<string, Record<string, Operation>> = {
 	account: { getBalance },
+	deployment: { get: getDeployment, getMany: getManyDeployments, run: runDeployment },
 	image: { replaceBackground },
 	model: { get: getModel, getMany: getManyModels, run: runModel },
 	request: { cancel, getResult, getStatus },

@@ -4,10 +4,10 @@ import type { Operation } from '../shared/operation';
 export const getBalance: Operation = {
 	fields: [],
 
-	async prepare({ catalogue }) {
+	async prepare({ catalog }) {
 		return {
 			run: async () => {
-				const { balance, currency } = await catalogue.query(
+				const { balance, currency } = await catalog.query(
 					async (client, signal) => await client.getBalance(signal),
 				);
 				return { json: { balance, currency } };

@@ -7,7 +7,7 @@ import { FieldError } from '../../common/fieldError';
 import { openInputFile, urlSource, type InputSource } from '../../files/inputFile';
 import { explainFileInput } from '../shared/fileInputs';
 import type { Operation, OperationTools } from '../shared/operation';
-import { SEED_RANGE, type OptionsReader } from '../shared/options';
+import type { OptionsReader } from '../shared/options';
 import {
 	numberIn,
 	readChoice,
@@ -17,7 +17,7 @@ import {
 	readText,
 } from '../shared/parameters';
 import { modelWork, readSubmissionOptions, submissionFields } from '../shared/submission';
-import { randomSeed } from '../shared/seeds';
+import { randomSeed, SEED_RANGE } from '../shared/seeds';
 
 /** Ideogram 3.0 Replace Background. Its inputs are typed fields, taken from the model's API page (documented). */
 const MODEL_ID = 'ideogram/ideogram-v3/replace-background';
@@ -51,7 +51,8 @@ const fields: INodeProperties[] = [
 		required: true,
 		default: '',
 		placeholder: 'e.g. https://example.com/product.png',
-		description: 'A public HTTPS URL that RunComfy can open without a login. At most 50 MB are recommended.',
+		description:
+			'A public HTTPS URL that RunComfy can open without a login. RunComfy recommends at most 50 MB.',
 		displayOptions: { show: { imageSource: ['url'] } },
 	},
 	{
@@ -211,11 +212,11 @@ function readPaletteMembers(context: IExecuteFunctions, itemIndex: number): Json
 	const label = 'Palette Colors';
 	const raw: unknown = context.getNodeParameter('paletteColors', itemIndex, {});
 	const colors: unknown[] = isJsonObject(raw) && Array.isArray(raw.color) ? raw.color : [];
-	if (colors.length === 0) throw new FieldError(label, 'must hold at least one color');
+	if (colors.length === 0) throw new FieldError(label, 'must contain at least one color');
 	if (colors.length > MAX_PALETTE_COLORS) {
 		throw new FieldError(
 			label,
-			`may hold at most ${MAX_PALETTE_COLORS} colors, but there are ${colors.length}`,
+			`may contain at most ${MAX_PALETTE_COLORS} colors, but there are ${colors.length}`,
 		);
 	}
 	return colors.map((color, index) => {
@@ -262,7 +263,7 @@ export const replaceBackground: Operation = {
 		const request = {
 			buildInput: async () => ({ image: await image.read(), ...input, seed }),
 			fixedInput: { ...input, ...omitUndefined({ seed: chosenSeed }) },
-			identifyFiles: async () => await image.identify(),
+			identifyRest: async () => await image.identify(),
 			inputBytes: image.bytes,
 			limits,
 		};

@@ -10,11 +10,11 @@ import type { Operation } from '../shared/operation';
 export const getModel: Operation = {
 	fields: [modelIdField],
 
-	async prepare({ context, catalogue }, itemIndex) {
+	async prepare({ context, catalog }, itemIndex) {
 		const choice: unknown = context.getNodeParameter('modelId', itemIndex);
 		return {
 			run: async () => {
-				const model = await findChosenModel(catalogue, choice);
+				const model = await findChosenModel(catalog, choice);
 				const inputs = readInputFields(model.inputSchema, model.requiredInputs);
 				return {
 					json: {

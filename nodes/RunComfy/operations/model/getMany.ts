@@ -6,29 +6,12 @@ import { FieldError } from '../../common/fieldError';
 import { showHint } from '../../host/log';
 import { modelJson } from './get';
 import type { Operation, OperationOutput } from '../shared/operation';
-import { numberIn, readBoolean } from '../shared/parameters';
-
-const LIMIT_RANGE = { min: 1, max: 10_000, integer: true };
+import { limitFields, readLimit } from '../shared/limitFields';
 
 /** The models that RunComfy hosts, one item each. Free. */
 export const getManyModels: Operation = {
 	fields: [
-		{
-			displayName: 'Return All',
-			name: 'returnAll',
-			type: 'boolean',
-			default: false,
-			description: 'Whether to return all results or only up to a given limit',
-		},
-		{
-			displayName: 'Limit',
-			name: 'limit',
-			type: 'number',
-			typeOptions: { minValue: 1 },
-			default: 50,
-			description: 'Max number of results to return',
-			displayOptions: { show: { returnAll: [false] } },
-		},
+		...limitFields,
 		{
 			displayName: 'Filters',
 			name: 'filters',
@@ -57,11 +40,8 @@ export const getManyModels: Operation = {
 		},
 	],
 
-	async prepare({ context, catalogue }, itemIndex) {
-		const all = readBoolean(context, itemIndex, 'returnAll', 'Return All');
-		const limit = all
-			? Infinity
-			: numberIn(context.getNodeParameter('limit', itemIndex), 'Limit', LIMIT_RANGE);
+	async prepare({ context, catalog }, itemIndex) {
+		const limit = readLimit(context, itemIndex);
 		const filters = readFilters(context, itemIndex);
 		return {
 			run: async ({ run }) => {
@@ -69,10 +49,10 @@ export const getManyModels: Operation = {
 				const onCutOff = () =>
 					showHint(
 						context,
-						`RunComfy lists more than these ${output.length} models. Use a filter to narrow down the list.`,
+						`RunComfy lists more models than these ${output.length}. Use a filter to narrow down the list.`,
 						'warning',
 					);
-				for await (const model of catalogue.entries(filters, limit, onCutOff)) {
+				for await (const model of catalog.entries(filters, limit, onCutOff)) {
 					run.throwIfEnded();
 					output.push({ json: modelJson(model) });
 				}
@@ -84,7 +64,7 @@ export const getManyModels: Operation = {
 
 function readFilters(context: IExecuteFunctions, itemIndex: number): { search?: string; category?: string } {
 	const filters: unknown = context.getNodeParameter('filters', itemIndex, {});
-	if (!isJsonObject(filters)) throw new FieldError('Filters', 'must be filled in');
+	if (!isJsonObject(filters)) throw new FieldError('Filters', 'must be an object');
 	const read = (name: string, label: string): string | undefined => {
 		if (!Object.hasOwn(filters, name)) return undefined;
 		const value = filters[name];

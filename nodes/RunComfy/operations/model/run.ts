@@ -13,7 +13,7 @@ import { readChoice, readJsonObject } from '../shared/parameters';
 import { randomSeedFor } from '../shared/seeds';
 import { modelWork, readSubmissionOptions, submissionFields } from '../shared/submission';
 
-/** Any model that RunComfy hosts, with the inputs that RunComfy's catalogue lists. */
+/** Any model that RunComfy hosts, with the inputs that RunComfy's catalog lists. */
 
 const INPUT_MODES = ['fields', 'json'] as const;
 
@@ -79,7 +79,7 @@ export const runModel: Operation = {
 		const request = {
 			buildInput: async () => ({ ...input, ...(await files.read()), ...omitUndefined({ seed }) }),
 			fixedInput: input,
-			identifyFiles: async () => await files.identify(),
+			identifyRest: async () => await files.identify(),
 			inputBytes: files.bytes,
 			limits,
 		};
@@ -99,18 +99,18 @@ interface ReadInputs {
 	values: InputValues;
 }
 
-async function readInputs({ context, catalogue }: OperationTools, itemIndex: number): Promise<ReadInputs> {
+async function readInputs({ context, catalog }: OperationTools, itemIndex: number): Promise<ReadInputs> {
 	const choice: unknown = context.getNodeParameter('modelId', itemIndex);
 	const mode = readChoice(context, itemIndex, 'inputMode', 'Specify Inputs', INPUT_MODES);
 	if (mode === 'json') {
 		const reference = readModelChoice(choice);
 		// JSON is sent as it is, so the model's schema is not read: a missing one must not fail the item.
-		const modelId = reference.kind === 'id' ? reference.modelId : (await catalogue.find(reference)).modelId;
+		const modelId = reference.kind === 'id' ? reference.modelId : (await catalog.find(reference)).modelId;
 		const example = '{"prompt": "A lighthouse"}';
 		const input = readJsonObject(context, itemIndex, 'inputsJson', 'Inputs (JSON)', example);
 		return { modelId, fields: [], values: { input, files: [] } };
 	}
-	const { modelId, inputSchema, requiredInputs } = await findChosenModel(catalogue, choice);
+	const { modelId, inputSchema, requiredInputs } = await findChosenModel(catalog, choice);
 	const fields = readInputFields(inputSchema, requiredInputs);
 	const isFileName = (name: string) => hasInputFile(context, itemIndex, name);
 	const values = readInputValues(fields, readMapped(context, itemIndex, fields), isFileName);
@@ -120,7 +120,7 @@ async function readInputs({ context, catalogue }: OperationTools, itemIndex: num
 /** The values of the resource mapper. When mapped automatically, the item's fields with the names of the inputs. */
 function readMapped(context: IExecuteFunctions, itemIndex: number, fields: InputField[]): JsonObject {
 	const mapper: unknown = context.getNodeParameter('inputs', itemIndex, {});
-	if (!isJsonObject(mapper)) throw new FieldError('Inputs', 'must be filled in');
+	if (!isJsonObject(mapper)) throw new FieldError('Inputs', 'must be an object');
 	if (mapper.mappingMode === 'autoMapInputData') {
 		const json: JsonObject = context.getInputData()[itemIndex]?.json ?? {};
 		return Object.fromEntries(

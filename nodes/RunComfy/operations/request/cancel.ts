@@ -3,22 +3,20 @@ import type { CancelAnswer } from '../../api/responses';
 import { retry } from '../../common/retry';
 import type { RequestApi } from '../../jobs/endpoint';
 import type { Run } from '../../jobs/run';
-import { modelRequests } from '../../models/endpoint';
 import type { Operation } from '../shared/operation';
 import { pollOnce } from '../shared/pollOnce';
-import { readRequestId, requestIdField } from '../shared/requestIdField';
+import { readRequest, requestFields } from '../shared/requestFields';
 
 const MAX_TRIES = 3;
 const CANCELLED = 'cancelled';
 const NOT_CANCELLABLE = 'not_cancellable';
 
-/** Cancels a queued request, and reports whether it was cancelled. */
+/** Cancels a request that is queued, or of a deployment also running, and reports whether it was cancelled. */
 export const cancel: Operation = {
-	fields: [requestIdField],
+	fields: requestFields,
 
-	async prepare({ context, client }, itemIndex) {
-		const api = modelRequests(client);
-		const requestId = readRequestId(context, itemIndex);
+	async prepare(tools, itemIndex) {
+		const { requestId, api } = readRequest(tools, itemIndex);
 		return {
 			run: async ({ run }) => {
 				const outcome = await cancelOnce(run, api, requestId);
@@ -54,7 +52,8 @@ async function cancelOnce(run: Run, api: RequestApi, requestId: string): Promise
 				async (options) => await api.getStatus(requestId, options),
 			);
 			if (phase === 'cancelled') return { kind: 'outcome', outcome: CANCELLED } as const;
-			const isOver = phase !== 'queued' || sent.kind === 'outcome';
+			const canBeCancelled = phase === 'queued' || (phase === 'running' && api.cancelsRunning);
+			const isOver = !canBeCancelled || sent.kind === 'outcome';
 			return isOver ? ({ kind: 'outcome', outcome: NOT_CANCELLABLE } as const) : sent;
 		},
 		(sent) => (sent.kind === 'again' ? sent : undefined),
@@ -63,7 +62,7 @@ async function cancelOnce(run: Run, api: RequestApi, requestId: string): Promise
 	if (answer.kind === 'outcome') return answer.outcome;
 	throw new RunComfyError({
 		message: `RunComfy request ${requestId} could not be cancelled: ${answer.why}`,
-		advice: 'It is still queued. Run this operation again.',
+		advice: 'It is still queued or running. Run this operation again.',
 		requestId,
 	});
 }

@@ -3,15 +3,16 @@ import type { INodeProperties } from 'n8n-workflow';
 import { RunComfyError } from '../../api/problems';
 import { omitUndefined } from '../../common/omitUndefined';
 import { endOf, requireOutput, waitForEnd } from '../../jobs/job';
-import { modelRequests } from '../../models/endpoint';
+import { findOutputProblem as findDeploymentOutputProblem } from '../../deployments/outputs';
+import { toDeploymentOutput } from '../shared/deploymentOutput';
 import { downloadFields, readDownloadOptions } from '../shared/downloads';
 import { findOutputProblem, toFinishedOutput } from '../shared/finishedOutput';
 import type { ItemWork, Operation } from '../shared/operation';
-import { optionsField } from '../shared/optionFields';
+import { DEPLOYMENT_OPTIONS, optionsField, type OptionName } from '../shared/optionFields';
 import { OptionsReader } from '../shared/options';
 import { readBoolean } from '../shared/parameters';
 import { pollOnce } from '../shared/pollOnce';
-import { readRequestId, requestIdField } from '../shared/requestIdField';
+import { readRequest, requestFields } from '../shared/requestFields';
 
 const waitField: INodeProperties = {
 	displayName: 'Wait for Completion',
@@ -22,25 +23,34 @@ const waitField: INodeProperties = {
 		'Whether to wait for the result. If off, and the result is not available yet, the status of the request is returned.',
 };
 
+const OPTIONS: OptionName[] = ['fileName', 'maxConcurrency', 'maxFileSize', 'pollInterval', 'timeout'];
+
 /** The result of an earlier request: the way to resume after a timeout. Submits nothing and cancels nothing. */
 export const getResult: Operation = {
 	fields: [
-		requestIdField,
+		...requestFields,
 		waitField,
 		...downloadFields,
-		optionsField(['fileName', 'includeCost', 'maxConcurrency', 'maxFileSize', 'pollInterval', 'timeout']),
+		{
+			...optionsField([...OPTIONS, 'includeCost']),
+			displayOptions: { show: { requestType: ['model'] } },
+		},
+		{
+			...optionsField(OPTIONS, DEPLOYMENT_OPTIONS),
+			displayOptions: { show: { requestType: ['deployment'] } },
+		},
 	],
 
-	async prepare({ context, client }, itemIndex) {
-		const api = modelRequests(client);
-		const requestId = readRequestId(context, itemIndex);
-		const options = new OptionsReader(context, itemIndex);
+	async prepare(tools, itemIndex) {
+		const { context, deployments } = tools;
+		const { requestId, deploymentId, api } = readRequest(tools, itemIndex);
+		const options = new OptionsReader(context, itemIndex, deploymentId !== undefined);
 		const limits = options.waitLimits();
 		const wait = readBoolean(context, itemIndex, 'waitForCompletion', 'Wait for Completion');
 		const download = wait ? readDownloadOptions(context, itemIndex, options) : undefined;
 
-		const work: ItemWork['run'] = async (tools) => {
-			const { run } = tools;
+		const work: ItemWork['run'] = async (workTools) => {
+			const { run } = workTools;
 			const request = { requestId, api, submittedAt: run.dependencies.clock.now() };
 			const poll = wait
 				? undefined
@@ -56,9 +66,14 @@ export const getResult: Operation = {
 				};
 			}
 			if (end.kind !== 'finished') throw new RunComfyError(end.problem);
+			if (deploymentId !== undefined) {
+				const result = requireOutput(end.result, findDeploymentOutputProblem);
+				const titles = await deployments.titles(deploymentId);
+				return await toDeploymentOutput(workTools, result, { deploymentId, titles, download });
+			}
 			// The request may be of any model, and so hold anything.
 			const result = requireOutput(end.result, (found) => findOutputProblem(found, false));
-			return await toFinishedOutput(tools, result, { download });
+			return await toFinishedOutput(workTools, result, { download });
 		};
 		return { run: work };
 	},

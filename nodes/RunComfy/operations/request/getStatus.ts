@@ -1,16 +1,14 @@
 import { omitUndefined } from '../../common/omitUndefined';
-import { modelRequests } from '../../models/endpoint';
 import type { Operation } from '../shared/operation';
 import { pollOnce } from '../shared/pollOnce';
-import { readRequestId, requestIdField } from '../shared/requestIdField';
+import { readRequest, requestFields } from '../shared/requestFields';
 
 /** Polls once: the status in RunComfy's words, and the queue position. A failed request is a status, not an error. */
 export const getStatus: Operation = {
-	fields: [requestIdField],
+	fields: requestFields,
 
-	async prepare({ context, client }, itemIndex) {
-		const api = modelRequests(client);
-		const requestId = readRequestId(context, itemIndex);
+	async prepare(tools, itemIndex) {
+		const { requestId, api } = readRequest(tools, itemIndex);
 		return {
 			run: async ({ run }) => {
 				const { status, queuePosition } = await pollOnce(

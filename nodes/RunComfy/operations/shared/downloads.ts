@@ -49,7 +49,7 @@ export function readDownloadOptions(
 	if (!readBoolean(context, itemIndex, 'downloadFiles', 'Download Files')) return undefined;
 	const label = 'Put Output File in Field';
 	const fieldName = readFilledText(context, itemIndex, 'binaryPropertyOutput', label);
-	if (fieldName === '__proto__') throw new FieldError(label, 'cannot be this name');
+	if (fieldName === '__proto__') throw new FieldError(label, `cannot be “${fieldName}”`);
 	return {
 		fieldName,
 		fileName: options.fileName() ?? '',

@@ -1,8 +1,12 @@
 import type { RunComfyClient } from '../../api/client';
+import { deploymentIdOf, deploymentRequests } from '../../deployments/endpoint';
 import type { RequestApi } from '../../jobs/endpoint';
 import { modelRequests } from '../../models/endpoint';
 
 /** The requests of an endpoint, by the ID that the ledger keeps. */
 export function requestApisOf(client: RunComfyClient): (endpointId: string) => RequestApi {
-	return () => modelRequests(client);
+	return (endpointId) => {
+		const deploymentId = deploymentIdOf(endpointId);
+		return deploymentId === undefined ? modelRequests(client) : deploymentRequests(client, deploymentId);
+	};
 }

@@ -69,7 +69,7 @@ function toJson(
 	};
 }
 
-/** Nothing, or only nothings. */
+/** True for an empty value, and for a list or an object that holds only empty values. */
 function isBlank(value: unknown): boolean {
 	if (value === undefined || value === null || value === '') return true;
 	return typeof value === 'object' && Object.values(value).every(isBlank);

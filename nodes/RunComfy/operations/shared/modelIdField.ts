@@ -3,7 +3,7 @@ import type { INodeProperties } from 'n8n-workflow';
 import type { ModelEntry } from '../../api/models';
 import { isJsonObject } from '../../api/json';
 import { FieldError } from '../../common/fieldError';
-import type { Catalogue } from '../../models/catalogue';
+import type { Catalog } from '../../models/catalog';
 import { readModelReference, type ModelReference } from '../../models/modelReference';
 
 const LABEL = 'Model';
@@ -56,9 +56,9 @@ export function readModelChoice(parameter: unknown): ModelReference {
 }
 
 /**
- * The catalogue entry of the chosen model.
+ * The catalog entry of the chosen model.
  * @throws FieldError, RunComfyError.
  */
-export async function findChosenModel(catalogue: Catalogue, parameter: unknown): Promise<ModelEntry> {
-	return await catalogue.find(readModelChoice(parameter));
+export async function findChosenModel(catalog: Catalog, parameter: unknown): Promise<ModelEntry> {
+	return await catalog.find(readModelChoice(parameter));
 }

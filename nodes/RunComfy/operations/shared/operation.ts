@@ -1,13 +1,14 @@
 import type { IBinaryKeyData, IDataObject, IExecuteFunctions, INodeProperties } from 'n8n-workflow';
 
 import type { RunComfyClient } from '../../api/client';
+import type { Deployments } from '../../deployments/deployments';
 import type { Downloader } from '../../files/download';
 import type { Access } from '../../host/credential';
 import type { Random } from '../../common/clock';
 import type { ListedPrice, PlannedRequest } from '../../jobs/budget';
 import type { ReusableRequest } from '../../jobs/reuse';
 import type { Run } from '../../jobs/run';
-import type { Catalogue } from '../../models/catalogue';
+import type { Catalog } from '../../models/catalog';
 
 /** What an operation may use. */
 export interface OperationTools {
@@ -16,7 +17,9 @@ export interface OperationTools {
 	random: Random;
 	client: RunComfyClient;
 	/** Free queries about models and the account. */
-	catalogue: Catalogue;
+	catalog: Catalog;
+	/** Free queries about the user's deployments. */
+	deployments: Deployments;
 }
 
 /** What an item's work may use during the run. */

@@ -1,10 +1,11 @@
 import type { INodeProperties, INodePropertyCollection, INodePropertyOptions } from 'n8n-workflow';
 
-import { SEED_RANGE } from './options';
+import { SEED_RANGE } from './seeds';
 
 type Option = INodePropertyOptions | INodeProperties | INodePropertyCollection;
 
-const OPTIONS = {
+/** The options of the node. Their labels, defaults, and ranges also apply where `options.ts` reads the values. */
+export const OPTIONS = {
 	cancelOnStop: {
 		displayName: 'Cancel on Stop',
 		name: 'cancelOnStop',
@@ -63,6 +64,14 @@ const OPTIONS = {
 		description:
 			'For how many hours to use the results of earlier executions of this node again instead of paying for them again. An item whose request is the same as an earlier one, apart from a random seed, gets the earlier result. If that request is still running, the item waits for it. Two items with the same request still get two results. Only production executions are remembered, because n8n does not save this for manual ones. The value of the first item is used.',
 	},
+	randomizeSeeds: {
+		displayName: 'Randomize Seeds',
+		name: 'randomizeSeeds',
+		type: 'boolean',
+		default: true,
+		description:
+			'Whether to give every seed of the workflow that you do not set a random value. ComfyUI does not run again what has not changed, and then returns nothing.',
+	},
 	seed: {
 		displayName: 'Seed',
 		name: 'seed',
@@ -79,7 +88,7 @@ const OPTIONS = {
 		default: 1,
 		typeOptions: { minValue: 0.01, maxValue: 100_000, numberPrecision: 2 },
 		description:
-			'How much this node may spend in one execution of the workflow, including all items, retries, loop iterations, and tool calls. The price is read before anything is submitted. If the limit does not cover all items, none are submitted. If “On Error” is set to continue, as many items are submitted as the limit covers. The value of the first item is used.',
+			'How much this node may spend in one execution of the workflow, including all items, retries, loop iterations, and tool calls. The price is read before anything is submitted. If the limit does not cover all items, none are submitted. If RunComfy lists no price per request, the first request may exceed the limit. If “On Error” is set to continue, as many items are submitted as the limit covers. The value of the first item is used.',
 	},
 	timeout: {
 		displayName: 'Timeout (Seconds)',
@@ -94,14 +103,36 @@ const OPTIONS = {
 
 export type OptionName = keyof typeof OPTIONS;
 
-/** The collection “Options” with the given options, sorted by name. */
-export function optionsField(names: OptionName[]): INodeProperties {
+/** The options of deployments, which differ in some texts and defaults. */
+export const DEPLOYMENT_OPTIONS = {
+	...OPTIONS,
+	cancelOnStop: {
+		...OPTIONS.cancelOnStop,
+		description:
+			'Whether to cancel requests, queued or running, when you stop the execution, or when it ends because an item failed. Running requests use GPU time, which is billed by the second.',
+	},
+	timeout: {
+		...OPTIONS.timeout,
+		default: 1_800,
+		description:
+			'How long to wait for each item. A deployment that has to start first takes 3 to 5 minutes longer. A timeout does not cancel the request: the error contains the request ID, and Get Result fetches the result later.',
+	},
+} satisfies Record<OptionName, Option>;
+
+/**
+ * The collection “Options” with the given options, sorted by name.
+ * @param all the options to choose from: those of models, or of deployments.
+ */
+export function optionsField(
+	names: OptionName[],
+	all: Record<OptionName, Option> = OPTIONS,
+): INodeProperties {
 	return {
 		displayName: 'Options',
 		name: 'options',
 		type: 'collection',
 		placeholder: 'Add option',
 		default: {},
-		options: [...names].sort().map((name) => OPTIONS[name]),
+		options: [...names].sort().map((name) => all[name]),
 	};
 }

@@ -3,38 +3,32 @@ import type { IExecuteFunctions } from 'n8n-workflow';
 import { isJsonObject, type JsonObject } from '../../api/json';
 import { FieldError } from '../../common/fieldError';
 import type { WaitLimits } from '../../jobs/job';
-import { booleanOf, numberIn, textOf, type NumberRange } from './parameters';
+import { DEPLOYMENT_OPTIONS, OPTIONS, type OptionName } from './optionFields';
+import { booleanOf, numberIn, textOf } from './parameters';
 
-/** Readers of the collection “Options”, whose fields are in `optionFields.ts`. */
+/** Readers of the collection “Options”. The labels, defaults, and ranges are those of the fields in `optionFields.ts`. */
 
-interface NumberOption extends NumberRange {
-	label: string;
+interface NumberField {
+	displayName: string;
 	default: number;
+	typeOptions: { minValue: number; maxValue: number; numberPrecision?: number };
 }
 
-const NUMBER_OPTIONS = {
-	maxConcurrency: { label: 'Max Concurrency', default: 10, min: 1, max: 100, integer: true },
-	maxFileSize: { label: 'Max File Size (MB)', default: 50, min: 1, max: 350 },
-	pollInterval: { label: 'Poll Interval (Seconds)', default: 1, min: 0.2, max: 60 },
-	timeout: { label: 'Timeout (Seconds)', default: 600, min: 1, max: 86_400 },
-} satisfies Record<string, NumberOption>;
-
-/** The range of `seed` (documented). */
-export const SEED_RANGE: NumberRange = { min: 0, max: 2_147_483_647, integer: true };
-
-const REUSE_HOURS_RANGE: NumberRange = { min: 1, max: 720 };
-
-const SPENDING_LIMIT_RANGE: NumberRange = { min: 0.01, max: 100_000 };
-
-type NumberOptionName = keyof typeof NUMBER_OPTIONS;
-
-function numberOption(name: NumberOptionName, option: OptionValue | undefined): number {
-	const { label, default: byDefault, ...range }: NumberOption = NUMBER_OPTIONS[name];
-	return option === undefined ? byDefault : numberIn(option.value, label, range);
+/** @throws FieldError. */
+function readNumber({ displayName, typeOptions }: NumberField, { value }: OptionValue): number {
+	const { minValue: min, maxValue: max, numberPrecision } = typeOptions;
+	return numberIn(value, displayName, { min, max, integer: numberPrecision === 0 });
 }
 
-function booleanOption(option: OptionValue | undefined, label: string): boolean {
-	return option === undefined ? true : booleanOf(option.value, label);
+function numberOrDefault(field: NumberField, option: OptionValue | undefined): number {
+	return option === undefined ? field.default : readNumber(field, option);
+}
+
+function booleanOrDefault(
+	field: { displayName: string; default: boolean },
+	option: OptionValue | undefined,
+): boolean {
+	return option === undefined ? field.default : booleanOf(option.value, field.displayName);
 }
 
 /** An option that the user has added. Its value may still be undefined or of any type. */
@@ -59,20 +53,20 @@ export interface RunOptions {
  */
 export function readRunOptions(context: IExecuteFunctions): RunOptions {
 	const all = isJsonObject(context.getNode().parameters.options) ? undefined : readAllOptions(context, 0);
-	const read = (name: string): OptionValue | undefined => {
+	const read = (name: OptionName): OptionValue | undefined => {
 		if (all !== undefined) return Object.hasOwn(all, name) ? { value: all[name] } : undefined;
 		if (!isOptionAdded(context, name)) return undefined;
 		return { value: context.getNodeParameter(`options.${name}`, 0, null) };
 	};
-	const readAdded = (name: string, label: string, range: NumberRange): number | undefined => {
+	const readAdded = (name: 'reuseResults' | 'spendingLimit'): number | undefined => {
 		const option = read(name);
-		return option === undefined ? undefined : numberIn(option.value, label, range);
+		return option === undefined ? undefined : readNumber(OPTIONS[name], option);
 	};
 	return {
-		maxConcurrency: numberOption('maxConcurrency', read('maxConcurrency')),
-		cancelOnStop: booleanOption(read('cancelOnStop'), 'Cancel on Stop'),
-		reuseHours: readAdded('reuseResults', 'Reuse Results (Hours)', REUSE_HOURS_RANGE),
-		spendingLimit: readAdded('spendingLimit', 'Spending Limit (USD)', SPENDING_LIMIT_RANGE),
+		maxConcurrency: numberOrDefault(OPTIONS.maxConcurrency, read('maxConcurrency')),
+		cancelOnStop: booleanOrDefault(OPTIONS.cancelOnStop, read('cancelOnStop')),
+		reuseHours: readAdded('reuseResults'),
+		spendingLimit: readAdded('spendingLimit'),
 	};
 }
 
@@ -103,19 +97,24 @@ export class OptionsReader {
 	private readonly pollInterval: number;
 	private readonly timeout: number;
 
-	/** @throws FieldError. */
+	/**
+	 * @param isDeployment whether the operation is one of deployments, where some options differ.
+	 * @throws FieldError.
+	 */
 	constructor(
 		private readonly context: IExecuteFunctions,
 		itemIndex: number,
+		isDeployment = false,
 	) {
 		this.values = readAllOptions(context, itemIndex);
 		// All numbers are checked, even those that are not used: an invalid one is a mistake.
-		this.maxFileSize = numberOption('maxFileSize', this.find('maxFileSize'));
-		this.pollInterval = numberOption('pollInterval', this.find('pollInterval'));
-		this.timeout = numberOption('timeout', this.find('timeout'));
+		this.maxFileSize = numberOrDefault(OPTIONS.maxFileSize, this.find('maxFileSize'));
+		this.pollInterval = numberOrDefault(OPTIONS.pollInterval, this.find('pollInterval'));
+		const { timeout } = isDeployment ? DEPLOYMENT_OPTIONS : OPTIONS;
+		this.timeout = numberOrDefault(timeout, this.find('timeout'));
 	}
 
-	private find(name: string): OptionValue | undefined {
+	private find(name: OptionName): OptionValue | undefined {
 		const isAdded = Object.hasOwn(this.values, name) || isOptionAdded(this.context, name);
 		return isAdded ? { value: Object.hasOwn(this.values, name) ? this.values[name] : undefined } : undefined;
 	}
@@ -123,20 +122,26 @@ export class OptionsReader {
 	/** Undefined when the user has not added the option. */
 	seed(): number | undefined {
 		const seed = this.find('seed');
-		return seed === undefined ? undefined : numberIn(seed.value, 'Seed', SEED_RANGE);
+		return seed === undefined ? undefined : readNumber(OPTIONS.seed, seed);
+	}
+
+	/** Whether seeds that the user left alone get a random value. */
+	randomizeSeeds(): boolean {
+		return booleanOrDefault(OPTIONS.randomizeSeeds, this.find('randomizeSeeds'));
 	}
 
 	/** Without extension; undefined when the user has not added the option. */
 	fileName(): string | undefined {
 		const fileName = this.find('fileName');
 		if (fileName === undefined) return undefined;
-		const text = textOf(fileName.value, 'File Name');
-		if (text === '') throw new FieldError('File Name', 'must not be empty');
+		const label = OPTIONS.fileName.displayName;
+		const text = textOf(fileName.value, label);
+		if (text === '') throw new FieldError(label, 'must not be empty');
 		return text;
 	}
 
 	waitLimits(): WaitLimits {
-		const includeCost = booleanOption(this.find('includeCost'), 'Include Cost');
+		const includeCost = booleanOrDefault(OPTIONS.includeCost, this.find('includeCost'));
 		return {
 			timeoutMs: this.timeout * 1000,
 			pollIntervalMs: this.pollInterval * 1000,

@@ -3,6 +3,7 @@ import { jsonParse, type IExecuteFunctions } from 'n8n-workflow';
 import { findFileUrlProblem } from '../../api/addresses';
 import { isJsonObject, type JsonObject } from '../../api/json';
 import { FieldError } from '../../common/fieldError';
+import { isEmpty } from '../../common/isEmpty';
 
 /**
  * Readers of parameters, whose values come from the user or from an expression. Each checks the value, and throws a
@@ -109,10 +110,6 @@ export function numberIn(value: unknown, label: string, range: NumberRange): num
 		throw new FieldError(label, isEmpty(value) ? `${problem}, but is empty` : problem);
 	}
 	return number;
-}
-
-function isEmpty(value: unknown): boolean {
-	return value === undefined || value === null || (typeof value === 'string' && value.trim() === '');
 }
 
 export function booleanOf(value: unknown, label: string): boolean {

@@ -1,6 +1,8 @@
 import type { Random } from '../../common/clock';
 import type { InputField } from '../../models/inputSchema';
-import { SEED_RANGE } from './options';
+
+/** The range of `seed` (documented). */
+export const SEED_RANGE = { min: 0, max: 2_147_483_647 };
 
 /**
  * A random seed. One is always sent: without it, RunComfy may use the same default seed for every request [assumed].

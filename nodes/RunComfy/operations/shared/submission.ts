@@ -9,7 +9,7 @@ import { modelEndpoint } from '../../models/endpoint';
 import { downloadFields, readDownloadOptions, type DownloadOptions } from './downloads';
 import { findOutputProblem, toFinishedOutput, type OutputOptions } from './finishedOutput';
 import type { ItemWork, OperationOutput, OperationTools, PlannedSubmit, WorkTools } from './operation';
-import { optionsField, type OptionName } from './optionFields';
+import { DEPLOYMENT_OPTIONS, optionsField, type OptionName } from './optionFields';
 import { OptionsReader } from './options';
 import { readBoolean } from './parameters';
 
@@ -18,29 +18,35 @@ import { readBoolean } from './parameters';
 const OPTIONS: OptionName[] = [
 	'cancelOnStop',
 	'fileName',
-	'includeCost',
 	'maxConcurrency',
 	'maxFileSize',
 	'pollInterval',
 	'reuseResults',
-	'spendingLimit',
 	'timeout',
+];
+/** RunComfy reports costs only for models. */
+const MODEL_OPTIONS: OptionName[] = ['includeCost', 'spendingLimit'];
+
+const waitFields: INodeProperties[] = [
+	{
+		displayName: 'Wait for Completion',
+		name: 'waitForCompletion',
+		type: 'boolean',
+		default: true,
+		description:
+			'Whether to wait for the result. If off, the request ID is returned immediately, and Get Result fetches the result later.',
+	},
+	...downloadFields,
 ];
 
 /** The fields of an operation that submits, which follow the fields of the model. */
 export function submissionFields(moreOptions: OptionName[] = []): INodeProperties[] {
-	return [
-		{
-			displayName: 'Wait for Completion',
-			name: 'waitForCompletion',
-			type: 'boolean',
-			default: true,
-			description:
-				'Whether to wait for the result. If off, the request ID is returned immediately, and Get Result fetches the result later.',
-		},
-		...downloadFields,
-		optionsField([...OPTIONS, ...moreOptions]),
-	];
+	return [...waitFields, optionsField([...OPTIONS, ...MODEL_OPTIONS, ...moreOptions])];
+}
+
+/** As `submissionFields`, for an operation that submits to a deployment. */
+export function deploymentSubmissionFields(): INodeProperties[] {
+	return [...waitFields, optionsField([...OPTIONS, 'randomizeSeeds'], DEPLOYMENT_OPTIONS)];
 }
 
 /** The values of these fields. */
@@ -56,8 +62,12 @@ export interface SubmissionOptions {
  * Reads the fields of `submissionFields`.
  * @throws FieldError.
  */
-export function readSubmissionOptions(context: IExecuteFunctions, itemIndex: number): SubmissionOptions {
-	const options = new OptionsReader(context, itemIndex);
+export function readSubmissionOptions(
+	context: IExecuteFunctions,
+	itemIndex: number,
+	isDeployment = false,
+): SubmissionOptions {
+	const options = new OptionsReader(context, itemIndex, isDeployment);
 	const wait = readBoolean(context, itemIndex, 'waitForCompletion', 'Wait for Completion');
 	return {
 		options,
@@ -85,8 +95,8 @@ const STATUSES = new Map<RequestState, string>([
 ]);
 
 /** See `ReusableRequest`. */
-async function identify({ endpoint, fixedInput, identifyFiles }: JobRequest): Promise<string> {
-	return await digest(JSON.stringify([endpoint.id, fixedInput, await identifyFiles()]));
+async function identify({ endpoint, fixedInput, identifyRest }: JobRequest): Promise<string> {
+	return await digest(JSON.stringify([endpoint.id, fixedInput, await identifyRest()]));
 }
 
 /** The work of an item that submits a request. */
@@ -132,7 +142,7 @@ interface ModelSubmission extends Pick<OutputOptions, 'download' | 'isAnyModel'>
 
 /** The work of an item that submits a request to a model. */
 export function modelWork(
-	{ client, catalogue }: OperationTools,
+	{ client, catalog }: OperationTools,
 	itemIndex: number,
 	{ modelId, wait, request, seed, needsFile, ...output }: ModelSubmission,
 ): ItemWork {
@@ -144,7 +154,7 @@ export function modelWork(
 			seeds: omitUndefined({ seed }),
 			findOutputProblem: (result) => findOutputProblem(result, needsFile),
 		},
-		getPrice: async () => (await catalogue.getModel(modelId)).price,
+		getPrice: async () => (await catalog.getModel(modelId)).price,
 		reportSeeds: (seeds) => seeds,
 		toOutput: async (tools, result) => await toFinishedOutput(tools, result, output),
 	});

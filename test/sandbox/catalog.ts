@@ -1,7 +1,7 @@
 import inputSchema from './inputSchema.json';
 
 /**
- * The sandbox's catalogue: a dozen models whose schemas have the quirks of RunComfy's public ones (`type: "float"`,
+ * The sandbox's catalog: a dozen models whose schemas have the quirks of RunComfy's public ones (`type: "float"`,
  * `default: null`, `validations`, file formats, parts that no JSON Schema knows). Ids and prices are for tests only.
  */
 export interface SandboxModel {
@@ -53,7 +53,7 @@ function model(
 	};
 }
 
-export const CATALOGUE: SandboxModel[] = [
+export const CATALOG: SandboxModel[] = [
 	{
 		...model(
 			MODEL_ID,

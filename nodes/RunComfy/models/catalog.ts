@@ -6,9 +6,10 @@ import type { Clock, Random } from '../common/clock';
 import { omitUndefined } from '../common/omitUndefined';
 import { retry } from '../common/retry';
 import { StoppedError } from '../common/stoppedError';
+import { toError } from '../common/toError';
 import { pagePathOf, type ModelReference } from './modelReference';
 
-export interface CatalogueDependencies {
+export interface CatalogDependencies {
 	client: RunComfyClient;
 	clock: Clock;
 	random: Random;
@@ -23,14 +24,14 @@ const PAGE_SIZE = 500;
 const MAX_PAGES = 40;
 
 /**
- * RunComfy's model catalogue for one run of the node, or one request of the editor. It caches what it has read, and does
+ * RunComfy's model catalog for one run of the node, or one request of the editor. It caches what it has read, and does
  * not outlive the run: the next run may use another account, and prices may change.
  */
-export class Catalogue {
+export class Catalog {
 	private readonly models = new Map<string, Promise<ModelEntry>>();
 	private readonly pages = new Map<string, Promise<ModelEntry>>();
 
-	constructor(private readonly dependencies: CatalogueDependencies) {}
+	constructor(private readonly dependencies: CatalogDependencies) {}
 
 	/**
 	 * The entry of one model, cached.
@@ -67,12 +68,12 @@ export class Catalogue {
 				if (entry.url !== undefined && pagePathOf(entry.url) === path)
 					return await this.getModel(entry.modelId);
 			}
-			throw asRunComfyError(error);
+			throw toError(error);
 		}
 	}
 
 	/**
-	 * The entries of the catalogue without duplicates. Pages are fetched only as they are needed. The list ends with a page
+	 * The entries of the catalog without duplicates. Pages are fetched only as they are needed. The list ends with a page
 	 * that holds no new model: RunComfy may return smaller pages than requested, and its total may be wrong [assumed].
 	 * @param onCutOff called when there may be more models than this node reads.
 	 * @throws RunComfyError.
@@ -100,7 +101,7 @@ export class Catalogue {
 	}
 
 	/**
-	 * One page of the catalogue.
+	 * One page of the catalog.
 	 * @returns its models, and `next`, the offset of the next page; undefined when this page is empty.
 	 * @throws RunComfyError.
 	 */
@@ -150,8 +151,4 @@ function explainUnknownModel(answer: QueryAnswer<ModelEntry>, modelId: string): 
 /** Removes halves of surrogate pairs, as at the end of a cut-off text: they cannot be part of a URL. */
 function wholeCharacters(text: string | undefined): string | undefined {
 	return text?.replace(/\p{Surrogate}/gu, '');
-}
-
-function asRunComfyError(error: unknown): Error {
-	return error instanceof Error ? error : new Error(String(error));
 }

@@ -1,0 +1,49 @@
+import type { Deployment } from '../api/deployments';
+import { isJsonObject } from '../api/json';
+import type { QueryAnswer } from '../api/query';
+import type { Catalog } from '../models/catalog';
+import { readGraph } from './graph';
+
+/** The deployments of the account, for one run of the node, or one request of the editor. It caches what it has read. */
+export class Deployments {
+	private readonly known = new Map<string, Promise<Deployment>>();
+
+	constructor(private readonly catalog: Pick<Catalog, 'query'>) {}
+
+	/**
+	 * One deployment with its workflow.
+	 * @throws RunComfyError, StoppedError.
+	 */
+	async get(deploymentId: string): Promise<Deployment> {
+		const known = this.known.get(deploymentId);
+		if (known !== undefined) return await known;
+		const deployment = this.catalog.query(async (client, signal) =>
+			explainUnknown(await client.getDeployment(deploymentId, signal), deploymentId),
+		);
+		this.known.set(deploymentId, deployment);
+		return await deployment;
+	}
+
+	/**
+	 * All deployments, with their workflows if asked for.
+	 * @throws RunComfyError, StoppedError.
+	 */
+	async list(withGraphs = false): Promise<Deployment[]> {
+		return await this.catalog.query(
+			async (client, signal) => await client.listDeployments(withGraphs, signal),
+		);
+	}
+
+	/** The titles of a deployment's nodes, by ID; empty when its workflow cannot be read. */
+	async titles(deploymentId: string): Promise<Map<string, string>> {
+		const { graph } = await this.get(deploymentId).catch(() => ({ graph: undefined }));
+		return new Map(readGraph(isJsonObject(graph) ? graph : {}).map(({ nodeId, title }) => [nodeId, title]));
+	}
+}
+
+function explainUnknown(answer: QueryAnswer<Deployment>, deploymentId: string): QueryAnswer<Deployment> {
+	if (answer.kind !== 'refused' || answer.problem.isNotFound !== true) return answer;
+	const message = `RunComfy has no deployment “${deploymentId}”`;
+	const advice = 'Choose the deployment from the list, or copy its ID from its page on RunComfy.';
+	return { ...answer, problem: { ...answer.problem, message, advice } };
+}

@@ -1,0 +1,68 @@
+import { isJsonObject, textOf, type JsonObject } from '../api/json';
+import { omitUndefined } from '../common/omitUndefined';
+
+/**
+ * A ComfyUI workflow in the API format: nodes by their ID, each with its class and its inputs. Pure. An input is a
+ * connection to the output of another node, or a literal that a request may override.
+ */
+
+export interface GraphInput {
+	/** `<node id>.<input name>`, as saved workflows hold it. */
+	id: string;
+	nodeId: string;
+	name: string;
+	value: unknown;
+}
+
+export interface GraphNode {
+	nodeId: string;
+	/** Undefined when the graph does not name it. */
+	className?: string;
+	/** The title that the user gave the node, or else its class. */
+	title: string;
+	/** The literal inputs, in the graph's order. */
+	inputs: GraphInput[];
+}
+
+/** The nodes of a graph in its order. What is no node is left out. */
+export function readGraph(graph: JsonObject): GraphNode[] {
+	return Object.entries(graph).flatMap(([nodeId, node]) => {
+		if (!isJsonObject(node)) return [];
+		const className = textOf(node, 'class_type');
+		const given = isJsonObject(node._meta) ? textOf(node._meta, 'title') : undefined;
+		const inputs = Object.entries(isJsonObject(node.inputs) ? node.inputs : {})
+			.filter(([, value]) => !isConnection(value))
+			.map(([name, value]) => ({ id: inputIdOf(nodeId, name), nodeId, name, value }));
+		return [
+			{ nodeId, title: given ?? className ?? `Node ${nodeId}`, inputs, ...omitUndefined({ className }) },
+		];
+	});
+}
+
+export function inputIdOf(nodeId: string, name: string): string {
+	return `${nodeId}.${name}`;
+}
+
+/** `["<node id>", <slot>]`, as ComfyUI itself recognizes a connection. */
+function isConnection(value: unknown): boolean {
+	return (
+		Array.isArray(value) && value.length === 2 && typeof value[0] === 'string' && typeof value[1] === 'number'
+	);
+}
+
+/** True for an input that makes the result of a node random. */
+export function isSeed({ name, value }: GraphInput): boolean {
+	return /^(noise_)?seed$|_seed$/i.test(name) && typeof value === 'number' && Number.isInteger(value);
+}
+
+/** Values by input, as the `overrides` of a request. */
+export function toOverrides(values: Array<{ nodeId: string; name: string; value: unknown }>): JsonObject {
+	// Lists of entries, because assigning a name such as `__proto__` to an object would not create a key.
+	const nodes = new Map<string, Array<[string, unknown]>>();
+	for (const { nodeId, name, value } of values) {
+		nodes.set(nodeId, [...(nodes.get(nodeId) ?? []), [name, value]]);
+	}
+	return Object.fromEntries(
+		[...nodes].map(([nodeId, inputs]) => [nodeId, { inputs: Object.fromEntries(inputs) }]),
+	);
+}

@@ -1,0 +1,277 @@
+import type { IExecuteFunctions, INodeProperties } from 'n8n-workflow';
+
+import { isJsonObject, type JsonObject } from '../../api/json';
+import { RunComfyError } from '../../api/problems';
+import { FieldError } from '../../common/fieldError';
+import { deploymentEndpoint } from '../../deployments/endpoint';
+import { isSeed, readGraph, toOverrides, type GraphInput } from '../../deployments/graph';
+import { readGraphFields } from '../../deployments/graphFields';
+import { readSavedRules, withSavedRules, type SavedRules } from '../../deployments/mapperFields';
+import { findOutputProblem } from '../../deployments/outputs';
+import { hasInputFile } from '../../files/inputFile';
+import { inputLabel, readInputValues, type InputValues } from '../../models/inputValues';
+import { deploymentIdField, readDeploymentChoice } from '../shared/deploymentIdField';
+import { toDeploymentOutput } from '../shared/deploymentOutput';
+import { openFileInputs } from '../shared/fileInputs';
+import type { Operation, OperationTools } from '../shared/operation';
+import { readChoice, readJsonObject } from '../shared/parameters';
+import { randomSeed, SEED_RANGE } from '../shared/seeds';
+import { deploymentSubmissionFields, readSubmissionOptions, submissionWork } from '../shared/submission';
+
+/** A ComfyUI workflow that the user has deployed on RunComfy, with the literal inputs of its graph as fields. */
+
+const INPUT_MODES = ['fields', 'json'] as const;
+const JSON_LABEL = 'Overrides (JSON)';
+
+const fields: INodeProperties[] = [
+	deploymentIdField,
+	{
+		displayName: 'Specify Inputs',
+		name: 'inputMode',
+		type: 'options',
+		options: [
+			{
+				name: 'Using Fields Below',
+				value: 'fields',
+				description: 'One field for each input of the workflow',
+			},
+			{ name: 'Using JSON', value: 'json', description: 'Sent exactly as you enter it, plus random seeds' },
+		],
+		default: 'fields',
+		description: 'How to specify the inputs of the workflow',
+	},
+	{
+		displayName: 'Inputs',
+		name: 'inputs',
+		type: 'resourceMapper',
+		noDataExpression: true,
+		required: true,
+		default: { mappingMode: 'defineBelow', value: null },
+		description:
+			'The inputs of the workflow, by node. Empty inputs keep the value of the deployed workflow; empty seeds are random. Add further inputs below. For a file, enter a URL or the name of the input field containing the file.',
+		typeOptions: {
+			loadOptionsDependsOn: ['deploymentId.value'],
+			resourceMapper: {
+				resourceMapperMethod: 'getDeploymentInputs',
+				mode: 'add',
+				valuesLabel: 'Inputs',
+				fieldWords: { singular: 'input', plural: 'inputs' },
+				addAllFields: true,
+				multiKeyMatch: false,
+				supportAutoMap: true,
+				noFieldsError: 'RunComfy lists no inputs for this deployment. Use JSON instead.',
+			},
+		},
+		displayOptions: { show: { inputMode: ['fields'] }, hide: { deploymentId: [''] } },
+	},
+	{
+		displayName: JSON_LABEL,
+		name: 'overridesJson',
+		type: 'json',
+		default: '{\n  "6": {\n    "inputs": {\n      "text": ""\n    }\n  }\n}',
+		typeOptions: { rows: 8 },
+		description:
+			'The inputs to change, by node ID, as in the API format of the workflow. They are sent exactly as you enter them; seeds that you leave out are random unless you switch off “Randomize Seeds”.',
+		displayOptions: { show: { inputMode: ['json'] } },
+	},
+	...deploymentSubmissionFields(),
+];
+
+export const runDeployment: Operation = {
+	fields,
+
+	async prepare(tools, itemIndex) {
+		const { context, client, random } = tools;
+		const { options, limits, wait, download } = readSubmissionOptions(context, itemIndex, true);
+		const deploymentId = readDeploymentChoice(context.getNodeParameter('deploymentId', itemIndex));
+		const read = await readInputs(tools, itemIndex, deploymentId);
+		const { overrides, values, graph, inputs, rules, titles } = read;
+		const files = await openFileInputs(tools, itemIndex, values.files, options.maxFileSize);
+		const known = new Map(inputs.map((input) => [input.id, input]));
+		const bodyOf = (filled: JsonObject) => {
+			const placed = Object.entries(filled).map(([id, value]) => ({ ...placeOf(known, id), value }));
+			return { overrides: merge(overrides, toOverrides(placed)) };
+		};
+		const seeds: Record<string, number> = {};
+		for (const seed of inputs.filter(isSeed)) {
+			const given = givenValue(overrides, seed) ?? values.input[seed.id];
+			if (typeof given === 'number') seeds[seed.id] = given;
+			else if (given === undefined && options.randomizeSeeds()) {
+				seeds[seed.id] = randomSeed(random, seedRange(rules.get(seed.id)));
+			}
+		}
+		const request = {
+			endpoint: deploymentEndpoint(client, deploymentId),
+			buildInput: async () => bodyOf({ ...values.input, ...seeds, ...(await files.read()) }),
+			fixedInput: bodyOf(values.input),
+			identifyRest: async () => [await files.identify(), graph],
+			inputBytes: files.bytes,
+			seeds,
+			limits,
+			findOutputProblem,
+		};
+		return submissionWork(itemIndex, {
+			wait,
+			request,
+			// RunComfy bills GPU time, and lists no price of a request.
+			getPrice: async () => ({}),
+			reportSeeds: (sent) => (Object.keys(sent).length === 0 ? {} : { seeds: sent }),
+			toOutput: async (work, result) =>
+				await toDeploymentOutput(work, result, { deploymentId, titles, download }),
+		});
+	},
+};
+
+interface ReadInputs {
+	/** As the user wrote them; empty when the inputs are specified by fields. */
+	overrides: JsonObject;
+	/** Of fields, by the ID of the input. */
+	values: InputValues;
+	/** The deployed workflow; undefined when it could not be read. */
+	graph: JsonObject | undefined;
+	/** All literal inputs of the graph; empty when it could not be read. */
+	inputs: GraphInput[];
+	rules: ReadonlyMap<string, SavedRules>;
+	titles: ReadonlyMap<string, string>;
+}
+
+async function readInputs(
+	tools: OperationTools,
+	itemIndex: number,
+	deploymentId: string,
+): Promise<ReadInputs> {
+	const { context } = tools;
+	const mode = readChoice(context, itemIndex, 'inputMode', 'Specify Inputs', INPUT_MODES);
+	const overrides = mode === 'json' ? readOverrides(context, itemIndex) : {};
+	const graph = await readDeployedGraph(tools, deploymentId, mode === 'json');
+	const nodes = readGraph(graph ?? {});
+	const inputs = nodes.flatMap((node) => node.inputs);
+	const titles = new Map(nodes.map(({ nodeId, title }) => [nodeId, title]));
+	if (mode === 'json')
+		return { overrides, values: { input: {}, files: [] }, graph, inputs, rules: new Map(), titles };
+	if (graph === undefined) {
+		throw new FieldError(
+			'Inputs',
+			'cannot be checked, because RunComfy reports no workflow for this deployment',
+			'Set “Specify Inputs” to “Using JSON”. Nothing was submitted.',
+		);
+	}
+	const mapper: unknown = context.getNodeParameter('inputs', itemIndex, {});
+	if (!isJsonObject(mapper)) throw new FieldError('Inputs', 'must be filled in');
+	const rules = readSavedRules(mapper.schema);
+	const graphFields = readGraphFields(graph).map((field) => withSavedRules(field, rules.get(field.name)));
+	const mapped =
+		mapper.mappingMode === 'autoMapInputData'
+			? pick(
+					context.getInputData()[itemIndex]?.json ?? {},
+					graphFields.map(({ name }) => name),
+				)
+			: isJsonObject(mapper.value)
+				? mapper.value
+				: {};
+	assertKnown(mapped, new Set(graphFields.map(({ name }) => name)));
+	const values = readInputValues(graphFields, mapped, (name) => hasInputFile(context, itemIndex, name));
+	for (const field of graphFields) assertExact(inputLabel(field), values.input[field.name]);
+	return { overrides, values, graph, inputs, rules, titles };
+}
+
+/**
+ * The workflow as it is deployed now.
+ * @param isOptional whether a run can do without it. Then only seeds are not randomized, and nodes have no titles.
+ * @throws FieldError, RunComfyError, StoppedError.
+ */
+async function readDeployedGraph(
+	{ deployments }: OperationTools,
+	deploymentId: string,
+	isOptional: boolean,
+): Promise<JsonObject | undefined> {
+	try {
+		const { graph, isEnabled } = await deployments.get(deploymentId);
+		if (isEnabled === false) {
+			throw new FieldError(
+				'Deployment',
+				'is disabled on RunComfy, so it does not accept requests',
+				'Enable it on its page on RunComfy, and run again. Nothing was submitted.',
+			);
+		}
+		return graph;
+	} catch (error) {
+		if (isOptional && error instanceof RunComfyError && error.problem.isNotFound !== true) return undefined;
+		throw error instanceof Error ? error : new Error(String(error));
+	}
+}
+
+function readOverrides(context: IExecuteFunctions, itemIndex: number): JsonObject {
+	const example = '{"6": {"inputs": {"text": "A lighthouse"}}}';
+	const overrides = readJsonObject(context, itemIndex, 'overridesJson', JSON_LABEL, example);
+	const [name, ...others] = Object.keys(overrides);
+	if (name === 'overrides' && others.length === 0 && isJsonObject(overrides.overrides)) {
+		throw new FieldError(
+			JSON_LABEL,
+			'must hold node IDs, not the key “overrides”',
+			`Enter only what is inside of it, for example ${example}.`,
+		);
+	}
+	return overrides;
+}
+
+function pick(from: JsonObject, names: string[]): JsonObject {
+	return Object.fromEntries(
+		names.filter((name) => Object.hasOwn(from, name)).map((name) => [name, from[name]]),
+	);
+}
+
+/** RunComfy would refuse an input that the workflow no longer has; this error says how to mend it. */
+function assertKnown(values: JsonObject, known: ReadonlySet<string>): void {
+	for (const [id, value] of Object.entries(values)) {
+		if (known.has(id) || value === null || value === undefined || value === '') continue;
+		throw new FieldError(
+			`Inputs → ${id}`,
+			'is no input of the workflow that is deployed now',
+			'The workflow may have changed since the fields were loaded. Refresh the list of inputs in this node. Nothing was submitted.',
+		);
+	}
+}
+
+/** Larger integers are not exact in JavaScript, so another value than the user's would be sent. */
+function assertExact(label: string, value: unknown): void {
+	if (typeof value !== 'number' || !Number.isInteger(value) || Number.isSafeInteger(value)) return;
+	throw new FieldError(
+		label,
+		`must not be beyond ${Number.MAX_SAFE_INTEGER}, because larger numbers are not exact`,
+	);
+}
+
+/** The value in the user's own overrides. */
+function givenValue(overrides: JsonObject, { nodeId, name }: GraphInput): unknown {
+	const node = Object.hasOwn(overrides, nodeId) ? overrides[nodeId] : undefined;
+	const inputs = isJsonObject(node) ? node.inputs : undefined;
+	return isJsonObject(inputs) && Object.hasOwn(inputs, name) ? inputs[name] : undefined;
+}
+
+/**
+ * The bounds of a seed as the editor has read them. Without them, the range that every node is known to accept [assumed].
+ */
+function seedRange(rules: SavedRules | undefined): { min: number; max: number } {
+	if (rules?.maximum === undefined) return SEED_RANGE;
+	const max = Math.min(rules.maximum, Number.MAX_SAFE_INTEGER);
+	return { min: Math.min(Math.max(rules.minimum ?? 0, 0), max), max };
+}
+
+function placeOf(known: ReadonlyMap<string, GraphInput>, id: string): { nodeId: string; name: string } {
+	const input = known.get(id);
+	if (input === undefined) throw new Error(`There is no input ${id}`);
+	return input;
+}
+
+/** The user's overrides with further inputs, which they do not name. */
+function merge(overrides: JsonObject, more: JsonObject): JsonObject {
+	const nodes = new Map(Object.entries(overrides));
+	for (const [nodeId, override] of Object.entries(more)) {
+		const own = nodes.get(nodeId);
+		const inputs = isJsonObject(own) && isJsonObject(own.inputs) ? own.inputs : {};
+		const added = isJsonObject(override) && isJsonObject(override.inputs) ? override.inputs : {};
+		nodes.set(nodeId, { ...(isJsonObject(own) ? own : {}), inputs: { ...inputs, ...added } });
+	}
+	return Object.fromEntries(nodes);
+}

@@ -1,0 +1,48 @@
+import type { INodeProperties } from 'n8n-workflow';
+
+import { isDeploymentId } from '../../api/deployments';
+import { isJsonObject } from '../../api/json';
+import { FieldError } from '../../common/fieldError';
+
+const LABEL = 'Deployment';
+
+export const deploymentIdField: INodeProperties = {
+	displayName: LABEL,
+	name: 'deploymentId',
+	type: 'resourceLocator',
+	required: true,
+	default: { mode: 'list', value: '' },
+	description: 'The ComfyUI workflow to use, one that you have deployed on RunComfy',
+	modes: [
+		{
+			displayName: 'From List',
+			name: 'list',
+			type: 'list',
+			placeholder: 'Select a deployment...',
+			typeOptions: { searchListMethod: 'searchDeployments', searchable: true },
+		},
+		{
+			displayName: 'By ID',
+			name: 'id',
+			type: 'string',
+			placeholder: 'e.g. 3f1c6a52-8d4e-4b7a-9c25-6e0d1f7a9b01',
+		},
+	],
+};
+
+/**
+ * Reads the chosen deployment from the value of the resource locator or of an expression.
+ * @throws FieldError.
+ */
+export function readDeploymentChoice(parameter: unknown): string {
+	const value: unknown = isJsonObject(parameter) ? parameter.value : parameter;
+	const deploymentId = typeof value === 'string' ? value.trim() : '';
+	if (deploymentId === '')
+		throw new FieldError(LABEL, 'must not be empty', 'Choose a deployment from the list.');
+	if (isDeploymentId(deploymentId)) return deploymentId;
+	throw new FieldError(
+		LABEL,
+		'is not the ID of a deployment',
+		'An ID looks like 3f1c6a52-8d4e-4b7a-9c25-6e0d1f7a9b01. Choose the deployment from the list, or copy its ID from its page on RunComfy.',
+	);
+}

@@ -1,0 +1,86 @@
+import { readFileSync } from 'node:fs';
+import path from 'node:path';
+
+import { isRecord } from './comfyUi';
+
+/** ComfyUI's node definitions, as text: they hold integers that a JavaScript number does not. */
+export const OBJECT_INFO = readFileSync(path.join(__dirname, 'workflows', 'objectInfo.json'), 'utf8');
+
+/** The input of a node class: its type or choices, and bounds, default and the like. */
+export interface InputDefinition {
+	type: string;
+	choices?: unknown[];
+	min?: number;
+	max?: number;
+	isFile: boolean;
+}
+
+export type ObjectInfo = Record<string, unknown>;
+
+/** The definitions by class; none where a test's own text is not JSON. */
+export function readObjectInfo(text: string): ObjectInfo {
+	try {
+		return recordOf(JSON.parse(text));
+	} catch {
+		return {};
+	}
+}
+
+/** What is known of an input; undefined where the class or the input is not described. */
+export function inputDefinition(
+	info: ObjectInfo,
+	className: string,
+	name: string,
+): InputDefinition | undefined {
+	const { required, optional } = recordOf(recordOf(info[className]).input);
+	const definition = recordOf(required)[name] ?? recordOf(optional)[name];
+	if (!Array.isArray(definition)) return undefined;
+	const type: unknown = definition[0];
+	const rules = recordOf(definition[1]);
+	const choices = Array.isArray(type) ? type : type === 'COMBO' ? rules.options : undefined;
+	return {
+		type: Array.isArray(type) ? 'COMBO' : String(type),
+		...(Array.isArray(choices) ? { choices: choices as unknown[] } : {}),
+		...(typeof rules.min === 'number' ? { min: rules.min } : {}),
+		...(typeof rules.max === 'number' ? { max: rules.max } : {}),
+		isFile: ['image_upload', 'video_upload', 'audio_upload'].some((flag) => rules[flag] === true),
+	};
+}
+
+/** The definitions with as many made-up classes as it takes to reach the size: a real file has several MB. */
+export function paddedObjectInfo(text: string, bytes: number): string {
+	if (text.length >= bytes) return text;
+	const parts = [text.trimEnd().slice(0, -1)];
+	for (let size = text.length, n = 0; size < bytes; n++) {
+		const part = `,${JSON.stringify(`MadeUpNode${n}`)}:${JSON.stringify(madeUpNode(n))}`;
+		parts.push(part);
+		size += part.length;
+	}
+	return `${parts.join('')}}`;
+}
+
+function recordOf(value: unknown): Record<string, unknown> {
+	return isRecord(value) ? value : {};
+}
+
+function madeUpNode(n: number) {
+	const models = Array.from({ length: 150 }, (_, i) => `loras/style-${n}-${i}.safetensors`);
+	return {
+		input: {
+			required: {
+				model: ['MODEL'],
+				lora_name: [models, { tooltip: 'The name of the LoRA.' }],
+				strength: ['FLOAT', { default: 1, min: -100, max: 100, step: 0.01 }],
+			},
+		},
+		input_order: { required: ['model', 'lora_name', 'strength'] },
+		output: ['MODEL'],
+		output_name: ['MODEL'],
+		name: `MadeUpNode${n}`,
+		display_name: `Made Up Node ${n}`,
+		description: '',
+		python_module: 'custom_nodes.made_up',
+		category: 'made up',
+		output_node: false,
+	};
+}
