@@ -37,11 +37,18 @@ describe(`Reuse Results in n8n ${NEWEST}`, () => {
 			type: 'n8n-nodes-base.webhook',
 			typeVersion: 2,
 			webhookId: path,
-			parameters: { path, responseMode: 'lastNode', options: {} },
+			parameters: { path, options: {} },
 		});
 		const id = await env.n8n.createWorkflow(definition);
 		await env.n8n.activate(id);
-		return async () => await env.n8n.callWebhook(id, path);
+		let runs = 0;
+		return async () => {
+			await env.n8n.callWebhook(path);
+			const executions = await env.n8n.allFinished(id, ++runs);
+			const latest = executions.at(-1);
+			if (latest === undefined) throw new Error('No execution');
+			return latest;
+		};
 	};
 
 	const ids = (execution: StoredExecution) =>

@@ -259,6 +259,11 @@ export class N8nInstance {
 		if (status === 404) await this.rest('PATCH', `/workflows/${workflowId}`, { ...body, active: true });
 	}
 
+	async deactivate(workflowId: string): Promise<void> {
+		const { status } = await this.rest('POST', `/workflows/${workflowId}/deactivate`, {}, true);
+		if (status === 404) await this.rest('PATCH', `/workflows/${workflowId}`, { active: false });
+	}
+
 	/** Starts a production execution of an active workflow that begins with a webhook. */
 	async startByWebhook(webhookPath: string): Promise<void> {
 		// An active workflow's webhook is there a moment later, and once more after a restart.
