@@ -43,7 +43,7 @@ describe(`Reuse Results in n8n ${NEWEST}`, () => {
 		await env.n8n.activate(id);
 		let runs = 0;
 		return async () => {
-			await env.n8n.callWebhook(path);
+			await env.n8n.startByWebhook(path);
 			const executions = await env.n8n.allFinished(id, ++runs);
 			const latest = executions.at(-1);
 			if (latest === undefined) throw new Error('No execution');

@@ -276,14 +276,6 @@ export class N8nInstance {
 		});
 	}
 
-	/** Calls the webhook of an active workflow. @returns the execution, which has ended. */
-	async callWebhook(workflowId: string, path: string): Promise<StoredExecution> {
-		await this.startByWebhook(path);
-		const latest = (await this.executionsOf(workflowId)).at(-1);
-		if (latest === undefined) throw new Error(`The webhook ${path} started nothing`);
-		return await this.finished(latest.id);
-	}
-
 	/** A workflow's latest executions, the oldest first. */
 	async executionsOf(workflowId: string): Promise<Array<{ id: string; status: string }>> {
 		const filter = encodeURIComponent(JSON.stringify({ workflowId }));

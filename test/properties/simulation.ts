@@ -75,8 +75,8 @@ interface RemoteRequest {
 	isIdKnown: boolean;
 	/** The node has been informed that it runs. */
 	isRunKnown: boolean;
-	/** The node has received its cost. */
-	isCostKnown: boolean;
+	/** When the answer with its cost was sent to the node; undefined before. */
+	costSentAt?: number;
 }
 
 interface NodeRun {
@@ -402,7 +402,6 @@ export class Simulation {
 			hasOutput: true,
 			isIdKnown: false,
 			isRunKnown: false,
-			isCostKnown: false,
 		};
 		this.requests.push(remote);
 		await this.latency(request, fault === 'hangAfter' ? Infinity : LATENCY_MS);
@@ -434,7 +433,7 @@ export class Simulation {
 			return { status: 404, headers: {}, body: { error_code: 404001 } };
 		const { state, costUsd, hasOutput, id } = remote;
 		if (state === 'running') remote.isRunKnown = true;
-		if (state === 'finished' || state === 'failed') remote.isCostKnown = true;
+		if (state === 'finished' || state === 'failed') remote.costSentAt ??= this.clock.now();
 		const word =
 			{ queued: 'in_queue', running: 'in_progress', finished: 'succeeded' }[state as string] ?? state;
 		const hasCost = state === 'finished' || state === 'failed';
@@ -464,7 +463,8 @@ export class Simulation {
 			this.violations.push(`${key} was submitted although it exists, or may exist`);
 		const { limitUsd } = this.settings;
 		if (limitUsd === undefined) return;
-		const { spent, open, expected } = this.money();
+		// An answer of this very moment may not have been read yet.
+		const { spent, open, expected } = this.money(this.clock.now() - 1);
 		if (expected === 0) {
 			if (open > 0) this.violations.push('a second request of unknown cost was submitted');
 			if (spent >= limitUsd) this.violations.push(`$${spent} is spent of $${limitUsd}`);
@@ -481,18 +481,21 @@ export class Simulation {
 			this.runs.some(({ isTool }) => isTool)
 		)
 			return;
-		const { spent, open, expected } = this.money();
+		const { spent, open, expected } = this.money(this.clock.now());
 		if (spent + (open + this.lost.length + 1) * expected <= limitUsd - 1e-6)
 			this.violations.push(
 				`denied, though $${spent} is spent and ${open} run at $${expected} of $${limitUsd}`,
 			);
 	}
 
-	/** What the node can know by now: spent, requests of yet unknown cost, and what one more is expected to cost. */
-	private money(): { spent: number; open: number; expected: number } {
+	/**
+	 * What the node can know from the answers up to a moment: spent, requests of yet unknown cost, and what one more is
+	 * expected to cost.
+	 */
+	private money(until: number): { spent: number; open: number; expected: number } {
 		const { listedUsd } = this.settings;
 		const alreadySent = this.requests.filter(({ state }) => state !== 'cancelled');
-		const reported = alreadySent.filter(({ isCostKnown }) => isCostKnown);
+		const reported = alreadySent.filter(({ costSentAt = Infinity }) => costSentAt <= until);
 		const spent = reported.reduce((sum, { costUsd }) => sum + costUsd, 0);
 		const highest = Math.max(0, ...reported.map(({ costUsd }) => costUsd));
 		const expected = Math.max(listedUsd ?? 0, highest);
