@@ -109,6 +109,7 @@ async function executeItems(context: IExecuteFunctions, runtime: Runtime, count:
 		const works = await prepareAll(operation, tools, count, continueOnFail);
 		const fingerprints = await fingerprintsOf(context, works);
 		const openBudget = async (turn: LedgerTurn) => {
+			assertCanSubmit(context, turn, works);
 			await reuse?.adoptAll(turn, submitsOf(works), stopSignal);
 			budget = await openBudgetFor(context, turn, spendingLimit, works);
 			for (const warning of budget?.warnings ?? []) notifyUser(context, log, 'warn', warning);
@@ -185,6 +186,19 @@ async function fingerprintsOf(
 	return fingerprints;
 }
 
+/**
+ * Before anything is submitted. In a retry, the items that have submitted something are resumed first, and an error
+ * names their requests.
+ * @throws NodeApiError for the first item that cannot submit, unless the node continues on fail.
+ */
+function assertCanSubmit(context: IExecuteFunctions, turn: LedgerTurn, works: Array<ItemWork | Error>): void {
+	if (turn.isRetry || context.continueOnFail()) return;
+	for (const [itemIndex, work] of works.entries()) {
+		if (work instanceof Error || work.submitProblem === undefined) continue;
+		throw toNodeError(context.getNode(), work.submitProblem, itemIndex);
+	}
+}
+
 /** What the items submit, by item index. */
 function submitsOf(works: Array<ItemWork | Error>): Map<number, PlannedSubmit> {
 	const submits = new Map<number, PlannedSubmit>();
@@ -236,7 +250,7 @@ async function openBudgetFor(
 /**
  * Reads the fields of all items.
  * @returns the work of each item, or the error in its fields.
- * @throws NodeApiError for the first error, unless the node continues on fail.
+ * @throws NodeApiError for the first error, unless the node continues on fail; StoppedError.
  */
 async function prepareAll(
 	operation: Operation,
@@ -249,6 +263,8 @@ async function prepareAll(
 		try {
 			works.push(await operation.prepare(tools, itemIndex));
 		} catch (error) {
+			// Stop ends the run, whatever the node does on errors.
+			if (error instanceof StoppedError) throw error;
 			if (!continueOnFail) throw toNodeError(tools.context.getNode(), error, itemIndex);
 			works.push(toError(error));
 		}

@@ -326,6 +326,32 @@ describe('ComfyUI Deployment → Run', () => {
 	});
 
 	it.each([
+		['cannot be read', { error_code: 403003 }],
+		['is disabled', { id: DEPLOYMENT_ID.textToImage, is_enabled: false }],
+		['has another workflow', { id: DEPLOYMENT_ID.textToImage, payload: { workflow_api_json: {} } }],
+	])('resumes in a retry when the deployment %s by then, and submits nothing', async (_, body) => {
+		await open(
+			{ runMs: 1_500 },
+			{ items: items(2), settings: { retryOnFail: true, maxTries: 2, waitBetweenTries: 0 } },
+		);
+		// In the first try, item 0 times out, and item 1 is not submitted.
+		const execution = env.start(
+			runOf(
+				DEPLOYMENT_ID.textToImage,
+				{ [TEXT]: '={{ $json.n }}' },
+				{ options: { timeout: 1, maxConcurrency: 1 } },
+			),
+		);
+		await until('item 0 is submitted', () => env.sandbox.stats.accepted === 1);
+		env.sandbox.faults.add({ on: 'deployment', kind: 'answer', answer: { status: 200, body } });
+		const { itemIndex, description } = failure(await execution.done);
+		expect(env.tries).toHaveLength(2);
+		expect(itemIndex).toBe(1);
+		expect(description).toContain(`Finished and paid for: ${env.sandbox.jobs[0]?.requestId}`);
+		expect(env.sandbox.stats.submits).toBe(1);
+	});
+
+	it.each([
 		['queued', { queueMs: 60_000, runMs: 100 }],
 		['running', { queueMs: 0, runMs: 60_000 }],
 	])('Stop cancels what is %s', async (phase, sandbox) => {

@@ -135,12 +135,17 @@ describe('Retry On Fail', () => {
 		await open({ sandbox: { queueMs: 1_500 }, settings: {} });
 		const failed: IRun = await env.run({ options: { timeout: 1 } });
 		expect(failed.status).toBe('error');
-		// What n8n keeps in its database, as n8n's own retry prepares it.
-		const data = structuredClone(JSON.parse(JSON.stringify(failed.data))) as IRun['data'];
-		delete data.resultData.error;
-		data.resultData.runData.RunComfy?.pop();
-		const retried = await env.engine.start(env.workflow({ options: { timeout: 3 } }), 'trigger', data).done;
+		const retried = await env.retry(failed, { options: { timeout: 3 } }).done;
 		expect(retried.status).toBe('success');
+		expect(env.sandbox.stats.submits).toBe(1);
+	});
+
+	it('reports the state it knows of what it resumes, when “Retry execution” does not wait', async () => {
+		await open({ sandbox: { runMs: 60_000 }, settings: {} });
+		const failed: IRun = await env.run({ options: { timeout: 1 } });
+		const retried = await env.retry(failed, { waitForCompletion: false }).done;
+		const { requestId } = env.sandbox.jobs[0] ?? {};
+		expect(outputItems(retried)[0]?.json).toMatchObject({ requestId, status: 'in_progress' });
 		expect(env.sandbox.stats.submits).toBe(1);
 	});
 });

@@ -1,5 +1,6 @@
 import type { INodeExecutionData, IRun } from 'n8n-workflow';
 
+import { DEPLOYMENT_ID } from '../sandbox/deployments';
 import { failure, items, outputItems, TestEnvironment, type TestEnvironmentOptions } from './testEnvironment';
 
 const REUSE = { reuseResults: 24 };
@@ -170,6 +171,70 @@ describe('Reuse Results', () => {
 		expect(second.status).toBe('success');
 		expect(env.tries.length).toBe(3);
 		expect(reused(second)).toEqual([true, true]);
+		expect(env.sandbox.stats.accepted).toBe(2);
+	});
+
+	it('gives each request to one item also in “Retry execution”, which brings its own requests', async () => {
+		await open({ items: items(2), sandbox: { runMs: 1_500 } });
+		const same = { prompt: 'A beach' };
+		// Item 0 times out, and item 1 is not submitted.
+		const failed = await run({ timeout: 1, maxConcurrency: 1 }, same);
+		expect(env.sandbox.stats.accepted).toBe(1);
+		const retried = await env.retry(failed, { ...same, options: { ...REUSE, maxConcurrency: 1 } }).done;
+		expect(ids(retried)).toEqual(env.sandbox.jobs.map(({ requestId }) => requestId));
+		expect(env.sandbox.stats.accepted).toBe(2);
+	});
+
+	it('uses the next result when a request fails that it has resumed', async () => {
+		const list = items(2);
+		await open({ items: list, sandbox: { runMs: (n) => (n === 0 ? 2_500 : 100) } });
+		env.sandbox.faults.add({ job: 'failed', times: 1 });
+		const same = { prompt: 'A beach' };
+		await env.run(
+			{ ...same, options: { ...REUSE, timeout: 1, maxConcurrency: 1 } },
+			{ onError: 'continueRegularOutput' },
+		);
+		expect(env.sandbox.stats.accepted).toBe(2);
+		list.pop();
+		const second = await run({}, same);
+		expect(ids(second)).toEqual([env.sandbox.jobs[1]?.requestId]);
+		expect(reused(second)).toEqual([true]);
+		expect(env.sandbox.stats.accepted).toBe(2);
+	});
+
+	it('submits a deployment with the seed of its workflow when earlier results have random ones', async () => {
+		await open();
+		const deployment = (options: object) => ({
+			resource: 'deployment',
+			operation: 'run',
+			deploymentId: { mode: 'id', value: DEPLOYMENT_ID.textToImage },
+			inputs: { mappingMode: 'defineBelow', value: { '6.text': 'A beach' } },
+			options: { pollInterval: 0.2, ...REUSE, ...options },
+		});
+		await env.run(deployment({}));
+		expect(reused(await env.run(deployment({})))).toEqual([true]);
+		expect(reused(await env.run(deployment({ randomizeSeeds: false })))).toEqual([undefined]);
+		expect(env.sandbox.stats.accepted).toBe(2);
+	});
+
+	it('submits nothing with a spending limit, without waiting, and without a price, when results are gone', async () => {
+		let jumpMs = 0;
+		const clock = { ...(await import('../../nodes/RunComfy/host/runtime')).systemRuntime.clock };
+		await open({
+			items: items(2),
+			runtime: { clock: { ...clock, timeOfDay: () => Date.now() + jumpMs } },
+		});
+		await run();
+		const body = { model_id: 'ideogram/ideogram-v3/replace-background' };
+		env.sandbox.faults.add(
+			{ on: 'model', kind: 'answer', answer: { status: 200, body } },
+			{ on: 'result', kind: 'notFound' },
+		);
+		jumpMs = 60_000;
+		const second = await run({ spendingLimit: 1 }, { ...BY_ITEM, waitForCompletion: false });
+		const { message, description } = failure(second);
+		expect(message).toContain('cannot be kept');
+		expect(description).not.toContain('still running');
 		expect(env.sandbox.stats.accepted).toBe(2);
 	});
 

@@ -50,6 +50,21 @@ describe('The spending limit over a whole execution', () => {
 		expect(env.sandbox.stats.accepted).toBe(1);
 	});
 
+	it('does not hang when “Retry execution” does not wait, and the price is unknown', async () => {
+		env = await TestEnvironment.open({ items: items(2), sandbox: { runMs: 60_000 } });
+		env.sandbox.faults.add(priceOf(0.05, 'second'));
+		const failed = await env.run(runOf(1, { timeout: 1 }));
+		const retried = await env.retry(failed, {
+			...runOf(1),
+			waitForCompletion: '={{ $json.n === 1 }}',
+		}).done;
+		const { message, description } = failure(retried);
+		const { requestId } = env.sandbox.jobs[0] ?? {};
+		expect(message).toContain('the cost of an earlier request is not known');
+		expect(message + description).toContain(requestId);
+		expect(env.sandbox.stats.accepted).toBe(1);
+	});
+
 	it.each(['noUrl', 'failed'] as const)('counts a cost reported with %s', async (job) => {
 		env = await TestEnvironment.open({
 			items: items(3),

@@ -1,3 +1,4 @@
+import { DEPLOYMENT_ID } from '../sandbox/deployments';
 import { until } from '../until';
 import { failure, items, outputItems, TestEnvironment } from './testEnvironment';
 
@@ -51,6 +52,27 @@ describe('In a retry', () => {
 		await env.stop(execution);
 		expect(env.sandbox.stats.cancelled).toBe(1);
 		expect(env.stopReports).toHaveLength(1);
+	});
+
+	it('Stop while the workflow of a deployment is read cancels what an earlier try has left', async () => {
+		env = await TestEnvironment.open({
+			sandbox: { queueMs: 60_000 },
+			settings: { ...RETRY, maxTries: 2 },
+		});
+		const execution = env.start({
+			resource: 'deployment',
+			operation: 'run',
+			deploymentId: { mode: 'id', value: DEPLOYMENT_ID.textToImage },
+			inputs: { mappingMode: 'defineBelow', value: {} },
+			options: { pollInterval: 0.2, timeout: 1 },
+		});
+		await until('it is submitted', () => env.sandbox.stats.accepted === 1);
+		env.sandbox.faults.add({ on: 'deployment', kind: 'hangBefore' });
+		await until('it is tried again', () => env.tries.length === 2);
+		await new Promise((resolve) => setTimeout(resolve, 200));
+		await env.stop(execution);
+		expect(env.sandbox.stats.cancelled).toBe(1);
+		expect(env.stopReports).toEqual([expect.stringContaining(env.sandbox.jobs[0]?.requestId ?? '?')]);
 	});
 
 	it('what is finished is returned, though the price can no longer be read', async () => {

@@ -123,6 +123,19 @@ export class TestEnvironment {
 		return this.engine.start(this.workflow(parameters, settings));
 	}
 
+	/** n8n's “Retry execution” of a failed one, with the workflow as it is now. */
+	retry(failed: IRun, parameters: Record<string, unknown> = {}): EngineExecution {
+		const workflow = this.workflow(parameters, {});
+		// What n8n keeps in its database, as n8n's own retry prepares it.
+		const data = structuredClone(JSON.parse(JSON.stringify(failed.data))) as IRun['data'];
+		delete data.resultData.error;
+		data.resultData.runData.RunComfy?.pop();
+		for (const entry of data.executionData?.nodeExecutionStack ?? []) {
+			entry.node = workflow.nodes.find(({ name }) => name === entry.node.name) ?? entry.node;
+		}
+		return this.engine.start(workflow, 'trigger', data);
+	}
+
 	async run(parameters: Record<string, unknown> = {}, settings: Partial<INode> = {}): Promise<IRun> {
 		return await this.start(parameters, settings).done;
 	}

@@ -268,6 +268,7 @@ export class Simulation {
 					// The expression of a prompt gives something else in every try.
 					buildInput: async () => ({ key: keyOf(itemIndex), at: this.clock.now() }),
 					fixedInput: {},
+					waits: true,
 					identifyRest: async () => [],
 					inputBytes: 10,
 					limits: {

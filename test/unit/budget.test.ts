@@ -25,7 +25,7 @@ function setUpTurn(limit: number, price?: ListedPrice) {
 	const turn = openTurn(context);
 	const budget = budgetOf(limit, price, context);
 	const reserve = async (itemIndex: number): Promise<LedgerEntry> => {
-		const entry = await budget.reserve(turn, itemIndex, 'a/b', never);
+		const entry = await budget.reserve(turn, itemIndex, { endpointId: 'a/b', waits: true }, never);
 		if (entry === undefined) throw new Error('Not reserved');
 		return entry;
 	};
@@ -93,16 +93,16 @@ describe('Budget', () => {
 		const budget = budgetOf(0.18, PER_REQUEST, context);
 		for (const turn of [0, 1, 2]) {
 			const run = openTurn(context, turn);
-			const entry = await budget.reserve(run, 0, 'a/b', never);
+			const entry = await budget.reserve(run, 0, { endpointId: 'a/b', waits: true }, never);
 			if (entry === undefined) throw new Error('Not reserved');
 			run.submitting(entry);
 			run.accepted(entry, { requestId: `r${turn}`, seeds: undefined, submittedAt: 0 });
 			run.ended(entry, 'failed', resultOf(0.06), false);
 			run.close('withErrors');
 		}
-		await expect(budget.reserve(openTurn(context, 3), 0, 'a/b', never)).rejects.toThrow(
-			'does not pay for it',
-		);
+		await expect(
+			budget.reserve(openTurn(context, 3), 0, { endpointId: 'a/b', waits: true }, never),
+		).rejects.toThrow('does not pay for it');
 		expect(budget.report()).toContain('Spent $0.18 on 3 requests');
 	});
 
@@ -119,13 +119,20 @@ describe('Budget', () => {
 	])('counts what was reserved at its price though the model %s', async (_what, prices) => {
 		const context = {};
 		const turn = openTurn(context);
-		const entry = await budgetOf(1, { usd: 1, unit: 'request' }, context).reserve(turn, 0, 'a/b', never);
+		const entry = await budgetOf(1, { usd: 1, unit: 'request' }, context).reserve(
+			turn,
+			0,
+			{ endpointId: 'a/b', waits: true },
+			never,
+		);
 		if (entry === undefined) throw new Error('Not reserved');
 		turn.submitting(entry);
 		turn.accepted(entry, { requestId: 'r', seeds: undefined, submittedAt: 0 });
 		prices.set('c/d', { usd: 0.5, unit: 'request' });
 		const later = new Budget(1, prices, Ledger.of(context));
-		await expect(later.reserve(openTurn(context, 1), 1, 'c/d', never)).rejects.toThrow('does not pay for it');
+		await expect(
+			later.reserve(openTurn(context, 1), 1, { endpointId: 'c/d', waits: true }, never),
+		).rejects.toThrow('does not pay for it');
 		expect(later.report()).toContain('Spent $1.00 on 1 request');
 	});
 

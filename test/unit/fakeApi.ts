@@ -156,6 +156,7 @@ export function request(
 		fixedInput: {},
 		identifyRest: async () => [],
 		inputBytes: 10,
+		waits: true,
 		limits: { ...LIMITS, ...limits },
 		findOutputProblem: (result) => findOutputProblem(result, true),
 	};

@@ -152,7 +152,7 @@ describe('JobTimesStore', () => {
 		['an object', { a: [1] }],
 		[
 			'lists of something else',
-			[null, 1, ['x'], [1, [2]], ['x', 'y'], ['x', [null, 'a', -1, NaN, Infinity, {}]]],
+			[null, 1, ['x'], [1, [2]], ['x', 'y'], ['x', [null, 'a', -1, NaN, Infinity, 1.7e308, {}]]],
 		],
 	])('starts empty from %s', (_, stored) => {
 		const store = new JobTimesStore(stored);

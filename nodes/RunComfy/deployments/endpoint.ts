@@ -27,6 +27,8 @@ export function deploymentRequests(client: RunComfyClient, deploymentId: string)
 			const result = await client.getDeploymentResult(deploymentId, requestId, options);
 			if (!needsStatus(result)) return result;
 			const state = await client.getDeploymentStatus(deploymentId, requestId, options);
+			// That the request cannot be found is believed only once the status has been read.
+			if (state.kind === 'again') return state;
 			// That it has ended is of no use without its result.
 			return state.kind === 'state' && state.phase !== 'finished' ? state : result;
 		},

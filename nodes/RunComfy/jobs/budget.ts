@@ -54,17 +54,20 @@ export class Budget {
 	 * @returns what is wrong, or undefined when the limit may pay for what is planned.
 	 */
 	findProblem(planned: PlannedRequest[], mayRunInPart: boolean): Problem | undefined {
-		const unknown = planned.find(
-			({ endpointId, waits }) => !waits && this.expectedUsd(endpointId) === undefined,
-		);
-		if (unknown !== undefined) {
-			return {
-				message: `Nothing was submitted: the Spending Limit of ${dollars(this.limitUsd)} cannot be kept for “${unknown.endpointId}” without waiting`,
-				advice:
-					'What a request costs is known only when it is finished. Switch on “Wait for Completion”, or remove “Spending Limit (USD)”.',
-			};
+		for (const request of planned) {
+			const problem = this.findUnknownWithoutWait(request);
+			if (problem !== undefined) return problem;
 		}
 		return mayRunInPart ? undefined : this.findExcess(planned);
+	}
+
+	private findUnknownWithoutWait({ endpointId, waits }: PlannedRequest): Problem | undefined {
+		if (waits || this.expectedUsd(endpointId) !== undefined) return undefined;
+		return {
+			message: `Nothing was submitted: the Spending Limit of ${dollars(this.limitUsd)} cannot be kept for “${endpointId}” without waiting`,
+			advice:
+				'What a request costs is known only when it is finished. Switch on “Wait for Completion”, or remove “Spending Limit (USD)”.',
+		};
 	}
 
 	private findExcess(planned: PlannedRequest[]): Problem | undefined {
@@ -97,10 +100,13 @@ export class Budget {
 	async reserve(
 		turn: LedgerTurn,
 		itemIndex: number,
-		endpointId: string,
+		planned: PlannedRequest,
 		signal: AbortSignal,
 	): Promise<LedgerEntry | undefined> {
+		const { endpointId } = planned;
 		while (!signal.aborted) {
+			const problem = this.findUnknownWithoutWait(planned);
+			if (problem !== undefined) throw new RunComfyError(problem);
 			const usd = this.expectedUsd(endpointId);
 			const left = this.leftUsd;
 			if (usd === undefined ? left <= TOLERANCE_USD : usd > left + TOLERANCE_USD) {
@@ -133,7 +139,7 @@ export class Budget {
 			unreported === 0
 				? ''
 				: ` (RunComfy did not report the cost of ${unreported}; the expected cost was counted)`;
-		const alive = this.ledger.entries.filter(isAlive).length;
+		const alive = this.ledger.entries.filter((entry) => isAlive(entry) && !isFree(entry)).length;
 		const running = alive === 0 ? '' : ` ${alive} of them ${alive === 1 ? 'is' : 'are'} still running.`;
 		return `Spent ${dollars(this.spentUsd)} on ${requests} ${requests === 1 ? 'request' : 'requests'}${without}, of a Spending Limit of ${dollars(this.limitUsd)}.${running}`;
 	}

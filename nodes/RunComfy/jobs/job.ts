@@ -37,6 +37,8 @@ export interface JobRequest {
 	inputBytes: number;
 	/** The seeds in it, by the name of their input, to report them. */
 	seeds?: Seeds | undefined;
+	/** Whether its end is waited for. */
+	waits: boolean;
 	limits: WaitLimits;
 	/** What is wrong with a finished result that holds nothing to return; undefined when there is something. */
 	findOutputProblem(result: JobResult): Problem | undefined;
@@ -70,6 +72,17 @@ export function isNewRequest(submittedAt: number | undefined, now: number): bool
 }
 
 /**
+ * Submits or resumes an item's request, and does not wait for it.
+ * @throws as `submitOrResume`.
+ */
+export async function submitJob(run: Run, itemIndex: number, request: JobRequest): Promise<AcceptedEntry> {
+	const entry = await submitOrResume(run, itemIndex, request);
+	// Others must not wait until its cost is known.
+	run.dependencies.turn.ledger.attend(entry, false);
+	return entry;
+}
+
+/**
  * Makes sure that the item's request exists: resumes what an earlier try, or an earlier execution, submitted, or submits. The paid POST is sent
  * again only when it was certainly not accepted (“too many requests”, or it never left this machine).
  * @returns the item's entry in the ledger, with the id of its request.
@@ -81,7 +94,7 @@ export async function submitOrResume(
 	request: JobRequest,
 ): Promise<AcceptedEntry> {
 	const { turn, log } = run.dependencies;
-	const known = turn.find(itemIndex);
+	const known = find(run, itemIndex);
 	if (known?.state === 'outcomeUnknown') {
 		throw new RunComfyError(outcomeUnknownProblem(request.endpoint.requestsPage, known.why ?? ''));
 	}
@@ -101,6 +114,14 @@ export async function submitOrResume(
 		);
 	}
 	return await submitNew(run, itemIndex, request);
+}
+
+/** What an earlier try has submitted for the item, or, where that was reused and has ended badly, the next to reuse. */
+function find({ dependencies: { turn, reuse } }: Run, itemIndex: number): LedgerEntry | undefined {
+	const known = turn.find(itemIndex);
+	if (known?.isReused !== true || known.requestId === undefined || isAccepted(known)) return known;
+	reuse?.remove(known.requestId);
+	return reuse?.adopt(turn, itemIndex);
 }
 
 /** True for a request that can be waited for, or has finished. */
@@ -168,12 +189,13 @@ async function mayHaveResult(run: Run, entry: AcceptedEntry, request: JobRequest
 
 async function submitNew(run: Run, itemIndex: number, request: JobRequest): Promise<AcceptedEntry> {
 	const { turn, budget } = run.dependencies;
-	const { id } = request.endpoint;
+	const { endpoint, waits } = request;
+	const planned = { endpointId: endpoint.id, waits };
 	run.throwIfEnded();
 	const entry =
 		budget === undefined
-			? turn.reserve(itemIndex, id)
-			: await run.abortable(async (signal) => await budget.reserve(turn, itemIndex, id, signal));
+			? turn.reserve(itemIndex, endpoint.id)
+			: await run.abortable(async (signal) => await budget.reserve(turn, itemIndex, planned, signal));
 	run.throwIfEnded();
 	if (entry === undefined) throw new Error('The wait for the spending limit ended too early');
 	try {

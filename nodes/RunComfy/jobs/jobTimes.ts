@@ -10,6 +10,8 @@ const MAX_KINDS = 100;
 const NOTABLE_CHANGE = 0.1;
 /** Longer texts are prompts or addresses, and do not decide how long a job takes. */
 const MAX_WORD_LENGTH = 32;
+/** Longer than any timeout: nobody has waited for such a job. */
+const MAX_DURATION_MS = 1_000_000_000;
 /** Inputs may be nested, as those of a ComfyUI workflow are; deeper parts do not count. */
 const MAX_DEPTH = 4;
 
@@ -125,7 +127,7 @@ export class JobTimesStore {
 }
 
 function isDuration(value: unknown): value is number {
-	return typeof value === 'number' && value >= 0 && value < Infinity;
+	return typeof value === 'number' && value >= 0 && value <= MAX_DURATION_MS;
 }
 
 function isNotable(before: number, now: number): boolean {

@@ -58,6 +58,15 @@ export class RequestStore {
 		return found;
 	}
 
+	/** An execution has these requests already: it uses none of them for another item. */
+	use(requestIds: ReadonlySet<string>, executionId: string): void {
+		for (const request of this.requests) {
+			if (!requestIds.has(request.requestId) || request.executionId === executionId) continue;
+			request.executionId = executionId;
+			this.isChanged = true;
+		}
+	}
+
 	add(request: StoredRequest): void {
 		this.requests.push(request);
 		if (this.requests.length > MAX_REQUESTS) this.requests.shift();

@@ -46,6 +46,9 @@ export class Reuse {
 		items: ReadonlyMap<number, ReusableRequest>,
 		stopSignal: AbortSignal | undefined,
 	): Promise<void> {
+		// n8n's “Retry execution” is another execution with the requests of the first one.
+		const known = turn.ledger.entries.flatMap(({ requestId }) => requestId ?? []);
+		this.store.use(new Set(known), this.dependencies.executionId);
 		for (const [itemIndex, { endpointId, identify }] of items) {
 			if (stopSignal?.aborted === true) return;
 			let fingerprint: string;

@@ -4,6 +4,7 @@ import { isJsonObject, type JsonObject } from '../../api/json';
 import { RunComfyError } from '../../api/problems';
 import { FieldError } from '../../common/fieldError';
 import { isEmpty } from '../../common/isEmpty';
+import { StoppedError } from '../../common/stoppedError';
 import { toError } from '../../common/toError';
 import { deploymentEndpoint } from '../../deployments/endpoint';
 import { isSeed, readGraph, toOverrides, type GraphInput } from '../../deployments/graph';
@@ -11,6 +12,7 @@ import { readGraphFields } from '../../deployments/graphFields';
 import { readSavedRules, withSavedRules, type SavedRules } from '../../deployments/mapperFields';
 import { findOutputProblem } from '../../deployments/outputs';
 import { hasInputFile } from '../../files/inputFile';
+import type { JobRequest } from '../../jobs/job';
 import { inputLabel, readInputValues, type InputValues } from '../../models/inputValues';
 import { deploymentIdField, readDeploymentChoice } from '../shared/deploymentIdField';
 import { toDeploymentOutput } from '../shared/deploymentOutput';
@@ -84,9 +86,24 @@ export const runDeployment: Operation = {
 
 	async prepare(tools, itemIndex) {
 		const { context, client, random } = tools;
-		const { options, limits, wait, download } = readSubmissionOptions(context, itemIndex, true);
+		const { options, limits, waits, download } = readSubmissionOptions(context, itemIndex, true);
 		const deploymentId = readDeploymentChoice(context.getNodeParameter('deploymentId', itemIndex));
-		const read = await readInputs(tools, itemIndex, deploymentId);
+		const workOf = (request: DeploymentRequest, titles: ReadonlyMap<string, string> = new Map()) =>
+			submissionWork(itemIndex, {
+				request: {
+					...request,
+					...{ endpoint: deploymentEndpoint(client, deploymentId), waits, limits, findOutputProblem },
+				},
+				// RunComfy bills GPU time, and lists no price of a request.
+				getPrice: async () => ({}),
+				reportSeeds: (sent) => (Object.keys(sent).length === 0 ? {} : { seeds: sent }),
+				toOutput: async (work, result) =>
+					await toDeploymentOutput(work, result, { deploymentId, titles, download }),
+			});
+		const read = await readInputs(tools, itemIndex, deploymentId).catch(toError);
+		if (read instanceof StoppedError) throw read;
+		// The deployment may be another one than in the try that has submitted the item's request.
+		if (read instanceof Error) return { ...workOf(noRequest(read)), submitProblem: read };
 		const { overrides, values, graph, inputs, rules, titles } = read;
 		const files = await openFileInputs(tools, itemIndex, values.files, options.maxFileSize);
 		const known = new Map(inputs.map((input) => [input.id, input]));
@@ -103,26 +120,24 @@ export const runDeployment: Operation = {
 			}
 		}
 		const request = {
-			endpoint: deploymentEndpoint(client, deploymentId),
 			buildInput: async () => bodyOf({ ...values.input, ...seeds, ...(await files.read()) }),
 			fixedInput: bodyOf(values.input),
-			identifyRest: async () => [await files.identify(), graph],
+			// The names of the seeds tell whether they are random.
+			identifyRest: async () => [await files.identify(), graph, Object.keys(seeds)],
 			inputBytes: files.bytes,
 			seeds,
-			limits,
-			findOutputProblem,
 		};
-		return submissionWork(itemIndex, {
-			wait,
-			request,
-			// RunComfy bills GPU time, and lists no price of a request.
-			getPrice: async () => ({}),
-			reportSeeds: (sent) => (Object.keys(sent).length === 0 ? {} : { seeds: sent }),
-			toOutput: async (work, result) =>
-				await toDeploymentOutput(work, result, { deploymentId, titles, download }),
-		});
+		return workOf(request, titles);
 	},
 };
+
+type DeploymentRequest = Omit<JobRequest, 'endpoint' | 'waits' | 'limits' | 'findOutputProblem'>;
+
+/** Of an item that cannot submit anything. */
+function noRequest(problem: Error): DeploymentRequest {
+	const fail = async () => await Promise.reject(problem);
+	return { buildInput: fail, identifyRest: fail, fixedInput: {}, inputBytes: 0 };
+}
 
 interface ReadInputs {
 	/** As the user wrote them; empty when the inputs are specified by fields. */

@@ -246,7 +246,7 @@ export const replaceBackground: Operation = {
 
 	async prepare(tools, itemIndex) {
 		const { context, random } = tools;
-		const { options, limits, wait, download } = readSubmissionOptions(context, itemIndex);
+		const { options, limits, waits, download } = readSubmissionOptions(context, itemIndex);
 		const source = readChoice(context, itemIndex, 'imageSource', 'Image Source', ['url', 'binary']);
 		const image = await readImage(tools, itemIndex, source, options);
 		const input: JsonObject = {
@@ -265,10 +265,11 @@ export const replaceBackground: Operation = {
 			fixedInput: { ...input, ...omitUndefined({ seed: chosenSeed }) },
 			identifyRest: async () => await image.identify(),
 			inputBytes: image.bytes,
+			waits,
 			limits,
 		};
 		const work = modelWork(tools, itemIndex, {
-			...{ modelId: MODEL_ID, wait, download, request, seed },
+			...{ modelId: MODEL_ID, download, request, seed },
 			needsFile: true,
 		});
 		return source === 'url' ? work : explainFileInput(work);

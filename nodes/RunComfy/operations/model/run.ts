@@ -71,7 +71,7 @@ export const runModel: Operation = {
 
 	async prepare(tools, itemIndex) {
 		const { context, random } = tools;
-		const { options, limits, wait, download } = readSubmissionOptions(context, itemIndex);
+		const { options, limits, waits, download } = readSubmissionOptions(context, itemIndex);
 		const { modelId, fields: inputFields, values } = await readInputs(tools, itemIndex);
 		const files = await openFileInputs(tools, itemIndex, values.files, options.maxFileSize);
 		const { input } = values;
@@ -81,10 +81,11 @@ export const runModel: Operation = {
 			fixedInput: input,
 			identifyRest: async () => await files.identify(),
 			inputBytes: files.bytes,
+			waits,
 			limits,
 		};
 		const work = modelWork(tools, itemIndex, {
-			...{ modelId, wait, download, request, seed },
+			...{ modelId, download, request, seed },
 			needsFile: false,
 			isAnyModel: true,
 		});

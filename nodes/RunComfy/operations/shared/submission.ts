@@ -3,7 +3,7 @@ import type { IDataObject, IExecuteFunctions, INodeProperties } from 'n8n-workfl
 import type { JobResult } from '../../api/responses';
 import { digest } from '../../common/digest';
 import { omitUndefined } from '../../common/omitUndefined';
-import { runJob, submitOrResume, type JobRequest, type WaitLimits } from '../../jobs/job';
+import { runJob, submitJob, type JobRequest, type WaitLimits } from '../../jobs/job';
 import type { RequestState, Seeds } from '../../jobs/ledger';
 import { modelEndpoint } from '../../models/endpoint';
 import { downloadFields, readDownloadOptions, type DownloadOptions } from './downloads';
@@ -54,7 +54,7 @@ export interface SubmissionOptions {
 	options: OptionsReader;
 	limits: WaitLimits;
 	/** Whether to wait for the result, or to return the request ID right after the submit. */
-	wait: boolean;
+	waits: boolean;
 	download: DownloadOptions | undefined;
 }
 
@@ -68,18 +68,17 @@ export function readSubmissionOptions(
 	isDeployment = false,
 ): SubmissionOptions {
 	const options = new OptionsReader(context, itemIndex, isDeployment);
-	const wait = readBoolean(context, itemIndex, 'waitForCompletion', 'Wait for Completion');
+	const waits = readBoolean(context, itemIndex, 'waitForCompletion', 'Wait for Completion');
 	return {
 		options,
 		limits: options.waitLimits(),
-		wait,
-		download: wait ? readDownloadOptions(context, itemIndex, options) : undefined,
+		waits,
+		download: waits ? readDownloadOptions(context, itemIndex, options) : undefined,
 	};
 }
 
 /** The request of one item, and how to return its output. */
 export interface Submission {
-	wait: boolean;
 	request: JobRequest;
 	getPrice: PlannedSubmit['getPrice'];
 	/** What the output reports of the seeds that were sent. */
@@ -102,23 +101,18 @@ async function identify({ endpoint, fixedInput, identifyRest }: JobRequest): Pro
 /** The work of an item that submits a request. */
 export function submissionWork(
 	itemIndex: number,
-	{ wait, request, getPrice, reportSeeds, toOutput }: Submission,
+	{ request, getPrice, reportSeeds, toOutput }: Submission,
 ): ItemWork {
 	return {
 		submits: {
 			endpointId: request.endpoint.id,
-			waits: wait,
+			waits: request.waits,
 			getPrice,
 			identify: async () => await identify(request),
 		},
 		run: async (tools) => {
-			if (!wait) {
-				const {
-					requestId,
-					state,
-					seeds = {},
-					isReused,
-				} = await submitOrResume(tools.run, itemIndex, request);
+			if (!request.waits) {
+				const { requestId, state, seeds = {}, isReused } = await submitJob(tools.run, itemIndex, request);
 				const status = STATUSES.get(state) ?? 'in_queue';
 				return { json: { requestId, status, ...reportSeeds(seeds), ...omitUndefined({ reused: isReused }) } };
 			}
@@ -133,7 +127,6 @@ export function submissionWork(
 /** What the output of a model holds besides its files, and which of them are downloaded. */
 interface ModelSubmission extends Pick<OutputOptions, 'download' | 'isAnyModel'> {
 	modelId: string;
-	wait: boolean;
 	request: Omit<JobRequest, 'endpoint' | 'seeds' | 'findOutputProblem'>;
 	seed: number | undefined;
 	/** Whether a result without the URL of a file is an error. */
@@ -144,10 +137,9 @@ interface ModelSubmission extends Pick<OutputOptions, 'download' | 'isAnyModel'>
 export function modelWork(
 	{ client, catalog }: OperationTools,
 	itemIndex: number,
-	{ modelId, wait, request, seed, needsFile, ...output }: ModelSubmission,
+	{ modelId, request, seed, needsFile, ...output }: ModelSubmission,
 ): ItemWork {
 	return submissionWork(itemIndex, {
-		wait,
 		request: {
 			...request,
 			endpoint: modelEndpoint(client, modelId),
