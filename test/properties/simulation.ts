@@ -79,6 +79,13 @@ interface RemoteRequest {
 	costSentAt?: number;
 }
 
+/** What is spent, requests of yet unknown cost, and what one more is expected to cost. */
+interface Money {
+	spent: number;
+	open: number;
+	expected: number;
+}
+
 interface NodeRun {
 	key: string;
 	runIndex: number;
@@ -464,13 +471,20 @@ export class Simulation {
 			this.violations.push(`${key} was submitted although it exists, or may exist`);
 		const { limitUsd } = this.settings;
 		if (limitUsd === undefined) return;
-		// An answer of this very moment may not have been read yet.
-		const { spent, open, expected } = this.money(this.clock.now() - 1);
+		// An answer of this very moment may have been read or not.
+		const now = this.clock.now();
+		const excesses = [now - 1, now].map((until) => this.findExcess(this.money(until), limitUsd));
+		if (!excesses.includes(undefined)) this.violations.push(excesses.join('; '));
+	}
+
+	private findExcess({ spent, open, expected }: Money, limitUsd: number): string | undefined {
 		if (expected === 0) {
-			if (open > 0) this.violations.push('a second request of unknown cost was submitted');
-			if (spent >= limitUsd) this.violations.push(`$${spent} is spent of $${limitUsd}`);
-		} else if (spent + (open + 1) * expected > limitUsd + 1e-6)
-			this.violations.push(`$${spent} spent, ${open} running at $${expected}: one more exceeds $${limitUsd}`);
+			if (open > 0) return 'a second request of unknown cost was submitted';
+			return spent >= limitUsd ? `$${spent} is spent of $${limitUsd}` : undefined;
+		}
+		return spent + (open + 1) * expected > limitUsd + 1e-6
+			? `$${spent} spent, ${open} running at $${expected}: one more exceeds $${limitUsd}`
+			: undefined;
 	}
 
 	/** Nothing is refused that the limit pays for. Other items' reservations are not known here. */
@@ -489,11 +503,8 @@ export class Simulation {
 			);
 	}
 
-	/**
-	 * What the node can know from the answers up to a moment: spent, requests of yet unknown cost, and what one more is
-	 * expected to cost.
-	 */
-	private money(until: number): { spent: number; open: number; expected: number } {
+	/** What the node can know from the answers up to a moment. */
+	private money(until: number): Money {
 		const { listedUsd } = this.settings;
 		const alreadySent = this.requests.filter(({ state }) => state !== 'cancelled');
 		const reported = alreadySent.filter(({ costSentAt = Infinity }) => costSentAt <= until);
