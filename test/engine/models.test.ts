@@ -262,6 +262,16 @@ describe('Any model on n8n’s engine', () => {
 			'“Model” is neither the ID of a model nor the URL of its page',
 		],
 		['an unknown model', { modelId: byId('nobody/has/this') }, 'RunComfy has no model “nobody/has/this”'],
+		[
+			'a number that would lose digits',
+			{ inputMode: 'json', inputsJson: '{"seeds": [18446744073709551615]}' },
+			'“Inputs (JSON) → seeds → 0” must not be beyond 9007199254740991',
+		],
+		[
+			'inputs that are a text',
+			{ inputs: { mappingMode: 'defineBelow', value: 'text' } },
+			'“Inputs” must be filled in',
+		],
 		['broken JSON', { inputMode: 'json', inputsJson: '{"prompt"' }, '“Inputs (JSON)” must be a JSON object'],
 	])('refuses %s before anything is submitted', async (_, more, message) => {
 		await open({ items: items(3) });

@@ -132,6 +132,18 @@ describe('A download', () => {
 		expect([host.open, host.stored]).toEqual([0, []]);
 	});
 
+	it.each([
+		['mesh.glb', '<!DOCTYPE html><title>Not found</title>', false],
+		['mesh.glb', '\n<html><body>Not found</body></html>', false],
+		['page.html', '<!DOCTYPE html><title>A page</title>', true],
+		['model.xml', '<?xml version="1.0"?><mesh></mesh>', true],
+	])('%s of any kind that begins with %s is stored: %s', async (name, text, isStored) => {
+		const host = new FakeHost(() => ({ body: Readable.from([Buffer.from(text)]) }));
+		const file: ResultFile = { url: 'https://cdn.example/x', kind: 'file', name };
+		if (isStored) expect(await host.download([file])).toMatchObject([{ fileName: name }]);
+		else expect((await host.failure([file])).message).toContain('sent a web page or text instead of a file');
+	});
+
 	it.each([1, 8, 15, 16, 17, 40])('stores a file of %i bytes whole, or refuses it', async (length) => {
 		const host = new FakeHost(() => ({ body: Readable.from([PNG.subarray(0, length)]) }));
 		if (length < 8) {

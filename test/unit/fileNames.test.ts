@@ -68,6 +68,20 @@ describe('outputFileStems', () => {
 		);
 	});
 
+	it.each([
+		['ComfyUI_00001_.latent', 'ComfyUI_00001_'],
+		['style.v2.safetensors', 'style.v2'],
+		['mesh', 'mesh'],
+	])('takes the extension off a file’s own name: %s', (name, stem) =>
+		expect(outputFileStems([{ url: 'https://a/x', name, kind: 'file' }], '')).toEqual([stem]),
+	);
+
+	it('is fast for thousands of files of the same name', () => {
+		const found = stems('', ...Array.from({ length: 30_000 }, (_, n) => `https://a/${n}/Out.png`));
+		expect(new Set(found).size).toBe(30_000);
+		expect(found.at(-1)).toBe('Out_29999');
+	}, 3_000);
+
 	it(
 		'is fast on hostile text',
 		() => expect(stems(`a${' '.repeat(500_000)}b`, 'https://a/x.png')).toEqual(['a']),

@@ -102,6 +102,14 @@ describe('RequestStore', () => {
 		['an object', { 0: ['same', 'id', 1, 'x'] }],
 		['other lists', [null, 1, [], ['same'], ['same', 1, 1, 'x'], ['', 'id', 1, 'x'], ['same', '', 1, 'x']]],
 		[
+			'IDs that cannot be in a path',
+			[
+				['same', '..', 1, 'x'],
+				['same', '\ud800', 1, 'x'],
+				['same', 'i'.repeat(1_001), 1, 'x'],
+			],
+		],
+		[
 			'other times, executions, and seeds',
 			[
 				['same', 'id', '1', 'x'],

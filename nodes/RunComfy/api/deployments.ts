@@ -1,5 +1,5 @@
 import { omitUndefined } from '../common/omitUndefined';
-import { isJsonObject, numberOf, textOf, textsOf, type JsonObject } from './json';
+import { isJsonObject, isTooDeep, numberOf, textOf, textsOf, type JsonObject } from './json';
 import { TOKEN_ADVICE, type ErrorCodes } from './problems';
 import { readCancel, readPoll, readResult, type CancelAnswer, type PollAnswer } from './responses';
 import type { ApiAnswer } from './transport';
@@ -101,7 +101,7 @@ function graphIn(text: unknown): JsonObject | undefined {
 	if (typeof text !== 'string') return undefined;
 	try {
 		const graph: unknown = JSON.parse(text);
-		return isJsonObject(graph) ? graph : undefined;
+		return isJsonObject(graph) && !isTooDeep(graph) ? graph : undefined;
 	} catch {
 		return undefined;
 	}
@@ -121,11 +121,20 @@ export function readDeploymentPoll(answer: ApiAnswer, requestId: string, now: nu
 	const result = readResult(requestId, body, body.outputs);
 	// [assumed] `completed` says only that the run has ended.
 	const hasFailed = poll.phase === 'finished' && poll.error !== undefined && poll.error !== null;
-	return { ...poll, result, phase: hasFailed && isEmpty(body.outputs) ? 'failed' : poll.phase };
+	return { ...poll, result, phase: hasFailed && !holdsOutputs(body.outputs) ? 'failed' : poll.phase };
 }
 
-function isEmpty(outputs: unknown): boolean {
-	return typeof outputs !== 'object' || outputs === null || Object.keys(outputs).length === 0;
+/** True when a node has put anything into a channel. Outputs of another shape than the documented one count, too. */
+export function holdsOutputs(outputs: unknown): boolean {
+	if (!isJsonObject(outputs)) return isFilled(outputs);
+	return Object.values(outputs).some((node) =>
+		isJsonObject(node) ? Object.values(node).some(isFilled) : isFilled(node),
+	);
+}
+
+function isFilled(value: unknown): boolean {
+	if (Array.isArray(value)) return value.length > 0;
+	return value !== null && value !== undefined && value !== '';
 }
 
 /** Reads the answer to a cancel: an `outcome`, or the `status` “cancellation_requested” [assumed]. */

@@ -62,7 +62,9 @@ export function toOverrides(
 	// Lists of entries, because assigning a name such as `__proto__` to an object would not create a key.
 	const nodes = new Map<string, Array<[string, unknown]>>();
 	for (const { nodeId, name, value } of values) {
-		nodes.set(nodeId, [...(nodes.get(nodeId) ?? []), [name, value]]);
+		const inputs = nodes.get(nodeId) ?? [];
+		inputs.push([name, value]);
+		nodes.set(nodeId, inputs);
 	}
 	return Object.fromEntries(
 		[...nodes].map(([nodeId, inputs]) => [nodeId, { inputs: Object.fromEntries(inputs) }]),

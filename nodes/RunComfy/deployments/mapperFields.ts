@@ -10,9 +10,12 @@ import { toMapperField } from '../models/mapperFields';
  * carries what a run should know of it: `object_info` is read in the editor only.
  */
 
+const SAVED_KINDS = ['integer', 'any'] as const;
+
 /** What `object_info` says about an input, beyond its literal. */
 export interface SavedRules {
-	kind?: 'integer';
+	/** `any`: its choices are of several types, and n8n checks them. */
+	kind?: (typeof SAVED_KINDS)[number];
 	minimum?: number;
 	maximum?: number;
 	fileKind?: string;
@@ -20,8 +23,12 @@ export interface SavedRules {
 
 export function toDeploymentMapperField(field: InputField): ResourceMapperField & { rules: SavedRules } {
 	const { kind, minimum, maximum, fileKind } = field;
-	const integer = kind === 'integer' ? kind : undefined;
-	return { ...toMapperField(field), rules: omitUndefined({ kind: integer, minimum, maximum, fileKind }) };
+	const saved = kind === 'integer' ? kind : hasMixedChoices(field) ? ('any' as const) : undefined;
+	return { ...toMapperField(field), rules: omitUndefined({ kind: saved, minimum, maximum, fileKind }) };
+}
+
+function hasMixedChoices({ choices = [] }: InputField): boolean {
+	return new Set(choices.map((choice) => typeof choice)).size > 1;
 }
 
 /** The rules by the ID of the input. @param schema the saved fields; of any shape, because an expression may give it. */
@@ -33,7 +40,7 @@ export function readSavedRules(schema: unknown): Map<string, SavedRules> {
 		rules.set(
 			field.id,
 			omitUndefined({
-				kind: saved.kind === 'integer' ? ('integer' as const) : undefined,
+				kind: SAVED_KINDS.find((kind) => kind === saved.kind),
 				minimum: numberOf(saved, 'minimum'),
 				maximum: numberOf(saved, 'maximum'),
 				fileKind: textOf(saved, 'fileKind'),
@@ -47,6 +54,7 @@ export function readSavedRules(schema: unknown): Map<string, SavedRules> {
 export function withSavedRules(field: InputField, rules: SavedRules = {}): InputField {
 	const { kind, fileKind, ...bounds } = rules;
 	if (fileKind !== undefined && field.kind === 'text') return { ...field, kind: 'file', fileKind };
+	if (kind === 'any') return { ...field, kind };
 	if (field.kind !== 'number' && field.kind !== 'integer') return field;
 	return { ...field, ...bounds, kind: kind ?? field.kind };
 }

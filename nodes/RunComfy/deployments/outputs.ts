@@ -1,3 +1,4 @@
+import { holdsOutputs } from '../api/deployments';
 import { isJsonObject, textOf } from '../api/json';
 import { nameRequest, type Problem } from '../api/problems';
 import type { JobResult } from '../api/responses';
@@ -111,18 +112,11 @@ function nameIn(url: string): string {
 
 /** What is wrong with a success that holds nothing: ComfyUI does not run again what has not changed. */
 export function findOutputProblem({ requestId, output }: JobResult): Problem | undefined {
-	const nodes = Object.values(isJsonObject(output) ? output : {});
-	const holdsSomething = nodes.some((node) => isJsonObject(node) && Object.values(node).some(isFilled));
-	if (holdsSomething) return undefined;
+	if (holdsOutputs(output)) return undefined;
 	return {
 		message: `${nameRequest(requestId)} succeeded, but has no outputs`,
 		advice:
 			'ComfyUI does not run nodes again whose inputs have not changed since the last request, and then returns nothing. Change an input, such as the seed: the option “Randomize Seeds” does it for every item. If the inputs were new, check that the workflow has a node that saves its result, such as Save Image. It was not submitted again.',
 		requestId,
 	};
-}
-
-function isFilled(value: unknown): boolean {
-	if (Array.isArray(value)) return value.length > 0;
-	return value !== null && value !== undefined && value !== '';
 }

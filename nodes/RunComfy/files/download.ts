@@ -9,6 +9,7 @@ import { outputFileStems } from './fileNames';
 import {
 	fileTypeOf,
 	looksLikeText,
+	looksLikeWebPage,
 	nameKind,
 	SNIFF_BYTES,
 	typeByName,
@@ -228,7 +229,8 @@ function typeOf(
 	if (head.length === 0) throw new DownloadProblem('the file is empty', false);
 	const type = fileTypeOf(head);
 	if (type !== undefined) return type;
-	if (kind === 'file') return typeByName(name);
+	const byName = typeByName(name);
+	if (kind === 'file' && (!looksLikeWebPage(head) || /^html?$/.test(byName.extension))) return byName;
 	const expected = nameKind(kind);
 	const problem = looksLikeText(head)
 		? `the file server sent a web page or text instead of ${expected}`

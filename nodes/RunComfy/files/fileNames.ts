@@ -19,6 +19,8 @@ function trimDots(text: string): string {
 }
 
 const EXTENSION = /\.[a-z0-9]{1,5}$/i;
+/** Files of ComfyUI may also end in `.latent` or `.safetensors`. */
+const OWN_EXTENSION = /\.[a-z0-9]{1,11}$/i;
 
 /** The last part of a URL's path without its extension. */
 function nameInUrl(url: string): string {
@@ -46,13 +48,18 @@ export interface NamedFile {
  */
 export function outputFileStems(files: NamedFile[], fileName: string): string[] {
 	const taken = new Set<string>();
+	// Where to go on counting, because a result may hold thousands of files of the same name.
+	const counts = new Map<string, number>();
 	return files.map(({ url, name: own, kind }) => {
-		const inUrl = own === undefined ? nameInUrl(url) : own.replace(EXTENSION, '');
+		const inUrl = own === undefined ? nameInUrl(url) : own.replace(OWN_EXTENSION, '');
 		const wanted = safeName(fileName) || safeName(inUrl) || kind;
-		let name = wanted;
-		for (let n = 1; taken.has(name.toLowerCase()); n++) name = `${wanted}_${n}`;
-		taken.add(name.toLowerCase());
-		return name;
+		const key = wanted.toLowerCase();
+		let n = counts.get(key) ?? 0;
+		const numbered = () => (n === 0 ? wanted : `${wanted}_${n}`);
+		while (taken.has(numbered().toLowerCase())) n++;
+		counts.set(key, n + 1);
+		taken.add(numbered().toLowerCase());
+		return numbered();
 	});
 }
 

@@ -117,6 +117,11 @@ export function looksLikeText(bytes: Buffer): boolean {
 	return /^[\s\ufeff]*[<{["\w]/.test(bytes.toString('utf8', 0, SNIFF_BYTES));
 }
 
+/** True when bytes begin as a web page does, which is no file that a request has made unless it is named so. */
+export function looksLikeWebPage(bytes: Buffer): boolean {
+	return /^[\s\ufeff]*<(!doctype h|html)/i.test(bytes.toString('utf8', 0, SNIFF_BYTES));
+}
+
 /** The kind with its article, for a sentence: `an image`. */
 export function nameKind(kind: FileKind | 'file'): string {
 	return { image: 'an image', video: 'a video', audio: 'an audio file', file: 'a file' }[kind];

@@ -1,4 +1,5 @@
 import { isJsonObject } from '../api/json';
+import { readRequestId } from '../api/responses';
 import type { Seeds } from './ledger';
 
 /** More would make n8n's static data large: it is read and written as a whole. */
@@ -95,12 +96,13 @@ export class RequestStore {
 }
 
 function readRequest(value: unknown): StoredRequest | undefined {
-	const [fingerprint, requestId, submittedAt, executionId, seeds = {}]: unknown[] = Array.isArray(value)
+	const [fingerprint, id, submittedAt, executionId, seeds = {}]: unknown[] = Array.isArray(value)
 		? value
 		: [];
+	const requestId = typeof id === 'string' ? readRequestId(id) : undefined;
 	if (typeof fingerprint !== 'string' || fingerprint === '') return undefined;
-	if (typeof requestId !== 'string' || requestId === '') return undefined;
-	if (typeof submittedAt !== 'number' || typeof executionId !== 'string' || !isSeeds(seeds)) return undefined;
+	if (requestId === undefined || typeof submittedAt !== 'number') return undefined;
+	if (typeof executionId !== 'string' || !isSeeds(seeds)) return undefined;
 	return { fingerprint, requestId, submittedAt, executionId, seeds };
 }
 

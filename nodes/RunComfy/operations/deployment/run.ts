@@ -18,7 +18,7 @@ import { deploymentIdField, readDeploymentChoice } from '../shared/deploymentIdF
 import { toDeploymentOutput } from '../shared/deploymentOutput';
 import { openFileInputs } from '../shared/fileInputs';
 import type { Operation, OperationTools } from '../shared/operation';
-import { readChoice, readJsonObject } from '../shared/parameters';
+import { assertExact, readChoice, readJsonObject } from '../shared/parameters';
 import { randomSeed, SEED_RANGE } from '../shared/seeds';
 import { deploymentSubmissionFields, readSubmissionOptions, submissionWork } from '../shared/submission';
 
@@ -183,12 +183,11 @@ async function readInputs(
 					context.getInputData()[itemIndex]?.json ?? {},
 					graphFields.map(({ name }) => name),
 				)
-			: isJsonObject(mapper.value)
-				? mapper.value
-				: {};
+			: (mapper.value ?? {});
+	if (!isJsonObject(mapped)) throw new FieldError('Inputs', 'must be filled in');
 	assertKnown(mapped, new Set(graphFields.map(({ name }) => name)));
 	const values = readInputValues(graphFields, mapped, (name) => hasInputFile(context, itemIndex, name));
-	for (const field of graphFields) assertExact(inputLabel(field), values.input[field.name]);
+	for (const field of graphFields) assertExact(values.input[field.name], inputLabel(field));
 	return { overrides, values, graph, inputs, rules, titles };
 }
 
@@ -250,15 +249,6 @@ function assertKnown(values: JsonObject, known: ReadonlySet<string>): void {
 	}
 }
 
-/** Larger integers are not exact in JavaScript, so another value than the user's would be sent. */
-function assertExact(label: string, value: unknown): void {
-	if (typeof value !== 'number' || !Number.isInteger(value) || Number.isSafeInteger(value)) return;
-	throw new FieldError(
-		label,
-		`must not be beyond ${Number.MAX_SAFE_INTEGER}, because larger numbers are not exact`,
-	);
-}
-
 /** The value in the user's own overrides. */
 function givenValue(overrides: JsonObject, { nodeId, name }: GraphInput): unknown {
 	const node = Object.hasOwn(overrides, nodeId) ? overrides[nodeId] : undefined;
@@ -271,8 +261,8 @@ function givenValue(overrides: JsonObject, { nodeId, name }: GraphInput): unknow
  */
 function seedRange(rules: SavedRules | undefined): { min: number; max: number } {
 	if (rules?.maximum === undefined) return SEED_RANGE;
-	const max = Math.min(rules.maximum, Number.MAX_SAFE_INTEGER);
-	return { min: Math.min(Math.max(rules.minimum ?? 0, 0), max), max };
+	const max = Math.floor(Math.min(rules.maximum, Number.MAX_SAFE_INTEGER));
+	return { min: Math.min(Math.ceil(Math.max(rules.minimum ?? 0, 0)), max), max };
 }
 
 function placeOf(known: ReadonlyMap<string, GraphInput>, id: string): { nodeId: string; name: string } {

@@ -128,7 +128,9 @@ function readMapped(context: IExecuteFunctions, itemIndex: number, fields: Input
 			fields.filter(({ name }) => Object.hasOwn(json, name)).map(({ name }) => [name, json[name]]),
 		);
 	}
-	return isJsonObject(mapper.value) ? mapper.value : {};
+	const values = mapper.value ?? {};
+	if (!isJsonObject(values)) throw new FieldError('Inputs', 'must be filled in');
+	return values;
 }
 
 function seedIn({ seed }: JsonObject): number | undefined {

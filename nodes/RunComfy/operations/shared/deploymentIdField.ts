@@ -3,6 +3,7 @@ import type { INodeProperties } from 'n8n-workflow';
 import { isDeploymentId } from '../../api/deployments';
 import { isJsonObject } from '../../api/json';
 import { FieldError } from '../../common/fieldError';
+import { isEmpty } from '../../common/isEmpty';
 
 const LABEL = 'Deployment';
 
@@ -36,9 +37,8 @@ export const deploymentIdField: INodeProperties = {
  */
 export function readDeploymentChoice(parameter: unknown): string {
 	const value: unknown = isJsonObject(parameter) ? parameter.value : parameter;
+	if (isEmpty(value)) throw new FieldError(LABEL, 'must not be empty', 'Choose a deployment from the list.');
 	const deploymentId = typeof value === 'string' ? value.trim() : '';
-	if (deploymentId === '')
-		throw new FieldError(LABEL, 'must not be empty', 'Choose a deployment from the list.');
 	if (isDeploymentId(deploymentId)) return deploymentId;
 	throw new FieldError(
 		LABEL,

@@ -3,6 +3,7 @@ import type { INodeProperties } from 'n8n-workflow';
 import type { ModelEntry } from '../../api/models';
 import { isJsonObject } from '../../api/json';
 import { FieldError } from '../../common/fieldError';
+import { isEmpty } from '../../common/isEmpty';
 import type { Catalog } from '../../models/catalog';
 import { readModelReference, type ModelReference } from '../../models/modelReference';
 
@@ -44,9 +45,8 @@ export const modelIdField: INodeProperties = {
  */
 export function readModelChoice(parameter: unknown): ModelReference {
 	const value: unknown = isJsonObject(parameter) ? parameter.value : parameter;
-	const text = typeof value === 'string' ? value.trim() : '';
-	if (text === '') throw new FieldError(LABEL, 'must not be empty', 'Choose a model from the list.');
-	const reference = readModelReference(text);
+	if (isEmpty(value)) throw new FieldError(LABEL, 'must not be empty', 'Choose a model from the list.');
+	const reference = typeof value === 'string' ? readModelReference(value.trim()) : undefined;
 	if (reference !== undefined) return reference;
 	throw new FieldError(
 		LABEL,

@@ -1,7 +1,7 @@
 import { jsonParse, type IExecuteFunctions } from 'n8n-workflow';
 
 import { findFileUrlProblem } from '../../api/addresses';
-import { isJsonObject, type JsonObject } from '../../api/json';
+import { isJsonObject, isTooDeep, type JsonObject } from '../../api/json';
 import { FieldError } from '../../common/fieldError';
 import { isEmpty } from '../../common/isEmpty';
 
@@ -88,7 +88,35 @@ export function readJsonObject(
 	const raw: unknown = context.getNodeParameter(name, itemIndex);
 	const value: unknown = typeof raw === 'string' ? jsonParse(raw, { fallbackValue: null }) : raw;
 	if (!isJsonObject(value)) throw new FieldError(label, `must be a JSON object, for example ${example}`);
+	assertExact(value, label);
 	return value;
+}
+
+/**
+ * Checks that a value is sent as the user has written it: JavaScript does not hold larger integers exactly, and deeper
+ * values could not be written as JSON.
+ */
+export function assertExact(value: unknown, label: string): void {
+	if (isTooDeep(value)) throw new FieldError(label, 'is nested too deeply');
+	const inexact = findInexact(value, label);
+	if (inexact === undefined) return;
+	throw new FieldError(
+		inexact,
+		`must not be beyond ${Number.MAX_SAFE_INTEGER}, because larger numbers are not exact`,
+	);
+}
+
+/** Where a value holds a number that is not exact, as a path that begins with its label. */
+function findInexact(value: unknown, path: string): string | undefined {
+	if (typeof value === 'number') {
+		return Number.isInteger(value) && !Number.isSafeInteger(value) ? path : undefined;
+	}
+	if (typeof value !== 'object' || value === null) return undefined;
+	for (const [name, part] of Object.entries(value)) {
+		const found = findInexact(part, `${path} → ${name}`);
+		if (found !== undefined) return found;
+	}
+	return undefined;
 }
 
 export interface NumberRange {
