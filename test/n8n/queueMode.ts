@@ -40,8 +40,19 @@ export class QueueMode {
 	) {}
 
 	static async start(options: QueueModeOptions): Promise<QueueMode> {
+		const services: Service[] = [];
+		try {
+			services.push(await startPostgres());
+			services.push(await startRedis());
+			return await QueueMode.startWith(services, options);
+		} catch (error) {
+			for (const service of services) await service.close();
+			throw error;
+		}
+	}
+
+	private static async startWith(services: Service[], options: QueueModeOptions): Promise<QueueMode> {
 		const { version, root } = options;
-		const services = [await startRedis(), await startPostgres()];
 		const environment = {
 			EXECUTIONS_MODE: 'queue',
 			OFFLOAD_MANUAL_EXECUTIONS_TO_WORKERS: 'true',
