@@ -1,4 +1,5 @@
 import { isJsonObject } from '../api/json';
+import { readRequestId } from '../api/responses';
 import type { Seeds } from './ledger';
 
 /** More would make n8n's static data large: it is read and written as a whole. */
@@ -95,11 +96,13 @@ export class RequestStore {
 }
 
 function readRequest(value: unknown): StoredRequest | undefined {
-	const [fingerprint, requestId, submittedAt, executionId, seeds = {}]: unknown[] = Array.isArray(value)
+	const [fingerprint, id, submittedAt, executionId, seeds = {}]: unknown[] = Array.isArray(value)
 		? value
 		: [];
+	// It becomes part of an address.
+	const requestId = readRequestId(id);
 	if (typeof fingerprint !== 'string' || fingerprint === '') return undefined;
-	if (typeof requestId !== 'string' || requestId === '') return undefined;
+	if (requestId === undefined) return undefined;
 	if (typeof submittedAt !== 'number' || typeof executionId !== 'string' || !isSeeds(seeds)) return undefined;
 	return { fingerprint, requestId, submittedAt, executionId, seeds };
 }
