@@ -262,7 +262,7 @@ async function prepareAll(
 			works.push(await operation.prepare(tools, itemIndex));
 		} catch (error) {
 			// Stop ends the run, whatever the node does on errors.
-			if (error instanceof StoppedError) throw error;
+			if (error instanceof StoppedError) throw toError(error);
 			if (!continueOnFail) throw toNodeError(tools.context.getNode(), error, itemIndex);
 			works.push(toError(error));
 		}

@@ -100,7 +100,7 @@ function readRequest(value: unknown): StoredRequest | undefined {
 		? value
 		: [];
 	// It becomes part of an address.
-	const requestId = readRequestId(id);
+	const requestId = typeof id === 'string' ? readRequestId(id) : undefined;
 	if (typeof fingerprint !== 'string' || fingerprint === '') return undefined;
 	if (requestId === undefined) return undefined;
 	if (typeof submittedAt !== 'number' || typeof executionId !== 'string' || !isSeeds(seeds)) return undefined;
