@@ -117,5 +117,9 @@ describe('RequestStore', () => {
 				['same', 'id', 1, 'x', { a: 'b' }],
 			],
 		],
+		[
+			'what cannot be the ID of a request',
+			['..', '\ud800', 'x'.repeat(5_000)].map((id) => ['same', id, 1, 'x']),
+		],
 	])('starts empty from %s', (_, value) => expect(new RequestStore(value).toJson()).toEqual([]));
 });

@@ -99,10 +99,11 @@ function readRequest(value: unknown): StoredRequest | undefined {
 	const [fingerprint, id, submittedAt, executionId, seeds = {}]: unknown[] = Array.isArray(value)
 		? value
 		: [];
+	// It becomes part of an address.
 	const requestId = typeof id === 'string' ? readRequestId(id) : undefined;
 	if (typeof fingerprint !== 'string' || fingerprint === '') return undefined;
-	if (requestId === undefined || typeof submittedAt !== 'number') return undefined;
-	if (typeof executionId !== 'string' || !isSeeds(seeds)) return undefined;
+	if (requestId === undefined) return undefined;
+	if (typeof submittedAt !== 'number' || typeof executionId !== 'string' || !isSeeds(seeds)) return undefined;
 	return { fingerprint, requestId, submittedAt, executionId, seeds };
 }
 
