@@ -19,6 +19,15 @@ describe('Digests', () => {
 		},
 	);
 
+	it('of a file that comes as one chunk are made without a copy of it', async () => {
+		const bytes = Buffer.alloc(3_500_000, 'abcdefg');
+		const read = jest.spyOn(crypto.subtle, 'digest');
+		await digestStream(Readable.from([bytes]));
+		const blocks = read.mock.calls.slice(0, 3).map(([, block]) => (block as Uint8Array).buffer);
+		read.mockRestore();
+		expect(blocks.every((buffer) => buffer === bytes.buffer)).toBe(true);
+	});
+
 	it('of texts differ when a character far behind differs', async () => {
 		const text = 'x'.repeat(2_500_000);
 		expect(await digest(text)).toBe(await digest(text));

@@ -42,14 +42,15 @@ function* base64Blocks(base64: string): Iterable<Uint8Array<ArrayBuffer>> {
 }
 
 async function* streamBlocks(stream: AsyncIterable<unknown>): AsyncIterable<Uint8Array<ArrayBuffer>> {
-	let chunks: Buffer[] = [];
+	let chunks: Array<Uint8Array<ArrayBuffer>> = [];
 	let length = 0;
 	for await (const chunk of stream) {
-		const buffer = Buffer.from(chunk as Uint8Array);
-		chunks.push(buffer);
-		length += buffer.length;
+		const bytes = chunk as Uint8Array<ArrayBuffer>;
+		chunks.push(bytes);
+		length += bytes.length;
 		if (length < BLOCK_BYTES) continue;
-		let rest = Buffer.concat(chunks);
+		// Some storages give a whole file as one chunk, which is not copied.
+		let rest = chunks.length === 1 ? bytes : Buffer.concat(chunks);
 		for (; rest.length >= BLOCK_BYTES; rest = rest.subarray(BLOCK_BYTES)) {
 			yield rest.subarray(0, BLOCK_BYTES);
 		}
