@@ -3,11 +3,14 @@ import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
+import { isDeepStrictEqual } from 'node:util';
 
+import type { INode, ResourceMapperValue } from 'n8n-workflow';
 import { chromium, type Browser, type Page } from 'playwright-core';
 
 import { NEWEST } from '../n8n/installation';
 import { OWNER } from '../n8n/instance';
+import { DEPLOYMENT_ID } from '../sandbox/deployments';
 import { SANDBOX_TOKEN } from '../sandbox/sandbox';
 import { until } from '../until';
 import {
@@ -30,6 +33,8 @@ const FLAGS = [
 	'--disable-sync',
 ];
 const NODE = 'Replace Background';
+/** What the node is named when it has another resource. */
+const NAMES: Record<string, string> = { model: 'Make a Video', deployment: 'Generate Image' };
 /** The README's pictures are taken by this test: UPDATE_SCREENSHOTS=1 npm run test:e2e */
 const SCREENSHOTS =
 	process.env.UPDATE_SCREENSHOTS === '1'
@@ -48,7 +53,7 @@ const SCREENSHOTS =
 		env = await openN8nEnvironment(NEWEST, {
 			pictures: 'scene',
 			queueMs: (_n, prompt) => (prompt.includes('queued for long') ? 60_000 : 300),
-			runMs: 1_200,
+			runMs: (_n, prompt) => (prompt.includes('runs for long') ? 60_000 : 1_200),
 		});
 		const product = readFileSync(path.join(ROOT, 'examples', 'product.png'));
 		images = createServer((_request, response) => response.end(product));
@@ -84,9 +89,9 @@ const SCREENSHOTS =
 	};
 
 	/** Opens the example with the parameters changed; a node of another resource has only the given ones, and a fitting name. */
-	const openWorkflow = async (parameters: Record<string, unknown> = {}) => {
+	const openWorkflow = async (parameters: Record<string, unknown> = {}): Promise<string> => {
 		const saved = JSON.stringify(example(env, 'replace-background.json'));
-		shownNode = parameters.resource === 'model' ? 'Make a Video' : NODE;
+		shownNode = NAMES[String(parameters.resource)] ?? NODE;
 		const definition = JSON.parse(saved.replaceAll(NODE, shownNode)) as ReturnType<typeof example>;
 		const node = definition.nodes.find(({ name }) => name === shownNode);
 		const { port } = images.address() as AddressInfo;
@@ -94,8 +99,10 @@ const SCREENSHOTS =
 		Object.assign(node ?? {}, {
 			parameters: parameters.resource ? parameters : { ...node?.parameters, imageUrl, ...parameters },
 		});
-		await page.goto(`${env.n8n.url}/workflow/${await env.n8n.createWorkflow(definition)}`);
+		const id = await env.n8n.createWorkflow(definition);
+		await page.goto(`${env.n8n.url}/workflow/${id}`);
 		await byTestId('execute-workflow-button').first().waitFor();
+		return id;
 	};
 	const openPanel = async () => {
 		await page.locator(`[data-test-id="canvas-node"][data-node-name="${shownNode}"]`).dblclick();
@@ -107,6 +114,24 @@ const SCREENSHOTS =
 		await field(name).click();
 		// An option's name and its description are one text to the browser.
 		await page.getByRole('option').filter({ hasText: option }).first().click();
+	};
+
+	/** Waits until n8n shows a file as an image. */
+	const shownImage = async () => {
+		const image = page.locator('.binary-data img, [class*="binary"] img').first();
+		await image.waitFor();
+		await until(
+			'the image has loaded',
+			async () => await image.evaluate((el) => 'naturalWidth' in el && Number(el.naturalWidth) > 100),
+		);
+	};
+	const searchList = async (name: string, words: string) => {
+		await byTestId(`resource-locator-${name}`).locator('input').last().click();
+		await byTestId('rlc-search')
+			.locator('input')
+			.or(page.locator('input[data-test-id="rlc-search"]'))
+			.first()
+			.fill(words);
 	};
 
 	it('finds the node by search, with its actions', async () => {
@@ -165,25 +190,14 @@ const SCREENSHOTS =
 		await byTestId('ndv-view-binary-data').first().waitFor();
 		await shoot('panel');
 		await byTestId('ndv-view-binary-data').first().click();
-		const image = page.locator('.binary-data img, [class*="binary"] img').first();
-		await image.waitFor();
-		await until(
-			'the image has loaded',
-			async () => await image.evaluate((el) => 'naturalWidth' in el && Number(el.naturalWidth) > 100),
-		);
+		await shownImage();
 		await shoot('image');
 	});
 
 	it('runs any model: picked from the list, with its own fields, and shows the video', async () => {
 		await openWorkflow({ resource: 'model', operation: 'run' });
 		await openPanel();
-		const locator = byTestId('resource-locator-modelId');
-		await locator.locator('input').last().click();
-		await byTestId('rlc-search')
-			.locator('input')
-			.or(page.locator('input[data-test-id="rlc-search"]'))
-			.first()
-			.fill('image to video');
+		await searchList('modelId', 'image to video');
 		await byTestId('rlc-item').filter({ hasText: 'Seedance 2.5 | Image to Video 1080p' }).first().waitFor();
 		await shoot('model-list');
 		await byTestId('rlc-item').filter({ hasText: 'Seedance 2.5 | Image to Video 1080p' }).first().click();
@@ -206,6 +220,79 @@ const SCREENSHOTS =
 			image: 'https://example.com/shoe.png',
 			generate_audio: true,
 		});
+	});
+
+	it('runs a deployment: picked from the list, with the inputs of its workflow as fields, and shows the image', async () => {
+		const id = await openWorkflow({ resource: 'deployment', operation: 'run', downloadFiles: true });
+		await openPanel();
+		await searchList('deploymentId', 'text to image');
+		await byTestId('rlc-item').filter({ hasText: 'disabled' }).first().waitFor();
+		await byTestId('rlc-item').filter({ hasText: 'Text to image (v1, AMPERE_48, running)' }).first().click();
+		const mapper = byTestId('resource-mapper-container');
+		await mapper.getByText('Positive Prompt → Text', { exact: true }).first().waitFor();
+		const input = (name: string) =>
+			mapper.locator(`[data-test-id="parameter-input-${name}"]`).locator('input, textarea').first();
+		for (const label of [
+			'KSampler → Steps (from 1 to 10000, default 20)',
+			'KSampler → Sampler Name (default euler)',
+			'Empty Latent Image → Width (from 16 to 16384, default 512)',
+		]) {
+			await mapper.getByText(label, { exact: true }).first().waitFor();
+		}
+		// The others wait under “Add input to send”.
+		expect(await mapper.locator('[data-test-id^="remove-field-button-"]').count()).toBeLessThanOrEqual(15);
+		await byTestId('add-fields-select').locator('button').first().click();
+		await page.getByRole('menuitem').filter({ hasText: 'Load Checkpoint → Ckpt Name' }).first().waitFor();
+		await page.getByRole('menuitem').filter({ hasText: 'Save Image → Filename Prefix' }).first().click();
+		await input('9.filename_prefix').fill('lighthouse');
+		await input('6.text').fill('A lighthouse on a cliff in a storm');
+		await shoot('deployment-fields');
+
+		await byTestId('node-execute-button').click();
+		await until('it is submitted', () => env.sandbox.stats.accepted === 1);
+		await byTestId('ndv-view-binary-data').first().waitFor({ timeout: 30_000 });
+		await byTestId('node-execute-button').getByText('Execute step').waitFor();
+		await shoot('deployment-result');
+		await byTestId('ndv-view-binary-data').first().click();
+		await shownImage();
+
+		// What n8n has saved by itself tells a run the bounds; without them, seeds would be below 2^31.
+		const rules = { kind: 'integer', minimum: 0, maximum: Number.MAX_SAFE_INTEGER };
+		await until('the fields are saved with their rules', async () => {
+			const { data } = await env.n8n.rest('GET', `/workflows/${id}`);
+			const saved = (data.nodes as INode[]).find(({ name }) => name === shownNode)?.parameters.inputs;
+			const { value, schema } = saved as ResourceMapperValue;
+			const seed = schema.find((field) => field.id === '3.seed');
+			return value?.['6.text'] !== undefined && isDeepStrictEqual(Object(seed).rules, rules);
+		});
+		const seed = Object(env.sandbox.jobs[0]?.graph?.['3']?.inputs).seed as unknown;
+		console.log(`Seed: ${String(seed)}`);
+		expect(env.sandbox.jobs[0]?.input).toEqual({
+			overrides: {
+				3: { inputs: { seed } },
+				6: { inputs: { text: 'A lighthouse on a cliff in a storm' } },
+				9: { inputs: { filename_prefix: 'lighthouse' } },
+			},
+		});
+		expect(seed).toBeGreaterThan(2 ** 31);
+		expect(seed).toBeLessThanOrEqual(rules.maximum);
+	});
+
+	it('Stop cancels the running request of a deployment', async () => {
+		await openWorkflow({
+			resource: 'deployment',
+			operation: 'run',
+			deploymentId: { __rl: true, mode: 'id', value: DEPLOYMENT_ID.textToImage },
+			inputs: { mappingMode: 'defineBelow', value: { '6.text': 'runs for long' } },
+		});
+		await byTestId('execute-workflow-button').first().click();
+		await until('it runs', () => {
+			const [job] = env.sandbox.jobs;
+			return job !== undefined && env.sandbox.stateOf(job.requestId) === 'in_progress';
+		});
+		expect(env.sandbox.stats.cancelled).toBe(0);
+		await byTestId('stop-execution-button').first().click();
+		await until('it is cancelled', () => env.sandbox.stats.cancelled === 1, 6_000);
 	});
 
 	it('Stop cancels the queued request', async () => {

@@ -50,6 +50,8 @@ export interface SandboxJob {
 	costUsd: number;
 	polls: number;
 	statusPolls: number;
+	/** When its result was first asked for. */
+	firstPollAt?: number;
 	/** When a poll first returned the result. */
 	deliveredAt?: number;
 	cancels: number;
