@@ -32,6 +32,7 @@ const FLAGS = [
 	'--disable-component-update',
 	'--disable-sync',
 ];
+const VIEWPORT = { width: 1_440, height: 900 };
 const NODE = 'Replace Background';
 /** What the node is named when it has another resource. */
 const NAMES: Record<string, string> = { model: 'Make a Video', deployment: 'Generate Image' };
@@ -60,7 +61,7 @@ const SCREENSHOTS =
 		await new Promise<void>((resolve) => images.listen(0, '127.0.0.1', resolve));
 		mkdirSync(SCREENSHOTS, { recursive: true });
 		browser = await chromium.launch({ executablePath: CHROMIUM, args: FLAGS });
-		page = await browser.newPage({ viewport: { width: 1440, height: 900 } });
+		page = await browser.newPage({ viewport: VIEWPORT });
 		page.setDefaultTimeout(15_000);
 		await page.goto(`${env.n8n.url}/signin`);
 		await page.fill('input[type="email"]', OWNER.email);
@@ -78,11 +79,21 @@ const SCREENSHOTS =
 	const byTestId = (id: string) => page.locator(`[data-test-id="${id}"]`);
 	/** A picture of the editor at rest: no notification, no spinner, nothing that fades. */
 	const shoot = async (name: string) => {
+		// A notification may go by itself before the click.
 		const notifications = page.locator('.el-notification__closeBtn');
-		while ((await notifications.count()) > 0) {
-			await notifications.first().click({ force: true });
-			await page.waitForTimeout(400);
-		}
+		await until('no notification is left', async () => {
+			const isLeft = (await notifications.count()) > 0;
+			if (isLeft)
+				await notifications
+					.first()
+					.click({ force: true, timeout: 1_000 })
+					.catch(() => undefined);
+			return !isLeft;
+		});
+		// What is being typed in shows suggestions.
+		await page.evaluate(() => {
+			if (document.activeElement instanceof HTMLElement) document.activeElement.blur();
+		});
 		await page.mouse.move(720, 20);
 		await page.waitForTimeout(1_500);
 		await page.screenshot({ path: path.join(SCREENSHOTS, `${name}.png`), animations: 'disabled' });
@@ -246,7 +257,11 @@ const SCREENSHOTS =
 		await page.getByRole('menuitem').filter({ hasText: 'Save Image → Filename Prefix' }).first().click();
 		await input('9.filename_prefix').fill('lighthouse');
 		await input('6.text').fill('A lighthouse on a cliff in a storm');
+		// From the deployment to its last input.
+		await page.setViewportSize({ ...VIEWPORT, height: 1_340 });
+		await byTestId('resource-locator-deploymentId').scrollIntoViewIfNeeded();
 		await shoot('deployment-fields');
+		await page.setViewportSize(VIEWPORT);
 
 		await byTestId('node-execute-button').click();
 		await until('it is submitted', () => env.sandbox.stats.accepted === 1);
@@ -266,7 +281,6 @@ const SCREENSHOTS =
 			return value?.['6.text'] !== undefined && isDeepStrictEqual(Object(seed).rules, rules);
 		});
 		const seed = Object(env.sandbox.jobs[0]?.graph?.['3']?.inputs).seed as unknown;
-		console.log(`Seed: ${String(seed)}`);
 		expect(env.sandbox.jobs[0]?.input).toEqual({
 			overrides: {
 				3: { inputs: { seed } },
@@ -303,8 +317,11 @@ const SCREENSHOTS =
 		await until('it is cancelled', () => env.sandbox.stats.cancelled === 1, 6_000);
 	});
 
-	it('runs the form example from the uploaded photo to the new image', async () => {
-		const definition = example(env, 'form-upload.json');
+	it.each([
+		['form-upload.json', /^replaced-background\.png$/],
+		['comfyui-form.json', /^product_\d+_\.png$/],
+	])('runs the example %s from the uploaded photo to the new image', async (file, fileName) => {
+		const definition = example(env, file);
 		const id = await env.n8n.createWorkflow(definition);
 		const trigger = definition.nodes.find(({ name }) => name === 'Upload form');
 		const { data: saved } = await env.n8n.rest('GET', `/workflows/${id}`);
@@ -318,11 +335,14 @@ const SCREENSHOTS =
 		const download = page.waitForEvent('download', { timeout: 30_000 });
 		await page.getByRole('button', { name: 'Submit' }).click();
 		await page.getByText('Here is your new image').waitFor({ timeout: 30_000 });
-		expect((await download).suggestedFilename()).toBe('replaced-background.png');
-		expect(env.sandbox.jobs[0]?.input).toMatchObject({
-			prompt: 'On a beach at dawn',
-			image: expect.stringMatching(/^data:image\/png;base64,/),
-		});
+		expect((await download).suggestedFilename()).toMatch(fileName);
+		const [job] = env.sandbox.jobs;
+		const [prompt, image] =
+			job?.graph === undefined
+				? [job?.input.prompt, job?.input.image]
+				: [job.graph['6']?.inputs?.text, job.graph['10']?.inputs?.image];
+		expect(prompt).toBe('On a beach at dawn');
+		expect(image).toMatch(/^data:image\/png;base64,/);
 	});
 
 	it('shows a failure with its request and what to do next', async () => {

@@ -56,7 +56,6 @@ describe(`The examples in n8n ${NEWEST}`, () => {
 		'storage-schedule.json',
 		'form-upload.json',
 		'comfyui-form.json',
-		'comfyui-nightly.json',
 		'email-results.json',
 		'ai-agent-tool.json',
 	])('the example %s is imported, with all its nodes known', async (file) => {
@@ -73,16 +72,13 @@ describe(`The examples in n8n ${NEWEST}`, () => {
 		expect(found).toEqual(listed.map(({ type }) => type.split('.').pop()));
 	});
 
-	it('the example storage-schedule.json takes photos from a storage and puts the results back', async () => {
-		const storage = new ObjectStorage();
-		const endpoint = await storage.start();
-		const keys = ['incoming/red shoe.jpg', 'incoming/hat.png', 'incoming/notes.txt'];
-		for (const key of keys) storage.objects.set(`/my-bucket/${key}`, Buffer.from(`original of ${key}`));
-		const { data: s3 } = await env.n8n.rest('POST', '/credentials', {
+	/** An example whose S3 credential leads to a storage on this machine, which must be stopped in the end. */
+	const exampleWithStorage = async (file: string, storage: ObjectStorage) => {
+		const { data } = await env.n8n.rest('POST', '/credentials', {
 			name: 'S3',
 			type: 's3',
 			data: {
-				endpoint,
+				endpoint: await storage.start(),
 				region: 'us-east-1',
 				accessKeyId: 'a',
 				secretAccessKey: 'b',
@@ -90,10 +86,18 @@ describe(`The examples in n8n ${NEWEST}`, () => {
 				ignoreSSLIssues: false,
 			},
 		});
-		const definition = example(env, 'storage-schedule.json');
+		const definition = example(env, file);
 		for (const { credentials } of definition.nodes) {
-			if (credentials?.s3 !== undefined) credentials.s3 = { id: String(s3.id), name: 'S3' };
+			if (credentials?.s3 !== undefined) credentials.s3 = { id: String(data.id), name: 'S3' };
 		}
+		return definition;
+	};
+
+	it('the example storage-schedule.json takes photos from a storage and puts the results back', async () => {
+		const storage = new ObjectStorage();
+		const keys = ['incoming/red shoe.jpg', 'incoming/hat.png', 'incoming/notes.txt'];
+		for (const key of keys) storage.objects.set(`/my-bucket/${key}`, Buffer.from(`original of ${key}`));
+		const definition = await exampleWithStorage('storage-schedule.json', storage);
 		const execution = await env.n8n.run(definition);
 		storage.stop();
 		expect(execution.data?.resultData.error).toBeUndefined();
@@ -107,6 +111,28 @@ describe(`The examples in n8n ${NEWEST}`, () => {
 		expect(storage.objects.get('/my-bucket/done/hat.png')?.toString()).toBe('original of incoming/hat.png');
 		expect(storage.objects.get('/my-bucket/results/hat.png')?.toString('latin1', 1, 4)).toBe('PNG');
 		expect(env.sandbox.stats.accepted).toBe(2);
+	});
+
+	it('the example comfyui-nightly.json stores an image for every prompt, and sends what fails to its own branch', async () => {
+		env.sandbox.faults.add({ job: 'failed', promptIncludes: 'flower market' });
+		const storage = new ObjectStorage();
+		const execution = await env.n8n.run(await exampleWithStorage('comfyui-nightly.json', storage));
+		storage.stop();
+		expect(execution.data?.resultData.error).toBeUndefined();
+		const names = [...storage.objects.keys()].map((key) => key.replace(/\d{4}-\d\d-\d\d/, 'date'));
+		expect(names.sort()).toEqual([
+			'/my-bucket/nightly/date/harbor.png',
+			'/my-bucket/nightly/date/lighthouse.png',
+		]);
+		const failed = storedItems(execution, 'Failed prompts').map(({ json }) => json);
+		const job = env.sandbox.jobs.find(({ graph }) => /market/.test(String(graph?.['6']?.inputs?.text)));
+		expect(failed).toEqual([
+			expect.objectContaining({
+				name: 'market',
+				error: expect.objectContaining({ requestId: job?.requestId }),
+			}),
+		]);
+		expect(env.sandbox.stats.accepted).toBe(3);
 	});
 
 	it('the example email-results.json sends the image as an attachment', async () => {

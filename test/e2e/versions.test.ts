@@ -1,6 +1,7 @@
 import { NEWEST, OLDEST } from '../n8n/installation';
 import { storedItems } from '../n8n/instance';
 import { CATALOG, IMAGE_TO_VIDEO } from '../sandbox/catalog';
+import { DEPLOYMENT_ID, DEPLOYMENTS } from '../sandbox/deployments';
 import { SANDBOX_TOKEN } from '../sandbox/sandbox';
 import { until } from '../until';
 import { RUNCOMFY } from '../workflow';
@@ -19,6 +20,7 @@ describe.each([NEWEST, OLDEST])('In n8n %s', (version) => {
 	beforeAll(async () => {
 		env = await openN8nEnvironment(version, {
 			queueMs: (_n, prompt) => (prompt.includes('scene 9') ? 60_000 : 0),
+			runMs: (_n, prompt) => (prompt.includes('runs for long') ? 60_000 : 300),
 		});
 	}, INSTALL_TIMEOUT_MS);
 	beforeEach(() => env.sandbox.reset());
@@ -95,22 +97,31 @@ describe.each([NEWEST, OLDEST])('In n8n %s', (version) => {
 		expect(failed[0]?.json).toMatchObject({ error: { requestId: job?.requestId } });
 	});
 
+	/** What the editor asks for to fill a list. */
+	const askForEditor = async (
+		path: string,
+		methodName: string,
+		credentialId: string,
+		currentNodeParameters: Record<string, unknown>,
+	) =>
+		await env.n8n.rest(
+			'POST',
+			`/dynamic-node-parameters/${path}`,
+			{
+				path: 'parameters.inputs',
+				methodName,
+				nodeTypeAndVersion: { name: 'n8n-nodes-runcomfy.runComfy', version: 1 },
+				currentNodeParameters,
+				credentials: { runComfyApi: { id: credentialId, name: 'RunComfy' } },
+			},
+			true,
+		);
+
 	it('lists models and their inputs for the editor, clearly refuses a wrong token, and runs a model', async () => {
 		const { n8n, sandbox, credential } = env;
 		const modelId = { __rl: true, mode: 'list', value: IMAGE_TO_VIDEO };
 		const ask = async (path: string, methodName: string, id: string) =>
-			await n8n.rest(
-				'POST',
-				`/dynamic-node-parameters/${path}`,
-				{
-					path: 'parameters.modelId',
-					methodName,
-					nodeTypeAndVersion: { name: 'n8n-nodes-runcomfy.runComfy', version: 1 },
-					currentNodeParameters: { resource: 'model', operation: 'run', modelId },
-					credentials: { runComfyApi: { id, name: 'RunComfy' } },
-				},
-				true,
-			);
+			await askForEditor(path, methodName, id, { resource: 'model', operation: 'run', modelId });
 		const list = await ask('resource-locator-results', 'searchModels', credential.id);
 		expect(list.data.results).toHaveLength(CATALOG.length);
 		const { data } = await ask('resource-mapper-fields', 'getModelInputs', credential.id);
@@ -140,5 +151,57 @@ describe.each([NEWEST, OLDEST])('In n8n %s', (version) => {
 			'video/mp4',
 			'video/mp4',
 		]);
+	});
+
+	it('lists deployments and the inputs of their workflow for the editor, runs one, and Stop cancels it while it runs', async () => {
+		const { n8n, sandbox, credential } = env;
+		const deployment = {
+			resource: 'deployment',
+			operation: 'run',
+			deploymentId: { __rl: true, mode: 'list', value: DEPLOYMENT_ID.textToImage },
+		};
+		const list = await askForEditor(
+			'resource-locator-results',
+			'searchDeployments',
+			credential.id,
+			deployment,
+		);
+		expect(list.data.results).toHaveLength(DEPLOYMENTS.length);
+		const { data } = await askForEditor(
+			'resource-mapper-fields',
+			'getDeploymentInputs',
+			credential.id,
+			deployment,
+		);
+		expect((data.fields as Array<{ displayName: string }>).map(({ displayName }) => displayName)).toContain(
+			'Positive Prompt → Text',
+		);
+
+		const run = (text: string, seed: number) =>
+			workflow(env, 2, {
+				...deployment,
+				inputs: {
+					mappingMode: 'defineBelow',
+					value: { '6.text': `=${text} {{ $json.n }}`, '3.seed': `={{ $json.n + ${seed} }}` },
+				},
+				downloadFiles: true,
+			});
+		const execution = await n8n.run(run('a harbor', 100));
+		expect(execution.status).toBe('success');
+		expect(sandbox.jobs.map(({ graph }) => graph?.['6']?.inputs?.text)).toEqual(['a harbor 0', 'a harbor 1']);
+		expect(sandbox.jobs.map(({ graph }) => graph?.['3']?.inputs?.seed)).toEqual([100, 101]);
+		const output = storedItems(execution, RUNCOMFY);
+		expect(output.map(({ json }) => json.requestId)).toEqual(sandbox.jobs.map(({ requestId }) => requestId));
+		expect(output.map(({ binary }) => binary?.data?.mimeType)).toEqual(['image/png', 'image/png']);
+
+		sandbox.reset();
+		const id = await n8n.execute(await n8n.createWorkflow(run('runs for long', 1)));
+		await until('both are running', () => {
+			const states = sandbox.jobs.map(({ requestId }) => sandbox.stateOf(requestId));
+			return states.length === 2 && states.every((state) => state === 'in_progress');
+		});
+		await n8n.stop(id);
+		await until('both are cancelled', () => sandbox.stats.cancelled === 2, 5_000);
+		expect((await n8n.finished(id)).status).toBe('canceled');
 	});
 });
