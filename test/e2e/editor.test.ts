@@ -214,7 +214,7 @@ const SCREENSHOTS =
 		await byTestId('rlc-item').filter({ hasText: 'Seedance 2.5 | Image to Video 1080p' }).first().click();
 
 		const mapper = byTestId('resource-mapper-container');
-		for (const label of ['Prompt', 'Duration (from 4 to 30, default 5)', 'Generate Audio (default true)']) {
+		for (const label of ['Prompt', 'Duration (default 5, from 4 to 30)', 'Generate Audio (default true)']) {
 			await mapper.getByText(label, { exact: true }).first().waitFor();
 		}
 		const input = (name: string) =>
@@ -244,9 +244,9 @@ const SCREENSHOTS =
 		const input = (name: string) =>
 			mapper.locator(`[data-test-id="parameter-input-${name}"]`).locator('input, textarea').first();
 		for (const label of [
-			'KSampler → Steps (from 1 to 10000, default 20)',
+			'KSampler → Steps (default 20, from 1 to 10000)',
 			'KSampler → Sampler Name (default euler)',
-			'Empty Latent Image → Width (from 16 to 16384, default 512)',
+			'Empty Latent Image → Width (default 512, from 16 to 16384)',
 		]) {
 			await mapper.getByText(label, { exact: true }).first().waitFor();
 		}

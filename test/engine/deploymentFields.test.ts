@@ -52,7 +52,7 @@ describe('The editor’s list and fields of deployments, in n8n’s own context 
 				expect.objectContaining({
 					id: '3.steps',
 					type: 'number',
-					displayName: expect.stringMatching(/^KSampler → Steps \(from 1 to 10000, default \d+\)$/) as string,
+					displayName: expect.stringMatching(/^KSampler → Steps \(default \d+, from 1 to 10000\)$/) as string,
 				}),
 				expect.objectContaining({
 					id: '3.sampler_name',

@@ -640,7 +640,7 @@ describe('The editor’s lists, in n8n’s own context for them', () => {
 		const { fields } = await getModelInputs.call(context({ modelId: byId(IMAGE_TO_VIDEO) }));
 		expect(fields).toMatchObject([
 			{ id: 'prompt', type: 'string', required: true },
-			{ id: 'duration', type: 'number', displayName: 'Duration (from 4 to 30, default 5)' },
+			{ id: 'duration', type: 'number', displayName: 'Duration (default 5, from 4 to 30)' },
 			{ id: 'generate_audio', type: 'boolean', defaultValue: true },
 			{ id: 'image', type: 'string', required: true },
 		]);

@@ -229,7 +229,7 @@ describe('The fields in the mapper, and what a run reads back from them', () => 
 		expect(saved).toMatchObject([
 			{
 				id: '3.seed',
-				displayName: 'KSampler → Seed (from 0 to 99, default 5)',
+				displayName: 'KSampler → Seed (default random, from 0 to 99)',
 				type: 'number',
 				required: false,
 			},

@@ -9,7 +9,7 @@ describe('toMapperField', () => {
 		[
 			'bounds and default',
 			{ type: 'float', title: 'Scale', minimum: 0, maximum: 20, default: 2.5 },
-			{ type: 'number', displayName: 'Scale (from 0 to 20, default 2.5)' },
+			{ type: 'number', displayName: 'Scale (default 2.5, from 0 to 20)' },
 		],
 		[
 			'a long default',

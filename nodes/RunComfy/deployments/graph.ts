@@ -51,7 +51,7 @@ function isConnection(value: unknown): boolean {
 }
 
 /** True for an input that makes the result of a node random. */
-export function isSeed({ name, value }: GraphInput): boolean {
+export function isSeed({ name, value }: Pick<GraphInput, 'name' | 'value'>): boolean {
 	return /^(noise_)?seed$|_seed$/i.test(name) && typeof value === 'number' && Number.isInteger(value);
 }
 

@@ -4,6 +4,7 @@ import { isJsonObject, numberOf, textOf } from '../api/json';
 import { omitUndefined } from '../common/omitUndefined';
 import type { InputField } from '../models/inputSchema';
 import { toMapperField } from '../models/mapperFields';
+import { isSeed } from './graph';
 
 /**
  * The inputs of a deployment as fields of n8n's resource mapper. Pure. n8n saves the fields with the workflow, so each
@@ -24,7 +25,10 @@ export interface SavedRules {
 export function toDeploymentMapperField(field: InputField): ResourceMapperField & { rules: SavedRules } {
 	const { kind, minimum, maximum, fileKind } = field;
 	const saved = kind === 'integer' ? kind : hasMixedChoices(field) ? ('any' as const) : undefined;
-	return { ...toMapperField(field), rules: omitUndefined({ kind: saved, minimum, maximum, fileKind }) };
+	const inputName = field.name.slice(field.name.lastIndexOf('.') + 1);
+	const isRandom = isSeed({ name: inputName, value: field.default });
+	const shown = isRandom ? { ...field, default: 'random' } : field;
+	return { ...toMapperField(shown), rules: omitUndefined({ kind: saved, minimum, maximum, fileKind }) };
 }
 
 function hasMixedChoices({ choices = [] }: InputField): boolean {

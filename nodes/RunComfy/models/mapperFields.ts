@@ -49,13 +49,13 @@ function switchDefault(field: InputField): Partial<ResourceMapperField> {
 	return typeof field.default === 'boolean' ? { defaultValue: field.default } : { removed: !field.required };
 }
 
-/** Hints for the label, because the mapper has no other place for them: “ (from 0 to 20, default 7.5)”. */
+/** Hints for the label, because the mapper has no other place for them: “ (default 7.5, from 0 to 20)”. */
 function hintOf(field: InputField): string {
 	const hints = [
 		fileHint(field),
+		defaultHint(field),
 		describeBounds(field).replace(/^of /, ''),
 		countHint(field),
-		defaultHint(field),
 	];
 	const shown = hints.filter((hint) => hint !== '');
 	return shown.length === 0 ? '' : ` (${shown.join(', ')})`;
