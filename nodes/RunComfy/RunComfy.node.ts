@@ -1,14 +1,20 @@
 import {
 	NodeConnectionTypes,
 	type IExecuteFunctions,
+	type ILoadOptionsFunctions,
 	type INodeExecutionData,
+	type INodeListSearchResult,
+	type INodePropertyOptions,
 	type INodeType,
 	type INodeTypeDescription,
+	type ResourceMapperFields,
 } from 'n8n-workflow';
 
-import { editorLists } from './editorLists';
-import { executeRunComfy } from './execute';
 import { operationFields } from './operations';
+
+/** n8n loads every installed node when it starts, so what only a run or the editor needs is loaded when it is needed. */
+const loadExecution = async () => await import('./execute');
+const loadEditorLists = async () => await import('./editorLists');
 
 export class RunComfy implements INodeType {
 	description: INodeTypeDescription = {
@@ -162,9 +168,34 @@ export class RunComfy implements INodeType {
 		],
 	};
 
-	methods = editorLists;
+	methods = {
+		listSearch: {
+			async searchModels(
+				this: ILoadOptionsFunctions,
+				...search: [filter?: string, page?: string]
+			): Promise<INodeListSearchResult> {
+				return await (await loadEditorLists()).searchModels.apply(this, search);
+			},
+			async searchDeployments(this: ILoadOptionsFunctions, filter?: string): Promise<INodeListSearchResult> {
+				return await (await loadEditorLists()).searchDeployments.call(this, filter);
+			},
+		},
+		loadOptions: {
+			async getCategories(this: ILoadOptionsFunctions): Promise<INodePropertyOptions[]> {
+				return await (await loadEditorLists()).getCategories.call(this);
+			},
+		},
+		resourceMapping: {
+			async getModelInputs(this: ILoadOptionsFunctions): Promise<ResourceMapperFields> {
+				return await (await loadEditorLists()).getModelInputs.call(this);
+			},
+			async getDeploymentInputs(this: ILoadOptionsFunctions): Promise<ResourceMapperFields> {
+				return await (await loadEditorLists()).getDeploymentInputs.call(this);
+			},
+		},
+	};
 
 	async execute(this: IExecuteFunctions): Promise<INodeExecutionData[][]> {
-		return await executeRunComfy(this);
+		return await (await loadExecution()).executeRunComfy(this);
 	}
 }

@@ -2,7 +2,6 @@ import type {
 	ILoadOptionsFunctions,
 	INodeListSearchResult,
 	INodePropertyOptions,
-	INodeType,
 	ResourceMapperFields,
 } from 'n8n-workflow';
 
@@ -45,7 +44,7 @@ async function openCatalog(context: ILoadOptionsFunctions): Promise<Catalog> {
 	return (await open(context)).catalog;
 }
 
-async function searchModels(
+export async function searchModels(
 	this: ILoadOptionsFunctions,
 	filter?: string,
 	paginationToken?: string,
@@ -74,7 +73,7 @@ async function searchModels(
 	}
 }
 
-async function getCategories(this: ILoadOptionsFunctions): Promise<INodePropertyOptions[]> {
+export async function getCategories(this: ILoadOptionsFunctions): Promise<INodePropertyOptions[]> {
 	try {
 		const catalog = await openCatalog(this);
 		const names = await catalog.query(async (client) => await client.listCategories());
@@ -84,7 +83,7 @@ async function getCategories(this: ILoadOptionsFunctions): Promise<INodeProperty
 	}
 }
 
-async function getModelInputs(this: ILoadOptionsFunctions): Promise<ResourceMapperFields> {
+export async function getModelInputs(this: ILoadOptionsFunctions): Promise<ResourceMapperFields> {
 	try {
 		const catalog = await openCatalog(this);
 		const choice: unknown = this.getCurrentNodeParameter('modelId');
@@ -96,7 +95,10 @@ async function getModelInputs(this: ILoadOptionsFunctions): Promise<ResourceMapp
 }
 
 /** The user's deployments. RunComfy has no search for them, and documents no pages. */
-async function searchDeployments(this: ILoadOptionsFunctions, filter = ''): Promise<INodeListSearchResult> {
+export async function searchDeployments(
+	this: ILoadOptionsFunctions,
+	filter = '',
+): Promise<INodeListSearchResult> {
 	try {
 		const deployments = await new Deployments(await openCatalog(this)).list();
 		const wanted = filter.trim().toLowerCase();
@@ -124,7 +126,7 @@ function deploymentLabel({ name, workflowVersion, hardware, status, isEnabled }:
 const MAX_OBJECT_INFO_BYTES = 20_000_000;
 const OBJECT_INFO_MS = 15_000;
 
-async function getDeploymentInputs(this: ILoadOptionsFunctions): Promise<ResourceMapperFields> {
+export async function getDeploymentInputs(this: ILoadOptionsFunctions): Promise<ResourceMapperFields> {
 	try {
 		const { access, catalog } = await open(this);
 		const deploymentId = readDeploymentChoice(this.getCurrentNodeParameter('deploymentId'));
@@ -146,9 +148,3 @@ async function getDeploymentInputs(this: ILoadOptionsFunctions): Promise<Resourc
 		throw toNodeError(this.getNode(), error);
 	}
 }
-
-export const editorLists = {
-	listSearch: { searchModels, searchDeployments },
-	loadOptions: { getCategories },
-	resourceMapping: { getModelInputs, getDeploymentInputs },
-} satisfies INodeType['methods'];

@@ -1,13 +1,10 @@
 import type { ILoadOptionsFunctions } from 'n8n-workflow';
 
-import { editorLists } from '../../nodes/RunComfy/editorLists';
+import { getDeploymentInputs, searchDeployments } from '../../nodes/RunComfy/editorLists';
 import { DEPLOYMENT_ID } from '../sandbox/deployments';
 import type { CallRule } from '../sandbox/faults';
 import type { SandboxOptions } from '../sandbox/sandbox';
 import { TestEnvironment, type TestEnvironmentOptions } from './testEnvironment';
-
-const { searchDeployments } = editorLists.listSearch;
-const { getDeploymentInputs } = editorLists.resourceMapping;
 
 describe('The editor’s list and fields of deployments, in n8n’s own context for them', () => {
 	let env: TestEnvironment;

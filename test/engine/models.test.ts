@@ -1,6 +1,6 @@
 import type { ILoadOptionsFunctions } from 'n8n-workflow';
 
-import { editorLists } from '../../nodes/RunComfy/editorLists';
+import { getCategories, getModelInputs, searchModels } from '../../nodes/RunComfy/editorLists';
 import {
 	CATALOG,
 	IMAGE_EDIT,
@@ -593,9 +593,6 @@ describe('The token', () => {
 
 describe('The editor’s lists, in n8n’s own context for them', () => {
 	let env: TestEnvironment;
-	const { searchModels } = editorLists.listSearch;
-	const { getCategories } = editorLists.loadOptions;
-	const { getModelInputs } = editorLists.resourceMapping;
 	const context = (parameters: Record<string, unknown> = {}): ILoadOptionsFunctions =>
 		env.editorContext({ resource: 'model', operation: 'run', ...parameters });
 
