@@ -1,8 +1,7 @@
 import type { Deployment } from '../api/deployments';
-import { isJsonObject } from '../api/json';
 import type { QueryAnswer } from '../api/query';
 import type { Catalog } from '../models/catalog';
-import { readGraph } from './graph';
+import { graphFactsOf } from './graphFacts';
 
 /** The deployments of the account, for one run of the node, or one request of the editor. It caches what it has read. */
 export class Deployments {
@@ -35,9 +34,9 @@ export class Deployments {
 	}
 
 	/** The titles of a deployment's nodes, by ID; empty when its workflow cannot be read. */
-	async titles(deploymentId: string): Promise<Map<string, string>> {
+	async titles(deploymentId: string): Promise<ReadonlyMap<string, string>> {
 		const { graph } = await this.get(deploymentId).catch(() => ({ graph: undefined }));
-		return new Map(readGraph(isJsonObject(graph) ? graph : {}).map(({ nodeId, title }) => [nodeId, title]));
+		return graphFactsOf(graph ?? {}).titles;
 	}
 }
 

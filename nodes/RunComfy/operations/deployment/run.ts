@@ -7,8 +7,8 @@ import { isEmpty } from '../../common/isEmpty';
 import { StoppedError } from '../../common/stoppedError';
 import { toError } from '../../common/toError';
 import { deploymentEndpoint } from '../../deployments/endpoint';
-import { isSeed, readGraph, toOverrides, type GraphInput } from '../../deployments/graph';
-import { readGraphFields } from '../../deployments/graphFields';
+import { toOverrides, type GraphInput } from '../../deployments/graph';
+import { graphFactsOf, type GraphFacts } from '../../deployments/graphFacts';
 import { readSavedRules, withSavedRules, type SavedRules } from '../../deployments/mapperFields';
 import { findOutputProblem } from '../../deployments/outputs';
 import { hasInputFile } from '../../files/inputFile';
@@ -104,15 +104,14 @@ export const runDeployment: Operation = {
 		if (read instanceof StoppedError) throw read;
 		// The deployment may be another one than in the try that has submitted the item's request.
 		if (read instanceof Error) return { ...workOf(noRequest(read)), submitProblem: read };
-		const { overrides, values, graph, inputs, rules, titles } = read;
+		const { overrides, values, graph, rules, inputs, seeds: graphSeeds, titles } = read;
 		const files = await openFileInputs(tools, itemIndex, values.files, options.maxFileSize);
-		const known = new Map(inputs.map((input) => [input.id, input]));
 		const bodyOf = (filled: JsonObject) => {
-			const placed = Object.entries(filled).map(([id, value]) => ({ ...placeOf(known, id), value }));
+			const placed = Object.entries(filled).map(([id, value]) => ({ ...placeOf(inputs, id), value }));
 			return { overrides: merge(overrides, toOverrides(placed)) };
 		};
 		const seeds: Record<string, number> = {};
-		for (const seed of inputs.filter(isSeed)) {
+		for (const seed of graphSeeds) {
 			const given = givenValue(overrides, seed) ?? values.input[seed.id];
 			if (typeof given === 'number') seeds[seed.id] = given;
 			else if (given === undefined && options.randomizeSeeds()) {
@@ -139,17 +138,15 @@ function noRequest(problem: Error): DeploymentRequest {
 	return { buildInput: fail, identifyRest: fail, fixedInput: {}, inputBytes: 0 };
 }
 
-interface ReadInputs {
+/** The facts of the graph are empty when it could not be read. */
+interface ReadInputs extends Pick<GraphFacts, 'inputs' | 'seeds' | 'titles'> {
 	/** As the user wrote them; empty when the inputs are specified by fields. */
 	overrides: JsonObject;
 	/** Of fields, by the ID of the input. */
 	values: InputValues;
 	/** The deployed workflow; undefined when it could not be read. */
 	graph: JsonObject | undefined;
-	/** All literal inputs of the graph; empty when it could not be read. */
-	inputs: GraphInput[];
 	rules: ReadonlyMap<string, SavedRules>;
-	titles: ReadonlyMap<string, string>;
 }
 
 async function readInputs(
@@ -161,11 +158,9 @@ async function readInputs(
 	const mode = readChoice(context, itemIndex, 'inputMode', 'Specify Inputs', INPUT_MODES);
 	const overrides = mode === 'json' ? readOverrides(context, itemIndex) : {};
 	const graph = await readDeployedGraph(tools, deploymentId, mode === 'json');
-	const nodes = readGraph(graph ?? {});
-	const inputs = nodes.flatMap((node) => node.inputs);
-	const titles = new Map(nodes.map(({ nodeId, title }) => [nodeId, title]));
+	const { fields: graphFields, ...facts } = graphFactsOf(graph ?? {});
 	if (mode === 'json')
-		return { overrides, values: { input: {}, files: [] }, graph, inputs, rules: new Map(), titles };
+		return { ...facts, overrides, values: { input: {}, files: [] }, graph, rules: new Map() };
 	if (graph === undefined) {
 		throw new FieldError(
 			'Inputs',
@@ -176,19 +171,19 @@ async function readInputs(
 	const mapper: unknown = context.getNodeParameter('inputs', itemIndex, {});
 	if (!isJsonObject(mapper)) throw new FieldError('Inputs', 'must be filled in');
 	const rules = readSavedRules(mapper.schema);
-	const graphFields = readGraphFields(graph).map((field) => withSavedRules(field, rules.get(field.name)));
+	const inputFields = graphFields.map((field) => withSavedRules(field, rules.get(field.name)));
 	const mapped =
 		mapper.mappingMode === 'autoMapInputData'
 			? pick(
 					context.getInputData()[itemIndex]?.json ?? {},
-					graphFields.map(({ name }) => name),
+					inputFields.map(({ name }) => name),
 				)
 			: (mapper.value ?? {});
 	if (!isJsonObject(mapped)) throw new FieldError('Inputs', 'must be filled in');
-	assertKnown(mapped, new Set(graphFields.map(({ name }) => name)));
-	const values = readInputValues(graphFields, mapped, (name) => hasInputFile(context, itemIndex, name));
-	for (const field of graphFields) assertExact(values.input[field.name], inputLabel(field));
-	return { overrides, values, graph, inputs, rules, titles };
+	assertKnown(mapped, facts.inputs);
+	const values = readInputValues(inputFields, mapped, (name) => hasInputFile(context, itemIndex, name));
+	for (const field of inputFields) assertExact(values.input[field.name], inputLabel(field));
+	return { ...facts, overrides, values, graph, rules };
 }
 
 /**
@@ -238,7 +233,7 @@ function pick(from: JsonObject, names: string[]): JsonObject {
 }
 
 /** RunComfy would refuse an input that the workflow no longer has; this error says how to mend it. */
-function assertKnown(values: JsonObject, known: ReadonlySet<string>): void {
+function assertKnown(values: JsonObject, known: ReadonlyMap<string, GraphInput>): void {
 	for (const [id, value] of Object.entries(values)) {
 		if (known.has(id) || isEmpty(value)) continue;
 		throw new FieldError(
