@@ -73,7 +73,7 @@ describe('Answers of a deployment', () => {
 		[{ status: 'succeeded', outputs: { 9: {} } }, 'finished'],
 		[{ status: 'completed', error: { message: 'x' }, outputs: {} }, 'failed'],
 		[{ status: 'completed', error: null, outputs: {} }, 'finished'],
-		[{ status: 'completed', error: { message: 'a warning' }, outputs: { 9: {} } }, 'finished'],
+		[{ status: 'completed', error: { message: 'a warning' }, outputs: { 9: { text: ['x'] } } }, 'finished'],
 		[{ status: 'failed', error: [{ error: 'x' }] }, 'failed'],
 		[{ status: 'cancelled' }, 'cancelled'],
 		[{ status: 'canceled' }, 'cancelled'],
