@@ -505,4 +505,13 @@ describe('ComfyUI Deployment → Get and Get Many', () => {
 		expect(all[0]?.json).not.toHaveProperty('graph');
 		expect(outputItems(await env.run({ ...many, limit: 2 }))).toHaveLength(2);
 	});
+
+	it('Get Many reads the list once for all items, and again in the next execution', async () => {
+		env = await TestEnvironment.open({ items: items(12) });
+		const many = { resource: 'deployment', operation: 'getMany', limit: '={{ $json.n % 2 + 1 }}' };
+		expect(outputItems(await env.run(many))).toHaveLength(18);
+		expect(env.sandbox.stats.deploymentListRequests).toBe(1);
+		await env.run(many);
+		expect(env.sandbox.stats.deploymentListRequests).toBe(2);
+	});
 });
