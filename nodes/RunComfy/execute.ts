@@ -101,7 +101,7 @@ async function executeItems(context: IExecuteFunctions, runtime: Runtime, count:
 	const catalog = new Catalog({ client, clock, random, stopSignal });
 	const deployments = new Deployments(catalog);
 	const tools = { context, access, random, client, catalog, deployments };
-	const downloader = openDownloader(context, runtime, access.isLoopback);
+	const downloader = openDownloader(context, runtime);
 	const hint = (message: string) => showHint(context, message, 'warning');
 	let budget: Budget | undefined;
 	let reused: string | undefined;
@@ -166,9 +166,9 @@ function openReuse(
 	});
 }
 
-function openDownloader(context: IExecuteFunctions, runtime: Runtime, allowLoopback: boolean): Downloader {
+function openDownloader(context: IExecuteFunctions, runtime: Runtime): Downloader {
 	const { clock, random, downloadIdleMs } = runtime;
-	return new Downloader({ context, clock, random, allowLoopback, idleMs: downloadIdleMs });
+	return new Downloader({ context, clock, random, idleMs: downloadIdleMs });
 }
 
 /** The fingerprints of the items that submit something, by item index. A retry recognizes its items by them. */

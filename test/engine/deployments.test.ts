@@ -144,6 +144,21 @@ describe('ComfyUI Deployment → Run', () => {
 		]);
 	});
 
+	it('downloads from this machine when the API of deployments is there, wherever the one of models is', async () => {
+		await open({}, { credential: { baseUrl: 'https://model-api.test' } });
+		const sent = await env.run(runOf(DEPLOYMENT_ID.textToImage, {}, { downloadFiles: true }));
+		expect(outputItems(sent)[0]?.binary?.data).toMatchObject({ mimeType: 'image/png' });
+		const fetched = await env.run({
+			resource: 'request',
+			operation: 'getResult',
+			requestType: 'deployment',
+			deploymentId: byId(DEPLOYMENT_ID.textToImage),
+			requestId: env.sandbox.jobs[0]?.requestId,
+			downloadFiles: true,
+		});
+		expect(outputItems(fetched)[0]?.binary?.data).toMatchObject({ mimeType: 'image/png' });
+	});
+
 	it('takes videos in the channel of images for videos, and ids of subgraphs for what they are', async () => {
 		await open({ pictures: 'scene' });
 		const run = await env.run(runOf(DEPLOYMENT_ID.largeIntegers, { '57:6.text': 'a dog' }));

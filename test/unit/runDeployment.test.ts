@@ -1,10 +1,15 @@
 import type { IExecuteFunctions } from 'n8n-workflow';
 
+import type { Access } from '../../nodes/RunComfy/host/credential';
 import { runDeployment } from '../../nodes/RunComfy/operations/deployment/run';
 import type { OperationTools } from '../../nodes/RunComfy/operations/shared/operation';
 
 /** What an operation gets, for a deployment with this graph and a node with these parameters. */
-function toolsWith(graph: object, parameters: Record<string, unknown>): OperationTools {
+function toolsWith(
+	graph: object,
+	parameters: Record<string, unknown>,
+	access: Partial<Access> = {},
+): OperationTools {
 	const all: Record<string, unknown> = {
 		deploymentId: 'd1',
 		waitForCompletion: true,
@@ -17,7 +22,6 @@ function toolsWith(graph: object, parameters: Record<string, unknown>): Operatio
 		getNodeParameter: (name: string) => all[name],
 		getInputData: () => [],
 	} as unknown as IExecuteFunctions;
-	const access = { isLoopback: false, isPlatformLoopback: false };
 	const deployments = { get: async () => ({ deploymentId: 'd1', graph }) };
 	return { context, access, deployments, random: () => 0 } as unknown as OperationTools;
 }
@@ -42,4 +46,26 @@ describe('ComfyUI Deployment → Run, before anything is submitted', () => {
 		for (let itemIndex = 1; itemIndex < 1_000; itemIndex++) await runDeployment.prepare(tools, itemIndex);
 		expect(reads).toBe(readsOfOne);
 	});
+
+	it.each([
+		['on this machine', { isLoopback: false, isPlatformLoopback: true }, undefined],
+		[
+			'elsewhere',
+			{ isLoopback: true, isPlatformLoopback: false },
+			'“Inputs → LoadImage → Image” points to this computer or a private network (127.0.0.1), which cannot be reached from the internet',
+		],
+	])(
+		'judges the address of an input file by whether the API of deployments is %s',
+		async (_, access, problem) => {
+			const graph = { 10: { class_type: 'LoadImage', inputs: { image: 'a.png' } } };
+			const inputs = { value: { '10.image': 'https://127.0.0.1:9/a.png' } };
+			const prepared = runDeployment.prepare(toolsWith(graph, { inputMode: 'fields', inputs }, access), 0);
+			expect(
+				await prepared.then(
+					() => undefined,
+					(error: Error) => error.message,
+				),
+			).toBe(problem);
+		},
+	);
 });

@@ -86,7 +86,7 @@ export const runDeployment: Operation = {
 
 	async prepare(tools, itemIndex) {
 		const { context, client, random } = tools;
-		const { options, limits, waits, download } = readSubmissionOptions(context, itemIndex, true);
+		const { options, limits, waits, download } = readSubmissionOptions(tools, itemIndex, true);
 		const deploymentId = readDeploymentChoice(context.getNodeParameter('deploymentId', itemIndex));
 		const workOf = (request: DeploymentRequest, titles: ReadonlyMap<string, string> = new Map()) =>
 			submissionWork(itemIndex, {
@@ -105,7 +105,7 @@ export const runDeployment: Operation = {
 		// The deployment may be another one than in the try that has submitted the item's request.
 		if (read instanceof Error) return { ...workOf(noRequest(read)), submitProblem: read };
 		const { overrides, values, graph, rules, inputs, seeds: graphSeeds, titles } = read;
-		const files = await openFileInputs(tools, itemIndex, values.files, options.maxFileSize);
+		const files = await openFileInputs(tools, itemIndex, values.files, options.maxFileSize, true);
 		const bodyOf = (filled: JsonObject) => {
 			const placed = Object.entries(filled).map(([id, value]) => ({ ...placeOf(inputs, id), value }));
 			return { overrides: merge(overrides, toOverrides(placed)) };

@@ -70,8 +70,8 @@ export const runModel: Operation = {
 	fields,
 
 	async prepare(tools, itemIndex) {
-		const { context, random } = tools;
-		const { options, limits, waits, download } = readSubmissionOptions(context, itemIndex);
+		const { random } = tools;
+		const { options, limits, waits, download } = readSubmissionOptions(tools, itemIndex);
 		const { modelId, fields: inputFields, values } = await readInputs(tools, itemIndex);
 		const files = await openFileInputs(tools, itemIndex, values.files, options.maxFileSize);
 		const { input } = values;

@@ -1,8 +1,9 @@
-import type { IDataObject, IExecuteFunctions, INodeProperties } from 'n8n-workflow';
+import type { IDataObject, INodeProperties } from 'n8n-workflow';
 
 import type { JobResult } from '../../api/responses';
 import { digest } from '../../common/digest';
 import { omitUndefined } from '../../common/omitUndefined';
+import { allowsLoopbackFiles } from '../../host/credential';
 import { runJob, submitJob, type JobRequest, type WaitLimits } from '../../jobs/job';
 import type { RequestState, Seeds } from '../../jobs/ledger';
 import { modelEndpoint } from '../../models/endpoint';
@@ -63,17 +64,18 @@ export interface SubmissionOptions {
  * @throws FieldError.
  */
 export function readSubmissionOptions(
-	context: IExecuteFunctions,
+	{ context, access }: Pick<OperationTools, 'context' | 'access'>,
 	itemIndex: number,
 	isDeployment = false,
 ): SubmissionOptions {
 	const options = new OptionsReader(context, itemIndex, isDeployment);
+	const allowLoopback = allowsLoopbackFiles(access, isDeployment);
 	const waits = readBoolean(context, itemIndex, 'waitForCompletion', 'Wait for Completion');
 	return {
 		options,
 		limits: options.waitLimits(),
 		waits,
-		download: waits ? readDownloadOptions(context, itemIndex, options) : undefined,
+		download: waits ? readDownloadOptions(context, itemIndex, options, allowLoopback) : undefined,
 	};
 }
 
