@@ -199,11 +199,12 @@ function assertCanSubmit(context: IExecuteFunctions, turn: LedgerTurn, works: Ar
 	}
 }
 
-/** What the items submit, by item index. */
+/** What the items submit, by item index. Those that cannot submit now are left out. */
 function submitsOf(works: Array<ItemWork | Error>): Map<number, PlannedSubmit> {
 	const submits = new Map<number, PlannedSubmit>();
 	for (const [itemIndex, work] of works.entries()) {
-		if (!(work instanceof Error) && work.submits !== undefined) submits.set(itemIndex, work.submits);
+		if (work instanceof Error || work.submits === undefined || work.submitProblem !== undefined) continue;
+		submits.set(itemIndex, work.submits);
 	}
 	return submits;
 }

@@ -20,7 +20,12 @@ import { openFileInputs } from '../shared/fileInputs';
 import type { Operation, OperationTools } from '../shared/operation';
 import { assertExact, readChoice, readJsonObject } from '../shared/parameters';
 import { randomSeed, SEED_RANGE } from '../shared/seeds';
-import { deploymentSubmissionFields, readSubmissionOptions, submissionWork } from '../shared/submission';
+import {
+	deploymentSubmissionFields,
+	noContent,
+	readSubmissionOptions,
+	submissionWork,
+} from '../shared/submission';
 
 /** A ComfyUI workflow that the user has deployed on RunComfy, with the literal inputs of its graph as fields. */
 
@@ -103,7 +108,7 @@ export const runDeployment: Operation = {
 		const read = await readInputs(tools, itemIndex, deploymentId).catch(toError);
 		if (read instanceof StoppedError) throw read;
 		// The deployment may be another one than in the try that has submitted the item's request.
-		if (read instanceof Error) return { ...workOf(noRequest(read)), submitProblem: read };
+		if (read instanceof Error) return workOf(noContent(read));
 		const { overrides, values, graph, rules, inputs, seeds: graphSeeds, titles } = read;
 		const files = await openFileInputs(tools, itemIndex, values.files, options.maxFileSize, true);
 		const bodyOf = (filled: JsonObject) => {
@@ -131,12 +136,6 @@ export const runDeployment: Operation = {
 };
 
 type DeploymentRequest = Omit<JobRequest, 'endpoint' | 'waits' | 'limits' | 'findOutputProblem'>;
-
-/** Of an item that cannot submit anything. */
-function noRequest(problem: Error): DeploymentRequest {
-	const fail = async () => await Promise.reject(problem);
-	return { buildInput: fail, identifyRest: fail, fixedInput: {}, inputBytes: 0 };
-}
 
 /** The facts of the graph are empty when it could not be read. */
 interface ReadInputs extends Pick<GraphFacts, 'inputs' | 'seeds' | 'titles'> {

@@ -100,12 +100,25 @@ async function identify({ endpoint, fixedInput, identifyRest }: JobRequest): Pro
 	return await digest(JSON.stringify([endpoint.id, fixedInput, await identifyRest()]));
 }
 
+/** The part of a request that says what is submitted. */
+export type RequestContent = Pick<
+	JobRequest,
+	'submitProblem' | 'buildInput' | 'fixedInput' | 'identifyRest' | 'inputBytes'
+>;
+
+/** Of an item whose inputs cannot be read in this try. What an earlier try has submitted is resumed all the same. */
+export function noContent(submitProblem: Error): RequestContent {
+	const fail = async () => await Promise.reject(submitProblem);
+	return { submitProblem, buildInput: fail, identifyRest: fail, fixedInput: {}, inputBytes: 0 };
+}
+
 /** The work of an item that submits a request. */
 export function submissionWork(
 	itemIndex: number,
 	{ request, getPrice, reportSeeds, toOutput }: Submission,
 ): ItemWork {
 	return {
+		...omitUndefined({ submitProblem: request.submitProblem }),
 		submits: {
 			endpointId: request.endpoint.id,
 			waits: request.waits,
