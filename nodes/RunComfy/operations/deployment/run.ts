@@ -4,6 +4,7 @@ import { isJsonObject, type JsonObject } from '../../api/json';
 import { RunComfyError } from '../../api/problems';
 import { FieldError } from '../../common/fieldError';
 import { isEmpty } from '../../common/isEmpty';
+import { omitUndefined } from '../../common/omitUndefined';
 import { StoppedError } from '../../common/stoppedError';
 import { toError } from '../../common/toError';
 import { deploymentEndpoint } from '../../deployments/endpoint';
@@ -140,7 +141,7 @@ type DeploymentRequest = Omit<JobRequest, 'endpoint' | 'waits' | 'limits' | 'fin
 /** The facts of the graph are empty when it could not be read. */
 interface ReadInputs extends Pick<GraphFacts, 'inputs' | 'seeds' | 'titles'> {
 	/** As the user wrote them; empty when the inputs are specified by fields. */
-	overrides: JsonObject;
+	overrides: Overrides;
 	/** Of fields, by the ID of the input. */
 	values: InputValues;
 	/** The deployed workflow; undefined when it could not be read. */
@@ -211,7 +212,10 @@ async function readDeployedGraph(
 	}
 }
 
-function readOverrides(context: IExecuteFunctions, itemIndex: number): JsonObject {
+/** Overrides by node ID. */
+type Overrides = Record<string, JsonObject & { inputs?: JsonObject }>;
+
+function readOverrides(context: IExecuteFunctions, itemIndex: number): Overrides {
 	const example = '{"6": {"inputs": {"text": "A lighthouse"}}}';
 	const overrides = readJsonObject(context, itemIndex, 'overridesJson', JSON_LABEL, example);
 	const [name, ...others] = Object.keys(overrides);
@@ -222,7 +226,22 @@ function readOverrides(context: IExecuteFunctions, itemIndex: number): JsonObjec
 			`Enter only what is inside of it, for example ${example}.`,
 		);
 	}
-	return overrides;
+	return Object.fromEntries(
+		Object.entries(overrides).map(([nodeId, override]) => [nodeId, readOverride(nodeId, override)]),
+	);
+}
+
+/** RunComfy merges overrides into the workflow, and ComfyUI could not run a node without inputs. */
+function readOverride(nodeId: string, override: unknown): Overrides[string] {
+	const label = `${JSON_LABEL} → ${nodeId}`;
+	if (!isJsonObject(override)) {
+		throw new FieldError(label, 'must be an object such as {"inputs": {"text": "A lighthouse"}}');
+	}
+	const { inputs } = override;
+	if (inputs !== undefined && !isJsonObject(inputs)) {
+		throw new FieldError(`${label} → inputs`, 'must be an object such as {"text": "A lighthouse"}');
+	}
+	return { ...override, ...omitUndefined({ inputs }) };
 }
 
 function pick(from: JsonObject, names: string[]): JsonObject {
@@ -244,10 +263,9 @@ function assertKnown(values: JsonObject, known: ReadonlyMap<string, GraphInput>)
 }
 
 /** The value in the user's own overrides. */
-function givenValue(overrides: JsonObject, { nodeId, name }: GraphInput): unknown {
-	const node = Object.hasOwn(overrides, nodeId) ? overrides[nodeId] : undefined;
-	const inputs = isJsonObject(node) ? node.inputs : undefined;
-	return isJsonObject(inputs) && Object.hasOwn(inputs, name) ? inputs[name] : undefined;
+function givenValue(overrides: Overrides, { nodeId, name }: GraphInput): unknown {
+	const inputs = Object.hasOwn(overrides, nodeId) ? overrides[nodeId]?.inputs : undefined;
+	return inputs !== undefined && Object.hasOwn(inputs, name) ? inputs[name] : undefined;
 }
 
 /**
@@ -265,14 +283,12 @@ function placeOf(known: ReadonlyMap<string, GraphInput>, id: string): { nodeId: 
 	return input;
 }
 
-/** The user's overrides with further inputs, which they do not name. What has another shape stays as it is. */
-function merge(overrides: JsonObject, more: Record<string, { inputs: JsonObject }>): JsonObject {
+/** The user's overrides with further inputs, which they do not name. */
+function merge(overrides: Overrides, more: Record<string, { inputs: JsonObject }>): Overrides {
 	const nodes = new Map(Object.entries(overrides));
 	for (const [nodeId, override] of Object.entries(more)) {
-		const own = nodes.get(nodeId) ?? {};
-		const inputs = isJsonObject(own) ? (own.inputs ?? {}) : undefined;
-		if (!isJsonObject(own) || !isJsonObject(inputs)) continue;
-		nodes.set(nodeId, { ...own, inputs: { ...inputs, ...override.inputs } });
+		const own = nodes.get(nodeId);
+		nodes.set(nodeId, { ...own, inputs: { ...own?.inputs, ...override.inputs } });
 	}
 	return Object.fromEntries(nodes);
 }
