@@ -101,7 +101,7 @@ async function executeItems(context: IExecuteFunctions, runtime: Runtime, count:
 	const catalog = new Catalog({ client, clock, random, stopSignal });
 	const deployments = new Deployments(catalog);
 	const tools = { context, access, random, client, catalog, deployments };
-	const downloader = openDownloader(context, runtime, access.isLoopback);
+	const downloader = openDownloader(context, runtime);
 	const hint = (message: string) => showHint(context, message, 'warning');
 	let budget: Budget | undefined;
 	let reused: string | undefined;
@@ -166,9 +166,9 @@ function openReuse(
 	});
 }
 
-function openDownloader(context: IExecuteFunctions, runtime: Runtime, allowLoopback: boolean): Downloader {
+function openDownloader(context: IExecuteFunctions, runtime: Runtime): Downloader {
 	const { clock, random, downloadIdleMs } = runtime;
-	return new Downloader({ context, clock, random, allowLoopback, idleMs: downloadIdleMs });
+	return new Downloader({ context, clock, random, idleMs: downloadIdleMs });
 }
 
 /** The fingerprints of the items that submit something, by item index. A retry recognizes its items by them. */
@@ -199,11 +199,12 @@ function assertCanSubmit(context: IExecuteFunctions, turn: LedgerTurn, works: Ar
 	}
 }
 
-/** What the items submit, by item index. */
+/** What the items submit, by item index. Those that cannot submit now are left out. */
 function submitsOf(works: Array<ItemWork | Error>): Map<number, PlannedSubmit> {
 	const submits = new Map<number, PlannedSubmit>();
 	for (const [itemIndex, work] of works.entries()) {
-		if (!(work instanceof Error) && work.submits !== undefined) submits.set(itemIndex, work.submits);
+		if (work instanceof Error || work.submits === undefined || work.submitProblem !== undefined) continue;
+		submits.set(itemIndex, work.submits);
 	}
 	return submits;
 }

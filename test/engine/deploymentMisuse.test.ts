@@ -38,6 +38,20 @@ describe('ComfyUI Deployment → Run', () => {
 		expect(env.sandbox.stats.submits).toBe(0);
 	});
 
+	it.each([
+		['{"3": null}', '3', 'must be an object such as {"inputs": {"text": "A lighthouse"}}'],
+		['{"3": []}', '3', 'must be an object such as {"inputs": {"text": "A lighthouse"}}'],
+		['{"3": {"inputs": null}}', '3 → inputs', 'must be an object such as {"text": "A lighthouse"}'],
+		['{"6": {"inputs": {"text": "x"}}, "3": {"inputs": [7]}}', '3 → inputs', 'must be an object'],
+	])(
+		'refuses the overrides %s: RunComfy would put them into the workflow as they are',
+		async (overridesJson, where, what) => {
+			const { message } = failure(await env.run(runOf({ inputMode: 'json', overridesJson })));
+			expect(message).toContain(`“Overrides (JSON) → ${where}” ${what}`);
+			expect(env.sandbox.stats.submits).toBe(0);
+		},
+	);
+
 	it.each(['text', ['a list'], 5])('refuses inputs that are %j, and submits nothing', async (value) => {
 		const { message } = failure(await env.run(runOf({ inputs: { mappingMode: 'defineBelow', value } })));
 		expect(message).toBe('“Inputs” must be filled in');

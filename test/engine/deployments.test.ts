@@ -144,6 +144,21 @@ describe('ComfyUI Deployment → Run', () => {
 		]);
 	});
 
+	it('downloads from this machine when the API of deployments is there, wherever the one of models is', async () => {
+		await open({}, { credential: { baseUrl: 'https://model-api.test' } });
+		const sent = await env.run(runOf(DEPLOYMENT_ID.textToImage, {}, { downloadFiles: true }));
+		expect(outputItems(sent)[0]?.binary?.data).toMatchObject({ mimeType: 'image/png' });
+		const fetched = await env.run({
+			resource: 'request',
+			operation: 'getResult',
+			requestType: 'deployment',
+			deploymentId: byId(DEPLOYMENT_ID.textToImage),
+			requestId: env.sandbox.jobs[0]?.requestId,
+			downloadFiles: true,
+		});
+		expect(outputItems(fetched)[0]?.binary?.data).toMatchObject({ mimeType: 'image/png' });
+	});
+
 	it('takes videos in the channel of images for videos, and ids of subgraphs for what they are', async () => {
 		await open({ pictures: 'scene' });
 		const run = await env.run(runOf(DEPLOYMENT_ID.largeIntegers, { '57:6.text': 'a dog' }));
@@ -504,5 +519,14 @@ describe('ComfyUI Deployment → Get and Get Many', () => {
 		for (const { json } of all) expect(json.inputs).toEqual(expect.arrayContaining([expect.any(Object)]));
 		expect(all[0]?.json).not.toHaveProperty('graph');
 		expect(outputItems(await env.run({ ...many, limit: 2 }))).toHaveLength(2);
+	});
+
+	it('Get Many reads the list once for all items, and again in the next execution', async () => {
+		env = await TestEnvironment.open({ items: items(12) });
+		const many = { resource: 'deployment', operation: 'getMany', limit: '={{ $json.n % 2 + 1 }}' };
+		expect(outputItems(await env.run(many))).toHaveLength(18);
+		expect(env.sandbox.stats.deploymentListRequests).toBe(1);
+		await env.run(many);
+		expect(env.sandbox.stats.deploymentListRequests).toBe(2);
 	});
 });

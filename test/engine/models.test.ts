@@ -502,6 +502,19 @@ describe('The free operations', () => {
 		expect(outputItems(some)).toHaveLength(40);
 	});
 
+	it('Get Many reads each page once for all items with the same filters and limit', async () => {
+		await env.close();
+		env = await TestEnvironment.open({ items: items(12), sandbox: { moreModels: 700 } });
+		const many = { resource: 'model', operation: 'getMany' };
+		const all = outputItems(await env.run({ ...many, returnAll: true }));
+		expect(all).toHaveLength(12 * (700 + CATALOG.length));
+		// Two pages, and an empty one.
+		expect(env.sandbox.stats.modelListRequests).toBe(3);
+		const some = { ...many, returnAll: false, limit: '={{ $json.n % 2 + 1 }}' };
+		expect(outputItems(await env.run(some))).toHaveLength(18);
+		expect(env.sandbox.stats.modelListRequests).toBe(5);
+	});
+
 	it('Get Many reports when the list is longer than it reads', async () => {
 		await env.close();
 		env = await TestEnvironment.open({ sandbox: { moreModels: 60, modelsPerPage: 1 } });

@@ -1,6 +1,8 @@
 import type { IRun } from 'n8n-workflow';
 
-import { items, outputItems, TestEnvironment, type TestEnvironmentOptions } from './testEnvironment';
+import { TEXT_TO_IMAGE } from '../sandbox/catalog';
+import { until } from '../until';
+import { failure, items, outputItems, TestEnvironment, type TestEnvironmentOptions } from './testEnvironment';
 
 const RETRY = { retryOnFail: true, maxTries: 3, waitBetweenTries: 10 };
 const SHORT_CALLS = { callTimeouts: { submitMs: 300, pollMs: 300, cancelMs: 1_000 } };
@@ -129,6 +131,76 @@ describe('Retry On Fail', () => {
 		expect(env.tries.length).toBeGreaterThan(1);
 		expect(run.status).toBe('success');
 		expect(env.sandbox.stats.submits).toBe(1);
+	});
+
+	describe('when the model can no longer be read', () => {
+		const runOf = (modelId: object, options: object = {}) => ({
+			resource: 'model',
+			operation: 'run',
+			modelId: { __rl: true, ...modelId },
+			inputs: { mappingMode: 'defineBelow', value: { prompt: '={{ "scene " + $json.n }}' } },
+			options: { timeout: 1, maxConcurrency: 1, ...options },
+		});
+		const byId = { mode: 'id', value: TEXT_TO_IMAGE };
+		const byUrl = {
+			mode: 'url',
+			value: 'https://www.runcomfy.com/models/blackforestlabs/flux-2-flash',
+		};
+		const UNREADABLE = {
+			kind: 'answer' as const,
+			answer: { status: 403, body: { error_code: 403003 } },
+		};
+		const runUntilUnreadable = async (parameters: Record<string, unknown>) => {
+			const execution = env.start(parameters);
+			await until('the first item is submitted', () => env.sandbox.stats.accepted === 1);
+			env.sandbox.faults.add({ on: 'model', ...UNREADABLE }, { on: 'models', ...UNREADABLE });
+			return await execution.done;
+		};
+
+		it.each([
+			['by ID', runOf(byId)],
+			['by URL', runOf(byUrl)],
+			['by ID, within a spending limit', runOf(byId, { spendingLimit: 1 })],
+			['by URL, within a spending limit', runOf(byUrl, { spendingLimit: 1 })],
+			['by URL, as JSON', { ...runOf(byUrl), inputMode: 'json', inputsJson: '{"prompt": "a scene"}' }],
+		])('resumes what was submitted (%s)', async (_, parameters) => {
+			await open({ sandbox: { queueMs: 0, runMs: 1_500 } });
+			const run = await runUntilUnreadable(parameters);
+			expect(run.status).toBe('success');
+			expect(env.tries).toHaveLength(2);
+			expect(env.sandbox.stats.submits).toBe(1);
+			const [job] = env.sandbox.jobs;
+			expect(outputItems(run)[0]?.json).toMatchObject({
+				requestId: job?.requestId,
+				status: 'succeeded',
+				...(job?.input.seed === undefined ? {} : { seed: job.input.seed }),
+			});
+		});
+
+		it.each([
+			['without a limit', {}],
+			['within a spending limit', { spendingLimit: 1 }],
+		])('submits nothing else, and the error names what was resumed (%s)', async (_, options) => {
+			await open({ items: items(2), sandbox: { queueMs: 0, runMs: 1_500 } });
+			const { message, description, itemIndex } = failure(await runUntilUnreadable(runOf(byId, options)));
+			expect(itemIndex).toBe(1);
+			expect(message).toContain(`The model “${TEXT_TO_IMAGE}” could not be read`);
+			expect(description).toContain(`Finished and paid for: ${env.sandbox.jobs[0]?.requestId}`);
+			expect(env.sandbox.stats.submits).toBe(1);
+		});
+
+		it('fails only that item in the first try, whatever the spending limit, when the node continues on errors', async () => {
+			await open({ items: items(2), settings: { onError: 'continueErrorOutput' } });
+			const value = `={{ $json.n === 0 ? "nobody/has/this" : "${TEXT_TO_IMAGE}" }}`;
+			const run = await env.run(runOf({ mode: 'id', value }, { spendingLimit: 1, timeout: 10 }));
+			expect(outputItems(run)).toHaveLength(1);
+			const [failed] = outputItems(run, 'RunComfy', 1);
+			expect(failed?.json).toMatchObject({
+				n: 0,
+				error: { message: 'RunComfy has no model “nobody/has/this”' },
+			});
+			expect(env.sandbox.stats.submits).toBe(1);
+		});
 	});
 
 	it('resumes in a new execution that n8n starts from the data of the failed one (“Retry execution”)', async () => {

@@ -23,6 +23,7 @@ export function error(status: number, code: number, message: string, detail?: un
 const COUNTED: Partial<Record<CallKind, keyof SandboxStats>> = {
 	submit: 'submits',
 	model: 'modelRequests',
+	models: 'modelListRequests',
 	deployment: 'deploymentRequests',
 	deployments: 'deploymentListRequests',
 };

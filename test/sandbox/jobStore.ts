@@ -68,8 +68,9 @@ export interface SandboxStats {
 	cancels: number;
 	cancelled: number;
 	downloads: number;
-	/** Requests for one model of the catalog, for one deployment, and for their list. */
+	/** Requests for one model of the catalog, for one deployment, and for their lists. */
 	modelRequests: number;
+	modelListRequests: number;
 	deploymentRequests: number;
 	deploymentListRequests: number;
 	objectInfoRequests: number;
@@ -143,6 +144,7 @@ function emptyStats(): SandboxStats {
 		cancelled: 0,
 		downloads: 0,
 		modelRequests: 0,
+		modelListRequests: 0,
 		deploymentRequests: 0,
 		deploymentListRequests: 0,
 		objectInfoRequests: 0,

@@ -8,7 +8,7 @@ import { Downloader, type ResultFile } from '../../nodes/RunComfy/files/download
 import { VirtualClock } from './virtualClock';
 
 const PNG = Buffer.concat([Buffer.from('\x89PNG\r\n\x1a\n', 'latin1'), Buffer.alloc(100)]);
-const OPTIONS = { requestId: 'job-1', fileName: '', maxMegabytes: 50 };
+const OPTIONS = { requestId: 'job-1', fileName: '', maxMegabytes: 50, allowLoopback: false };
 const NO_SUCH_NAME = Object.assign(new Error('getaddrinfo ENOTFOUND cdn.example'), { code: 'ENOTFOUND' });
 
 interface Answer {
@@ -68,7 +68,6 @@ class FakeHost {
 			context: { helpers } as unknown as IExecuteFunctions,
 			clock: this.clock,
 			random: () => 0,
-			allowLoopback: false,
 			idleMs: 30_000,
 		});
 	}

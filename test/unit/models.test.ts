@@ -3,6 +3,8 @@ import * as fc from 'fast-check';
 import { hostKind } from '../../nodes/RunComfy/api/addresses';
 import { readBalance } from '../../nodes/RunComfy/api/account';
 import { readCategories, readModelEntry, readModelPage } from '../../nodes/RunComfy/api/models';
+import { DEPLOYMENT_CODES } from '../../nodes/RunComfy/api/deployments';
+import { MODEL_CODES, type ErrorCodes } from '../../nodes/RunComfy/api/problems';
 import { readQuery } from '../../nodes/RunComfy/api/query';
 import { pagePathOf } from '../../nodes/RunComfy/models/modelReference';
 
@@ -77,8 +79,8 @@ describe('Responses of the catalog', () => {
 		['', undefined],
 	])('reads the balance in %j', (body, expected) => expect(readBalance(body)).toEqual(expected));
 
-	const answer = (status: number, body: unknown) =>
-		readQuery({ status, headers: {}, body }, 0, 'The list could not be read', readBalance);
+	const answer = (status: number, body: unknown, codes?: ErrorCodes) =>
+		readQuery({ status, headers: {}, body }, 0, 'The list could not be read', readBalance, codes);
 	it.each([
 		['an answer', 200, { balance_usd: 1 }, { kind: 'found' }],
 		['a gateway’s page', 502, '<html>', { kind: 'again' }],
@@ -96,6 +98,22 @@ describe('Responses of the catalog', () => {
 		['a polite refusal', 200, { error_code: 400001 }, { kind: 'refused', problem: { isNotFound: true } }],
 		['no such thing', 404, 'x', { kind: 'refused', problem: { isNotFound: true } }],
 	])('recognizes %s', (_, status, body, expected) => expect(answer(status, body)).toMatchObject(expected));
+
+	it.each<[string, number, unknown, string]>([
+		['a status alone', 400, {}, ''],
+		['a reason', 422, { detail: 'limit: too large' }, ': “limit: too large”'],
+		['a code', 400, { error_code: 422001 }, ''],
+	])('does not speak of inputs or fields, which a query has none of (%s)', (_, status, body, reason) => {
+		for (const codes of [MODEL_CODES, DEPLOYMENT_CODES]) {
+			expect(answer(status, body, codes)).toMatchObject({
+				kind: 'refused',
+				problem: {
+					message: `The list could not be read: RunComfy did not accept the request${reason}`,
+					advice: expect.not.stringMatching(/input|field/) as string,
+				},
+			});
+		}
+	});
 });
 
 describe('Responses of the catalog, whatever they hold', () => {

@@ -14,7 +14,7 @@ export type HostKind = 'public' | 'loopback' | 'private';
 export type AddressProblem = string;
 
 export interface AddressRules {
-	/** True only while the credential's base URL is itself on loopback, that is, for the sandbox. */
+	/** True only while the API that takes or gives the file is itself on loopback, that is, for the sandbox. */
 	allowLoopback: boolean;
 }
 

@@ -37,7 +37,7 @@ export interface ErrorCodes {
 }
 
 /** The code for values that were not accepted. */
-const INPUT_CODE = '422001';
+export const INPUT_CODE = '422001';
 /** What to do about an API token that RunComfy refuses. */
 export const TOKEN_ADVICE = `Open the RunComfy credential in n8n and paste a fresh token from ${PROFILE_PAGE}. A token stops working as soon as a new one is generated.`;
 

@@ -1,12 +1,13 @@
 import type { Deployment } from '../api/deployments';
-import { isJsonObject } from '../api/json';
 import type { QueryAnswer } from '../api/query';
+import { cached } from '../common/cached';
 import type { Catalog } from '../models/catalog';
-import { readGraph } from './graph';
+import { graphFactsOf } from './graphFacts';
 
 /** The deployments of the account, for one run of the node, or one request of the editor. It caches what it has read. */
 export class Deployments {
 	private readonly known = new Map<string, Promise<Deployment>>();
+	private readonly lists = new Map<boolean, Promise<Deployment[]>>();
 
 	constructor(private readonly catalog: Pick<Catalog, 'query'>) {}
 
@@ -15,13 +16,14 @@ export class Deployments {
 	 * @throws RunComfyError, StoppedError.
 	 */
 	async get(deploymentId: string): Promise<Deployment> {
-		const known = this.known.get(deploymentId);
-		if (known !== undefined) return await known;
-		const deployment = this.catalog.query(async (client, signal) =>
-			explainUnknown(await client.getDeployment(deploymentId, signal), deploymentId),
+		return await cached(
+			this.known,
+			deploymentId,
+			async () =>
+				await this.catalog.query(async (client, signal) =>
+					explainUnknown(await client.getDeployment(deploymentId, signal), deploymentId),
+				),
 		);
-		this.known.set(deploymentId, deployment);
-		return await deployment;
 	}
 
 	/**
@@ -29,15 +31,18 @@ export class Deployments {
 	 * @throws RunComfyError, StoppedError.
 	 */
 	async list(withGraphs = false): Promise<Deployment[]> {
-		return await this.catalog.query(
-			async (client, signal) => await client.listDeployments(withGraphs, signal),
+		return await cached(
+			this.lists,
+			withGraphs,
+			async () =>
+				await this.catalog.query(async (client, signal) => await client.listDeployments(withGraphs, signal)),
 		);
 	}
 
 	/** The titles of a deployment's nodes, by ID; empty when its workflow cannot be read. */
-	async titles(deploymentId: string): Promise<Map<string, string>> {
+	async titles(deploymentId: string): Promise<ReadonlyMap<string, string>> {
 		const { graph } = await this.get(deploymentId).catch(() => ({ graph: undefined }));
-		return new Map(readGraph(isJsonObject(graph) ? graph : {}).map(({ nodeId, title }) => [nodeId, title]));
+		return graphFactsOf(graph ?? {}).titles;
 	}
 }
 

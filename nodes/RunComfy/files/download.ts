@@ -1,6 +1,6 @@
 import type { IBinaryData, IExecuteFunctions } from 'n8n-workflow';
 
-import { findFileUrlProblem, hostKind } from '../api/addresses';
+import { findFileUrlProblem, hostKind, type AddressRules } from '../api/addresses';
 import { RunComfyError } from '../api/problems';
 import type { Clock, Random } from '../common/clock';
 import { retry } from '../common/retry';
@@ -41,8 +41,6 @@ export interface DownloadDependencies {
 	context: IExecuteFunctions;
 	clock: Clock;
 	random: Random;
-	/** True only when the credential's base URL is on loopback, as the sandbox is. */
-	allowLoopback: boolean;
 	idleMs: number;
 	pace?: DownloadPace;
 }
@@ -57,7 +55,7 @@ export interface ResultFile {
 }
 
 /** The options for all files of one item. */
-export interface DownloadOptions {
+export interface DownloadOptions extends AddressRules {
 	requestId: string;
 	/** Without extension; empty to use the name in the URL. */
 	fileName: string;
@@ -115,18 +113,18 @@ export class Downloader {
 	private async download(
 		file: ResultFile,
 		stem: string,
-		{ maxMegabytes }: DownloadOptions,
+		options: DownloadOptions,
 		signal: AbortSignal,
 	): Promise<Attempt> {
 		const { clock, random, pace = DOWNLOAD_PACE } = this.dependencies;
-		const maxBytes = maxMegabytes * BYTES_PER_MB;
+		const maxBytes = options.maxMegabytes * BYTES_PER_MB;
 		const startedAt = clock.now();
 		const deadlineOf = (bytes = maxBytes) =>
 			startedAt + Math.max(pace.minMs, (Math.min(bytes, maxBytes) / pace.minBytesPerSecond) * 1_000);
 		const attempt = async (): Promise<Attempt> => {
 			if (signal.aborted) return { problem: new DownloadProblem('it was stopped', false) };
 			try {
-				return { stored: await this.downloadOnce(file, stem, maxMegabytes, deadlineOf, signal) };
+				return { stored: await this.downloadOnce(file, stem, options, deadlineOf, signal) };
 			} catch (error) {
 				return { problem: error instanceof DownloadProblem ? error : storageProblem(error) };
 			}
@@ -148,13 +146,13 @@ export class Downloader {
 	private async downloadOnce(
 		{ url, kind, name = '' }: ResultFile,
 		stem: string,
-		maxMegabytes: number,
+		options: DownloadOptions,
 		deadlineOf: (bytes?: number) => number,
 		signal: AbortSignal,
 	): Promise<IBinaryData> {
 		const { context } = this.dependencies;
-		const file = await this.open(url, deadlineOf, signal);
-		const limit = new SizeLimit(file, maxMegabytes);
+		const file = await this.open(url, options, deadlineOf, signal);
+		const limit = new SizeLimit(file, options.maxMegabytes);
 		try {
 			limit.check(file.contentLength ?? 0);
 			const { head, isWhole } = await peek(file, SNIFF_BYTES);
@@ -182,12 +180,13 @@ export class Downloader {
 	/** Follows at most `MAX_REDIRECTS` redirects, each of which must lead to a safe address. */
 	private async open(
 		firstUrl: string,
+		rules: AddressRules,
 		deadlineOf: (bytes?: number) => number,
 		signal: AbortSignal,
 	): Promise<FetchedFile> {
 		let url = firstUrl;
 		for (let redirects = 0; ; redirects++) {
-			await this.assertSafe(url, redirects);
+			await this.assertSafe(url, rules, redirects);
 			const file = await openUrl(url, { ...this.dependencies, deadlineOf, signal });
 			const problem = problemOf(file);
 			if (problem === undefined) return file;
@@ -199,9 +198,9 @@ export class Downloader {
 		}
 	}
 
-	private async assertSafe(url: string, redirects: number): Promise<void> {
+	private async assertSafe(url: string, rules: AddressRules, redirects: number): Promise<void> {
 		const which = redirects === 0 ? 'its address' : 'the address it was redirected to';
-		const problem = findFileUrlProblem(url, this.dependencies);
+		const problem = findFileUrlProblem(url, rules);
 		if (problem !== undefined) throw new DownloadProblem(`${which} ${problem}`, false);
 		if (
 			hostKind(new URL(url).hostname) !== 'loopback' &&

@@ -12,12 +12,23 @@ import { FieldError } from '../common/fieldError';
 import { CREDENTIAL_NAME, type CallingContext } from './transport';
 
 export interface Access extends ApiAddresses {
-	/** Whether the base URL is on this machine, as the sandbox is. The sandbox can also read files on this machine. */
+	/** Whether the base URL is on this machine, as the sandbox is. */
 	isLoopback: boolean;
 	/** Whether the platform base URL is. */
 	isPlatformLoopback: boolean;
 	/** Redacts the token in a text: a server may repeat it in an error. */
 	redact: Redact;
+}
+
+/**
+ * Whether the files that an API takes or gives may be on this machine: only where the API is there itself.
+ * @param ofDeployments whether it is the API of deployments, which is on the platform's host, or that of models.
+ */
+export function allowsLoopbackFiles(
+	{ isLoopback, isPlatformLoopback }: Pick<Access, 'isLoopback' | 'isPlatformLoopback'>,
+	ofDeployments: boolean,
+): boolean {
+	return ofDeployments ? isPlatformLoopback : isLoopback;
 }
 
 /**

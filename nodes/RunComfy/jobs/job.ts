@@ -27,6 +27,8 @@ export interface WaitLimits {
 /** What is to be submitted for one item. */
 export interface JobRequest {
 	endpoint: Endpoint;
+	/** Why it cannot be submitted now. What an earlier try has submitted is resumed all the same. */
+	submitProblem?: Error;
 	/** The body of the submit. Built when it is sent, and not kept, because it may hold files. */
 	buildInput(): Promise<JsonObject>;
 	/** The same without files and without random seeds. */
@@ -189,9 +191,10 @@ async function mayHaveResult(run: Run, entry: AcceptedEntry, request: JobRequest
 
 async function submitNew(run: Run, itemIndex: number, request: JobRequest): Promise<AcceptedEntry> {
 	const { turn, budget } = run.dependencies;
-	const { endpoint, waits } = request;
+	const { endpoint, waits, submitProblem } = request;
 	const planned = { endpointId: endpoint.id, waits };
 	run.throwIfEnded();
+	if (submitProblem !== undefined) throw submitProblem;
 	const entry =
 		budget === undefined
 			? turn.reserve(itemIndex, endpoint.id)

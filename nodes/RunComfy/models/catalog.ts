@@ -2,6 +2,7 @@ import type { ModelQuery, RunComfyClient } from '../api/client';
 import type { ModelEntry } from '../api/models';
 import { RunComfyError } from '../api/problems';
 import type { QueryAnswer } from '../api/query';
+import { cached } from '../common/cached';
 import type { Clock, Random } from '../common/clock';
 import { omitUndefined } from '../common/omitUndefined';
 import { retry } from '../common/retry';
@@ -17,6 +18,12 @@ export interface CatalogDependencies {
 	stopSignal: AbortSignal | undefined;
 }
 
+export interface CatalogPage {
+	models: ModelEntry[];
+	/** The offset of the next page; undefined when this page is empty. */
+	next: number | undefined;
+}
+
 const MAX_TRIES = 4;
 /** The most models that RunComfy returns in one page [assumed]. */
 const PAGE_SIZE = 500;
@@ -29,7 +36,10 @@ const MAX_PAGES = 40;
  */
 export class Catalog {
 	private readonly models = new Map<string, Promise<ModelEntry>>();
-	private readonly pages = new Map<string, Promise<ModelEntry>>();
+	/** Models by the path of their page on RunComfy's site. */
+	private readonly byPath = new Map<string, Promise<ModelEntry>>();
+	/** Pages of the list, by what was asked for. */
+	private readonly pages = new Map<string, Promise<CatalogPage>>();
 
 	constructor(private readonly dependencies: CatalogDependencies) {}
 
@@ -38,13 +48,14 @@ export class Catalog {
 	 * @throws RunComfyError.
 	 */
 	async getModel(modelId: string): Promise<ModelEntry> {
-		const known = this.models.get(modelId);
-		if (known !== undefined) return await known;
-		const model = this.query(async (client, signal) =>
-			explainUnknownModel(await client.getModel(modelId, signal), modelId),
+		return await cached(
+			this.models,
+			modelId,
+			async () =>
+				await this.query(async (client, signal) =>
+					explainUnknownModel(await client.getModel(modelId, signal), modelId),
+				),
 		);
-		this.models.set(modelId, model);
-		return await model;
 	}
 
 	/**
@@ -54,9 +65,7 @@ export class Catalog {
 	async find(reference: ModelReference): Promise<ModelEntry> {
 		if (reference.kind === 'id') return await this.getModel(reference.modelId);
 		const { path } = reference;
-		const model = this.pages.get(path) ?? this.findByPage(path);
-		this.pages.set(path, model);
-		return await model;
+		return await cached(this.byPath, path, async () => await this.findByPage(path));
 	}
 
 	private async findByPage(path: string): Promise<ModelEntry> {
@@ -101,11 +110,14 @@ export class Catalog {
 	}
 
 	/**
-	 * One page of the catalog.
-	 * @returns its models, and `next`, the offset of the next page; undefined when this page is empty.
+	 * One page of the catalog, cached.
 	 * @throws RunComfyError.
 	 */
-	async page(query: ModelQuery): Promise<{ models: ModelEntry[]; next: number | undefined }> {
+	async page(query: ModelQuery): Promise<CatalogPage> {
+		return await cached(this.pages, JSON.stringify(query), async () => await this.readPage(query));
+	}
+
+	private async readPage(query: ModelQuery): Promise<CatalogPage> {
 		const { search, category } = query;
 		const filters = omitUndefined({ search: wholeCharacters(search), category: wholeCharacters(category) });
 		const { models, received } = await this.query(

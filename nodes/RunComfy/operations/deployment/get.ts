@@ -1,7 +1,7 @@
 import type { IDataObject } from 'n8n-workflow';
 
 import type { Deployment } from '../../api/deployments';
-import { readGraphFields } from '../../deployments/graphFields';
+import { graphFactsOf } from '../../deployments/graphFacts';
 import { deploymentIdField, readDeploymentChoice } from '../shared/deploymentIdField';
 import type { Operation } from '../shared/operation';
 import { omitUndefined } from '../../common/omitUndefined';
@@ -29,7 +29,7 @@ export const getDeployment: Operation = {
 
 /** The output of a deployment; with its inputs where its workflow is known. */
 export function deploymentJson({ graph, objectInfoUrl: _url, ...facts }: Deployment): IDataObject {
-	const inputs = graph === undefined ? undefined : readGraphFields(graph);
+	const inputs = graph === undefined ? undefined : graphFactsOf(graph).fields;
 	return omitUndefined({
 		...facts,
 		inputs: inputs?.map(({ isHidden: _isHidden, ...input }) => input as unknown as IDataObject),

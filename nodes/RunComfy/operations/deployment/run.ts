@@ -4,11 +4,12 @@ import { isJsonObject, type JsonObject } from '../../api/json';
 import { RunComfyError } from '../../api/problems';
 import { FieldError } from '../../common/fieldError';
 import { isEmpty } from '../../common/isEmpty';
+import { omitUndefined } from '../../common/omitUndefined';
 import { StoppedError } from '../../common/stoppedError';
 import { toError } from '../../common/toError';
 import { deploymentEndpoint } from '../../deployments/endpoint';
-import { isSeed, readGraph, toOverrides, type GraphInput } from '../../deployments/graph';
-import { readGraphFields } from '../../deployments/graphFields';
+import { toOverrides, type GraphInput } from '../../deployments/graph';
+import { graphFactsOf, type GraphFacts } from '../../deployments/graphFacts';
 import { readSavedRules, withSavedRules, type SavedRules } from '../../deployments/mapperFields';
 import { findOutputProblem } from '../../deployments/outputs';
 import { hasInputFile } from '../../files/inputFile';
@@ -20,7 +21,12 @@ import { openFileInputs } from '../shared/fileInputs';
 import type { Operation, OperationTools } from '../shared/operation';
 import { assertExact, readChoice, readJsonObject } from '../shared/parameters';
 import { randomSeed, SEED_RANGE } from '../shared/seeds';
-import { deploymentSubmissionFields, readSubmissionOptions, submissionWork } from '../shared/submission';
+import {
+	deploymentSubmissionFields,
+	noContent,
+	readSubmissionOptions,
+	submissionWork,
+} from '../shared/submission';
 
 /** A ComfyUI workflow that the user has deployed on RunComfy, with the literal inputs of its graph as fields. */
 
@@ -86,7 +92,7 @@ export const runDeployment: Operation = {
 
 	async prepare(tools, itemIndex) {
 		const { context, client, random } = tools;
-		const { options, limits, waits, download } = readSubmissionOptions(context, itemIndex, true);
+		const { options, limits, waits, download } = readSubmissionOptions(tools, itemIndex, true);
 		const deploymentId = readDeploymentChoice(context.getNodeParameter('deploymentId', itemIndex));
 		const workOf = (request: DeploymentRequest, titles: ReadonlyMap<string, string> = new Map()) =>
 			submissionWork(itemIndex, {
@@ -103,16 +109,15 @@ export const runDeployment: Operation = {
 		const read = await readInputs(tools, itemIndex, deploymentId).catch(toError);
 		if (read instanceof StoppedError) throw read;
 		// The deployment may be another one than in the try that has submitted the item's request.
-		if (read instanceof Error) return { ...workOf(noRequest(read)), submitProblem: read };
-		const { overrides, values, graph, inputs, rules, titles } = read;
-		const files = await openFileInputs(tools, itemIndex, values.files, options.maxFileSize);
-		const known = new Map(inputs.map((input) => [input.id, input]));
+		if (read instanceof Error) return workOf(noContent(read));
+		const { overrides, values, graph, rules, inputs, seeds: graphSeeds, titles } = read;
+		const files = await openFileInputs(tools, itemIndex, values.files, options.maxFileSize, true);
 		const bodyOf = (filled: JsonObject) => {
-			const placed = Object.entries(filled).map(([id, value]) => ({ ...placeOf(known, id), value }));
+			const placed = Object.entries(filled).map(([id, value]) => ({ ...placeOf(inputs, id), value }));
 			return { overrides: merge(overrides, toOverrides(placed)) };
 		};
 		const seeds: Record<string, number> = {};
-		for (const seed of inputs.filter(isSeed)) {
+		for (const seed of graphSeeds) {
 			const given = givenValue(overrides, seed) ?? values.input[seed.id];
 			if (typeof given === 'number') seeds[seed.id] = given;
 			else if (given === undefined && options.randomizeSeeds()) {
@@ -133,23 +138,15 @@ export const runDeployment: Operation = {
 
 type DeploymentRequest = Omit<JobRequest, 'endpoint' | 'waits' | 'limits' | 'findOutputProblem'>;
 
-/** Of an item that cannot submit anything. */
-function noRequest(problem: Error): DeploymentRequest {
-	const fail = async () => await Promise.reject(problem);
-	return { buildInput: fail, identifyRest: fail, fixedInput: {}, inputBytes: 0 };
-}
-
-interface ReadInputs {
+/** The facts of the graph are empty when it could not be read. */
+interface ReadInputs extends Pick<GraphFacts, 'inputs' | 'seeds' | 'titles'> {
 	/** As the user wrote them; empty when the inputs are specified by fields. */
-	overrides: JsonObject;
+	overrides: Overrides;
 	/** Of fields, by the ID of the input. */
 	values: InputValues;
 	/** The deployed workflow; undefined when it could not be read. */
 	graph: JsonObject | undefined;
-	/** All literal inputs of the graph; empty when it could not be read. */
-	inputs: GraphInput[];
 	rules: ReadonlyMap<string, SavedRules>;
-	titles: ReadonlyMap<string, string>;
 }
 
 async function readInputs(
@@ -161,11 +158,9 @@ async function readInputs(
 	const mode = readChoice(context, itemIndex, 'inputMode', 'Specify Inputs', INPUT_MODES);
 	const overrides = mode === 'json' ? readOverrides(context, itemIndex) : {};
 	const graph = await readDeployedGraph(tools, deploymentId, mode === 'json');
-	const nodes = readGraph(graph ?? {});
-	const inputs = nodes.flatMap((node) => node.inputs);
-	const titles = new Map(nodes.map(({ nodeId, title }) => [nodeId, title]));
+	const { fields: graphFields, ...facts } = graphFactsOf(graph ?? {});
 	if (mode === 'json')
-		return { overrides, values: { input: {}, files: [] }, graph, inputs, rules: new Map(), titles };
+		return { ...facts, overrides, values: { input: {}, files: [] }, graph, rules: new Map() };
 	if (graph === undefined) {
 		throw new FieldError(
 			'Inputs',
@@ -176,19 +171,19 @@ async function readInputs(
 	const mapper: unknown = context.getNodeParameter('inputs', itemIndex, {});
 	if (!isJsonObject(mapper)) throw new FieldError('Inputs', 'must be filled in');
 	const rules = readSavedRules(mapper.schema);
-	const graphFields = readGraphFields(graph).map((field) => withSavedRules(field, rules.get(field.name)));
+	const inputFields = graphFields.map((field) => withSavedRules(field, rules.get(field.name)));
 	const mapped =
 		mapper.mappingMode === 'autoMapInputData'
 			? pick(
 					context.getInputData()[itemIndex]?.json ?? {},
-					graphFields.map(({ name }) => name),
+					inputFields.map(({ name }) => name),
 				)
 			: (mapper.value ?? {});
 	if (!isJsonObject(mapped)) throw new FieldError('Inputs', 'must be filled in');
-	assertKnown(mapped, new Set(graphFields.map(({ name }) => name)));
-	const values = readInputValues(graphFields, mapped, (name) => hasInputFile(context, itemIndex, name));
-	for (const field of graphFields) assertExact(values.input[field.name], inputLabel(field));
-	return { overrides, values, graph, inputs, rules, titles };
+	assertKnown(mapped, facts.inputs);
+	const values = readInputValues(inputFields, mapped, (name) => hasInputFile(context, itemIndex, name));
+	for (const field of inputFields) assertExact(values.input[field.name], inputLabel(field));
+	return { ...facts, overrides, values, graph, rules };
 }
 
 /**
@@ -217,7 +212,10 @@ async function readDeployedGraph(
 	}
 }
 
-function readOverrides(context: IExecuteFunctions, itemIndex: number): JsonObject {
+/** Overrides by node ID. */
+type Overrides = Record<string, JsonObject & { inputs?: JsonObject }>;
+
+function readOverrides(context: IExecuteFunctions, itemIndex: number): Overrides {
 	const example = '{"6": {"inputs": {"text": "A lighthouse"}}}';
 	const overrides = readJsonObject(context, itemIndex, 'overridesJson', JSON_LABEL, example);
 	const [name, ...others] = Object.keys(overrides);
@@ -228,7 +226,22 @@ function readOverrides(context: IExecuteFunctions, itemIndex: number): JsonObjec
 			`Enter only what is inside of it, for example ${example}.`,
 		);
 	}
-	return overrides;
+	return Object.fromEntries(
+		Object.entries(overrides).map(([nodeId, override]) => [nodeId, readOverride(nodeId, override)]),
+	);
+}
+
+/** RunComfy merges overrides into the workflow, and ComfyUI could not run a node without inputs. */
+function readOverride(nodeId: string, override: unknown): Overrides[string] {
+	const label = `${JSON_LABEL} → ${nodeId}`;
+	if (!isJsonObject(override)) {
+		throw new FieldError(label, 'must be an object such as {"inputs": {"text": "A lighthouse"}}');
+	}
+	const { inputs } = override;
+	if (inputs !== undefined && !isJsonObject(inputs)) {
+		throw new FieldError(`${label} → inputs`, 'must be an object such as {"text": "A lighthouse"}');
+	}
+	return { ...override, ...omitUndefined({ inputs }) };
 }
 
 function pick(from: JsonObject, names: string[]): JsonObject {
@@ -238,7 +251,7 @@ function pick(from: JsonObject, names: string[]): JsonObject {
 }
 
 /** RunComfy would refuse an input that the workflow no longer has; this error says how to mend it. */
-function assertKnown(values: JsonObject, known: ReadonlySet<string>): void {
+function assertKnown(values: JsonObject, known: ReadonlyMap<string, GraphInput>): void {
 	for (const [id, value] of Object.entries(values)) {
 		if (known.has(id) || isEmpty(value)) continue;
 		throw new FieldError(
@@ -250,10 +263,9 @@ function assertKnown(values: JsonObject, known: ReadonlySet<string>): void {
 }
 
 /** The value in the user's own overrides. */
-function givenValue(overrides: JsonObject, { nodeId, name }: GraphInput): unknown {
-	const node = Object.hasOwn(overrides, nodeId) ? overrides[nodeId] : undefined;
-	const inputs = isJsonObject(node) ? node.inputs : undefined;
-	return isJsonObject(inputs) && Object.hasOwn(inputs, name) ? inputs[name] : undefined;
+function givenValue(overrides: Overrides, { nodeId, name }: GraphInput): unknown {
+	const inputs = Object.hasOwn(overrides, nodeId) ? overrides[nodeId]?.inputs : undefined;
+	return inputs !== undefined && Object.hasOwn(inputs, name) ? inputs[name] : undefined;
 }
 
 /**
@@ -271,14 +283,12 @@ function placeOf(known: ReadonlyMap<string, GraphInput>, id: string): { nodeId: 
 	return input;
 }
 
-/** The user's overrides with further inputs, which they do not name. What has another shape stays as it is. */
-function merge(overrides: JsonObject, more: Record<string, { inputs: JsonObject }>): JsonObject {
+/** The user's overrides with further inputs, which they do not name. */
+function merge(overrides: Overrides, more: Record<string, { inputs: JsonObject }>): Overrides {
 	const nodes = new Map(Object.entries(overrides));
 	for (const [nodeId, override] of Object.entries(more)) {
-		const own = nodes.get(nodeId) ?? {};
-		const inputs = isJsonObject(own) ? (own.inputs ?? {}) : undefined;
-		if (!isJsonObject(own) || !isJsonObject(inputs)) continue;
-		nodes.set(nodeId, { ...own, inputs: { ...inputs, ...override.inputs } });
+		const own = nodes.get(nodeId);
+		nodes.set(nodeId, { ...own, inputs: { ...own?.inputs, ...override.inputs } });
 	}
 	return Object.fromEntries(nodes);
 }

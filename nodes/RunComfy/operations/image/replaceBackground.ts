@@ -246,7 +246,7 @@ export const replaceBackground: Operation = {
 
 	async prepare(tools, itemIndex) {
 		const { context, random } = tools;
-		const { options, limits, waits, download } = readSubmissionOptions(context, itemIndex);
+		const { options, limits, waits, download } = readSubmissionOptions(tools, itemIndex);
 		const source = readChoice(context, itemIndex, 'imageSource', 'Image Source', ['url', 'binary']);
 		const image = await readImage(tools, itemIndex, source, options);
 		const input: JsonObject = {

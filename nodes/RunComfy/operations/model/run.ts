@@ -3,15 +3,24 @@ import type { IExecuteFunctions, INodeProperties } from 'n8n-workflow';
 import { isJsonObject, type JsonObject } from '../../api/json';
 import { omitUndefined } from '../../common/omitUndefined';
 import { FieldError } from '../../common/fieldError';
+import { StoppedError } from '../../common/stoppedError';
+import { toError } from '../../common/toError';
 import { hasInputFile } from '../../files/inputFile';
 import { readInputFields, type InputField } from '../../models/inputSchema';
 import { readInputValues, type InputValues } from '../../models/inputValues';
+import type { ModelReference } from '../../models/modelReference';
 import { explainFileInput, openFileInputs } from '../shared/fileInputs';
-import { findChosenModel, modelIdField, readModelChoice } from '../shared/modelIdField';
+import { modelIdField, readModelChoice } from '../shared/modelIdField';
 import type { Operation, OperationTools } from '../shared/operation';
 import { readChoice, readJsonObject } from '../shared/parameters';
 import { randomSeedFor } from '../shared/seeds';
-import { modelWork, readSubmissionOptions, submissionFields } from '../shared/submission';
+import {
+	modelWork,
+	noContent,
+	readSubmissionOptions,
+	submissionFields,
+	type RequestContent,
+} from '../shared/submission';
 
 /** Any model that RunComfy hosts, with the inputs that RunComfy's catalog lists. */
 
@@ -71,24 +80,31 @@ export const runModel: Operation = {
 
 	async prepare(tools, itemIndex) {
 		const { context, random } = tools;
-		const { options, limits, waits, download } = readSubmissionOptions(context, itemIndex);
-		const { modelId, fields: inputFields, values } = await readInputs(tools, itemIndex);
+		const { options, limits, waits, download } = readSubmissionOptions(tools, itemIndex);
+		const reference = readModelChoice(context.getNodeParameter('modelId', itemIndex));
+		const workOf = (modelId: string, content: RequestContent, seed?: number) =>
+			modelWork(tools, itemIndex, {
+				...{ modelId, download, request: { ...content, waits, limits }, seed },
+				needsFile: false,
+				isAnyModel: true,
+			});
+		const read = await readInputs(tools, itemIndex, reference).catch(toError);
+		if (read instanceof StoppedError) throw read;
+		if (read instanceof Error) {
+			// Requests are found by their ID alone, so the path of the model's page will do where its ID is not known.
+			return workOf(reference.kind === 'id' ? reference.modelId : reference.path, noContent(read));
+		}
+		const { modelId, fields: inputFields, values } = read;
 		const files = await openFileInputs(tools, itemIndex, values.files, options.maxFileSize);
 		const { input } = values;
 		const seed = seedIn(input) ?? randomSeedFor(inputFields, random);
-		const request = {
+		const content = {
 			buildInput: async () => ({ ...input, ...(await files.read()), ...omitUndefined({ seed }) }),
 			fixedInput: input,
 			identifyRest: async () => await files.identify(),
 			inputBytes: files.bytes,
-			waits,
-			limits,
 		};
-		const work = modelWork(tools, itemIndex, {
-			...{ modelId, download, request, seed },
-			needsFile: false,
-			isAnyModel: true,
-		});
+		const work = workOf(modelId, content, seed);
 		return files.includeItemFiles ? explainFileInput(work) : work;
 	},
 };
@@ -100,18 +116,20 @@ interface ReadInputs {
 	values: InputValues;
 }
 
-async function readInputs({ context, catalog }: OperationTools, itemIndex: number): Promise<ReadInputs> {
-	const choice: unknown = context.getNodeParameter('modelId', itemIndex);
+async function readInputs(
+	{ context, catalog }: OperationTools,
+	itemIndex: number,
+	reference: ModelReference,
+): Promise<ReadInputs> {
 	const mode = readChoice(context, itemIndex, 'inputMode', 'Specify Inputs', INPUT_MODES);
 	if (mode === 'json') {
-		const reference = readModelChoice(choice);
 		// JSON is sent as it is, so the model's schema is not read: a missing one must not fail the item.
 		const modelId = reference.kind === 'id' ? reference.modelId : (await catalog.find(reference)).modelId;
 		const example = '{"prompt": "A lighthouse"}';
 		const input = readJsonObject(context, itemIndex, 'inputsJson', 'Inputs (JSON)', example);
 		return { modelId, fields: [], values: { input, files: [] } };
 	}
-	const { modelId, inputSchema, requiredInputs } = await findChosenModel(catalog, choice);
+	const { modelId, inputSchema, requiredInputs } = await catalog.find(reference);
 	const fields = readInputFields(inputSchema, requiredInputs);
 	const isFileName = (name: string) => hasInputFile(context, itemIndex, name);
 	const values = readInputValues(fields, readMapped(context, itemIndex, fields), isFileName);

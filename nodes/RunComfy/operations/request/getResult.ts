@@ -2,6 +2,7 @@ import type { INodeProperties } from 'n8n-workflow';
 
 import { RunComfyError } from '../../api/problems';
 import { omitUndefined } from '../../common/omitUndefined';
+import { allowsLoopbackFiles } from '../../host/credential';
 import { endOf, requireOutput, waitForEnd } from '../../jobs/job';
 import { findOutputProblem as findDeploymentOutputProblem } from '../../deployments/outputs';
 import { toDeploymentOutput } from '../shared/deploymentOutput';
@@ -42,12 +43,14 @@ export const getResult: Operation = {
 	],
 
 	async prepare(tools, itemIndex) {
-		const { context, deployments } = tools;
+		const { context, access, deployments } = tools;
 		const { requestId, deploymentId, api } = readRequest(tools, itemIndex);
-		const options = new OptionsReader(context, itemIndex, deploymentId !== undefined);
+		const isDeployment = deploymentId !== undefined;
+		const options = new OptionsReader(context, itemIndex, isDeployment);
 		const limits = options.waitLimits();
 		const wait = readBoolean(context, itemIndex, 'waitForCompletion', 'Wait for Completion');
-		const download = wait ? readDownloadOptions(context, itemIndex, options) : undefined;
+		const allowLoopback = allowsLoopbackFiles(access, isDeployment);
+		const download = wait ? readDownloadOptions(context, itemIndex, options, allowLoopback) : undefined;
 
 		const work: ItemWork['run'] = async (workTools) => {
 			const { run } = workTools;

@@ -1,7 +1,7 @@
 import type { IBinaryKeyData, IExecuteFunctions, INodeProperties } from 'n8n-workflow';
 
 import { FieldError } from '../../common/fieldError';
-import type { ResultFile } from '../../files/download';
+import type { DownloadOptions as FileOptions, ResultFile } from '../../files/download';
 import { outputFieldName } from '../../files/fileNames';
 import type { WorkTools } from './operation';
 import type { OptionsReader } from './options';
@@ -31,10 +31,8 @@ export const downloadFields: INodeProperties[] = [
 	},
 ];
 
-export interface DownloadOptions {
+export interface DownloadOptions extends Omit<FileOptions, 'requestId'> {
 	fieldName: string;
-	fileName: string;
-	maxMegabytes: number;
 }
 
 /**
@@ -45,6 +43,7 @@ export function readDownloadOptions(
 	context: IExecuteFunctions,
 	itemIndex: number,
 	options: OptionsReader,
+	allowLoopback: boolean,
 ): DownloadOptions | undefined {
 	if (!readBoolean(context, itemIndex, 'downloadFiles', 'Download Files')) return undefined;
 	const label = 'Put Output File in Field';
@@ -54,6 +53,7 @@ export function readDownloadOptions(
 		fieldName,
 		fileName: options.fileName() ?? '',
 		maxMegabytes: options.maxFileSize,
+		allowLoopback,
 	};
 }
 
@@ -65,10 +65,11 @@ export async function downloadFiles(
 	{ run, downloader }: WorkTools,
 	requestId: string,
 	files: ResultFile[],
-	{ fieldName, fileName, maxMegabytes }: DownloadOptions,
+	{ fieldName, ...options }: DownloadOptions,
 ): Promise<IBinaryKeyData> {
-	const options = { requestId, fileName, maxMegabytes };
-	const stored = await run.abortable(async (signal) => await downloader.downloadAll(files, options, signal));
+	const stored = await run.abortable(
+		async (signal) => await downloader.downloadAll(files, { requestId, ...options }, signal),
+	);
 	run.throwIfEnded();
 	const binary: IBinaryKeyData = {};
 	for (const [index, file] of stored.entries()) binary[outputFieldName(fieldName, index)] = file;

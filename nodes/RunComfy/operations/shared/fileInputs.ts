@@ -1,9 +1,10 @@
 import type { JsonObject } from '../../api/json';
 import { RunComfyError } from '../../api/problems';
-import { findFileUrlProblem } from '../../api/addresses';
+import { findFileUrlProblem, type AddressRules } from '../../api/addresses';
 import { FieldError } from '../../common/fieldError';
 import type { FileKind } from '../../files/fileTypes';
 import { hasInputFile, openInputFile, urlSource, type InputSource } from '../../files/inputFile';
+import { allowsLoopbackFiles } from '../../host/credential';
 import type { InputField } from '../../models/inputSchema';
 import { inputLabel, type FileInput } from '../../models/inputValues';
 import type { ItemWork, OperationTools } from './operation';
@@ -21,6 +22,7 @@ export interface FileInputs {
 
 /**
  * Opens the files that the user has specified by URL or by the name of one of the item's files.
+ * @param isDeployment whether they are sent to a deployment, or to a model.
  * @throws FieldError.
  */
 export async function openFileInputs(
@@ -28,13 +30,15 @@ export async function openFileInputs(
 	itemIndex: number,
 	fileInputs: FileInput[],
 	maxMegabytes: number,
+	isDeployment = false,
 ): Promise<FileInputs> {
+	const rules = { allowLoopback: allowsLoopbackFiles(tools.access, isDeployment) };
 	const opened: Array<{ field: InputField; sources: InputSource[] }> = [];
 	let includeItemFiles = false;
 	for (const { field, sources } of fileInputs) {
 		const readers: InputSource[] = [];
 		for (const source of sources) {
-			const url = urlOf(tools, field, source);
+			const url = urlOf(rules, field, source);
 			includeItemFiles ||= url === undefined;
 			readers.push(
 				url === undefined ? await openFile(tools, itemIndex, field, source, maxMegabytes) : urlSource(url),
@@ -59,10 +63,10 @@ export async function openFileInputs(
 }
 
 /** The URL that a source is; undefined for the name of a file. */
-function urlOf({ access }: OperationTools, field: InputField, source: string): string | undefined {
+function urlOf(rules: AddressRules, field: InputField, source: string): string | undefined {
 	if (/^data:[a-z]+\//i.test(source)) return source;
 	if (!/^[a-z][a-z0-9+.-]*:\/\//i.test(source)) return undefined;
-	const problem = findFileUrlProblem(source, { allowLoopback: access.isLoopback });
+	const problem = findFileUrlProblem(source, rules);
 	if (problem !== undefined) throw new FieldError(inputLabel(field), problem);
 	return new URL(source).href;
 }

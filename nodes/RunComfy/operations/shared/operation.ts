@@ -45,7 +45,7 @@ export interface PlannedSubmit extends PlannedRequest, ReusableRequest {
 export interface ItemWork {
 	/** What the item submits; undefined when it submits nothing. */
 	submits?: PlannedSubmit;
-	/** Why it cannot submit now. What an earlier try has submitted is resumed all the same. */
+	/** Why it cannot submit now; see `JobRequest`. */
 	submitProblem?: Error;
 	/** @returns the output of the item; several items only for an operation that lists something. */
 	run(tools: WorkTools): Promise<OperationOutput | OperationOutput[]>;

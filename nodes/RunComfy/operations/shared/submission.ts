@@ -1,8 +1,9 @@
-import type { IDataObject, IExecuteFunctions, INodeProperties } from 'n8n-workflow';
+import type { IDataObject, INodeProperties } from 'n8n-workflow';
 
 import type { JobResult } from '../../api/responses';
 import { digest } from '../../common/digest';
 import { omitUndefined } from '../../common/omitUndefined';
+import { allowsLoopbackFiles } from '../../host/credential';
 import { runJob, submitJob, type JobRequest, type WaitLimits } from '../../jobs/job';
 import type { RequestState, Seeds } from '../../jobs/ledger';
 import { modelEndpoint } from '../../models/endpoint';
@@ -63,17 +64,18 @@ export interface SubmissionOptions {
  * @throws FieldError.
  */
 export function readSubmissionOptions(
-	context: IExecuteFunctions,
+	{ context, access }: Pick<OperationTools, 'context' | 'access'>,
 	itemIndex: number,
 	isDeployment = false,
 ): SubmissionOptions {
 	const options = new OptionsReader(context, itemIndex, isDeployment);
+	const allowLoopback = allowsLoopbackFiles(access, isDeployment);
 	const waits = readBoolean(context, itemIndex, 'waitForCompletion', 'Wait for Completion');
 	return {
 		options,
 		limits: options.waitLimits(),
 		waits,
-		download: waits ? readDownloadOptions(context, itemIndex, options) : undefined,
+		download: waits ? readDownloadOptions(context, itemIndex, options, allowLoopback) : undefined,
 	};
 }
 
@@ -98,12 +100,25 @@ async function identify({ endpoint, fixedInput, identifyRest }: JobRequest): Pro
 	return await digest(JSON.stringify([endpoint.id, fixedInput, await identifyRest()]));
 }
 
+/** The part of a request that says what is submitted. */
+export type RequestContent = Pick<
+	JobRequest,
+	'submitProblem' | 'buildInput' | 'fixedInput' | 'identifyRest' | 'inputBytes'
+>;
+
+/** Of an item whose inputs cannot be read in this try. What an earlier try has submitted is resumed all the same. */
+export function noContent(submitProblem: Error): RequestContent {
+	const fail = async () => await Promise.reject(submitProblem);
+	return { submitProblem, buildInput: fail, identifyRest: fail, fixedInput: {}, inputBytes: 0 };
+}
+
 /** The work of an item that submits a request. */
 export function submissionWork(
 	itemIndex: number,
 	{ request, getPrice, reportSeeds, toOutput }: Submission,
 ): ItemWork {
 	return {
+		...omitUndefined({ submitProblem: request.submitProblem }),
 		submits: {
 			endpointId: request.endpoint.id,
 			waits: request.waits,
