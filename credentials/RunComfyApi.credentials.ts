@@ -61,7 +61,7 @@ export class RunComfyApi implements ICredentialType {
 			default: DEFAULT_PLATFORM_BASE_URL,
 			placeholder: 'e.g. https://api.runcomfy.net',
 			description:
-				'The URL of the RunComfy API that reports your balance. Only the Get Balance operation uses it. Change it only to test with a sandbox.',
+				'The URL of the RunComfy API for ComfyUI deployments and the account balance. Change it only to test with a sandbox. Change it only to test with a sandbox.',
 		},
 	];
 

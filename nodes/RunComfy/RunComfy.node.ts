@@ -12,7 +12,7 @@ import {
 
 import { operationFields } from './operations';
 
-/** n8n loads every installed node when it starts, so what only a run or the editor needs is loaded when it is needed. */
+/** n8n loads every installed node when it starts. Execution and the editor's lists are loaded when they are first needed. */
 const loadExecution = async () => await import('./execute');
 const loadEditorLists = async () => await import('./editorLists');
 
@@ -147,7 +147,7 @@ export class RunComfy implements INodeType {
 						value: 'cancel',
 						action: 'Cancel request',
 						description:
-							'Cancel a request that is still queued. A running request can be cancelled only if it is of a ComfyUI deployment.',
+							'Cancel a request that is still queued. A running request can be cancelled only if it belongs to a ComfyUI deployment.',
 					},
 					{
 						name: 'Get Result',

@@ -22,6 +22,7 @@ import { readInputFields } from './models/inputSchema';
 import { toMapperField } from './models/mapperFields';
 import { readDeploymentChoice } from './operations/shared/deploymentIdField';
 import { findChosenModel } from './operations/shared/modelIdField';
+import { isRandomSeed } from './operations/shared/seeds';
 import { dollars } from './common/money';
 import { omitUndefined } from './common/omitUndefined';
 
@@ -88,7 +89,8 @@ export async function getModelInputs(this: ILoadOptionsFunctions): Promise<Resou
 		const catalog = await openCatalog(this);
 		const choice: unknown = this.getCurrentNodeParameter('modelId');
 		const { inputSchema, requiredInputs } = await findChosenModel(catalog, choice);
-		return { fields: readInputFields(inputSchema, requiredInputs).map(toMapperField) };
+		const fields = readInputFields(inputSchema, requiredInputs);
+		return { fields: fields.map((field) => toMapperField(field, isRandomSeed(field))) };
 	} catch (error) {
 		throw toNodeError(this.getNode(), error);
 	}

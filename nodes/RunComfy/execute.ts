@@ -7,7 +7,7 @@ import { StoppedError } from './common/stoppedError';
 import { toError } from './common/toError';
 import { Deployments } from './deployments/deployments';
 import { Downloader } from './files/download';
-import { readAccess } from './host/credential';
+import { readAccess, type Access } from './host/credential';
 import { createFingerprints, isUsedAsTool } from './host/fingerprint';
 import { createLog, showHint } from './host/log';
 import { errorItem, toNodeError } from './host/nodeErrors';
@@ -77,7 +77,7 @@ async function executeItems(context: IExecuteFunctions, runtime: Runtime, count:
 	const runIndex = Number(context.getWorkflowDataProxy(0).$runIndex);
 	const isTool = isUsedAsTool(context);
 	const jobTimes = new JobTimesStore(readStaticData(context, 'jobTimes'));
-	const reuse = openReuse(context, clock, access.baseUrl, reuseHours);
+	const reuse = openReuse(context, clock, access, reuseHours);
 	const dependencies = {
 		requestApiOf: requestApisOf(client),
 		...{
@@ -110,7 +110,7 @@ async function executeItems(context: IExecuteFunctions, runtime: Runtime, count:
 		const fingerprints = await fingerprintsOf(context, works);
 		const openBudget = async (turn: LedgerTurn) => {
 			assertCanSubmit(context, turn, works);
-			await reuse?.adoptAll(turn, submitsOf(works), stopSignal);
+			await reuse?.assignAll(turn, submitsOf(works), stopSignal);
 			budget = await openBudgetFor(context, turn, spendingLimit, works);
 			for (const warning of budget?.warnings ?? []) notifyUser(context, log, 'warn', warning);
 			return budget;
@@ -152,7 +152,7 @@ function runOptionsOf(context: IExecuteFunctions): RunOptions {
 function openReuse(
 	context: IExecuteFunctions,
 	clock: Clock,
-	baseUrl: string,
+	{ baseUrl, platformBaseUrl }: Access,
 	hours: number | undefined,
 ): Reuse | undefined {
 	if (hours === undefined) return undefined;
@@ -160,7 +160,7 @@ function openReuse(
 	return new Reuse({
 		store: requestStoreOf(context),
 		clock,
-		account: JSON.stringify([baseUrl, credentialIds]),
+		account: JSON.stringify([baseUrl, platformBaseUrl, credentialIds]),
 		executionId: context.getExecutionId(),
 		maxAgeMs: hours * MS_PER_HOUR,
 	});

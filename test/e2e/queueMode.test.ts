@@ -170,7 +170,7 @@ describeQueueMode(`In queue mode, n8n ${NEWEST}`, () => {
 	// If this fails after an update of n8n, n8n reads static data in workers again: change the option's description and
 	// docs/billing-and-retries.md.
 	it('Reuse Results finds nothing in the workflow that a worker starts with', async () => {
-		const definition = workflow(env, 2, { prompt: '=bought {{ $json.n }}', options: { reuseResults: 24 } });
+		const definition = workflow(env, 2, { prompt: '=reused {{ $json.n }}', options: { reuseResults: 24 } });
 		const direct = await runInARow(main, await production(main, definition), 2);
 		expect(direct).toEqual(Array(2).fill([false, false]));
 		expect(sandbox.stats.submits).toBe(4);

@@ -97,7 +97,7 @@ describe(`Reuse Results in n8n ${NEWEST}`, () => {
 		]);
 		const [turn] = third.data?.resultData.runData['Replace Background'] ?? [];
 		expect(turn?.hints?.[0]?.message).toMatch(
-			/^2 items use requests of an earlier execution .* That saved \$/,
+			/^2 items reused requests from an earlier execution .* That saved \$/,
 		);
 	});
 

@@ -36,7 +36,7 @@ describe('Reuse Results', () => {
 		expect(outputItems(second).every(({ binary }) => binary?.data !== undefined)).toBe(true);
 		expect(env.sandbox.jobs.every(({ polls }) => polls <= 3)).toBe(true);
 		const line =
-			'3 items use requests of an earlier execution (Reuse Results): nothing was submitted for them.';
+			'3 items reused requests from an earlier execution (Reuse Results): nothing was submitted for them.';
 		expect(env.log.filter(({ message }) => message.includes(line))).toHaveLength(1);
 		expect(env.log.some(({ message }) => /That saved \$0\.\d+/.test(message))).toBe(true);
 	});

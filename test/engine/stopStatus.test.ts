@@ -22,3 +22,13 @@ describe('After Stop, n8n records the execution', () => {
 		await env.close();
 	});
 });
+
+it('An error in which RunComfy writes “canceled” is no stopped execution for n8n', async () => {
+	const env = await TestEnvironment.open();
+	const body = { error_code: 422001, message: 'Your plan was canceled.' };
+	env.sandbox.faults.add({ on: 'submit', kind: 'answer', answer: { status: 422, body } });
+	const { status, data } = await env.start().done;
+	expect(data.resultData.error?.message).toContain('Your plan was cancelled.');
+	expect(status).toBe('error');
+	await env.close();
+});

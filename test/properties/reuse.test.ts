@@ -14,12 +14,12 @@ import { LIMITS, makeRun, ok, request, SECOND, setUp } from '../unit/fakeApi';
 const HOUR = 3_600 * SECOND;
 const MAX_AGE_MS = 24 * HOUR;
 
-type Fate = 'finishes' | 'isSlow' | 'fails' | 'isForgotten';
+type Behavior = 'finishes' | 'isSlow' | 'fails' | 'isForgotten';
 
 interface Submitted {
 	input: string;
 	at: number;
-	fate: Fate;
+	behavior: Behavior;
 	execution: number;
 }
 
@@ -31,25 +31,25 @@ async function simulate(seed: number): Promise<string[]> {
 	let execution = 0;
 	const fateOf = (path: string) => submitted[Number(/job-(\d+)/.exec(path)?.[1])];
 	const { clock, api } = setUp((n) => {
-		const { fate } = submitted[n] ?? { fate: 'finishes' };
-		return { queueMs: 0, runMs: fate === 'isSlow' ? 30 * SECOND : 2 * SECOND };
+		const { behavior } = submitted[n] ?? { behavior: 'finishes' };
+		return { queueMs: 0, runMs: behavior === 'isSlow' ? 30 * SECOND : 2 * SECOND };
 	});
 	api.intercept = ({ method, body }, path) => {
 		if (method === 'POST') {
-			const fate = pick<Fate>(['finishes', 'finishes', 'isSlow', 'fails', 'isForgotten']);
-			submitted.push({ input: String(body?.prompt), at: clock.now(), fate, execution });
+			const behavior = pick<Behavior>(['finishes', 'finishes', 'isSlow', 'fails', 'isForgotten']);
+			submitted.push({ input: String(body?.prompt), at: clock.now(), behavior, execution });
 			return undefined;
 		}
 		const job = fateOf(path);
 		// What is forgotten or fails does so after it has been found once, and after its execution.
 		const isLater = job !== undefined && job.execution < execution;
-		if (job?.fate === 'isForgotten' && isLater)
+		if (job?.behavior === 'isForgotten' && isLater)
 			return { status: 404, headers: {}, body: { error_code: 404001 } };
-		return job?.fate === 'fails' && isLater ? ok({ status: 'failed' }) : undefined;
+		return job?.behavior === 'fails' && isLater ? ok({ status: 'failed' }) : undefined;
 	};
 	/** What RunComfy has a result of, or still works on. */
-	const usable = ({ fate, at }: Submitted) =>
-		(fate === 'finishes' || fate === 'isSlow') && clock.now() - at <= MAX_AGE_MS;
+	const usable = ({ behavior, at }: Submitted) =>
+		(behavior === 'finishes' || behavior === 'isSlow') && clock.now() - at <= MAX_AGE_MS;
 
 	let stored: unknown;
 	for (; execution < 6; execution++) {
@@ -74,7 +74,7 @@ async function simulate(seed: number): Promise<string[]> {
 			});
 			const turn = Ledger.of(context).openTurn(runIndex, new Map(inputs.map((_, i) => [i, `item ${i}`])));
 			const items = inputs.map((input) => ({ endpointId: 'a/b', identify: async () => input }));
-			await reuse.adoptAll(turn, new Map(items.entries()), undefined);
+			await reuse.assignAll(turn, new Map(items.entries()), undefined);
 			const { run } = makeRun(api, { turn, reuse, continueOnFail: true }, context);
 			const outcomes = await clock.run(
 				run.forEachItem(inputs.length, async (i) => {
@@ -102,9 +102,9 @@ async function simulate(seed: number): Promise<string[]> {
 			const count = (list: Submitted[]) => list.filter((one) => one.input === input).length;
 			const needed = wanted.filter((one) => one === input).length;
 			const expected = Math.max(0, needed - count(available));
-			const bought = count(submitted.slice(before));
-			if (bought !== expected)
-				violations.push(`execution ${execution} submitted ${input} ${bought} times, not ${expected}`);
+			const submittedCount = count(submitted.slice(before));
+			if (submittedCount !== expected)
+				violations.push(`execution ${execution} submitted ${input} ${submittedCount} times, not ${expected}`);
 		}
 		stored = JSON.parse(JSON.stringify(store.toJson()));
 	}

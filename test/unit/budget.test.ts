@@ -109,7 +109,7 @@ describe('Budget', () => {
 	it('starts no second request of unknown price while the first may still run, timed out or not', async () => {
 		const { turn, submit, reserve } = setUpTurn(0.01, { usd: 0.05, unit: 'second' });
 		const first = await submit(0);
-		turn.ledger.attend(first, false);
+		turn.ledger.setWaitedFor(first, false);
 		await expect(reserve(1)).rejects.toThrow('the cost of an earlier request is not known (r0)');
 	});
 

@@ -5,7 +5,7 @@ import { makeRun, request, SECOND, setUp } from './fakeApi';
 
 const MAX_AGE_MS = 3_600 * SECOND;
 
-/** An execution that has submitted one request, and the next one, in which an item has adopted it. */
+/** An execution that has submitted one request, and the next one, in which an item uses it. */
 async function secondExecution(runMs: number, pauseMs: number) {
 	const { clock, api } = setUp(() => ({ queueMs: 0, runMs }));
 	const store = new RequestStore();
@@ -13,7 +13,7 @@ async function secondExecution(runMs: number, pauseMs: number) {
 		const reuse = new Reuse({ store, clock, account: 'account', executionId, maxAgeMs: MAX_AGE_MS });
 		const fake = makeRun(api, { reuse });
 		const items = new Map([[0, { endpointId: 'a/b', identify: async () => 'same' }]]);
-		await reuse.adoptAll(fake.turn, items, undefined);
+		await reuse.assignAll(fake.turn, items, undefined);
 		return fake;
 	};
 	const first = await open('first');
@@ -35,7 +35,7 @@ describe('An item that uses what an earlier execution has submitted', () => {
 		expect(outcome).toMatchObject({ ok: true, value: { isReused: true, result: { requestId: 'job-0' } } });
 		expect(api.calls.length).toBe(calls + 1);
 		expect(reportReuse(second.turn)).toBe(
-			'1 item uses a request of an earlier execution (Reuse Results): nothing was submitted for it.',
+			'1 item reused a request from an earlier execution (Reuse Results): nothing was submitted for it.',
 		);
 	});
 

@@ -5,7 +5,7 @@
 
 /** RunComfy's Model API (documented). */
 export const DEFAULT_BASE_URL = 'https://model-api.runcomfy.net';
-/** The API that reports the balance [assumed: RunComfy's own clients use it]. */
+/** The API for deployments and the account balance [assumed: RunComfy's own clients use it]. */
 export const DEFAULT_PLATFORM_BASE_URL = 'https://api.runcomfy.net';
 
 export type HostKind = 'public' | 'loopback' | 'private';

@@ -8,7 +8,7 @@ import { describeComfyError } from './comfyError';
 const PREFIX = 'deployment:';
 
 /** The ID of a deployment as an endpoint. */
-export function deploymentEndpointId(deploymentId: string): string {
+function deploymentEndpointId(deploymentId: string): string {
 	return `${PREFIX}${deploymentId}`;
 }
 

@@ -39,7 +39,7 @@ export function readGraph(graph: JsonObject): GraphNode[] {
 	});
 }
 
-export function inputIdOf(nodeId: string, name: string): string {
+function inputIdOf(nodeId: string, name: string): string {
 	return `${nodeId}.${name}`;
 }
 

@@ -27,8 +27,10 @@ export function toDeploymentMapperField(field: InputField): ResourceMapperField 
 	const saved = kind === 'integer' ? kind : hasMixedChoices(field) ? ('any' as const) : undefined;
 	const inputName = field.name.slice(field.name.lastIndexOf('.') + 1);
 	const isRandom = isSeed({ name: inputName, value: field.default });
-	const shown = isRandom ? { ...field, default: 'random' } : field;
-	return { ...toMapperField(shown), rules: omitUndefined({ kind: saved, minimum, maximum, fileKind }) };
+	return {
+		...toMapperField(field, isRandom),
+		rules: omitUndefined({ kind: saved, minimum, maximum, fileKind }),
+	};
 }
 
 function hasMixedChoices({ choices = [] }: InputField): boolean {

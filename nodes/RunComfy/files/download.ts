@@ -35,7 +35,7 @@ export interface DownloadPace {
 	minMs: number;
 }
 
-export const DOWNLOAD_PACE: DownloadPace = { minBytesPerSecond: 50_000, minMs: 60_000 };
+const DOWNLOAD_PACE: DownloadPace = { minBytesPerSecond: 50_000, minMs: 60_000 };
 
 export interface DownloadDependencies {
 	context: IExecuteFunctions;

@@ -42,7 +42,10 @@ function wordingOf(error: unknown): Wording {
 export function toNodeError(node: INode, error: unknown, itemIndex?: number): NodeApiError {
 	if (error instanceof NodeApiError) return error;
 	if (error instanceof ItemFailedError) return itemFailed(node, error);
-	const { message, description, httpCode } = wordingOf(error);
+	const { description, httpCode, ...wording } = wordingOf(error);
+	// n8n takes every error whose message contains “canceled” for a stopped execution, also where RunComfy writes the word.
+	const isStopped = error instanceof StoppedError;
+	const message = isStopped ? wording.message : wording.message.replaceAll('canceled', 'cancelled');
 	const nodeError = new NodeApiError(
 		node,
 		{},

@@ -113,7 +113,7 @@ export class Budget {
 				throw new RunComfyError(this.exceeded(usd));
 			}
 			const unknown = usd === undefined ? this.unknownCosts : [];
-			const isWaitedFor = unknown.some((entry) => this.ledger.isAttended(entry) && !isSettled(entry));
+			const isWaitedFor = unknown.some((entry) => this.ledger.isWaitedFor(entry) && !isFinal(entry));
 			if (unknown.length === 0 && (usd !== undefined || !this.hasUnknownEarlier)) {
 				return turn.reserve(itemIndex, endpointId, usd);
 			}
@@ -190,7 +190,7 @@ export class Budget {
 	private get unreported(): number {
 		const earlier = [...this.ledger.earlier.values()].reduce((sum, { unreported }) => sum + unreported, 0);
 		const now = this.ledger.entries.filter(
-			(entry) => isSettled(entry) && !isFree(entry) && entry.costUsd === undefined,
+			(entry) => isFinal(entry) && !isFree(entry) && entry.costUsd === undefined,
 		);
 		return earlier + now.length;
 	}
@@ -227,7 +227,7 @@ export class Budget {
 }
 
 /** True when neither the state nor the cost will change any more. */
-function isSettled({ state, isCostPending }: LedgerEntry): boolean {
+function isFinal({ state, isCostPending }: LedgerEntry): boolean {
 	if (isCostPending === true) return false;
 	return state === 'finished' || state === 'failed' || state === 'cancelled' || state === 'outcomeUnknown';
 }

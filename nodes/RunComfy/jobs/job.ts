@@ -80,7 +80,7 @@ export function isNewRequest(submittedAt: number | undefined, now: number): bool
 export async function submitJob(run: Run, itemIndex: number, request: JobRequest): Promise<AcceptedEntry> {
 	const entry = await submitOrResume(run, itemIndex, request);
 	// Others must not wait until its cost is known.
-	run.dependencies.turn.ledger.attend(entry, false);
+	run.dependencies.turn.ledger.setWaitedFor(entry, false);
 	return entry;
 }
 
@@ -90,11 +90,7 @@ export async function submitJob(run: Run, itemIndex: number, request: JobRequest
  * @returns the item's entry in the ledger, with the id of its request.
  * @throws RunComfyError when nothing was submitted, or when that is not known; RunEndedError.
  */
-export async function submitOrResume(
-	run: Run,
-	itemIndex: number,
-	request: JobRequest,
-): Promise<AcceptedEntry> {
+async function submitOrResume(run: Run, itemIndex: number, request: JobRequest): Promise<AcceptedEntry> {
 	const { turn, log } = run.dependencies;
 	const known = find(run, itemIndex);
 	if (known?.state === 'outcomeUnknown') {
@@ -104,7 +100,7 @@ export async function submitOrResume(
 		const reused = await findReusable(run, known, request);
 		if (reused !== undefined) return reused;
 	} else if (known !== undefined && isAccepted(known)) {
-		turn.ledger.attend(known, true);
+		turn.ledger.setWaitedFor(known, true);
 		log.info(
 			`RunComfy request ${known.requestId} resumed for item ${itemIndex}; nothing was submitted again`,
 		);
@@ -123,7 +119,7 @@ function find({ dependencies: { turn, reuse } }: Run, itemIndex: number): Ledger
 	const known = turn.find(itemIndex);
 	if (known?.isReused !== true || known.requestId === undefined || isAccepted(known)) return known;
 	reuse?.remove(known.requestId);
-	return reuse?.adopt(turn, itemIndex);
+	return reuse?.assign(turn, itemIndex);
 }
 
 /** True for a request that can be waited for, or has finished. */
@@ -148,7 +144,7 @@ async function findReusable(
 	while (entry !== undefined && isAccepted(entry)) {
 		const { requestId } = entry;
 		if (await mayHaveResult(run, entry, request)) {
-			turn.ledger.attend(entry, true);
+			turn.ledger.setWaitedFor(entry, true);
 			log.info(`RunComfy request ${requestId} of an earlier execution is used for item ${itemIndex}`);
 			return entry;
 		}
@@ -157,7 +153,7 @@ async function findReusable(
 		);
 		turn.abandonReused(entry);
 		reuse?.remove(requestId);
-		entry = reuse?.adopt(turn, itemIndex);
+		entry = reuse?.assign(turn, itemIndex);
 	}
 	return undefined;
 }
@@ -434,7 +430,7 @@ export async function runJob(run: Run, itemIndex: number, request: JobRequest): 
 			// One that an earlier try, or execution, submitted and that has ended badly since: this is the retry that submits again.
 			if (!isResumed) throw new RunComfyError(end.problem);
 		} finally {
-			turn.ledger.attend(entry, false);
+			turn.ledger.setWaitedFor(entry, false);
 		}
 	}
 }

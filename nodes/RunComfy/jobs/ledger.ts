@@ -148,7 +148,7 @@ export class Ledger {
 	/** Bounds the cancels of all runs of this process together. */
 	readonly cancelSlots = new Slots(MAX_CANCELS_AT_ONCE);
 	/** Entries whose item is being worked on right now, in whichever run of this process. */
-	private readonly attended = new Set<LedgerEntry>();
+	private readonly waitedFor = new Set<LedgerEntry>();
 	private readonly listeners = new Set<() => void>();
 
 	private constructor(private readonly store: Store) {}
@@ -181,7 +181,7 @@ export class Ledger {
 	}
 
 	/** Makes a run answer for everything that earlier tries of its turn have left, whatever its item's input is now. */
-	adoptTurn(turn: LedgerTurn): void {
+	resumeAll(turn: LedgerTurn): void {
 		for (const entry of this.entriesOf(turn)) if (!this.owners.has(entry)) this.resume(entry, turn);
 	}
 
@@ -202,14 +202,14 @@ export class Ledger {
 	}
 
 	/** True while an item of this process submits the request or waits for it. */
-	isAttended(entry: LedgerEntry): boolean {
-		return this.attended.has(entry);
+	isWaitedFor(entry: LedgerEntry): boolean {
+		return this.waitedFor.has(entry);
 	}
 
 	/** An item begins, or ceases, to work on its request. */
-	attend(entry: LedgerEntry, isAttended: boolean): void {
-		if (isAttended) this.attended.add(entry);
-		else this.attended.delete(entry);
+	setWaitedFor(entry: LedgerEntry, isWaitedFor: boolean): void {
+		if (isWaitedFor) this.waitedFor.add(entry);
+		else this.waitedFor.delete(entry);
 		this.notify();
 	}
 
@@ -223,17 +223,17 @@ export class Ledger {
 	add(entry: LedgerEntry, turn: LedgerTurn): void {
 		this.store.entries.push(entry);
 		this.own(entry, turn);
-		this.attend(entry, true);
+		this.setWaitedFor(entry, true);
 	}
 
 	/** Nobody answers for the run's entries any more; what may resume them is decided by how the run ended. */
-	disown(turn: LedgerTurn, resumableBy: ResumableBy): void {
+	release(turn: LedgerTurn, resumableBy: ResumableBy): void {
 		for (const [entry, owner] of this.owners) {
 			if (owner !== turn) continue;
 			entry.resumableBy = resumableBy;
 			this.owners.delete(entry);
-			this.attended.delete(entry);
-			this.settleUnowned(entry);
+			this.waitedFor.delete(entry);
+			this.closeUnowned(entry);
 		}
 		this.notify();
 	}
@@ -301,7 +301,7 @@ export class Ledger {
 			if (fingerprint !== fingerprints.get(itemIndex) || this.owners.has(entry)) continue;
 			const isSameTurn = turn === runIndex;
 			if (resumableBy === 'nobody' || (resumableBy === 'sameTurn' && !isSameTurn)) continue;
-			this.settleUnowned(entry);
+			this.closeUnowned(entry);
 			if (!isAlive(entry) && entry.state !== 'finished' && entry.state !== 'outcomeUnknown') continue;
 			if (isSameTurn || !found.has(itemIndex)) found.set(itemIndex, entry);
 		}
@@ -309,7 +309,7 @@ export class Ledger {
 	}
 
 	/** What is left of a try that ended, or died, in the middle of a submit. */
-	private settleUnowned(entry: LedgerEntry): void {
+	private closeUnowned(entry: LedgerEntry): void {
 		if (entry.state === 'submitting') {
 			const why = 'an earlier try ended before RunComfy answered';
 			this.move(entry, 'outcomeUnknown', { why });
@@ -406,11 +406,11 @@ export class LedgerTurn {
 	}
 
 	/** An item uses what an earlier execution has submitted. */
-	adopt(itemIndex: number, endpointId: string, facts: AcceptedFacts): LedgerEntry {
+	trackExisting(itemIndex: number, endpointId: string, facts: AcceptedFacts): LedgerEntry {
 		const entry = this.entryFor(itemIndex, endpointId, 'queued');
 		Object.assign(entry, omitUndefined(facts), { isReused: true, isUnpolled: true });
 		this.ledger.add(entry, this);
-		this.ledger.attend(entry, false);
+		this.ledger.setWaitedFor(entry, false);
 		return entry;
 	}
 
@@ -555,7 +555,7 @@ export class LedgerTurn {
 	 */
 	close(end: 'thrown' | 'withErrors' | 'succeeded'): void {
 		const resumableBy = ({ thrown: 'anyTurn', withErrors: 'sameTurn', succeeded: 'nobody' } as const)[end];
-		this.ledger.disown(this, resumableBy);
+		this.ledger.release(this, resumableBy);
 	}
 }
 

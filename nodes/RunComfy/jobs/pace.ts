@@ -10,7 +10,7 @@ const GAIN = 0.05;
 /**
  * How often a run may call once it has met “too many requests”. Runs in other executions share the account's limit but know
  * nothing of this one, so each finds its own share: a refusal halves its rate (calls per second), and an accepted call
- * raises it by GAIN × √rate. Where a share p of the calls is refused, every run settles at the same rate,
+ * raises it by GAIN × √rate. Where a share p of the calls is refused, every run arrives at the same rate,
  * (GAIN × (1 − p) ÷ (p × ln 2))², however it began.
  */
 export class Pace {

@@ -41,7 +41,7 @@ export class Reuse {
 	 * anything for the item. Whether it still has a result is found out when the item's turn comes.
 	 * @param items by item index.
 	 */
-	async adoptAll(
+	async assignAll(
 		turn: LedgerTurn,
 		items: ReadonlyMap<number, ReusableRequest>,
 		stopSignal: AbortSignal | undefined,
@@ -60,12 +60,12 @@ export class Reuse {
 				continue;
 			}
 			this.requests.set(itemIndex, { endpointId, fingerprint });
-			if (turn.find(itemIndex) === undefined) this.adopt(turn, itemIndex);
+			if (turn.find(itemIndex) === undefined) this.assign(turn, itemIndex);
 		}
 	}
 
 	/** Gives the item the next request of an earlier execution; undefined when there is none left. */
-	adopt(turn: LedgerTurn, itemIndex: number): LedgerEntry | undefined {
+	assign(turn: LedgerTurn, itemIndex: number): LedgerEntry | undefined {
 		const { clock, executionId } = this.dependencies;
 		const request = this.requests.get(itemIndex);
 		if (request === undefined) return undefined;
@@ -73,7 +73,11 @@ export class Reuse {
 		if (found === undefined) return undefined;
 		const ageMs = Math.max(0, clock.timeOfDay() - found.submittedAt);
 		const { requestId, seeds } = found;
-		return turn.adopt(itemIndex, request.endpointId, { requestId, seeds, submittedAt: clock.now() - ageMs });
+		return turn.trackExisting(itemIndex, request.endpointId, {
+			requestId,
+			seeds,
+			submittedAt: clock.now() - ageMs,
+		});
 	}
 
 	/** RunComfy has accepted an item's request: later executions may use it. */
@@ -98,6 +102,6 @@ export function reportReuse(turn: LedgerTurn): string | undefined {
 	const costs = reused.flatMap(({ costUsd }) => costUsd ?? []);
 	const sum = costs.reduce((a, b) => a + b, 0);
 	const saved = costs.length < reused.length ? `at least ${dollars(sum)}` : dollars(sum);
-	const items = reused.length === 1 ? '1 item uses a request' : `${reused.length} items use requests`;
-	return `${items} of an earlier execution (Reuse Results): nothing was submitted for ${reused.length === 1 ? 'it' : 'them'}.${sum === 0 ? '' : ` That saved ${saved}.`}`;
+	const items = reused.length === 1 ? '1 item reused a request' : `${reused.length} items reused requests`;
+	return `${items} from an earlier execution (Reuse Results): nothing was submitted for ${reused.length === 1 ? 'it' : 'them'}.${sum === 0 ? '' : ` That saved ${saved}.`}`;
 }

@@ -59,7 +59,7 @@ export async function stopTurn({
 	...dependencies
 }: Omit<TurnDependencies, 'fingerprints' | 'openBudget' | 'isTool'>): Promise<never> {
 	const turn = ledger.openTurn(runIndex, new Map());
-	ledger.adoptTurn(turn);
+	ledger.resumeAll(turn);
 	try {
 		await new Run({ ...dependencies, turn }).forEachItem(0, async () => undefined);
 	} finally {

@@ -24,11 +24,12 @@ const FIELD_TYPES: Record<InputKind, FieldType> = {
 /** Longer defaults are sample texts, which do not fit into a label. */
 const MAX_DEFAULT_LENGTH = 24;
 
-export function toMapperField(field: InputField): ResourceMapperField {
+/** @param isRandom whether a run sends a random value when the field is empty. */
+export function toMapperField(field: InputField, isRandom = false): ResourceMapperField {
 	const { name, kind, required, choices } = field;
 	return {
 		id: name,
-		displayName: `${field.label}${hintOf(field)}`,
+		displayName: `${field.label}${hintOf(isRandom ? { ...field, default: 'random' } : field)}`,
 		required,
 		display: true,
 		defaultMatch: false,

@@ -16,7 +16,7 @@ export const downloadFields: INodeProperties[] = [
 		type: 'boolean',
 		default: false,
 		description:
-			'Whether to return the images, videos, and audio as files, for a storage or e-mail node, in addition to their URLs. The URLs may expire, so download what you want to keep.',
+			'Whether to return the output files themselves, for a storage or email node, in addition to their URLs. The URLs may expire, so download what you want to keep.',
 		displayOptions: { show: { waitForCompletion: [true] } },
 	},
 	{

@@ -20,7 +20,7 @@ export const OPTIONS = {
 		type: 'string',
 		default: '',
 		placeholder: 'e.g. product-photo',
-		description: 'Name of the downloaded file, without extension. If not set, the name in the URL is used.',
+		description: 'Name of the downloaded file, without extension. If not set, the file’s own name is used.',
 	},
 	includeCost: {
 		displayName: 'Include Cost',
@@ -62,7 +62,7 @@ export const OPTIONS = {
 		default: 24,
 		typeOptions: { minValue: 1, maxValue: 720, numberPrecision: 0 },
 		description:
-			'For how many hours to use the results of earlier executions of this node again instead of paying for them again. An item whose request is the same as an earlier one, apart from a random seed, gets the earlier result. If that request is still running, the item waits for it. Two items with the same request still get two results. Only production executions are remembered, because n8n does not save this for manual ones. In n8n’s queue mode, this may work only in a sub-workflow: see the documentation. The value of the first item is used.',
+			'For how many hours to reuse the results of earlier executions of this node instead of paying again. An item whose request is the same as an earlier one, apart from a random seed, gets the earlier result. If that request is still running, the item waits for it. Two items with the same request still get two results. Only production executions are remembered, because n8n does not save this for manual ones. In n8n’s queue mode, this may work only in a sub-workflow: see the documentation. The value of the first item is used.',
 	},
 	randomizeSeeds: {
 		displayName: 'Randomize Seeds',
