@@ -18,6 +18,7 @@ import { inputLabel, readInputValues, type InputValues } from '../../models/inpu
 import { deploymentIdField, readDeploymentChoice } from '../shared/deploymentIdField';
 import { toDeploymentOutput } from '../shared/deploymentOutput';
 import { openFileInputs } from '../shared/fileInputs';
+import { readMappedInputs } from '../shared/mappedInputs';
 import type { Operation, OperationTools } from '../shared/operation';
 import { assertExact, readChoice, readJsonObject } from '../shared/parameters';
 import { randomSeed, SEED_RANGE } from '../shared/seeds';
@@ -168,18 +169,10 @@ async function readInputs(
 			'Set “Specify Inputs” to “Using JSON”. Nothing was submitted.',
 		);
 	}
-	const mapper: unknown = context.getNodeParameter('inputs', itemIndex, {});
-	if (!isJsonObject(mapper)) throw new FieldError('Inputs', 'must be filled in');
-	const rules = readSavedRules(mapper.schema);
+	const names = graphFields.map(({ name }) => name);
+	const { values: mapped, schema } = readMappedInputs(context, itemIndex, names);
+	const rules = readSavedRules(schema);
 	const inputFields = graphFields.map((field) => withSavedRules(field, rules.get(field.name)));
-	const mapped =
-		mapper.mappingMode === 'autoMapInputData'
-			? pick(
-					context.getInputData()[itemIndex]?.json ?? {},
-					inputFields.map(({ name }) => name),
-				)
-			: (mapper.value ?? {});
-	if (!isJsonObject(mapped)) throw new FieldError('Inputs', 'must be filled in');
 	assertKnown(mapped, facts.inputs);
 	const values = readInputValues(inputFields, mapped, (name) => hasInputFile(context, itemIndex, name));
 	for (const field of inputFields) assertExact(values.input[field.name], inputLabel(field));
@@ -244,13 +237,7 @@ function readOverride(nodeId: string, override: unknown): Overrides[string] {
 	return { ...override, ...omitUndefined({ inputs }) };
 }
 
-function pick(from: JsonObject, names: string[]): JsonObject {
-	return Object.fromEntries(
-		names.filter((name) => Object.hasOwn(from, name)).map((name) => [name, from[name]]),
-	);
-}
-
-/** RunComfy would refuse an input that the workflow no longer has; this error says how to mend it. */
+/** RunComfy would refuse an input that the workflow no longer has; this error says how to fix it. */
 function assertKnown(values: JsonObject, known: ReadonlyMap<string, GraphInput>): void {
 	for (const [id, value] of Object.entries(values)) {
 		if (known.has(id) || isEmpty(value)) continue;

@@ -1,8 +1,7 @@
-import type { IExecuteFunctions, INodeProperties } from 'n8n-workflow';
+import type { INodeProperties } from 'n8n-workflow';
 
-import { isJsonObject, type JsonObject } from '../../api/json';
+import type { JsonObject } from '../../api/json';
 import { omitUndefined } from '../../common/omitUndefined';
-import { FieldError } from '../../common/fieldError';
 import { StoppedError } from '../../common/stoppedError';
 import { toError } from '../../common/toError';
 import { hasInputFile } from '../../files/inputFile';
@@ -10,6 +9,7 @@ import { readInputFields, type InputField } from '../../models/inputSchema';
 import { readInputValues, type InputValues } from '../../models/inputValues';
 import type { ModelReference } from '../../models/modelReference';
 import { explainFileInput, openFileInputs } from '../shared/fileInputs';
+import { readMappedInputs } from '../shared/mappedInputs';
 import { modelIdField, readModelChoice } from '../shared/modelIdField';
 import type { Operation, OperationTools } from '../shared/operation';
 import { readChoice, readJsonObject } from '../shared/parameters';
@@ -132,23 +132,9 @@ async function readInputs(
 	const { modelId, inputSchema, requiredInputs } = await catalog.find(reference);
 	const fields = readInputFields(inputSchema, requiredInputs);
 	const isFileName = (name: string) => hasInputFile(context, itemIndex, name);
-	const values = readInputValues(fields, readMapped(context, itemIndex, fields), isFileName);
-	return { modelId, fields, values };
-}
-
-/** The values of the resource mapper. When mapped automatically, the item's fields with the names of the inputs. */
-function readMapped(context: IExecuteFunctions, itemIndex: number, fields: InputField[]): JsonObject {
-	const mapper: unknown = context.getNodeParameter('inputs', itemIndex, {});
-	if (!isJsonObject(mapper)) throw new FieldError('Inputs', 'must be an object');
-	if (mapper.mappingMode === 'autoMapInputData') {
-		const json: JsonObject = context.getInputData()[itemIndex]?.json ?? {};
-		return Object.fromEntries(
-			fields.filter(({ name }) => Object.hasOwn(json, name)).map(({ name }) => [name, json[name]]),
-		);
-	}
-	const values = mapper.value ?? {};
-	if (!isJsonObject(values)) throw new FieldError('Inputs', 'must be filled in');
-	return values;
+	const names = fields.map(({ name }) => name);
+	const mapped = readMappedInputs(context, itemIndex, names);
+	return { modelId, fields, values: readInputValues(fields, mapped.values, isFileName) };
 }
 
 function seedIn({ seed }: JsonObject): number | undefined {
