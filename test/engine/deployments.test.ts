@@ -390,6 +390,28 @@ describe('ComfyUI Deployment → Run', () => {
 		expect(env.stopReports).toEqual([expect.stringContaining('Still running at RunComfy')]);
 	});
 
+	it('resumes a request where it was submitted, though an expression chooses another deployment in the retry', async () => {
+		// The first item times out in the first try; the second one has finished then.
+		const runMs = (n: number) => (n === 0 ? 1_500 : 0);
+		const settings = {
+			...{ retryOnFail: true, maxTries: 2, waitBetweenTries: 10 },
+			onError: 'continueRegularOutput',
+		};
+		await open({ runMs }, { items: items(2), settings });
+		const at = Date.now() + 900;
+		const { textToImage, everyKindOfFile } = DEPLOYMENT_ID;
+		const value = `={{ $now.toMillis() < ${at} ? "${textToImage}" : "${everyKindOfFile}" }}`;
+		const run = await env.run({
+			...{ resource: 'deployment', operation: 'run', inputMode: 'json', overridesJson: '{}' },
+			deploymentId: { __rl: true, mode: 'id', value },
+			options: { pollInterval: 0.2, timeout: 1 },
+		});
+		expect(env.tries.length).toBeGreaterThan(1);
+		expect(outputItems(run).map(({ json }) => [json.requestId, json.deploymentId])).toEqual(
+			env.sandbox.jobs.map(({ requestId }) => [requestId, textToImage]),
+		);
+	});
+
 	it('logs that a deployment starts, once for each state', async () => {
 		await open({ coldStartMs: 700, queueMs: 0, runMs: 500 });
 		await env.run(runOf(DEPLOYMENT_ID.textToImage));

@@ -1,5 +1,6 @@
 import type { INodeExecutionData, IRun } from 'n8n-workflow';
 
+import { systemRuntime } from '../../nodes/RunComfy/host/runtime';
 import { DEPLOYMENT_ID } from '../sandbox/deployments';
 import { failure, items, outputItems, TestEnvironment, type TestEnvironmentOptions } from './testEnvironment';
 
@@ -183,6 +184,52 @@ describe('Reuse Results', () => {
 		const retried = await env.retry(failed, { ...same, options: { ...REUSE, maxConcurrency: 1 } }).done;
 		expect(ids(retried)).toEqual(env.sandbox.jobs.map(({ requestId }) => requestId));
 		expect(env.sandbox.stats.accepted).toBe(2);
+	});
+
+	it('gives no iteration of a loop in “Retry execution” the request of an earlier iteration', async () => {
+		await open({ loops: 3 });
+		env.sandbox.faults.add({ on: 'submit', kind: 'errorCode', errorCode: 400001, promptIncludes: 'third' });
+		// The same input for RunComfy, but the last submit is refused.
+		const fields = { prompt: '={{ $runIndex === 2 && $execution.id === "1" ? "third" : "same" }}' };
+		const failed = await run({}, fields);
+		expect(failed.status).toBe('error');
+		const retried = await env.retry(failed, { ...fields, options: REUSE }).done;
+		const found = [0, 1, 2].map((turn) => outputItems(retried, 'RunComfy', 0, turn)[0]?.json.requestId);
+		expect(new Set(found).size).toBe(3);
+		expect(env.sandbox.stats.accepted).toBe(3);
+	});
+
+	it('reuses in “Retry execution” a request of an item whose field was rewritten to the same value', async () => {
+		await open({ sandbox: { runMs: 1_500 } });
+		const failed = await run({ timeout: 1 }, { prompt: '={{ "a beach" }}' });
+		expect(failed.status).toBe('error');
+		const retried = await env.retry(failed, { prompt: 'a beach', options: { ...REUSE, timeout: 20 } }).done;
+		expect(reused(retried)).toEqual([true]);
+		expect(env.sandbox.stats.accepted).toBe(1);
+	});
+
+	it('submits again what RunComfy no longer knows, also after the clock was set back', async () => {
+		let jumpMs = 0;
+		await open({ runtime: { clock: { ...systemRuntime.clock, timeOfDay: () => Date.now() + jumpMs } } });
+		const first = await run({}, { prompt: 'same' });
+		env.sandbox.faults.add({ on: 'result', kind: 'notFound', requestId: String(ids(first)[0]) });
+		jumpMs = -3_600_000;
+		const second = await run({}, { prompt: 'same' });
+		expect(second.status).toBe('success');
+		expect(env.sandbox.stats.accepted).toBe(2);
+	});
+
+	it('does not mind the order of keys', async () => {
+		await open();
+		const withOverrides = (inputs: string) => ({
+			...{ resource: 'deployment', operation: 'run', inputMode: 'json' },
+			deploymentId: { mode: 'id', value: DEPLOYMENT_ID.textToImage },
+			overridesJson: `{"3": {"inputs": ${inputs}}}`,
+		});
+		await run({}, withOverrides('{"steps": 5, "cfg": 4}'));
+		const second = await run({}, withOverrides('{"cfg": 4, "steps": 5}'));
+		expect(reused(second)).toEqual([true]);
+		expect(env.sandbox.stats.accepted).toBe(1);
 	});
 
 	it('uses the next result when a request fails that it has resumed', async () => {

@@ -1,4 +1,4 @@
-import { TEXT_TO_IMAGE } from '../sandbox/catalog';
+import { CATALOG, TEXT_TO_IMAGE } from '../sandbox/catalog';
 import { failure, items, outputItems, TestEnvironment } from './testEnvironment';
 
 const RETRY = { retryOnFail: true, maxTries: 3, waitBetweenTries: 10 };
@@ -120,6 +120,18 @@ describe('The spending limit over a whole execution', () => {
 		// The failed one and both of the second try; the queued one was cancelled, and cost nothing.
 		expect(run.status).toBe('success');
 		expect(env.sandbox.stats).toMatchObject({ accepted: 4, cancelled: 1 });
+	});
+
+	it('holds over the turns of a loop that alternate models whose cost is not reported', async () => {
+		const model = CATALOG.find(({ model_id }) => model_id === TEXT_TO_IMAGE);
+		if (model === undefined) throw new Error('The catalog has changed');
+		const models = ['a/one', 'a/two'].map((model_id) => ({ ...model, model_id, base_price_usd: 0.06 }));
+		env = await TestEnvironment.open({ loops: 6, sandbox: { costUsd: null, models } });
+		const modelId = { mode: 'id', value: '={{ $runIndex % 2 ? "a/one" : "a/two" }}' };
+		const { message } = failure(await env.run({ ...runOf(0.13), modelId }));
+		expect(message).toContain('the Spending Limit of $0.13');
+		expect(env.sandbox.stats.accepted).toBe(2);
+		expect(lastReport()).toContain('Spent $0.12 on 2 requests');
 	});
 
 	it('holds over the turns of a loop', async () => {

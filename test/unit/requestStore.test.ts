@@ -49,11 +49,16 @@ describe('RequestStore', () => {
 
 	it('gives an execution none of the requests that it has brought along', () => {
 		const store = next(storeOf(stored(1), stored(2)));
-		store.use(new Set(['req-1', 'unknown']), 'second');
-		expect(store.isChanged).toBe(true);
+		store.withhold(({ requestId }) => requestId === 'req-1');
 		expect(store.take('same', 'second')?.requestId).toBe('req-2');
 		expect(store.take('same', 'second')).toBeUndefined();
 		expect(next(store).take('same', 'third')?.requestId).toBe('req-1');
+	});
+
+	it('holds each request once', () => {
+		const store = next(storeOf(stored(1), stored(1)));
+		expect(store.take('same', 'second')?.requestId).toBe('req-1');
+		expect(store.take('same', 'second')).toBeUndefined();
 	});
 
 	it('forgets what is too old, or of the future, and what has no result', () => {

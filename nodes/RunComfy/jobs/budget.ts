@@ -168,8 +168,9 @@ export class Budget {
 	/** Spent, or set aside for what is under way and for what may exist. */
 	private get spentUsd(): number {
 		let sum = 0;
-		for (const [endpointId, { spentUsd, unreported }] of this.ledger.earlier) {
-			sum += spentUsd + unreported * (this.expectedUsd(endpointId) ?? 0);
+		for (const [endpointId, { spentUsd, unreported, expectedUsd }] of this.ledger.earlier) {
+			// The turns may have used other models, whose prices this one does not know.
+			sum += spentUsd + Math.max(expectedUsd, unreported * (this.expectedUsd(endpointId) ?? 0));
 		}
 		for (const entry of this.ledger.entries) {
 			if (!isFree(entry)) sum += entry.costUsd ?? this.expectedOf(entry) ?? 0;
@@ -204,7 +205,7 @@ export class Budget {
 
 	private get hasUnknownEarlier(): boolean {
 		return [...this.ledger.earlier].some(
-			([endpointId, { unreported }]) => unreported > 0 && this.expectedUsd(endpointId) === undefined,
+			([endpointId, { unknown }]) => unknown > 0 && this.expectedUsd(endpointId) === undefined,
 		);
 	}
 

@@ -50,6 +50,8 @@ export interface FinishedJob {
 	result: JobResult;
 	/** An earlier execution has submitted it. */
 	isReused: boolean;
+	/** What it was submitted to. */
+	endpointId: string;
 	seeds?: Seeds | undefined;
 }
 
@@ -85,8 +87,9 @@ export async function submitJob(run: Run, itemIndex: number, request: JobRequest
 }
 
 /**
- * Makes sure that the item's request exists: resumes what an earlier try, or an earlier execution, submitted, or submits. The paid POST is sent
- * again only when it was certainly not accepted (“too many requests”, or it never left this machine).
+ * Makes sure that the item's request exists: resumes what an earlier try, or an earlier execution, submitted, or submits.
+ * The paid POST is sent again only when it was certainly not accepted (“too many requests”, or it never left this
+ * machine).
  * @returns the item's entry in the ledger, with the id of its request.
  * @throws RunComfyError when nothing was submitted, or when that is not known; RunEndedError.
  */
@@ -420,13 +423,16 @@ export async function runJob(run: Run, itemIndex: number, request: JobRequest): 
 		const isReused = entry.isReused === true;
 		const isResumed = isReused || entry === known;
 		try {
-			const { seeds } = entry;
+			const { seeds, endpointId } = entry;
 			// What an earlier try has read is returned without a call; a result without output may have come late.
 			if (entry.result !== undefined && findOutputProblem(entry.result) === undefined)
-				return { result: entry.result, seeds, isReused };
+				return { result: entry.result, seeds, isReused, endpointId };
 			const end = await waitForEntry(run, entry, request, isResumed);
 			if (end.kind === 'finished')
-				return { result: requireOutput(entry.result ?? end.result, findOutputProblem), seeds, isReused };
+				return {
+					result: requireOutput(entry.result ?? end.result, findOutputProblem),
+					...{ seeds, isReused, endpointId },
+				};
 			// One that an earlier try, or execution, submitted and that has ended badly since: this is the retry that submits again.
 			if (!isResumed) throw new RunComfyError(end.problem);
 		} finally {
@@ -442,7 +448,7 @@ async function waitForEntry(
 	{ endpoint, fixedInput, limits }: JobRequest,
 	isResumed: boolean,
 ): Promise<JobEnd> {
-	const { turn, budget, jobTimes } = run.dependencies;
+	const { turn, budget, jobTimes, requestApiOf } = run.dependencies;
 	const { requestId, submittedAt } = entry;
 	const onState = (poll: PolledState) => {
 		const { phase, result } = poll;
@@ -451,9 +457,11 @@ async function waitForEntry(
 			turn.ended(entry, phase, result, budget !== undefined && entry.isReused !== true);
 	};
 	const times = isResumed ? undefined : jobTimes.of(endpoint.id, fixedInput);
-	const request = { requestId, api: endpoint, submittedAt, times, onState };
+	// An expression may choose another model or deployment in a retry.
+	const api = entry.endpointId === endpoint.id ? endpoint : requestApiOf(entry.endpointId);
+	const request = { requestId, api, submittedAt, times, onState };
 	const end = await waitForEnd(run, request, limits);
-	if (entry.isCostPending === true) await askForCost(run, entry, endpoint, limits);
+	if (entry.isCostPending === true) await askForCost(run, entry, api, limits);
 	return end;
 }
 

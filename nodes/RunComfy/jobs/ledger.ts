@@ -101,8 +101,8 @@ export interface LedgerEntry {
 export interface AcceptedFacts {
 	requestId: string;
 	seeds: Seeds | undefined;
-	/** By the monotonic clock. */
-	submittedAt: number;
+	/** By the monotonic clock; undefined when that is not known. */
+	submittedAt: number | undefined;
 }
 
 export type CancelOutcome = 'cancelled' | 'requested' | 'notCancellable' | 'unknown';
@@ -114,6 +114,10 @@ export interface Totals {
 	spentUsd: number;
 	/** How many of them RunComfy reported no cost for. */
 	unreported: number;
+	/** What those were expected to cost, as far as that was known. */
+	expectedUsd: number;
+	/** For how many of them it was not. */
+	unknown: number;
 }
 
 interface Store {
@@ -124,6 +128,8 @@ interface Store {
 	highestCostUsd: Record<string, number>;
 	/** Stop has been reported for these turns. */
 	stoppedTurns: number[];
+	/** More than one after n8n's “Retry execution”: that is another execution, which goes on with this ledger. */
+	executionIds: string[];
 }
 
 /** n8n retries a turn right after it, or, where calls run side by side, a few turns later. */
@@ -273,6 +279,13 @@ export class Ledger {
 		return true;
 	}
 
+	/** The executions whose requests are in this ledger, this one included. */
+	addExecution(executionId: string): ReadonlySet<string> {
+		const { executionIds } = this.store;
+		if (!executionIds.includes(executionId)) executionIds.push(executionId);
+		return new Set(executionIds);
+	}
+
 	private learnCost(endpointId: string, costUsd: number): void {
 		const highest = this.highestCostUsd(endpointId) ?? 0;
 		// A free failure says nothing about what a success costs.
@@ -329,10 +342,14 @@ export class Ledger {
 			const known = Object.hasOwn(store.earlier, entry.endpointId)
 				? store.earlier[entry.endpointId]
 				: undefined;
-			const totals = known ?? { requests: 0, spentUsd: 0, unreported: 0 };
+			const totals = known ?? { requests: 0, spentUsd: 0, unreported: 0, expectedUsd: 0, unknown: 0 };
 			totals.requests++;
 			totals.spentUsd += entry.costUsd ?? 0;
-			if (entry.costUsd === undefined) totals.unreported++;
+			if (entry.costUsd === undefined) {
+				totals.unreported++;
+				if (entry.expectedUsd === undefined) totals.unknown++;
+				totals.expectedUsd += entry.expectedUsd ?? 0;
+			}
 			store.earlier[entry.endpointId] = totals;
 		}
 		store.entries = store.entries.filter((entry) => !isOver(entry));
@@ -383,6 +400,15 @@ export class LedgerTurn {
 				entry.isUnpolled !== true &&
 				(isAlive(entry) || entry.state === 'finished'),
 		);
+	}
+
+	/** Ids of requests of earlier tries of this turn that no item resumes. */
+	get unresumedIds(): string[] {
+		const resumed = new Set(this.current.values());
+		return this.ledger
+			.entriesOf(this)
+			.filter((entry) => !resumed.has(entry))
+			.flatMap(({ requestId }) => requestId ?? []);
 	}
 
 	/** Ids of requests that an earlier try left alive for the item, before its input or the node's fields changed. */
@@ -567,6 +593,9 @@ function readStore(value: unknown): Store {
 		earlier: recordOf(stored.earlier, isTotals),
 		highestCostUsd: recordOf(stored.highestCostUsd, (cost): cost is number => typeof cost === 'number'),
 		stoppedTurns: [],
+		executionIds: Array.isArray(stored.executionIds)
+			? stored.executionIds.filter((id) => typeof id === 'string')
+			: [],
 	};
 }
 
@@ -577,7 +606,9 @@ function recordOf<T>(value: unknown, isValue: (one: unknown) => one is T): Recor
 
 function isTotals(value: unknown): value is Totals {
 	if (!isJsonObject(value)) return false;
-	return ['requests', 'spentUsd', 'unreported'].every((name) => numberOf(value, name) !== undefined);
+	return ['requests', 'spentUsd', 'unreported', 'expectedUsd', 'unknown'].every(
+		(name) => numberOf(value, name) !== undefined,
+	);
 }
 
 function isSum(value: unknown): boolean {

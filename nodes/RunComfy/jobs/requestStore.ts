@@ -31,13 +31,16 @@ export interface StoredRequest {
  */
 export class RequestStore {
 	private requests: StoredRequest[];
+	private withheld: (request: StoredRequest) => boolean = () => false;
 	/** Whether there is something to store. */
 	isChanged = false;
 
 	/** @param value what `toJson` has returned, or anything else: what cannot be read is left out. */
 	constructor(value?: unknown) {
 		const entries: unknown[] = Array.isArray(value) ? value : [];
-		this.requests = entries.flatMap((entry) => readRequest(entry) ?? []).slice(-MAX_REQUESTS);
+		const requests = entries.flatMap((entry) => readRequest(entry) ?? []);
+		const byId = new Map(requests.map((request) => [request.requestId, request]));
+		this.requests = [...byId.values()].slice(-MAX_REQUESTS);
 	}
 
 	/** Forgets what was submitted longer ago, or in the future. */
@@ -51,7 +54,8 @@ export class RequestStore {
 	 */
 	take(fingerprint: string, executionId: string): StoredRequest | undefined {
 		const found = this.requests.find(
-			(request) => request.fingerprint === fingerprint && request.executionId !== executionId,
+			(request) =>
+				request.fingerprint === fingerprint && request.executionId !== executionId && !this.withheld(request),
 		);
 		if (found === undefined) return undefined;
 		found.executionId = executionId;
@@ -59,13 +63,9 @@ export class RequestStore {
 		return found;
 	}
 
-	/** An execution has these requests already: it uses none of them for another item. */
-	use(requestIds: ReadonlySet<string>, executionId: string): void {
-		for (const request of this.requests) {
-			if (!requestIds.has(request.requestId) || request.executionId === executionId) continue;
-			request.executionId = executionId;
-			this.isChanged = true;
-		}
+	/** Some requests are not to be used, because the execution has them already. */
+	withhold(withheld: (request: StoredRequest) => boolean): void {
+		this.withheld = withheld;
 	}
 
 	add(request: StoredRequest): void {

@@ -9,6 +9,8 @@ import type { RequestStore } from './requestStore';
 /** Of 64: as good as unique, and short. */
 const FINGERPRINT_LENGTH = 32;
 
+const MAX_CLOCK_SKEW_MS = 5_000;
+
 interface ReuseDependencies {
 	store: RequestStore;
 	clock: Clock;
@@ -47,8 +49,13 @@ export class Reuse {
 		stopSignal: AbortSignal | undefined,
 	): Promise<void> {
 		// n8n's “Retry execution” is another execution with the requests of the first one.
-		const known = turn.ledger.entries.flatMap(({ requestId }) => requestId ?? []);
-		this.store.use(new Set(known), this.dependencies.executionId);
+		const executions = turn.ledger.addExecution(this.dependencies.executionId);
+		const known = new Set(turn.ledger.entries.flatMap(({ requestId }) => requestId ?? []));
+		const unresumed = new Set(turn.unresumedIds);
+		this.store.withhold(
+			({ requestId, executionId }) =>
+				!unresumed.has(requestId) && (known.has(requestId) || executions.has(executionId)),
+		);
 		for (const [itemIndex, { endpointId, identify }] of items) {
 			if (stopSignal?.aborted === true) return;
 			let fingerprint: string;
@@ -71,12 +78,14 @@ export class Reuse {
 		if (request === undefined) return undefined;
 		const found = this.store.take(request.fingerprint, executionId);
 		if (found === undefined) return undefined;
-		const ageMs = Math.max(0, clock.timeOfDay() - found.submittedAt);
+		const ageMs = clock.timeOfDay() - found.submittedAt;
+		// A time in the future, beyond what clocks of several machines differ, says nothing about the age.
+		const submittedAt = ageMs < -MAX_CLOCK_SKEW_MS ? undefined : clock.now() - Math.max(0, ageMs);
 		const { requestId, seeds } = found;
 		return turn.trackExisting(itemIndex, request.endpointId, {
 			requestId,
 			seeds,
-			submittedAt: clock.now() - ageMs,
+			submittedAt,
 		});
 	}
 

@@ -7,7 +7,7 @@ import { isEmpty } from '../../common/isEmpty';
 import { omitUndefined } from '../../common/omitUndefined';
 import { StoppedError } from '../../common/stoppedError';
 import { toError } from '../../common/toError';
-import { deploymentEndpoint } from '../../deployments/endpoint';
+import { deploymentEndpoint, deploymentIdOf } from '../../deployments/endpoint';
 import { toOverrides, type GraphInput } from '../../deployments/graph';
 import { graphFactsOf, type GraphFacts } from '../../deployments/graphFacts';
 import { readSavedRules, withSavedRules, type SavedRules } from '../../deployments/mapperFields';
@@ -104,8 +104,15 @@ export const runDeployment: Operation = {
 				// RunComfy bills GPU time, and lists no price of a request.
 				getPrice: async () => ({}),
 				reportSeeds: (sent) => (Object.keys(sent).length === 0 ? {} : { seeds: sent }),
-				toOutput: async (work, result) =>
-					await toDeploymentOutput(work, result, { deploymentId, titles, download }),
+				toOutput: async (work, result, endpointId) => {
+					const submittedTo = deploymentIdOf(endpointId) ?? deploymentId;
+					const isSame = submittedTo === deploymentId;
+					return await toDeploymentOutput(work, result, {
+						deploymentId: submittedTo,
+						titles: isSame ? titles : await tools.deployments.titles(submittedTo),
+						download,
+					});
+				},
 			});
 		const read = await readInputs(tools, itemIndex, deploymentId).catch(toError);
 		if (read instanceof StoppedError) throw read;

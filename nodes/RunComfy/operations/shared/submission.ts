@@ -1,6 +1,7 @@
 import type { IDataObject, INodeProperties } from 'n8n-workflow';
 
 import type { JobResult } from '../../api/responses';
+import { isJsonObject } from '../../api/json';
 import { digest } from '../../common/digest';
 import { omitUndefined } from '../../common/omitUndefined';
 import { allowsLoopbackFiles } from '../../host/credential';
@@ -85,8 +86,11 @@ export interface Submission {
 	getPrice: PlannedSubmit['getPrice'];
 	/** What the output reports of the seeds that were sent. */
 	reportSeeds(seeds: Seeds): IDataObject;
-	/** The output of a finished request. */
-	toOutput(tools: WorkTools, result: JobResult): Promise<OperationOutput>;
+	/**
+	 * The output of a finished request.
+	 * @param endpointId what it was submitted to: in a retry, an expression may choose another model or deployment.
+	 */
+	toOutput(tools: WorkTools, result: JobResult, endpointId: string): Promise<OperationOutput>;
 }
 
 /** RunComfy's words. The answer to a submit holds none; a new request begins in the queue (documented). */
@@ -95,9 +99,14 @@ const STATUSES = new Map<RequestState, string>([
 	['finished', 'succeeded'],
 ]);
 
-/** See `ReusableRequest`. */
+/** See `ReusableRequest`. The order of keys does not matter. */
 async function identify({ endpoint, fixedInput, identifyRest }: JobRequest): Promise<string> {
-	return await digest(JSON.stringify([endpoint.id, fixedInput, await identifyRest()]));
+	return await digest(JSON.stringify([endpoint.id, fixedInput, await identifyRest()], sortKeys));
+}
+
+function sortKeys(_key: string, value: unknown): unknown {
+	if (!isJsonObject(value)) return value;
+	return Object.fromEntries(Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1)));
 }
 
 /** The part of a request that says what is submitted. */
@@ -131,8 +140,8 @@ export function submissionWork(
 				const status = STATUSES.get(state) ?? 'in_queue';
 				return { json: { requestId, status, ...reportSeeds(seeds), ...omitUndefined({ reused: isReused }) } };
 			}
-			const { result, seeds = {}, isReused } = await runJob(tools.run, itemIndex, request);
-			const { json, ...files } = await toOutput(tools, result);
+			const { result, seeds = {}, isReused, endpointId } = await runJob(tools.run, itemIndex, request);
+			const { json, ...files } = await toOutput(tools, result, endpointId);
 			const reused = isReused ? true : undefined;
 			return { json: { ...json, ...reportSeeds(seeds), ...omitUndefined({ reused }) }, ...files };
 		},
