@@ -367,9 +367,9 @@ describe('ComfyUI Deployment → Run', () => {
 	});
 
 	it.each([
-		['queued', { queueMs: 60_000, runMs: 100 }],
-		['running', { queueMs: 0, runMs: 60_000 }],
-	])('Stop cancels what is %s', async (phase, sandbox) => {
+		['queued', { queueMs: 60_000, runMs: 100 }, 'Cancelled, queued when last polled'],
+		['running', { queueMs: 0, runMs: 60_000 }, 'Cancelled while running'],
+	])('Stop cancels what is %s', async (_phase, sandbox, report) => {
 		await open(sandbox, { items: items(2) });
 		const execution = env.start(runOf(DEPLOYMENT_ID.textToImage, { [TEXT]: '={{ $json.n }}' }));
 		await until(
@@ -378,7 +378,7 @@ describe('ComfyUI Deployment → Run', () => {
 		);
 		expect(await env.stop(execution)).toBeLessThan(3_000);
 		expect(env.sandbox.stats.cancels).toBe(2);
-		expect(env.stopReports).toEqual([expect.stringContaining(`Cancelled while ${phase}`)]);
+		expect(env.stopReports).toEqual([expect.stringContaining(report)]);
 	});
 
 	it('Stop cancels nothing with Cancel on Stop off', async () => {

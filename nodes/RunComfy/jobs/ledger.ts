@@ -93,6 +93,8 @@ export interface LedgerEntry {
 	hasRun?: true;
 	/** How a cancel of it was answered. */
 	cancelOutcome?: CancelOutcome;
+	/** It was cancelled where RunComfy also cancels what runs: it may have begun to run after the last poll. */
+	mayHaveRun?: true;
 	/** Its item has ended with an error that names it: from then on it is the user's to cancel. */
 	isReported?: true;
 }
@@ -496,9 +498,15 @@ export class LedgerTurn {
 		this.ledger.move(entry, entry.state, { ...omitUndefined({ costUsd, result }), isCostPending: false });
 	}
 
-	/** How a cancel was answered. Only `cancelled` ends the request. */
-	cancelAnswered(entry: LedgerEntry, cancelOutcome: CancelOutcome): void {
-		this.ledger.move(entry, cancelOutcome === 'cancelled' ? 'cancelled' : entry.state, { cancelOutcome });
+	/**
+	 * How a cancel was answered. Only `cancelled` ends the request.
+	 * @param cancelsRunning whether RunComfy would also have cancelled a running request.
+	 */
+	cancelAnswered(entry: LedgerEntry, cancelOutcome: CancelOutcome, cancelsRunning = false): void {
+		const isCancelled = cancelOutcome === 'cancelled';
+		const mayHaveRun = isCancelled && cancelsRunning ? (true as const) : undefined;
+		const facts = { cancelOutcome, ...omitUndefined({ mayHaveRun }) };
+		this.ledger.move(entry, isCancelled ? 'cancelled' : entry.state, facts);
 	}
 
 	/** The item has ended with an error that names the request. */
@@ -534,6 +542,7 @@ export class LedgerTurn {
 				'Cancellation requested; whether it comes in time is not known',
 				'Not known whether cancelled',
 				'Cancelled while queued',
+				'Cancelled, queued when last polled',
 				'Cancelled while running',
 				'Cancelled at RunComfy',
 				'Failed',
@@ -544,7 +553,7 @@ export class LedgerTurn {
 		const add = (title: string, text: string) => groups.get(title)?.push(text);
 		const entries = this.ledger.entriesOf(this).sort((a, b) => a.itemIndex - b.itemIndex);
 		for (const entry of entries) {
-			const { requestId, itemIndex, state, cancelOutcome, hasRun } = entry;
+			const { requestId, itemIndex, state, cancelOutcome, hasRun, mayHaveRun } = entry;
 			if (state === 'outcomeUnknown')
 				add('It is not known whether RunComfy accepted the request of item', String(itemIndex));
 			// What an earlier execution has submitted, and this one has not polled, is nothing of this one's.
@@ -554,7 +563,8 @@ export class LedgerTurn {
 			const isLatest = (this.current.get(itemIndex) ?? entry) === entry;
 			if (state === 'failed' && isLatest) add('Failed', requestId);
 			if (state === 'cancelled' && isLatest) {
-				const phase = hasRun === true ? 'Cancelled while running' : 'Cancelled while queued';
+				const queued = mayHaveRun === true ? 'Cancelled, queued when last polled' : 'Cancelled while queued';
+				const phase = hasRun === true ? 'Cancelled while running' : queued;
 				add(cancelOutcome === 'cancelled' ? phase : 'Cancelled at RunComfy', requestId);
 			}
 			if (!isAlive(entry)) continue;

@@ -225,7 +225,7 @@ export class Run {
 			const cancelling = cancelRequest(this.dependencies, api, entry, requestId, cancelSlots, deadline);
 			this.cancelling.set(
 				requestId,
-				cancelling.then((outcome) => turn.cancelAnswered(entry, outcome)),
+				cancelling.then((outcome) => turn.cancelAnswered(entry, outcome, api.cancelsRunning)),
 			);
 		}
 		await Promise.all(this.cancelling.values());
