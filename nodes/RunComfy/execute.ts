@@ -17,7 +17,7 @@ import { readStaticData, requestStoreOf, saveRequestStore, writeStaticData } fro
 import { Budget, type ListedPrice } from './jobs/budget';
 import { JobTimesStore } from './jobs/jobTimes';
 import { Ledger, type LedgerTurn } from './jobs/ledger';
-import type { ItemOutcome, Log } from './jobs/run';
+import { RunEndedError, type ItemOutcome, type Log } from './jobs/run';
 import { reportReuse, Reuse } from './jobs/reuse';
 import { runTurn, stopTurn } from './jobs/runTurn';
 import { Catalog } from './models/catalog';
@@ -31,6 +31,7 @@ import type {
 } from './operations/shared/operation';
 import { requestApisOf } from './operations/shared/endpoints';
 import { readRunOptions, type RunOptions } from './operations/shared/options';
+import { orDefault } from './operations/shared/parameters';
 
 const MS_PER_HOUR = 3_600_000;
 
@@ -63,8 +64,7 @@ async function executeItems(context: IExecuteFunctions, runtime: Runtime, count:
 	const log = createLog(context);
 	const stopSignal = context.getExecutionCancelSignal();
 	const access = await readAccess(context);
-	const operation = findOperation(context);
-	const { spendingLimit, reuseHours, ...runOptions } = runOptionsOf(context);
+	const { spendingLimit, reuseHours, optionsProblem, ...runOptions } = runOptionsOf(context);
 	const continueOnFail = context.continueOnFail();
 	const retriesOnFail = context.getNode().retryOnFail === true;
 	const client = new RunComfyClient(
@@ -98,6 +98,7 @@ async function executeItems(context: IExecuteFunctions, runtime: Runtime, count:
 	};
 	// After Stop, n8n runs the node once more if Retry On Fail is on.
 	if (stopSignal?.aborted === true) await stopTurn(dependencies);
+	const operation = findOperation(context);
 	const catalog = new Catalog({ client, clock, random, stopSignal });
 	const deployments = new Deployments(catalog);
 	const tools = { context, access, random, client, catalog, deployments };
@@ -105,15 +106,28 @@ async function executeItems(context: IExecuteFunctions, runtime: Runtime, count:
 	const hint = (message: string) => showHint(context, message, 'warning');
 	let budget: Budget | undefined;
 	let reused: string | undefined;
+	/** Whether a retry ends with the error of an item that it cannot resume. */
+	let endsWithError = false;
 	try {
-		const works = await prepareAll(operation, tools, count, continueOnFail);
+		const works = await prepareAll(operation, tools, count, optionsProblem);
 		const fingerprints = await fingerprintsOf(context, works);
 		const openBudget = async (turn: LedgerTurn) => {
 			assertCanSubmit(context, turn, works);
 			await reuse?.assignAll(turn, submitsOf(works), stopSignal);
 			budget = await openBudgetFor(context, turn, spendingLimit, works);
 			for (const warning of budget?.warnings ?? []) notifyUser(context, log, 'warn', warning);
+			endsWithError = !continueOnFail && findBlocked(turn, works) !== undefined;
 			return budget;
+		};
+		const workOf = (turn: LedgerTurn, itemIndex: number): ItemWork => {
+			const work = works[itemIndex];
+			const known = turn.find(itemIndex);
+			if (work instanceof Error && known !== undefined && operation.resume !== undefined)
+				return operation.resume(tools, itemIndex, known.endpointId, work);
+			if (work === undefined || work instanceof Error) throw work;
+			// As in a first try, nothing is submitted then.
+			if (endsWithError && known === undefined) throw new RunEndedError();
+			return work;
 		};
 		const onClose = (turn: LedgerTurn) => {
 			reused = reportReuse(turn);
@@ -121,11 +135,7 @@ async function executeItems(context: IExecuteFunctions, runtime: Runtime, count:
 		return await runTurn(
 			{ ...dependencies, fingerprints, openBudget, onClose },
 			count,
-			async (run, itemIndex) => {
-				const work = works[itemIndex];
-				if (work === undefined || work instanceof Error) throw work;
-				return await work.run({ run, downloader, hint });
-			},
+			async (run, itemIndex) => await workOf(run.dependencies.turn, itemIndex).run({ run, downloader, hint }),
 		);
 	} catch (error) {
 		// Stop came while a model was being read. No run existed yet that could cancel the requests of earlier tries.
@@ -139,12 +149,15 @@ async function executeItems(context: IExecuteFunctions, runtime: Runtime, count:
 	}
 }
 
-/** The options that apply to the whole run. They are read from the first item, so an error in them names that item. */
-function runOptionsOf(context: IExecuteFunctions): RunOptions {
+/**
+ * The options that apply to the whole run. When they are wrong, nothing is submitted, and defaults serve to resume or
+ * cancel what earlier tries have submitted.
+ */
+function runOptionsOf(context: IExecuteFunctions): RunOptions & { optionsProblem?: Error } {
 	try {
 		return readRunOptions(context);
 	} catch (error) {
-		throw toNodeError(context.getNode(), error, 0);
+		return { ...readRunOptions(context, orDefault), optionsProblem: toError(error) };
 	}
 }
 
@@ -187,23 +200,28 @@ async function fingerprintsOf(
 }
 
 /**
- * Before anything is submitted. In a retry, the items that have submitted something are resumed first, and an error
- * names their requests.
+ * Before anything is submitted. In a retry, the items that have requests are resumed first, and an error names these.
  * @throws NodeApiError for the first item that cannot submit, unless the node continues on fail.
  */
 function assertCanSubmit(context: IExecuteFunctions, turn: LedgerTurn, works: Array<ItemWork | Error>): void {
 	if (turn.isRetry || context.continueOnFail()) return;
+	const blocked = findBlocked(turn, works);
+	if (blocked !== undefined) throw toNodeError(context.getNode(), ...blocked);
+}
+
+/** The first item that cannot submit, and has no request that could be resumed, with what is wrong. */
+function findBlocked(turn: LedgerTurn, works: Array<ItemWork | Error>): [Error, number] | undefined {
 	for (const [itemIndex, work] of works.entries()) {
-		if (work instanceof Error || work.submitProblem === undefined) continue;
-		throw toNodeError(context.getNode(), work.submitProblem, itemIndex);
+		if (work instanceof Error && turn.find(itemIndex) === undefined) return [work, itemIndex];
 	}
+	return undefined;
 }
 
 /** What the items submit, by item index. Those that cannot submit now are left out. */
 function submitsOf(works: Array<ItemWork | Error>): Map<number, PlannedSubmit> {
 	const submits = new Map<number, PlannedSubmit>();
 	for (const [itemIndex, work] of works.entries()) {
-		if (work instanceof Error || work.submits === undefined || work.submitProblem !== undefined) continue;
+		if (work instanceof Error || work.submits === undefined) continue;
 		submits.set(itemIndex, work.submits);
 	}
 	return submits;
@@ -250,15 +268,17 @@ async function openBudgetFor(
 
 /**
  * Reads the fields of all items.
- * @returns the work of each item, or the error in its fields.
- * @throws NodeApiError for the first error, unless the node continues on fail; StoppedError.
+ * @param problem of the whole run.
+ * @returns the work of each item, or why it cannot submit.
+ * @throws StoppedError.
  */
 async function prepareAll(
 	operation: Operation,
 	tools: OperationTools,
 	count: number,
-	continueOnFail: boolean,
+	problem: Error | undefined,
 ): Promise<Array<ItemWork | Error>> {
+	if (problem !== undefined) return Array<Error>(count).fill(problem);
 	const works: Array<ItemWork | Error> = [];
 	for (let itemIndex = 0; itemIndex < count; itemIndex++) {
 		try {
@@ -266,7 +286,6 @@ async function prepareAll(
 		} catch (error) {
 			// Stop ends the run, whatever the node does on errors.
 			if (error instanceof StoppedError) throw toError(error);
-			if (!continueOnFail) throw toNodeError(tools.context.getNode(), error, itemIndex);
 			works.push(toError(error));
 		}
 	}

@@ -1,6 +1,12 @@
-import type { IRun } from 'n8n-workflow';
+import { rm } from 'node:fs/promises';
 
-import { TEXT_TO_IMAGE } from '../sandbox/catalog';
+import { Container } from '@n8n/di';
+import { BinaryDataService, FileLocation } from 'n8n-core';
+import type { INodeExecutionData, IRun } from 'n8n-workflow';
+import sharp from 'sharp';
+
+import { IMAGE_EDIT, TEXT_TO_IMAGE } from '../sandbox/catalog';
+import { DEPLOYMENT_ID } from '../sandbox/deployments';
 import { until } from '../until';
 import { failure, items, outputItems, TestEnvironment, type TestEnvironmentOptions } from './testEnvironment';
 
@@ -200,6 +206,152 @@ describe('Retry On Fail', () => {
 				error: { message: 'RunComfy has no model “nobody/has/this”' },
 			});
 			expect(env.sandbox.stats.submits).toBe(1);
+		});
+	});
+
+	describe('when the fields of an item are wrong by then', () => {
+		const byId = (value: string) => ({ __rl: true, mode: 'id', value });
+		/** An expression with another value in the retry. */
+		const changing = (first: string, later: string) =>
+			`={{ $execution.customData.get("isLater") ? ${later} : ${first} }}`;
+		const runAndChange = async (
+			parameters: Record<string, unknown>,
+			{ accepted = 1, change = () => {} }: { accepted?: number; change?: () => void | Promise<void> } = {},
+		) => {
+			const execution = env.start(parameters);
+			await until('the first try has submitted', () => env.sandbox.stats.accepted === accepted);
+			execution.data.resultData.metadata = { isLater: 'true' };
+			await change();
+			return await execution.done;
+		};
+
+		it.each([
+			['the prompt is empty', { prompt: changing('"a"', '""') }, {}],
+			['the prompt cannot be evaluated', { prompt: changing('"a"', '$json.no.such') }, {}],
+			['an option of the item is wrong', {}, { seed: changing('1', '"x"') }],
+			['the poll interval is wrong', {}, { pollInterval: changing('0.2', '-1') }],
+			['an option of the run is wrong', {}, { maxConcurrency: changing('5', '0') }],
+			['the options cannot be evaluated', {}, { timeout: changing('1', '$json.no.such') }],
+			['the spending limit is wrong', {}, { spendingLimit: changing('1', '"x"') }],
+		])('resumes what was submitted, and downloads it: %s', async (_, fields, options) => {
+			await open({ sandbox: { runMs: 1_500 }, settings: { ...RETRY, maxTries: 2 } });
+			const parameters = { ...fields, downloadFiles: true, options: { timeout: 1, ...options } };
+			const run = await runAndChange(parameters);
+			expect(run.status).toBe('success');
+			expect(env.tries).toHaveLength(2);
+			expect(env.sandbox.stats.submits).toBe(1);
+			const [item] = outputItems(run);
+			const [job] = env.sandbox.jobs;
+			expect(item?.json).toMatchObject({ requestId: job?.requestId, seed: job?.input.seed });
+			expect(item?.binary).toHaveProperty('data');
+		});
+
+		it.each([
+			['model', { resource: 'model', operation: 'run', modelId: byId(changing(`"${TEXT_TO_IMAGE}"`, '""')) }],
+			[
+				'deployment',
+				{
+					...{ resource: 'deployment', operation: 'run' },
+					deploymentId: byId(changing(`"${DEPLOYMENT_ID.textToImage}"`, '""')),
+				},
+			],
+		])('resumes what was submitted, though the %s is no longer chosen', async (_, fields) => {
+			await open({ sandbox: { runMs: 1_500 } });
+			const inputs = {
+				mappingMode: 'defineBelow',
+				value: fields.resource === 'model' ? { prompt: 'a' } : {},
+			};
+			const options = { timeout: 1, pollInterval: 0.2 };
+			const run = await runAndChange({ ...fields, inputs, options });
+			expect(run.status).toBe('success');
+			expect(env.sandbox.stats.submits).toBe(1);
+			expect(outputItems(run)[0]?.json.requestId).toBe(env.sandbox.jobs[0]?.requestId);
+		});
+
+		const withFile = async (): Promise<INodeExecutionData> => {
+			const image = { width: 8, height: 8, channels: 3, background: 'red' } as const;
+			const stored = await Container.get(BinaryDataService).store(
+				FileLocation.ofExecution('w', 'e'),
+				await sharp({ create: image }).png().toBuffer(),
+				{ data: '', mimeType: 'image/png', fileName: 'in.png' },
+			);
+			return { json: {}, binary: { photo: stored } };
+		};
+
+		it.each([
+			['image', { imageSource: 'binary', binaryPropertyName: 'photo' }],
+			[
+				'model',
+				{
+					...{ resource: 'model', operation: 'run', modelId: byId(IMAGE_EDIT) },
+					inputs: { mappingMode: 'defineBelow', value: { prompt: 'x', image: 'photo' } },
+				},
+			],
+			[
+				'deployment',
+				{
+					...{ resource: 'deployment', operation: 'run', deploymentId: byId(DEPLOYMENT_ID.imageToImage) },
+					inputs: { mappingMode: 'defineBelow', value: { '10.image': 'photo' } },
+				},
+			],
+		])('resumes what was submitted, though the input file is gone (%s)', async (_, fields) => {
+			const list: INodeExecutionData[] = [{ json: {} }];
+			await open({ items: list, sandbox: { runMs: 1_500 } });
+			list[0] = await withFile();
+			const parameters = { ...fields, options: { timeout: 1, pollInterval: 0.2 } };
+			const change = async () => await rm(env.engine.storagePath, { recursive: true, force: true });
+			const run = await runAndChange(parameters, { change });
+			expect(run.status).toBe('success');
+			expect(env.sandbox.stats.submits).toBe(1);
+			expect(outputItems(run)[0]?.json.requestId).toBe(env.sandbox.jobs[0]?.requestId);
+		});
+
+		it('submits nothing else when an item has no request, and the error names what was resumed', async () => {
+			await open({ items: items(3), sandbox: { runMs: 1_500 }, settings: { ...RETRY, maxTries: 2 } });
+			// The first try ends with the timeout of item 0. In the second, item 1 could be submitted.
+			const prompt = changing('"scene"', '$json.n === 2 ? "" : "scene"');
+			const run = await runAndChange({ prompt, options: { timeout: 1, maxConcurrency: 1 } });
+			const { message, description, itemIndex } = failure(run);
+			expect(message).toContain('Prompt');
+			expect(itemIndex).toBe(2);
+			expect(description).toContain(`Finished and paid for: ${env.sandbox.jobs[0]?.requestId}`);
+			expect(env.sandbox.stats.submits).toBe(1);
+		});
+
+		it('cancels what is running at a deployment when an item fails and nobody tries again', async () => {
+			await open({ items: items(2), sandbox: { runMs: 60_000 }, settings: {} });
+			const parameters = {
+				...{ resource: 'deployment', operation: 'run', inputMode: 'json' },
+				deploymentId: byId(DEPLOYMENT_ID.textToImage),
+				overridesJson: changing('{}', '$json.n === 1 ? "no JSON" : {}'),
+				options: { pollInterval: 0.2, timeout: 1, maxConcurrency: changing('1', '2') },
+			};
+			const failed = await env.run(parameters);
+			failed.data.resultData.metadata = { isLater: 'true' };
+			const { message, description, itemIndex } = failure(await env.retry(failed, parameters).done);
+			expect(message).toContain('Overrides (JSON)');
+			expect(itemIndex).toBe(1);
+			expect(description).toContain(`Cancelled while running: ${env.sandbox.jobs[0]?.requestId}`);
+			expect(env.sandbox.stats).toMatchObject({ submits: 1, cancelled: 1 });
+		});
+
+		it('only the item fails that has no request, when the node continues on errors', async () => {
+			await open({
+				...{ items: items(2), sandbox: { runMs: 1_500 } },
+				settings: { ...RETRY, maxTries: 2, onError: 'continueErrorOutput' },
+			});
+			env.sandbox.faults.add({
+				on: 'submit',
+				kind: 'errorCode',
+				errorCode: 400001,
+				promptIncludes: 'scene 1',
+			});
+			const prompt = changing('"scene " + $json.n', '""');
+			const run = await runAndChange({ prompt, options: { timeout: 1 } });
+			expect(outputItems(run).map(({ json }) => json.requestId)).toEqual([env.sandbox.jobs[0]?.requestId]);
+			expect(outputItems(run, 'RunComfy', 1)[0]?.json).toMatchObject({
+				error: { message: expect.stringContaining('Prompt') as string },
+			});
 		});
 	});
 

@@ -37,6 +37,23 @@ describe('In a retry', () => {
 		expect(env.sandbox.stats.submits).toBe(1);
 	});
 
+	it('Stop between two tries cancels, though an option is no longer valid', async () => {
+		env = await TestEnvironment.open({
+			sandbox: { queueMs: 60_000 },
+			settings: { ...RETRY, maxTries: 2, waitBetweenTries: 700 },
+		});
+		const maxConcurrency = '={{ $execution.customData.get("isLater") ? "" : 5 }}';
+		const execution = env.start({ options: { timeout: 1, maxConcurrency } });
+		await until('it is submitted', () => env.sandbox.stats.accepted === 1);
+		execution.data.resultData.metadata = { isLater: 'true' };
+		await Promise.allSettled(env.tries);
+		execution.stop();
+		await until('the last try has begun', () => env.tries.length === 2);
+		await Promise.allSettled(env.tries);
+		expect(env.sandbox.stats.cancelled).toBe(1);
+		expect(env.stopReports).toEqual([expect.stringContaining(env.sandbox.jobs[0]?.requestId ?? '?')]);
+	});
+
 	it('Stop while a model is read cancels what an earlier try has left', async () => {
 		env = await TestEnvironment.open({ sandbox: { queueMs: 60_000 }, settings: RETRY });
 		env.sandbox.faults.add({

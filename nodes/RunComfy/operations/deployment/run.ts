@@ -5,7 +5,6 @@ import { RunComfyError } from '../../api/problems';
 import { FieldError } from '../../common/fieldError';
 import { isEmpty } from '../../common/isEmpty';
 import { omitUndefined } from '../../common/omitUndefined';
-import { StoppedError } from '../../common/stoppedError';
 import { toError } from '../../common/toError';
 import { deploymentEndpoint, deploymentIdOf } from '../../deployments/endpoint';
 import { toOverrides, type GraphInput } from '../../deployments/graph';
@@ -13,20 +12,23 @@ import { graphFactsOf, type GraphFacts } from '../../deployments/graphFacts';
 import { readSavedRules, withSavedRules, type SavedRules } from '../../deployments/mapperFields';
 import { findOutputProblem } from '../../deployments/outputs';
 import { hasInputFile } from '../../files/inputFile';
-import type { JobRequest } from '../../jobs/job';
+import type { Seeds } from '../../jobs/ledger';
 import { inputLabel, readInputValues, type InputValues } from '../../models/inputValues';
 import { deploymentIdField, readDeploymentChoice } from '../shared/deploymentIdField';
 import { toDeploymentOutput } from '../shared/deploymentOutput';
 import { openFileInputs } from '../shared/fileInputs';
 import { readMappedInputs } from '../shared/mappedInputs';
-import type { Operation, OperationTools } from '../shared/operation';
+import type { ItemWork, Operation, OperationTools } from '../shared/operation';
 import { assertExact, readChoice, readJsonObject } from '../shared/parameters';
 import { randomSeed, SEED_RANGE } from '../shared/seeds';
 import {
 	deploymentSubmissionFields,
 	noContent,
+	readResumeOptions,
 	readSubmissionOptions,
 	submissionWork,
+	type RequestContent,
+	type SubmissionOptions,
 } from '../shared/submission';
 
 /** A ComfyUI workflow that the user has deployed on RunComfy, with the literal inputs of its graph as fields. */
@@ -92,33 +94,12 @@ export const runDeployment: Operation = {
 	fields,
 
 	async prepare(tools, itemIndex) {
-		const { context, client, random } = tools;
-		const { options, limits, waits, download } = readSubmissionOptions(tools, itemIndex, true);
+		const { context, random } = tools;
+		const submission = readSubmissionOptions(tools, itemIndex, true);
+		const { options } = submission;
 		const deploymentId = readDeploymentChoice(context.getNodeParameter('deploymentId', itemIndex));
-		const workOf = (request: DeploymentRequest, titles: ReadonlyMap<string, string> = new Map()) =>
-			submissionWork(itemIndex, {
-				request: {
-					...request,
-					...{ endpoint: deploymentEndpoint(client, deploymentId), waits, limits, findOutputProblem },
-				},
-				// RunComfy bills GPU time, and lists no price of a request.
-				getPrice: async () => ({}),
-				reportSeeds: (sent) => (Object.keys(sent).length === 0 ? {} : { seeds: sent }),
-				toOutput: async (work, result, endpointId) => {
-					const submittedTo = deploymentIdOf(endpointId) ?? deploymentId;
-					const isSame = submittedTo === deploymentId;
-					return await toDeploymentOutput(work, result, {
-						deploymentId: submittedTo,
-						titles: isSame ? titles : await tools.deployments.titles(submittedTo),
-						download,
-					});
-				},
-			});
-		const read = await readInputs(tools, itemIndex, deploymentId).catch(toError);
-		if (read instanceof StoppedError) throw read;
-		// The deployment may be another one than in the try that has submitted the item's request.
-		if (read instanceof Error) return workOf(noContent(read));
-		const { overrides, values, graph, rules, inputs, seeds: graphSeeds, titles } = read;
+		const read = await readInputs(tools, itemIndex, deploymentId);
+		const { overrides, values, graph, rules, inputs, seeds: graphSeeds } = read;
 		const files = await openFileInputs(tools, itemIndex, values.files, options.maxFileSize, true);
 		const bodyOf = (filled: JsonObject) => {
 			const placed = Object.entries(filled).map(([id, value]) => ({ ...placeOf(inputs, id), value }));
@@ -132,22 +113,47 @@ export const runDeployment: Operation = {
 				seeds[seed.id] = randomSeed(random, seedRange(rules.get(seed.id)));
 			}
 		}
-		const request = {
+		const content = {
 			buildInput: async () => bodyOf({ ...values.input, ...seeds, ...(await files.read()) }),
 			fixedInput: bodyOf(values.input),
 			// The names of the seeds tell whether they are random.
 			identifyRest: async () => [await files.identify(), graph, Object.keys(seeds)],
 			inputBytes: files.bytes,
-			seeds,
 		};
-		return workOf(request, titles);
+		return workOf(tools, itemIndex, deploymentId, submission, content, seeds);
+	},
+
+	resume(tools, itemIndex, endpointId, problem) {
+		const deploymentId = deploymentIdOf(endpointId) ?? endpointId;
+		const submission = readResumeOptions(tools, itemIndex, true);
+		return workOf(tools, itemIndex, deploymentId, submission, noContent(problem));
 	},
 };
 
-type DeploymentRequest = Omit<JobRequest, 'endpoint' | 'waits' | 'limits' | 'findOutputProblem'>;
+function workOf(
+	{ client, deployments }: OperationTools,
+	itemIndex: number,
+	deploymentId: string,
+	{ download, waits, limits }: SubmissionOptions,
+	content: RequestContent,
+	seeds?: Seeds,
+): ItemWork {
+	const endpoint = deploymentEndpoint(client, deploymentId);
+	return submissionWork(itemIndex, {
+		request: { ...content, ...{ endpoint, seeds, waits, limits, findOutputProblem } },
+		// RunComfy bills GPU time, and lists no price of a request.
+		getPrice: async () => ({}),
+		reportSeeds: (sent) => (Object.keys(sent).length === 0 ? {} : { seeds: sent }),
+		toOutput: async (work, result, endpointId) => {
+			const submittedTo = deploymentIdOf(endpointId) ?? deploymentId;
+			const titles = await deployments.titles(submittedTo);
+			return await toDeploymentOutput(work, result, { deploymentId: submittedTo, titles, download });
+		},
+	});
+}
 
 /** The facts of the graph are empty when it could not be read. */
-interface ReadInputs extends Pick<GraphFacts, 'inputs' | 'seeds' | 'titles'> {
+interface ReadInputs extends Pick<GraphFacts, 'inputs' | 'seeds'> {
 	/** As the user wrote them; empty when the inputs are specified by fields. */
 	overrides: Overrides;
 	/** Of fields, by the ID of the input. */

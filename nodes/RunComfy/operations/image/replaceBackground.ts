@@ -6,7 +6,7 @@ import { omitUndefined } from '../../common/omitUndefined';
 import { FieldError } from '../../common/fieldError';
 import { openInputFile, urlSource, type InputSource } from '../../files/inputFile';
 import { explainFileInput } from '../shared/fileInputs';
-import type { Operation, OperationTools } from '../shared/operation';
+import type { ItemWork, Operation, OperationTools } from '../shared/operation';
 import type { OptionsReader } from '../shared/options';
 import {
 	numberIn,
@@ -16,7 +16,15 @@ import {
 	readJsonObject,
 	readText,
 } from '../shared/parameters';
-import { modelWork, readSubmissionOptions, submissionFields } from '../shared/submission';
+import {
+	modelWork,
+	noContent,
+	readResumeOptions,
+	readSubmissionOptions,
+	submissionFields,
+	type RequestContent,
+	type SubmissionOptions,
+} from '../shared/submission';
 import { randomSeed, SEED_RANGE } from '../shared/seeds';
 
 /** Ideogram 3.0 Replace Background. Its inputs are typed fields, taken from the model's API page (documented). */
@@ -246,7 +254,8 @@ export const replaceBackground: Operation = {
 
 	async prepare(tools, itemIndex) {
 		const { context, random } = tools;
-		const { options, limits, waits, download } = readSubmissionOptions(tools, itemIndex);
+		const submission = readSubmissionOptions(tools, itemIndex);
+		const { options } = submission;
 		const source = readChoice(context, itemIndex, 'imageSource', 'Image Source', ['url', 'binary']);
 		const image = await readImage(tools, itemIndex, source, options);
 		const input: JsonObject = {
@@ -260,18 +269,29 @@ export const replaceBackground: Operation = {
 		};
 		const chosenSeed = options.seed();
 		const seed = chosenSeed ?? randomSeed(random, SEED_RANGE);
-		const request = {
+		const content = {
 			buildInput: async () => ({ image: await image.read(), ...input, seed }),
 			fixedInput: { ...input, ...omitUndefined({ seed: chosenSeed }) },
 			identifyRest: async () => await image.identify(),
 			inputBytes: image.bytes,
-			waits,
-			limits,
 		};
-		const work = modelWork(tools, itemIndex, {
-			...{ modelId: MODEL_ID, download, request, seed },
-			needsFile: true,
-		});
+		const work = workOf(tools, itemIndex, submission, content, seed);
 		return source === 'url' ? work : explainFileInput(work);
 	},
+
+	resume: (tools, itemIndex, _modelId, problem) =>
+		workOf(tools, itemIndex, readResumeOptions(tools, itemIndex), noContent(problem)),
 };
+
+function workOf(
+	tools: OperationTools,
+	itemIndex: number,
+	{ download, waits, limits }: SubmissionOptions,
+	content: RequestContent,
+	seed?: number,
+): ItemWork {
+	return modelWork(tools, itemIndex, {
+		...{ modelId: MODEL_ID, download, request: { ...content, waits, limits }, seed },
+		needsFile: true,
+	});
+}

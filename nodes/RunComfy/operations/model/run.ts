@@ -2,8 +2,6 @@ import type { INodeProperties } from 'n8n-workflow';
 
 import type { JsonObject } from '../../api/json';
 import { omitUndefined } from '../../common/omitUndefined';
-import { StoppedError } from '../../common/stoppedError';
-import { toError } from '../../common/toError';
 import { hasInputFile } from '../../files/inputFile';
 import { readInputFields, type InputField } from '../../models/inputSchema';
 import { readInputValues, type InputValues } from '../../models/inputValues';
@@ -11,15 +9,17 @@ import type { ModelReference } from '../../models/modelReference';
 import { explainFileInput, openFileInputs } from '../shared/fileInputs';
 import { readMappedInputs } from '../shared/mappedInputs';
 import { modelIdField, readModelChoice } from '../shared/modelIdField';
-import type { Operation, OperationTools } from '../shared/operation';
+import type { ItemWork, Operation, OperationTools } from '../shared/operation';
 import { readChoice, readJsonObject } from '../shared/parameters';
 import { randomSeedFor } from '../shared/seeds';
 import {
 	modelWork,
 	noContent,
+	readResumeOptions,
 	readSubmissionOptions,
 	submissionFields,
 	type RequestContent,
+	type SubmissionOptions,
 } from '../shared/submission';
 
 /** Any model that RunComfy hosts, with the inputs that RunComfy's catalog lists. */
@@ -80,22 +80,11 @@ export const runModel: Operation = {
 
 	async prepare(tools, itemIndex) {
 		const { context, random } = tools;
-		const { options, limits, waits, download } = readSubmissionOptions(tools, itemIndex);
+		const submission = readSubmissionOptions(tools, itemIndex);
 		const reference = readModelChoice(context.getNodeParameter('modelId', itemIndex));
-		const workOf = (modelId: string, content: RequestContent, seed?: number) =>
-			modelWork(tools, itemIndex, {
-				...{ modelId, download, request: { ...content, waits, limits }, seed },
-				needsFile: false,
-				isAnyModel: true,
-			});
-		const read = await readInputs(tools, itemIndex, reference).catch(toError);
-		if (read instanceof StoppedError) throw read;
-		if (read instanceof Error) {
-			// Requests are found by their ID alone, so the path of the model's page will do where its ID is not known.
-			return workOf(reference.kind === 'id' ? reference.modelId : reference.path, noContent(read));
-		}
-		const { modelId, fields: inputFields, values } = read;
-		const files = await openFileInputs(tools, itemIndex, values.files, options.maxFileSize);
+		const { modelId, fields: inputFields, values } = await readInputs(tools, itemIndex, reference);
+		const { maxFileSize } = submission.options;
+		const files = await openFileInputs(tools, itemIndex, values.files, maxFileSize);
 		const { input } = values;
 		const seed = seedIn(input) ?? randomSeedFor(inputFields, random);
 		const content = {
@@ -104,10 +93,28 @@ export const runModel: Operation = {
 			identifyRest: async () => await files.identify(),
 			inputBytes: files.bytes,
 		};
-		const work = workOf(modelId, content, seed);
+		const work = workOf(tools, itemIndex, modelId, submission, content, seed);
 		return files.includeItemFiles ? explainFileInput(work) : work;
 	},
+
+	resume: (tools, itemIndex, modelId, problem) =>
+		workOf(tools, itemIndex, modelId, readResumeOptions(tools, itemIndex), noContent(problem)),
 };
+
+function workOf(
+	tools: OperationTools,
+	itemIndex: number,
+	modelId: string,
+	{ download, waits, limits }: SubmissionOptions,
+	content: RequestContent,
+	seed?: number,
+): ItemWork {
+	return modelWork(tools, itemIndex, {
+		...{ modelId, download, request: { ...content, waits, limits }, seed },
+		needsFile: false,
+		isAnyModel: true,
+	});
+}
 
 interface ReadInputs {
 	modelId: string;

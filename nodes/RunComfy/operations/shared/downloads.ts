@@ -5,9 +5,11 @@ import type { DownloadOptions as FileOptions, ResultFile } from '../../files/dow
 import { outputFieldName } from '../../files/fileNames';
 import type { WorkTools } from './operation';
 import type { OptionsReader } from './options';
-import { readBoolean, readFilledText } from './parameters';
+import { orError, readBoolean, readFilledText, type ReadField } from './parameters';
 
 /** The fields for downloading the files of a result, and the download itself. */
+
+const DEFAULT_FIELD = 'data';
 
 export const downloadFields: INodeProperties[] = [
 	{
@@ -24,7 +26,7 @@ export const downloadFields: INodeProperties[] = [
 		name: 'binaryPropertyOutput',
 		type: 'string',
 		required: true,
-		default: 'data',
+		default: DEFAULT_FIELD,
 		placeholder: 'e.g. data',
 		hint: 'The name of the output field to put the file in. Further files go to data_1, data_2, and so on.',
 		displayOptions: { show: { waitForCompletion: [true], downloadFiles: [true] } },
@@ -37,24 +39,31 @@ export interface DownloadOptions extends Omit<FileOptions, 'requestId'> {
 
 /**
  * Reads the download fields; undefined when no files are to be downloaded.
- * @throws FieldError.
+ * @throws FieldError, unless a default stands for what is wrong.
  */
 export function readDownloadOptions(
 	context: IExecuteFunctions,
 	itemIndex: number,
 	options: OptionsReader,
 	allowLoopback: boolean,
+	readField: ReadField = orError,
 ): DownloadOptions | undefined {
-	if (!readBoolean(context, itemIndex, 'downloadFiles', 'Download Files')) return undefined;
-	const label = 'Put Output File in Field';
-	const fieldName = readFilledText(context, itemIndex, 'binaryPropertyOutput', label);
-	if (fieldName === '__proto__') throw new FieldError(label, `cannot be “${fieldName}”`);
+	const downloads = () => readBoolean(context, itemIndex, 'downloadFiles', 'Download Files');
+	if (!readField(downloads, false)) return undefined;
+	const fieldName = readField(() => readFieldName(context, itemIndex), DEFAULT_FIELD);
 	return {
 		fieldName,
 		fileName: options.fileName() ?? '',
 		maxMegabytes: options.maxFileSize,
 		allowLoopback,
 	};
+}
+
+function readFieldName(context: IExecuteFunctions, itemIndex: number): string {
+	const label = 'Put Output File in Field';
+	const fieldName = readFilledText(context, itemIndex, 'binaryPropertyOutput', label);
+	if (fieldName === '__proto__') throw new FieldError(label, `cannot be “${fieldName}”`);
+	return fieldName;
 }
 
 /**

@@ -45,8 +45,6 @@ export interface PlannedSubmit extends PlannedRequest, ReusableRequest {
 export interface ItemWork {
 	/** What the item submits; undefined when it submits nothing. */
 	submits?: PlannedSubmit;
-	/** Why it cannot submit now; see `JobRequest`. */
-	submitProblem?: Error;
 	/** @returns the output of the item; several items only for an operation that lists something. */
 	run(tools: WorkTools): Promise<OperationOutput | OperationOutput[]>;
 }
@@ -60,4 +58,11 @@ export interface Operation {
 	 * @throws FieldError, RunComfyError.
 	 */
 	prepare(tools: OperationTools, itemIndex: number): Promise<ItemWork>;
+	/**
+	 * The work of an item that cannot submit now, but has a request. Never throws: a default stands for every field that
+	 * cannot be read. Undefined for an operation that submits nothing.
+	 * @param endpointId where its request was submitted.
+	 * @param problem why it cannot submit. The work fails with it if the request has no result.
+	 */
+	resume?(tools: OperationTools, itemIndex: number, endpointId: string, problem: Error): ItemWork;
 }

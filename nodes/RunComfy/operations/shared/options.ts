@@ -4,7 +4,7 @@ import { isJsonObject, type JsonObject } from '../../api/json';
 import { FieldError } from '../../common/fieldError';
 import type { WaitLimits } from '../../jobs/job';
 import { DEPLOYMENT_OPTIONS, OPTIONS, type OptionName } from './optionFields';
-import { booleanOf, numberIn, textOf } from './parameters';
+import { booleanOf, numberIn, orError, textOf, type ReadField } from './parameters';
 
 /** Readers of the collection “Options”. The labels, defaults, and ranges are those of the fields in `optionFields.ts`. */
 
@@ -49,22 +49,29 @@ export interface RunOptions {
 /**
  * Reads the options that apply to the whole run from the first item. Only these: an invalid value in another option of
  * that item must fail the item, not the run.
- * @throws FieldError.
+ * @throws FieldError, unless a default stands for what is wrong.
  */
-export function readRunOptions(context: IExecuteFunctions): RunOptions {
-	const all = isJsonObject(context.getNode().parameters.options) ? undefined : readAllOptions(context, 0);
+export function readRunOptions(context: IExecuteFunctions, readField: ReadField = orError): RunOptions {
+	const all = isJsonObject(context.getNode().parameters.options)
+		? undefined
+		: readField(() => readAllOptions(context, 0), {});
 	const read = (name: OptionName): OptionValue | undefined => {
 		if (all !== undefined) return Object.hasOwn(all, name) ? { value: all[name] } : undefined;
 		if (!isOptionAdded(context, name)) return undefined;
 		return { value: context.getNodeParameter(`options.${name}`, 0, null) };
 	};
-	const readAdded = (name: 'reuseResults' | 'spendingLimit'): number | undefined => {
-		const option = read(name);
-		return option === undefined ? undefined : readNumber(OPTIONS[name], option);
-	};
+	const readAdded = (name: 'reuseResults' | 'spendingLimit'): number | undefined =>
+		readField(() => {
+			const option = read(name);
+			return option === undefined ? undefined : readNumber(OPTIONS[name], option);
+		}, undefined);
+	const { maxConcurrency, cancelOnStop } = OPTIONS;
 	return {
-		maxConcurrency: numberOrDefault(OPTIONS.maxConcurrency, read('maxConcurrency')),
-		cancelOnStop: booleanOrDefault(OPTIONS.cancelOnStop, read('cancelOnStop')),
+		maxConcurrency: readField(
+			() => numberOrDefault(maxConcurrency, read('maxConcurrency')),
+			maxConcurrency.default,
+		),
+		cancelOnStop: readField(() => booleanOrDefault(cancelOnStop, read('cancelOnStop')), cancelOnStop.default),
 		reuseHours: readAdded('reuseResults'),
 		spendingLimit: readAdded('spendingLimit'),
 	};
@@ -99,19 +106,24 @@ export class OptionsReader {
 
 	/**
 	 * @param isDeployment whether the operation is one of deployments, where some options differ.
-	 * @throws FieldError.
+	 * @throws FieldError, unless a default stands for what is wrong.
 	 */
 	constructor(
 		private readonly context: IExecuteFunctions,
 		itemIndex: number,
 		isDeployment = false,
+		private readonly readField: ReadField = orError,
 	) {
-		this.values = readAllOptions(context, itemIndex);
+		this.values = readField(() => readAllOptions(context, itemIndex), {});
 		// All numbers are checked, even those that are not used: an invalid one is a mistake.
-		this.maxFileSize = numberOrDefault(OPTIONS.maxFileSize, this.find('maxFileSize'));
-		this.pollInterval = numberOrDefault(OPTIONS.pollInterval, this.find('pollInterval'));
-		const { timeout } = isDeployment ? DEPLOYMENT_OPTIONS : OPTIONS;
-		this.timeout = numberOrDefault(timeout, this.find('timeout'));
+		const { maxFileSize, pollInterval, timeout } = isDeployment ? DEPLOYMENT_OPTIONS : OPTIONS;
+		this.maxFileSize = this.number('maxFileSize', maxFileSize);
+		this.pollInterval = this.number('pollInterval', pollInterval);
+		this.timeout = this.number('timeout', timeout);
+	}
+
+	private number(name: OptionName, field: NumberField): number {
+		return this.readField(() => numberOrDefault(field, this.find(name)), field.default);
 	}
 
 	private find(name: OptionName): OptionValue | undefined {
@@ -135,13 +147,19 @@ export class OptionsReader {
 		const fileName = this.find('fileName');
 		if (fileName === undefined) return undefined;
 		const label = OPTIONS.fileName.displayName;
-		const text = textOf(fileName.value, label);
-		if (text === '') throw new FieldError(label, 'must not be empty');
-		return text;
+		return this.readField(() => {
+			const text = textOf(fileName.value, label);
+			if (text === '') throw new FieldError(label, 'must not be empty');
+			return text;
+		}, undefined);
 	}
 
 	waitLimits(): WaitLimits {
-		const includeCost = booleanOrDefault(OPTIONS.includeCost, this.find('includeCost'));
+		const field = OPTIONS.includeCost;
+		const includeCost = this.readField(
+			() => booleanOrDefault(field, this.find('includeCost')),
+			field.default,
+		);
 		return {
 			timeoutMs: this.timeout * 1000,
 			pollIntervalMs: this.pollInterval * 1000,

@@ -10,6 +10,21 @@ import { isEmpty } from '../../common/isEmpty';
  * FieldError with the label of the field.
  */
 
+/** Reads a value that may be wrong. What happens then is up to the reader: see `orError` and `orDefault`. */
+export type ReadField = <T>(read: () => T, defaultValue: T) => T;
+
+/** What is wrong is an error. */
+export const orError: ReadField = (read) => read();
+
+/** The default stands for what is wrong. Only for an item that submits nothing, but may return what it has paid for. */
+export const orDefault: ReadField = (read, defaultValue) => {
+	try {
+		return read();
+	} catch {
+		return defaultValue;
+	}
+};
+
 /** A text, without surrounding white space. */
 export function readText(context: IExecuteFunctions, itemIndex: number, name: string, label: string): string {
 	return textOf(context.getNodeParameter(name, itemIndex, ''), label);

@@ -13,7 +13,7 @@ import { findOutputProblem, toFinishedOutput, type OutputOptions } from './finis
 import type { ItemWork, OperationOutput, OperationTools, PlannedSubmit, WorkTools } from './operation';
 import { DEPLOYMENT_OPTIONS, optionsField, type OptionName } from './optionFields';
 import { OptionsReader } from './options';
-import { readBoolean } from './parameters';
+import { orDefault, orError, readBoolean, type ReadField } from './parameters';
 
 /** Submits an item's request and returns its output. */
 
@@ -62,22 +62,35 @@ export interface SubmissionOptions {
 
 /**
  * Reads the fields of `submissionFields`.
- * @throws FieldError.
+ * @throws FieldError, unless a default stands for what is wrong.
  */
 export function readSubmissionOptions(
 	{ context, access }: Pick<OperationTools, 'context' | 'access'>,
 	itemIndex: number,
 	isDeployment = false,
+	readField: ReadField = orError,
 ): SubmissionOptions {
-	const options = new OptionsReader(context, itemIndex, isDeployment);
+	const options = new OptionsReader(context, itemIndex, isDeployment, readField);
 	const allowLoopback = allowsLoopbackFiles(access, isDeployment);
-	const waits = readBoolean(context, itemIndex, 'waitForCompletion', 'Wait for Completion');
+	const waits = readField(
+		() => readBoolean(context, itemIndex, 'waitForCompletion', 'Wait for Completion'),
+		true,
+	);
 	return {
 		options,
 		limits: options.waitLimits(),
 		waits,
-		download: waits ? readDownloadOptions(context, itemIndex, options, allowLoopback) : undefined,
+		download: waits ? readDownloadOptions(context, itemIndex, options, allowLoopback, readField) : undefined,
 	};
+}
+
+/** As `readSubmissionOptions`, for an item that is only resumed. */
+export function readResumeOptions(
+	tools: Pick<OperationTools, 'context' | 'access'>,
+	itemIndex: number,
+	isDeployment = false,
+): SubmissionOptions {
+	return readSubmissionOptions(tools, itemIndex, isDeployment, orDefault);
 }
 
 /** The request of one item, and how to return its output. */
@@ -115,7 +128,7 @@ export type RequestContent = Pick<
 	'submitProblem' | 'buildInput' | 'fixedInput' | 'identifyRest' | 'inputBytes'
 >;
 
-/** Of an item whose inputs cannot be read in this try. What an earlier try has submitted is resumed all the same. */
+/** Of an item that is only resumed. */
 export function noContent(submitProblem: Error): RequestContent {
 	const fail = async () => await Promise.reject(submitProblem);
 	return { submitProblem, buildInput: fail, identifyRest: fail, fixedInput: {}, inputBytes: 0 };
@@ -127,7 +140,6 @@ export function submissionWork(
 	{ request, getPrice, reportSeeds, toOutput }: Submission,
 ): ItemWork {
 	return {
-		...omitUndefined({ submitProblem: request.submitProblem }),
 		submits: {
 			endpointId: request.endpoint.id,
 			waits: request.waits,
