@@ -204,7 +204,7 @@ async function fingerprintsOf(
  * @throws NodeApiError for the first item that cannot submit, unless the node continues on fail.
  */
 function assertCanSubmit(context: IExecuteFunctions, turn: LedgerTurn, works: Array<ItemWork | Error>): void {
-	if (turn.isRetry || context.continueOnFail()) return;
+	if (turn.hasRequests || context.continueOnFail()) return;
 	const blocked = findBlocked(turn, works);
 	if (blocked !== undefined) throw toNodeError(context.getNode(), ...blocked);
 }
@@ -252,7 +252,7 @@ async function openBudgetFor(
 			prices.set(endpointId, await getPrice());
 		} catch (error) {
 			// What earlier tries submitted is resumed in any case; without a price nothing else is submitted.
-			if (error instanceof StoppedError || !turn.isRetry) throw toError(error);
+			if (error instanceof StoppedError || !turn.hasRequests) throw toError(error);
 			prices.set(endpointId, {});
 		}
 	}
@@ -261,7 +261,7 @@ async function openBudgetFor(
 		turn.find(itemIndex)?.isReused === true ? [] : one,
 	);
 	// In a retry, the limit is checked for each item instead.
-	const problem = turn.isRetry ? undefined : budget.findProblem(planned, context.continueOnFail());
+	const problem = turn.hasSubmitted ? undefined : budget.findProblem(planned, context.continueOnFail());
 	if (problem !== undefined) throw new RunComfyError(problem);
 	return budget;
 }

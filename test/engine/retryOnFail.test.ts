@@ -321,15 +321,18 @@ describe('Retry On Fail', () => {
 		it('cancels what is running at a deployment when an item fails and nobody tries again', async () => {
 			await open({ items: items(2), sandbox: { runMs: 60_000 }, settings: {} });
 			const parameters = {
-				...{ resource: 'deployment', operation: 'run', inputMode: 'json' },
-				deploymentId: byId(DEPLOYMENT_ID.textToImage),
-				overridesJson: changing('{}', '$json.n === 1 ? "no JSON" : {}'),
-				options: { pollInterval: 0.2, timeout: 1, maxConcurrency: changing('1', '2') },
+				...{ resource: 'deployment', operation: 'run', deploymentId: byId(DEPLOYMENT_ID.textToImage) },
+				inputs: { mappingMode: 'defineBelow', value: {} },
+				options: {
+					pollInterval: 0.2,
+					timeout: changing('1', '$json.n === 1 ? "x" : 1'),
+					maxConcurrency: changing('1', '2'),
+				},
 			};
 			const failed = await env.run(parameters);
 			failed.data.resultData.metadata = { isLater: 'true' };
 			const { message, description, itemIndex } = failure(await env.retry(failed, parameters).done);
-			expect(message).toContain('Overrides (JSON)');
+			expect(message).toContain('Timeout');
 			expect(itemIndex).toBe(1);
 			expect(description).toContain(`Cancelled while running: ${env.sandbox.jobs[0]?.requestId}`);
 			expect(env.sandbox.stats).toMatchObject({ submits: 1, cancelled: 1 });

@@ -2,6 +2,7 @@ import type { INodeExecutionData, IRun } from 'n8n-workflow';
 
 import { systemRuntime } from '../../nodes/RunComfy/host/runtime';
 import { DEPLOYMENT_ID } from '../sandbox/deployments';
+import { until } from '../until';
 import { failure, items, outputItems, TestEnvironment, type TestEnvironmentOptions } from './testEnvironment';
 
 const REUSE = { reuseResults: 24 };
@@ -283,6 +284,36 @@ describe('Reuse Results', () => {
 		expect(message).toContain('cannot be kept');
 		expect(description).not.toContain('still running');
 		expect(env.sandbox.stats.accepted).toBe(2);
+	});
+
+	describe('when an item could not be submitted now', () => {
+		const deployment = {
+			...{ resource: 'deployment', operation: 'run' },
+			deploymentId: { __rl: true, mode: 'id', value: DEPLOYMENT_ID.textToImage },
+			inputs: { mappingMode: 'defineBelow', value: { '6.text': 'x' } },
+		};
+		const isDisabled = {
+			...{ on: 'deployment' as const, kind: 'answer' as const },
+			answer: { status: 200, body: { id: DEPLOYMENT_ID.textToImage, is_enabled: false } },
+		};
+
+		it.each([1, 2])('a retry resumes the request of an earlier execution (%s items)', async (count) => {
+			await open({ items: items(count), sandbox: { runMs: 2_500 } });
+			const options = { ...REUSE, pollInterval: 0.2, timeout: 1, maxConcurrency: 1 };
+			await env.run({ ...deployment, options });
+			const [job] = env.sandbox.jobs;
+			const settings = { retryOnFail: true, maxTries: 2, waitBetweenTries: 10 };
+			const execution = env.start({ ...deployment, options }, settings);
+			await until('it is used', () => env.log.some(({ message }) => message.includes('is used for item 0')));
+			env.sandbox.faults.add(isDisabled);
+			const again = await execution.done;
+			expect(env.sandbox.stats.accepted).toBe(1);
+			if (count === 1) return expect(ids(again)).toEqual([job?.requestId]);
+			const { message, description, itemIndex } = failure(again);
+			expect(message).toContain('is disabled');
+			expect(itemIndex).toBe(1);
+			expect(description).toContain(job?.requestId);
+		});
 	});
 
 	it('costs nothing of the spending limit', async () => {

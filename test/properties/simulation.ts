@@ -260,7 +260,7 @@ export class Simulation {
 				runIndex: run.runIndex,
 				isTool: run.isTool,
 				fingerprints: new Map(Array.from({ length: count }, (_, i) => [i, `${input} ${i}`])),
-				openBudget: async (turn) => this.openBudget(turn.isRetry, turn.ledger, count),
+				openBudget: async (turn) => this.openBudget(turn.hasSubmitted, turn.ledger, count),
 				stopSignal: run.stopButton.signal,
 				maxConcurrency,
 				cancelOnStop: true,
@@ -305,14 +305,14 @@ export class Simulation {
 		run.state = outcomes[0]?.ok === false ? 'withErrors' : 'succeeded';
 	}
 
-	private openBudget(isRetry: boolean, ledger: Ledger, count: number): Budget | undefined {
+	private openBudget(hasSubmitted: boolean, ledger: Ledger, count: number): Budget | undefined {
 		const { limitUsd, listedUsd, continueOnFail } = this.settings;
 		if (limitUsd === undefined) return undefined;
 		const price =
 			listedUsd === undefined ? { usd: 0.01, unit: 'second' } : { usd: listedUsd, unit: 'request' };
 		const budget = new Budget(limitUsd, new Map([['a/b', price]]), ledger);
 		const planned = Array.from({ length: count }, () => ({ endpointId: 'a/b', waits: true }));
-		const problem = budget.findProblem(planned, continueOnFail || isRetry);
+		const problem = budget.findProblem(planned, continueOnFail || hasSubmitted);
 		if (problem !== undefined) throw new RunComfyError(problem);
 		return budget;
 	}

@@ -389,8 +389,13 @@ export class LedgerTurn {
 		return this.current.get(itemIndex);
 	}
 
-	/** True when an earlier try has left something to resume. */
-	get isRetry(): boolean {
+	/** True when an earlier try has left something to resume, or when items use what earlier executions have submitted. */
+	get hasRequests(): boolean {
+		return this.current.size > 0;
+	}
+
+	/** True when an earlier try has submitted something that can be resumed. */
+	get hasSubmitted(): boolean {
 		return [...this.current.values()].some(({ isReused }) => isReused !== true);
 	}
 
