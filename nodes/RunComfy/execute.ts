@@ -112,9 +112,18 @@ async function executeItems(context: IExecuteFunctions, runtime: Runtime, count:
 		const works = await prepareAll(operation, tools, count, optionsProblem);
 		const fingerprints = await fingerprintsOf(context, works);
 		const openBudget = async (turn: LedgerTurn) => {
-			assertCanSubmit(context, turn, works);
+			const mayEndLater = turn.hasRequests || continueOnFail;
+			const assertCanSubmit = () => {
+				const blocked = mayEndLater ? undefined : findBlocked(turn, works);
+				if (blocked !== undefined) throw toNodeError(context.getNode(), ...blocked);
+			};
+			assertCanSubmit();
 			await reuse?.assignAll(turn, submitsOf(works), stopSignal);
-			budget = await openBudgetFor(context, turn, spendingLimit, works);
+			if (spendingLimit !== undefined) {
+				const prices = await readPrices(turn.ledger, works);
+				assertCanSubmit();
+				budget = openBudgetFor(spendingLimit, prices, turn, works, continueOnFail);
+			}
 			for (const warning of budget?.warnings ?? []) notifyUser(context, log, 'warn', warning);
 			endsWithError = !continueOnFail && findBlocked(turn, works) !== undefined;
 			return budget;
@@ -199,16 +208,6 @@ async function fingerprintsOf(
 	return fingerprints;
 }
 
-/**
- * Before anything is submitted. In a retry, the items that have requests are resumed first, and an error names these.
- * @throws NodeApiError for the first item that cannot submit, unless the node continues on fail.
- */
-function assertCanSubmit(context: IExecuteFunctions, turn: LedgerTurn, works: Array<ItemWork | Error>): void {
-	if (turn.hasRequests || context.continueOnFail()) return;
-	const blocked = findBlocked(turn, works);
-	if (blocked !== undefined) throw toNodeError(context.getNode(), ...blocked);
-}
-
 /** The first item that cannot submit, and has no request that could be resumed, with what is wrong. */
 function findBlocked(turn: LedgerTurn, works: Array<ItemWork | Error>): [Error, number] | undefined {
 	for (const [itemIndex, work] of works.entries()) {
@@ -234,34 +233,44 @@ function notifyUser(context: IExecuteFunctions, log: Log, level: 'info' | 'warn'
 }
 
 /**
- * The budget for the spending limit, with the current prices; undefined without a limit.
- * @throws RunComfyError when the limit cannot be kept, or when it does not pay for all items and a failed item ends the run.
+ * The current prices of what the items submit. Where a price cannot be read, nothing is submitted: the error takes the
+ * place of the items' work.
+ * @throws StoppedError.
  */
-async function openBudgetFor(
-	context: IExecuteFunctions,
-	turn: LedgerTurn,
-	limitUsd: number | undefined,
+async function readPrices(
+	ledger: Ledger,
 	works: Array<ItemWork | Error>,
-): Promise<Budget | undefined> {
-	if (limitUsd === undefined) return undefined;
-	const submits = submitsOf(works);
+): Promise<ReadonlyMap<string, ListedPrice>> {
 	const prices = new Map<string, ListedPrice>();
-	for (const { endpointId, getPrice } of submits.values()) {
-		if (prices.has(endpointId)) continue;
+	for (const [itemIndex, { endpointId, getPrice }] of submitsOf(works)) {
 		try {
 			prices.set(endpointId, await getPrice());
 		} catch (error) {
-			// What earlier tries submitted is resumed in any case; without a price nothing else is submitted.
-			if (error instanceof StoppedError || !turn.hasRequests) throw toError(error);
-			prices.set(endpointId, {});
+			if (error instanceof StoppedError) throw error;
+			// A cost that RunComfy has reported will do.
+			if (ledger.highestCostUsd(endpointId) === undefined) works[itemIndex] = toError(error);
 		}
 	}
+	return prices;
+}
+
+/**
+ * The budget for the spending limit.
+ * @throws RunComfyError when the limit cannot be kept, or when it does not pay for all items and a failed item ends the run.
+ */
+function openBudgetFor(
+	limitUsd: number,
+	prices: ReadonlyMap<string, ListedPrice>,
+	turn: LedgerTurn,
+	works: Array<ItemWork | Error>,
+	continueOnFail: boolean,
+): Budget {
 	const budget = new Budget(limitUsd, prices, turn.ledger);
-	const planned = [...submits].flatMap(([itemIndex, one]) =>
-		turn.find(itemIndex)?.isReused === true ? [] : one,
+	const planned = [...submitsOf(works)].flatMap(([itemIndex, one]) =>
+		turn.find(itemIndex) === undefined ? one : [],
 	);
-	// In a retry, the limit is checked for each item instead.
-	const problem = turn.hasSubmitted ? undefined : budget.findProblem(planned, context.continueOnFail());
+	// Once something has been submitted, the limit is checked for each item instead.
+	const problem = turn.hasSubmitted ? undefined : budget.findProblem(planned, continueOnFail);
 	if (problem !== undefined) throw new RunComfyError(problem);
 	return budget;
 }

@@ -297,6 +297,29 @@ describe('Reuse Results', () => {
 			answer: { status: 200, body: { id: DEPLOYMENT_ID.textToImage, is_enabled: false } },
 		};
 
+		it('the price is not needed where all items have a request', async () => {
+			await open({ items: items(2) });
+			const first = await run({ spendingLimit: 1 });
+			env.sandbox.faults.add({ on: 'model', kind: 'notFound' });
+			const second = await run({ spendingLimit: 1 });
+			expect(ids(second)).toEqual(ids(first));
+			expect(env.sandbox.stats.accepted).toBe(2);
+			const { message, itemIndex } = failure(await run({ spendingLimit: 1 }, { prompt: 'Another' }));
+			expect(message).toContain('RunComfy has no model');
+			expect(itemIndex).toBe(0);
+		});
+
+		it('the price is not needed in a retry that resumes a request of an earlier execution', async () => {
+			await open({ sandbox: { runMs: 2_500 } });
+			const parameters = { ...BY_ITEM, options: { ...REUSE, spendingLimit: 1, timeout: 1 } };
+			await env.run(parameters);
+			const execution = env.start(parameters, { retryOnFail: true, maxTries: 2, waitBetweenTries: 10 });
+			await until('it is used', () => env.log.some(({ message }) => message.includes('is used for item 0')));
+			env.sandbox.faults.add({ on: 'model', kind: 'notFound' });
+			expect(ids(await execution.done)).toEqual([env.sandbox.jobs[0]?.requestId]);
+			expect(env.sandbox.stats.accepted).toBe(1);
+		});
+
 		it.each([1, 2])('a retry resumes the request of an earlier execution (%s items)', async (count) => {
 			await open({ items: items(count), sandbox: { runMs: 2_500 } });
 			const options = { ...REUSE, pollInterval: 0.2, timeout: 1, maxConcurrency: 1 };

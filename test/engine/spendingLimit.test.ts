@@ -50,6 +50,26 @@ describe('The spending limit over a whole execution', () => {
 		expect(env.sandbox.stats.accepted).toBe(1);
 	});
 
+	it('fails only the item whose price cannot be read, when the node continues on errors', async () => {
+		env = await TestEnvironment.open({ items: items(4), settings: ERROR_OUTPUT });
+		const value = `={{ $json.n === 2 ? "no/such" : "${TEXT_TO_IMAGE}" }}`;
+		const run = await env.run({ ...runOf(1), modelId: { mode: 'id', value } });
+		expect(outputItems(run)).toHaveLength(3);
+		expect(outputItems(run, 'RunComfy', 1).map(({ json }) => json)).toMatchObject([
+			{ n: 2, error: { message: 'RunComfy has no model “no/such”' } },
+		]);
+		expect(env.sandbox.stats.submits).toBe(3);
+	});
+
+	it('submits nothing, and names the item, when its price cannot be read and a failed item ends the run', async () => {
+		env = await TestEnvironment.open({ items: items(4) });
+		const value = `={{ $json.n === 2 ? "no/such" : "${TEXT_TO_IMAGE}" }}`;
+		const { message, itemIndex } = failure(await env.run({ ...runOf(1), modelId: { mode: 'id', value } }));
+		expect(message).toContain('RunComfy has no model “no/such”');
+		expect(itemIndex).toBe(2);
+		expect(env.sandbox.stats.submits).toBe(0);
+	});
+
 	it('does not hang when “Retry execution” does not wait, and the price is unknown', async () => {
 		env = await TestEnvironment.open({ items: items(2), sandbox: { runMs: 60_000 } });
 		env.sandbox.faults.add(priceOf(0.05, 'second'));
