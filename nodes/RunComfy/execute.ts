@@ -101,7 +101,8 @@ async function executeItems(context: IExecuteFunctions, runtime: Runtime, count:
 	const operation = findOperation(context);
 	const catalog = new Catalog({ client, clock, random, stopSignal });
 	const deployments = new Deployments(catalog);
-	const tools = { context, access, random, client, catalog, deployments };
+	const reusesResults = reuse !== undefined;
+	const tools = { context, access, random, client, catalog, deployments, reusesResults };
 	const downloader = openDownloader(context, runtime);
 	const hint = (message: string) => showHint(context, message, 'warning');
 	let budget: Budget | undefined;
@@ -112,6 +113,7 @@ async function executeItems(context: IExecuteFunctions, runtime: Runtime, count:
 		const works = await prepareAll(operation, tools, count, optionsProblem);
 		const fingerprints = await fingerprintsOf(context, works);
 		const openBudget = async (turn: LedgerTurn) => {
+			// In a retry, the items that have requests are resumed first, and an error names these.
 			const mayEndLater = turn.hasRequests || continueOnFail;
 			const assertCanSubmit = () => {
 				const blocked = mayEndLater ? undefined : findBlocked(turn, works);
@@ -246,7 +248,7 @@ async function readPrices(
 		try {
 			prices.set(endpointId, await getPrice());
 		} catch (error) {
-			if (error instanceof StoppedError) throw error;
+			if (error instanceof StoppedError) throw toError(error);
 			// A cost that RunComfy has reported will do.
 			if (ledger.highestCostUsd(endpointId) === undefined) works[itemIndex] = toError(error);
 		}

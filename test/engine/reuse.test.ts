@@ -297,6 +297,36 @@ describe('Reuse Results', () => {
 			answer: { status: 200, body: { id: DEPLOYMENT_ID.textToImage, is_enabled: false } },
 		};
 
+		const asJson = {
+			...{ resource: 'deployment', operation: 'run', inputMode: 'json' },
+			deploymentId: deployment.deploymentId,
+			overridesJson: '{"6": {"inputs": {"text": "x"}}}',
+		};
+
+		it.each([
+			[
+				'cannot be read',
+				{ status: 403, body: { error_code: 403003 } },
+				'needs the workflow of the deployment',
+			],
+			[
+				'is not reported',
+				{ status: 200, body: { id: DEPLOYMENT_ID.textToImage, is_enabled: true } },
+				'“Reuse Results (Hours)” cannot be used, because RunComfy reports no workflow',
+			],
+		])('nothing is submitted to a deployment as JSON when its workflow %s', async (_, answer, words) => {
+			await open();
+			const parameters = { ...asJson, options: { ...REUSE, pollInterval: 0.2 } };
+			const first = await env.run(parameters);
+			env.sandbox.faults.add({ on: 'deployment', kind: 'answer', answer });
+			const { message, description } = failure(await env.run(parameters));
+			expect(`${message} ${description}`).toContain(words);
+			expect(env.sandbox.stats.accepted).toBe(1);
+			env.sandbox.faults.clear();
+			expect(ids(await env.run(parameters))).toEqual(ids(first));
+			expect(env.sandbox.stats.accepted).toBe(1);
+		});
+
 		it('the price is not needed where all items have a request', async () => {
 			await open({ items: items(2) });
 			const first = await run({ spendingLimit: 1 });

@@ -1,7 +1,7 @@
 import type { IExecuteFunctions, INodeProperties } from 'n8n-workflow';
 
 import { isJsonObject, type JsonObject } from '../../api/json';
-import { RunComfyError } from '../../api/problems';
+import { RunComfyError, type Problem } from '../../api/problems';
 import { FieldError } from '../../common/fieldError';
 import { isEmpty } from '../../common/isEmpty';
 import { omitUndefined } from '../../common/omitUndefined';
@@ -19,6 +19,7 @@ import { toDeploymentOutput } from '../shared/deploymentOutput';
 import { openFileInputs } from '../shared/fileInputs';
 import { readMappedInputs } from '../shared/mappedInputs';
 import type { ItemWork, Operation, OperationTools } from '../shared/operation';
+import { OPTIONS } from '../shared/optionFields';
 import { assertExact, readChoice, readJsonObject } from '../shared/parameters';
 import { randomSeed, SEED_RANGE } from '../shared/seeds';
 import {
@@ -173,8 +174,16 @@ async function readInputs(
 	const overrides = mode === 'json' ? readOverrides(context, itemIndex) : {};
 	const graph = await readDeployedGraph(tools, deploymentId, mode === 'json');
 	const { fields: graphFields, ...facts } = graphFactsOf(graph ?? {});
-	if (mode === 'json')
+	if (mode === 'json') {
+		if (graph === undefined && tools.reusesResults) {
+			throw new FieldError(
+				OPTIONS.reuseResults.displayName,
+				'cannot be used, because RunComfy reports no workflow for this deployment',
+				'Without it, earlier requests cannot be told from others. Remove the option, or run again later. Nothing was submitted.',
+			);
+		}
 		return { ...facts, overrides, values: { input: {}, files: [] }, graph, rules: new Map() };
+	}
 	if (graph === undefined) {
 		throw new FieldError(
 			'Inputs',
@@ -194,11 +203,12 @@ async function readInputs(
 
 /**
  * The workflow as it is deployed now.
- * @param isOptional whether a run can do without it. Then only seeds are not randomized, and nodes have no titles.
+ * @param isOptional whether a run can do without it. Then only seeds are not randomized, and nodes have no titles. Not so
+ * where results are reused: without the workflow, the same request would be another one, and be paid for again.
  * @throws FieldError, RunComfyError, StoppedError.
  */
 async function readDeployedGraph(
-	{ deployments }: OperationTools,
+	{ deployments, reusesResults }: OperationTools,
 	deploymentId: string,
 	isOptional: boolean,
 ): Promise<JsonObject | undefined> {
@@ -213,9 +223,16 @@ async function readDeployedGraph(
 		}
 		return graph;
 	} catch (error) {
-		if (isOptional && error instanceof RunComfyError && error.problem.isNotFound !== true) return undefined;
-		throw toError(error);
+		if (!isOptional || !(error instanceof RunComfyError) || error.problem.isNotFound === true)
+			throw toError(error);
+		if (!reusesResults) return undefined;
+		throw workflowNeeded(error.problem);
 	}
+}
+
+function workflowNeeded(problem: Problem): RunComfyError {
+	const why = `“${OPTIONS.reuseResults.displayName}” needs the workflow of the deployment to recognize earlier requests.`;
+	return new RunComfyError({ ...problem, advice: `${why} ${problem.advice}` });
 }
 
 /** Overrides by node ID. */

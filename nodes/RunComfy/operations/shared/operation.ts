@@ -20,6 +20,8 @@ export interface OperationTools {
 	catalog: Catalog;
 	/** Free queries about the user's deployments. */
 	deployments: Deployments;
+	/** Whether the user has added the option “Reuse Results (Hours)”. */
+	reusesResults: boolean;
 }
 
 /** What an item's work may use during the run. */
