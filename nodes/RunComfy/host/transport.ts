@@ -3,6 +3,7 @@ import type { IExecuteFunctions, IHttpRequestOptions, ILoadOptionsFunctions } fr
 import { isJsonObject, type JsonObject } from '../api/json';
 import { NoAnswerError, networkCodeOf, noAnswerReason, type ApiAnswer, type Send } from '../api/transport';
 import type { Clock } from '../common/clock';
+import { Deadlines } from '../common/deadlines';
 import { redactJson, type Redact } from '../common/redact';
 
 export const CREDENTIAL_NAME = 'runComfyApi';
@@ -10,10 +11,8 @@ export const CREDENTIAL_NAME = 'runComfyApi';
 /** The context that n8n passes to a run of the node, or to its lists in the editor. */
 export type CallingContext = IExecuteFunctions | ILoadOptionsFunctions;
 
-/** An abort reason of our own: without one, every call would create an exception with a stack trace. */
-const ANSWERED = 'answered';
 /**
- * Our own timer ends a call, and n8n's timeout is set a little longer: without it, n8n's default timeout would apply, which
+ * Our own deadline ends a call, and n8n's timeout is set a little longer: without it, n8n's default timeout would apply, which
  * may be shorter.
  */
 const HOST_TIMEOUT_MARGIN_MS = 1_000;
@@ -27,15 +26,14 @@ const HOST_TIMEOUT_MARGIN_MS = 1_000;
  * @param redact redacts the token in the answer, so that no error, log line, or output can contain it.
  */
 export function createSend(context: CallingContext, clock: Clock, redact: Redact): Send {
+	const deadlines = new Deadlines(clock);
 	return async ({ method, url, body, timeoutMs, signal }) => {
 		const controller = new AbortController();
-		const answered = new AbortController();
 		let timedOut = false;
 		const onAbort = () => controller.abort();
 		if (signal?.aborted === true) controller.abort();
 		signal?.addEventListener('abort', onAbort, { once: true });
-		void clock.sleep(timeoutMs, answered.signal).then(() => {
-			if (answered.signal.aborted) return;
+		const endDeadline = deadlines.start(timeoutMs, () => {
 			timedOut = true;
 			controller.abort();
 		});
@@ -63,7 +61,7 @@ export function createSend(context: CallingContext, clock: Clock, redact: Redact
 			throw noAnswer(error, timedOut, controller.signal.aborted);
 		} finally {
 			signal?.removeEventListener('abort', onAbort);
-			answered.abort(ANSWERED);
+			endDeadline();
 		}
 	};
 }

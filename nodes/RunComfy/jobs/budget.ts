@@ -81,7 +81,8 @@ export class Budget {
 			sum += known ?? this.leastUsd(endpointId);
 			if (sum <= left) affordable++;
 		}
-		if (sum <= left) return undefined;
+		// The limit may be exceeded already, by requests that cost more than expected: then nothing planned is no excess.
+		if (planned.length === 0 || sum <= left) return undefined;
 		const items = `${planned.length} ${planned.length === 1 ? 'item costs' : 'items cost'}`;
 		const earlier = this.requests === 0 ? '' : ` ${this.report()}`;
 		return {
