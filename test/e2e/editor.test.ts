@@ -79,14 +79,14 @@ const SCREENSHOTS =
 	const byTestId = (id: string) => page.locator(`[data-test-id="${id}"]`);
 	/** A picture of the editor at rest: no notification, no spinner, nothing that fades. */
 	const shoot = async (name: string) => {
-		// A notification may go by itself before the click.
+		// A notification may go by itself before it is closed; a click at its place would then close what is behind it.
 		const notifications = page.locator('.el-notification__closeBtn');
 		await until('no notification is left', async () => {
 			const isLeft = (await notifications.count()) > 0;
 			if (isLeft)
 				await notifications
 					.first()
-					.click({ force: true, timeout: 1_000 })
+					.dispatchEvent('click', undefined, { timeout: 1_000 })
 					.catch(() => undefined);
 			return !isLeft;
 		});
@@ -365,8 +365,17 @@ const SCREENSHOTS =
 	it('tests the credential: red with a wrong token, in words a person understands, and green with the right one', async () => {
 		await openWorkflow();
 		await openPanel();
-		await byTestId('credential-edit-button').first().click();
 		const token = byTestId('parameter-input-apiToken').locator('input');
+		// The panel is still being drawn at first, and then loses a click.
+		await until('the credential is open', async () => {
+			if (await token.isVisible()) return true;
+			await byTestId('credential-edit-button')
+				.first()
+				.click({ timeout: 1_000 })
+				.catch(() => undefined);
+			await page.waitForTimeout(1_000);
+			return await token.isVisible();
+		});
 		const save = byTestId('credential-save-button')
 			.locator('button')
 			.or(page.locator('button[data-test-id="credential-save-button"]'));
