@@ -16,6 +16,8 @@ const VARIANTS = {
 	// What these calls cost beyond the floor is n8n's share.
 	'the floor’s calls by n8n': byN8n(submitAndGet),
 	'one by one, poll every 2 s': byN8n(pollEvery(2)),
+	// As many calls as the node makes, with nothing else.
+	'polls by n8n, every 2 s': byN8n(pollEvery(2)),
 	'one by one, poll every 5 s': byN8n(pollEvery(5)),
 	'polls by undici': byUndici(pollResult),
 	'polls by undici, new connections': byUndici(pollResult, false),

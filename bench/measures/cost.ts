@@ -35,6 +35,7 @@ export async function measureCost(sandbox: Sandbox) {
 	return {
 		floor: await costOf(sandbox, 'floor'),
 		callsOnly: await costOf(sandbox, 'the floor’s calls by n8n'),
+		loop: await costOf(sandbox, 'polls by n8n, every 2 s'),
 		node: await costOf(sandbox, 'this node'),
 		...(against === undefined ? {} : { before: await costOf(sandbox, 'this node, before') }),
 	};
