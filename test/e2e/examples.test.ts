@@ -2,6 +2,7 @@ import { NEWEST } from '../n8n/installation';
 import { storedItems } from '../n8n/instance';
 import { MailBox, ObjectStorage, ScriptedChatModel } from './fakeServices';
 import {
+	agentExample,
 	closeN8nEnvironment,
 	example,
 	INSTALL_TIMEOUT_MS,
@@ -160,21 +161,7 @@ describe(`The examples in n8n ${NEWEST}`, () => {
 	it('an AI agent uses the node as its tool', async () => {
 		const model = new ScriptedChatModel({ Image_URL: 'https://example.com/shoe.png', Prompt: 'on a beach' });
 		const url = await model.start();
-		const { data: openAi } = await env.n8n.rest('POST', '/credentials', {
-			name: 'OpenAI',
-			type: 'openAiApi',
-			data: { apiKey: 'none', url },
-		});
-		const definition = example(env, 'ai-agent-tool.json');
-		for (const node of definition.nodes) {
-			if (node.name === 'Chat') {
-				Object.assign(node, { type: 'n8n-nodes-base.manualTrigger', typeVersion: 1, parameters: {} });
-			}
-			if (node.name === 'AI Agent')
-				Object.assign(node.parameters, { promptType: 'define', text: 'Put my shoe on a beach' });
-			if (node.name === 'Chat model')
-				node.credentials = { openAiApi: { id: String(openAi.id), name: 'OpenAI' } };
-		}
+		const definition = await agentExample(env, url);
 		const execution = await env.n8n.run(definition);
 		model.stop();
 		expect(execution.data?.resultData.error).toBeUndefined();

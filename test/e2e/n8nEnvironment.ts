@@ -69,6 +69,25 @@ export function workflow(
 	};
 }
 
+/** The example with an AI agent, started by hand; its chat model answers at this address. */
+export async function agentExample(env: N8nEnvironment, modelUrl: string): Promise<WorkflowDefinition> {
+	const { data: openAi } = await env.n8n.rest('POST', '/credentials', {
+		name: 'OpenAI',
+		type: 'openAiApi',
+		data: { apiKey: 'none', url: modelUrl },
+	});
+	const definition = example(env, 'ai-agent-tool.json');
+	for (const node of definition.nodes) {
+		if (node.name === 'Chat')
+			Object.assign(node, { type: 'n8n-nodes-base.manualTrigger', typeVersion: 1, parameters: {} });
+		if (node.name === 'AI Agent')
+			Object.assign(node.parameters, { promptType: 'define', text: 'Put my shoe on a beach' });
+		if (node.name === 'Chat model')
+			node.credentials = { openAiApi: { id: String(openAi.id), name: 'OpenAI' } };
+	}
+	return definition;
+}
+
 /** An example with its credentials put in. */
 export function example({ credential }: N8nEnvironment, file: string): WorkflowDefinition {
 	const definition = JSON.parse(

@@ -1,11 +1,10 @@
-import type { INode } from 'n8n-workflow';
-
 import { installN8n, NEWEST } from '../n8n/installation';
 import { N8nInstance, storedItems, type StoredExecution, type WorkflowDefinition } from '../n8n/instance';
 import { until } from '../until';
 import { RUNCOMFY, workflowNode } from '../workflow';
 import { ObjectStorage, ScriptedChatModel } from './fakeServices';
 import {
+	agentExample,
 	closeN8nEnvironment,
 	example,
 	INSTALL_TIMEOUT_MS,
@@ -143,19 +142,8 @@ describe(`Reuse Results in n8n ${NEWEST}`, () => {
 	it('in an agent’s tool, the same call in the next execution is not paid for again', async () => {
 		const model = new ScriptedChatModel({ Image_URL: 'https://example.com/shoe.png', Prompt: 'on a beach' });
 		const url = await model.start();
-		const { data: openAi } = await env.n8n.rest('POST', '/credentials', {
-			name: 'OpenAI',
-			type: 'openAiApi',
-			data: { apiKey: 'none', url },
-		});
-		const definition = example(env, 'ai-agent-tool.json');
-		const change = (name: string, more: Partial<INode>) =>
-			Object.assign(definition.nodes.find((node) => node.name === name) ?? {}, more);
-		change('Chat', { type: 'n8n-nodes-base.manualTrigger', typeVersion: 1, parameters: {} });
-		change('Chat model', { credentials: { openAiApi: { id: String(openAi.id), name: 'OpenAI' } } });
-		for (const { name, type, parameters } of definition.nodes) {
-			if (name === 'AI Agent')
-				Object.assign(parameters, { promptType: 'define', text: 'Put my shoe on a beach' });
+		const definition = await agentExample(env, url);
+		for (const { type, parameters } of definition.nodes) {
 			if (type.endsWith('runComfyTool'))
 				parameters.options = { ...(parameters.options as object | undefined), ...REUSE };
 		}

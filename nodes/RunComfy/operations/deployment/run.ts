@@ -17,7 +17,7 @@ import { inputLabel, readInputValues, type InputValues } from '../../models/inpu
 import { deploymentIdField, readDeploymentChoice } from '../shared/deploymentIdField';
 import { toDeploymentOutput } from '../shared/deploymentOutput';
 import { openFileInputs } from '../shared/fileInputs';
-import { readMappedInputs } from '../shared/mappedInputs';
+import { INPUTS_MAPPER, readMappedInputs } from '../shared/mappedInputs';
 import type { ItemWork, Operation, OperationTools } from '../shared/operation';
 import { OPTIONS } from '../shared/optionFields';
 import { assertExact, readChoice, readJsonObject } from '../shared/parameters';
@@ -67,12 +67,7 @@ const fields: INodeProperties[] = [
 			loadOptionsDependsOn: ['deploymentId.value'],
 			resourceMapper: {
 				resourceMapperMethod: 'getDeploymentInputs',
-				mode: 'add',
-				valuesLabel: 'Inputs',
-				fieldWords: { singular: 'input', plural: 'inputs' },
-				addAllFields: true,
-				multiKeyMatch: false,
-				supportAutoMap: true,
+				...INPUTS_MAPPER,
 				noFieldsError: 'RunComfy lists no inputs for this deployment. Use JSON instead.',
 			},
 		},

@@ -1,7 +1,6 @@
 import type { IExecuteFunctions, INodeProperties } from 'n8n-workflow';
 
-import type { JsonObject } from '../../api/json';
-import { isJsonObject } from '../../api/json';
+import { isJsonObject, type JsonObject } from '../../api/json';
 import { omitUndefined } from '../../common/omitUndefined';
 import { FieldError } from '../../common/fieldError';
 import { openInputFile, urlSource, type InputSource } from '../../files/inputFile';

@@ -7,7 +7,7 @@ import { readInputFields, type InputField } from '../../models/inputSchema';
 import { readInputValues, type InputValues } from '../../models/inputValues';
 import type { ModelReference } from '../../models/modelReference';
 import { explainFileInput, openFileInputs } from '../shared/fileInputs';
-import { readMappedInputs } from '../shared/mappedInputs';
+import { INPUTS_MAPPER, readMappedInputs } from '../shared/mappedInputs';
 import { modelIdField, readModelChoice } from '../shared/modelIdField';
 import type { ItemWork, Operation, OperationTools } from '../shared/operation';
 import { readChoice, readJsonObject } from '../shared/parameters';
@@ -52,12 +52,7 @@ const fields: INodeProperties[] = [
 			loadOptionsDependsOn: ['modelId.value'],
 			resourceMapper: {
 				resourceMapperMethod: 'getModelInputs',
-				mode: 'add',
-				valuesLabel: 'Inputs',
-				fieldWords: { singular: 'input', plural: 'inputs' },
-				addAllFields: true,
-				multiKeyMatch: false,
-				supportAutoMap: true,
+				...INPUTS_MAPPER,
 				noFieldsError: 'RunComfy lists no inputs for this model. Use JSON instead.',
 			},
 		},

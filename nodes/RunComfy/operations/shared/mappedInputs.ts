@@ -3,6 +3,16 @@ import type { IExecuteFunctions } from 'n8n-workflow';
 import { isJsonObject, type JsonObject } from '../../api/json';
 import { FieldError } from '../../common/fieldError';
 
+/** What the resource mappers “Inputs” of all operations have in common. */
+export const INPUTS_MAPPER = {
+	mode: 'add',
+	valuesLabel: 'Inputs',
+	fieldWords: { singular: 'input', plural: 'inputs' },
+	addAllFields: true,
+	multiKeyMatch: false,
+	supportAutoMap: true,
+} as const;
+
 /** What n8n saves of the resource mapper “Inputs”. */
 interface MappedInputs {
 	values: JsonObject;
