@@ -31,8 +31,8 @@ async function measureAll() {
 	const start = await measureStart();
 	const sandbox = await startSandbox();
 	const calls = await measureCalls(sandbox);
-	const cost = await measureCost(sandbox);
-	const growth = await measureGrowth(sandbox);
+	const cost = await measureCost();
+	const growth = await measureGrowth();
 	const downloads = await measureDownloads();
 	sandbox.reset();
 	const small = [measureWall(sandbox, UP_TO_100), quick ? [] : measureHandBuilt(sandbox)] as const;
@@ -47,8 +47,8 @@ async function main(): Promise<void> {
 	const figures = await measureAll();
 	for (const table of Object.values(tablesOf(figures))) console.log(`\n${table}`);
 	if (quick) return void (await drawAll(figures));
-	const wall = figures.wall.filter(({ variant }) => variant !== 'this node, before');
-	const { before: _, ...cost } = figures.cost;
+	const isPublished = ({ variant }: { variant: string }) => variant !== 'this node, before';
+	const [wall, cost] = [figures.wall.filter(isPublished), figures.cost.filter(isPublished)];
 	await writePage({ ...figures, wall, cost });
 }
 

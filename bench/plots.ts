@@ -89,11 +89,14 @@ function schedulesPlot({ schedules }: Figures): object {
 }
 
 /** The node's CPU time beyond the floor: as many of n8n's requests as it makes, and the rest. */
-function costPlot({ cost: { floor, callsOnly, node }, calls }: Figures): object {
+function costPlot({ cost }: Figures): object {
+	const [floor, callsOnly, , node] = cost;
+	if (floor === undefined || callsOnly === undefined || node === undefined)
+		throw new Error('Figures are missing');
 	const parts = ['the floor', 'n8n’s own request, beyond the floor', 'the node: queue, waiting, items'];
 	const [floorMs, nodeMs] = [floor.cpuMsPerItem.median, node.cpuMsPerItem.median];
 	const callCount = node.pollsPerJob.median + 1;
-	const requestsMs = Math.min(nodeMs - floorMs, callCount * calls.helper.median);
+	const requestsMs = nodeMs / node.callOverFirst.median - floorMs;
 	const bars = {
 		'floor (2 calls)': [floorMs],
 		'n8n’s request (2 calls)': [floorMs, Math.max(0, callsOnly.cpuMsPerItem.median - floorMs)],

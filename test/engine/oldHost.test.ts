@@ -14,7 +14,7 @@ const ROOT = path.resolve(__dirname, '..', '..');
 
 describe.each([
 	['2.41', newSleep],
-	['1.120, whose sleep cannot be aborted', oldSleep],
+	['1.120', oldSleep],
 ])('With the sleep of n8n-workflow %s', (_version, hostSleep) => {
 	const sleep = abortableSleep(hostSleep);
 

@@ -1,4 +1,5 @@
 import type { Clock } from '../../nodes/RunComfy/common/clock';
+import type { Signal } from '../../nodes/RunComfy/common/signal';
 
 interface Timer {
 	at: number;
@@ -84,7 +85,7 @@ export class VirtualClock implements Clock {
 		return this.timers.size;
 	}
 
-	sleep = async (ms: number, signal?: AbortSignal): Promise<void> => {
+	sleep = async (ms: number, signal?: Signal): Promise<void> => {
 		if (ms <= 0 || signal?.aborted === true) return;
 		await new Promise<void>((resolve) => {
 			const onAbort = () => {
@@ -95,7 +96,7 @@ export class VirtualClock implements Clock {
 				signal?.removeEventListener('abort', onAbort);
 				resolve();
 			});
-			signal?.addEventListener('abort', onAbort, { once: true });
+			signal?.addEventListener('abort', onAbort);
 		});
 	};
 

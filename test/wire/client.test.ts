@@ -11,6 +11,8 @@ import { MODEL_ID, Sandbox, SANDBOX_TOKEN } from '../sandbox/sandbox';
 /** The client over a real connection, without n8n in between. */
 const send: Send = async ({ method, url, body, timeoutMs, signal }) => {
 	const timeout = AbortSignal.timeout(timeoutMs);
+	const stop = new AbortController();
+	signal?.addEventListener('abort', () => stop.abort());
 	try {
 		const answer = await request(url, {
 			method,
@@ -19,7 +21,7 @@ const send: Send = async ({ method, url, body, timeoutMs, signal }) => {
 				...omitUndefined({ 'content-type': body === undefined ? undefined : 'application/json' }),
 			},
 			...omitUndefined({ body: body === undefined ? undefined : JSON.stringify(body) }),
-			signal: signal === undefined ? timeout : AbortSignal.any([timeout, signal]),
+			signal: AbortSignal.any([timeout, stop.signal]),
 		});
 		const text = await answer.body.text();
 		return { status: answer.statusCode, headers: answer.headers, body: parse(text) };
@@ -68,22 +70,22 @@ describe('The client over a real local HTTP server', () => {
 		expect(sandbox.jobs[0]?.input).toEqual(INPUT);
 		expect(await client.getStatus(requestId)).toMatchObject({ phase: 'queued', queuePosition: 0 });
 		await new Promise((resolve) => setTimeout(resolve, 200));
-		expect(await client.getResult(requestId, false)).toMatchObject({ phase: 'running' });
+		expect(await client.getResult(requestId)).toMatchObject({ phase: 'running' });
 		await new Promise((resolve) => setTimeout(resolve, 150));
 		expect(await client.getStatus(requestId)).toMatchObject({ status: 'completed', phase: 'finished' });
-		const finished = await client.getResult(requestId, true);
+		const finished = await client.getResult(requestId, { includeCost: true });
 		expect(finished).toMatchObject({
 			phase: 'finished',
 			result: { cost: 0.06, output: { image: expect.stringContaining('http') } },
 		});
-		expect(await client.getResult(requestId, false)).not.toMatchObject({ result: { cost: 0.06 } });
+		expect(await client.getResult(requestId)).not.toMatchObject({ result: { cost: 0.06 } });
 	});
 
 	it('cancels only what is queued', async () => {
 		const requestId = await submit();
 		expect(await client.cancel(requestId)).toEqual({ kind: 'outcome', outcome: 'cancelled' });
 		expect(await client.cancel(requestId)).toEqual({ kind: 'outcome', outcome: 'not_cancellable' });
-		expect(await client.getResult(requestId, false)).toMatchObject({ phase: 'cancelled' });
+		expect(await client.getResult(requestId)).toMatchObject({ phase: 'cancelled' });
 		expect(await client.cancel('nobody')).toMatchObject({ kind: 'notFound' });
 	});
 
@@ -128,7 +130,7 @@ describe('The client over a real local HTTP server', () => {
 		const requestId = await submit();
 		sandbox.faults.add({ on: 'result', kind: 'hangBefore' });
 		const controller = new AbortController();
-		const poll = client.getResult(requestId, false, { signal: controller.signal, timeoutMs: 10_000 });
+		const poll = client.getResult(requestId, { signal: controller.signal, timeoutMs: 10_000 });
 		setTimeout(() => controller.abort(), 20);
 		const from = Date.now();
 		expect(await poll).toMatchObject({ kind: 'again' });

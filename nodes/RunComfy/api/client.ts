@@ -1,4 +1,4 @@
-import { omitUndefined } from '../common/omitUndefined';
+import type { Signal } from '../common/signal';
 import { readBalance, type Balance } from './account';
 import {
 	DEPLOYMENT_CODES,
@@ -37,7 +37,12 @@ const MIN_UPLOAD_RATE = 50_000;
 
 export interface CallOptions {
 	timeoutMs?: number;
-	signal?: AbortSignal;
+	signal?: Signal;
+}
+
+export interface PollOptions extends CallOptions {
+	/** Whether the result should hold the cost, where RunComfy reports one. */
+	includeCost?: boolean;
 }
 
 /** The base URLs of RunComfy's APIs: checked, and without a trailing slash. Nothing is ever sent elsewhere. */
@@ -75,13 +80,14 @@ export class RunComfyClient {
 	 * @param modelId its slashes separate path segments (documented).
 	 * @param signal aborts the call; the outcome is then unknown.
 	 */
-	async submit(modelId: string, input: JsonObject, signal?: AbortSignal): Promise<SubmitAnswer> {
+	async submit(modelId: string, input: JsonObject, signal?: Signal): Promise<SubmitAnswer> {
 		return await this.post(this.modelUrl(modelId), input, signal);
 	}
 
 	/** One poll: the status and, once the job has finished, the result. Free. Never rejects because of a network error. */
-	async getResult(requestId: string, includeCost: boolean, options: CallOptions = {}): Promise<PollAnswer> {
-		const url = this.requestUrl(requestId, `/result${includeCost ? '?include_cost=true' : ''}`);
+	async getResult(requestId: string, options: PollOptions = {}): Promise<PollAnswer> {
+		const query = options.includeCost === true ? '?include_cost=true' : '';
+		const url = this.requestUrl(requestId, `/result${query}`);
 		return await this.poll(url, requestId, options);
 	}
 
@@ -96,7 +102,7 @@ export class RunComfyClient {
 	}
 
 	/** The catalog entry of one model, with its input schema and price. */
-	async getModel(modelId: string, signal?: AbortSignal): Promise<QueryAnswer<ModelEntry>> {
+	async getModel(modelId: string, signal?: Signal): Promise<QueryAnswer<ModelEntry>> {
 		const what = `The model “${modelId}” could not be read`;
 		return await this.query(this.modelUrl(modelId), what, readModelEntry, signal);
 	}
@@ -104,7 +110,7 @@ export class RunComfyClient {
 	/** A page of the catalog. */
 	async listModels(
 		{ search = '', category = '', limit, offset }: ModelQuery,
-		signal?: AbortSignal,
+		signal?: Signal,
 	): Promise<QueryAnswer<ModelPage>> {
 		const filters = Object.entries({ search, category, limit: String(limit), offset: String(offset) })
 			.filter(([, value]) => value !== '')
@@ -119,13 +125,13 @@ export class RunComfyClient {
 	}
 
 	/** The names of the catalog's categories. */
-	async listCategories(signal?: AbortSignal): Promise<QueryAnswer<string[]>> {
+	async listCategories(signal?: Signal): Promise<QueryAnswer<string[]>> {
 		const what = 'The list of categories could not be read';
 		return await this.query(`${this.addresses.baseUrl}/v1/models/categories`, what, readCategories, signal);
 	}
 
 	/** The remaining balance of the account. */
-	async getBalance(signal?: AbortSignal): Promise<QueryAnswer<Balance>> {
+	async getBalance(signal?: Signal): Promise<QueryAnswer<Balance>> {
 		const what = 'The balance could not be read';
 		return await this.query(`${this.addresses.platformBaseUrl}/prod/v2/balance`, what, readBalance, signal);
 	}
@@ -134,14 +140,14 @@ export class RunComfyClient {
 	 * All deployments of the account: RunComfy documents no pages.
 	 * @param withGraphs whether each comes with its workflow, which makes the answer much larger.
 	 */
-	async listDeployments(withGraphs: boolean, signal?: AbortSignal): Promise<QueryAnswer<Deployment[]>> {
+	async listDeployments(withGraphs: boolean, signal?: Signal): Promise<QueryAnswer<Deployment[]>> {
 		const what = 'The list of deployments could not be read';
 		const url = this.deploymentUrl(undefined, withGraphs ? '?includes=payload' : '');
 		return await this.query(url, what, readDeployments, signal, DEPLOYMENT_CODES);
 	}
 
 	/** One deployment with its workflow, and where the definitions of its nodes are. */
-	async getDeployment(deploymentId: string, signal?: AbortSignal): Promise<QueryAnswer<Deployment>> {
+	async getDeployment(deploymentId: string, signal?: Signal): Promise<QueryAnswer<Deployment>> {
 		const url = this.deploymentUrl(deploymentId, '?includes=payload');
 		const what = `The deployment “${deploymentId}” could not be read`;
 		return await this.query(url, what, readDeployment, signal, DEPLOYMENT_CODES);
@@ -152,11 +158,7 @@ export class RunComfyClient {
 	 * @param body `overrides` by node ID (documented).
 	 * @param signal aborts the call; the outcome is then unknown.
 	 */
-	async submitToDeployment(
-		deploymentId: string,
-		body: JsonObject,
-		signal?: AbortSignal,
-	): Promise<SubmitAnswer> {
+	async submitToDeployment(deploymentId: string, body: JsonObject, signal?: Signal): Promise<SubmitAnswer> {
 		return await this.post(this.deploymentUrl(deploymentId, '/inference'), body, signal, DEPLOYMENT_CODES);
 	}
 
@@ -212,7 +214,7 @@ export class RunComfyClient {
 	private async post(
 		url: string,
 		body: JsonObject,
-		signal: AbortSignal | undefined,
+		signal: Signal | undefined,
 		codes?: ErrorCodes,
 	): Promise<SubmitAnswer> {
 		const uploadMs = Math.ceil((sizeOf(body) / MIN_UPLOAD_RATE) * 1_000);
@@ -229,7 +231,7 @@ export class RunComfyClient {
 		url: string,
 		what: string,
 		read: (body: unknown) => T | undefined,
-		signal: AbortSignal | undefined,
+		signal: Signal | undefined,
 		codes?: ErrorCodes,
 	): Promise<QueryAnswer<T>> {
 		const answer = await this.call('GET', url, this.timeouts.pollMs, signal);
@@ -272,16 +274,11 @@ export class RunComfyClient {
 		method: ApiRequest['method'],
 		url: string,
 		timeoutMs: number,
-		signal?: AbortSignal,
+		signal?: Signal,
 		body?: JsonObject,
 	): Promise<ApiAnswer | NoAnswerError> {
 		try {
-			return await this.send({
-				method,
-				url,
-				timeoutMs,
-				...omitUndefined({ body, signal }),
-			});
+			return await this.send({ method, url, timeoutMs, body, signal });
 		} catch (error) {
 			// Any other error counts as a lost connection: a paid POST may then have been accepted, and is not sent again.
 			return error instanceof NoAnswerError ? error : new NoAnswerError('lost');

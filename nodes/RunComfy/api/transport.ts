@@ -1,3 +1,4 @@
+import type { Signal } from '../common/signal';
 import { isJsonObject, type JsonObject } from './json';
 
 /** One call of RunComfy's API. */
@@ -5,16 +6,16 @@ export interface ApiRequest {
 	method: 'GET' | 'POST';
 	/** Absolute, and always below one of the credential's base URLs, because the call carries the token. */
 	url: string;
-	body?: JsonObject;
+	body?: JsonObject | undefined;
 	timeoutMs: number;
 	/** Aborts the call. The signal of a paid POST is aborted only some time after Stop. */
-	signal?: AbortSignal;
+	signal?: Signal | undefined;
 }
 
 /** The server's answer, of any status. Nothing in it has been checked yet. */
 export interface ApiAnswer {
 	status: number;
-	/** Names in lower case. */
+	/** As received, with names in lower case. Nothing but Retry-After is read, and nothing of them is shown. */
 	headers: Record<string, unknown>;
 	/** Parsed JSON where the body was JSON, else its text. */
 	body: unknown;

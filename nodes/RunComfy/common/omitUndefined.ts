@@ -5,5 +5,9 @@ type Defined<T> = { [K in keyof T as undefined extends T[K] ? never : K]: T[K] }
 
 /** A copy without the keys whose value is undefined. */
 export function omitUndefined<T extends object>(object: T): Defined<T> {
-	return Object.fromEntries(Object.entries(object).filter(([, value]) => value !== undefined)) as Defined<T>;
+	const copy: object & Partial<T> = {};
+	for (const name in object) {
+		if (object[name] !== undefined) copy[name] = object[name];
+	}
+	return copy as object as Defined<T>;
 }

@@ -1,3 +1,5 @@
+import type { Signal } from './signal';
+
 interface Waiting {
 	weight: number;
 	start: () => void;
@@ -15,7 +17,7 @@ export class Slots {
 	 * @param weight how much capacity it takes; work that exceeds the whole capacity runs alone.
 	 * @param signal ends the wait: the work then starts without capacity, and has to end at once by itself.
 	 */
-	async use<T>(work: () => Promise<T>, weight = 1, signal?: AbortSignal): Promise<T> {
+	async use<T>(work: () => Promise<T>, weight = 1, signal?: Signal): Promise<T> {
 		const bounded = Math.min(Math.max(0, weight), this.capacity);
 		const taken = (await this.take(bounded, signal)) ? bounded : 0;
 		try {
@@ -27,7 +29,7 @@ export class Slots {
 	}
 
 	/** @returns false when the signal came first. */
-	private async take(weight: number, signal?: AbortSignal): Promise<boolean> {
+	private async take(weight: number, signal?: Signal): Promise<boolean> {
 		if (this.waiting.length === 0 && this.used + weight <= this.capacity) {
 			this.used += weight;
 			return true;
@@ -45,7 +47,7 @@ export class Slots {
 			};
 			const mine = { weight, start };
 			this.waiting.push(mine);
-			signal?.addEventListener('abort', onAbort, { once: true });
+			signal?.addEventListener('abort', onAbort);
 		});
 	}
 

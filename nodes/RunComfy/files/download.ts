@@ -4,6 +4,7 @@ import { findFileUrlProblem, hostKind, type AddressRules } from '../api/addresse
 import { RunComfyError } from '../api/problems';
 import type { Clock, Random } from '../common/clock';
 import { retry } from '../common/retry';
+import { LightSignal, type Signal } from '../common/signal';
 import { Slots } from '../common/slots';
 import { outputFileStems } from './fileNames';
 import {
@@ -80,23 +81,17 @@ export class Downloader {
 	 * @returns the stored files in the same order, with the MIME type and the extension of their contents.
 	 * @throws RunComfyError with the request ID and all URLs, because the result is paid for and can be downloaded again.
 	 */
-	async downloadAll(
-		files: ResultFile[],
-		options: DownloadOptions,
-		signal: AbortSignal,
-	): Promise<IBinaryData[]> {
+	async downloadAll(files: ResultFile[], options: DownloadOptions, signal: Signal): Promise<IBinaryData[]> {
 		const stems = outputFileStems(files, options.fileName);
-		// One signal per file: Node warns of a leak when many listeners share a signal.
-		const controllers = files.map(() => new AbortController());
-		const abortAll = () => controllers.forEach((controller) => controller.abort());
+		const ending = new LightSignal();
+		const abortAll = () => ending.abort();
 		if (signal.aborted) abortAll();
-		signal.addEventListener('abort', abortAll, { once: true });
+		signal.addEventListener('abort', abortAll);
 		let failure: { file: ResultFile; problem: DownloadProblem } | undefined;
 		const attempts = await Promise.all(
 			files.map(async (file, index): Promise<Attempt> => {
-				const own = controllers[index]?.signal ?? signal;
-				const work = async () => await this.download(file, stems[index] ?? file.kind, options, own);
-				const attempt = await this.slots.use(work, 1, own);
+				const work = async () => await this.download(file, stems[index] ?? file.kind, options, ending);
+				const attempt = await this.slots.use(work, 1, ending);
 				if ('problem' in attempt && failure === undefined) {
 					failure = { file, problem: attempt.problem };
 					abortAll();
@@ -114,7 +109,7 @@ export class Downloader {
 		file: ResultFile,
 		stem: string,
 		options: DownloadOptions,
-		signal: AbortSignal,
+		signal: Signal,
 	): Promise<Attempt> {
 		const { clock, random, pace = DOWNLOAD_PACE } = this.dependencies;
 		const maxBytes = options.maxMegabytes * BYTES_PER_MB;
@@ -148,7 +143,7 @@ export class Downloader {
 		stem: string,
 		options: DownloadOptions,
 		deadlineOf: (bytes?: number) => number,
-		signal: AbortSignal,
+		signal: Signal,
 	): Promise<IBinaryData> {
 		const { context } = this.dependencies;
 		const file = await this.open(url, options, deadlineOf, signal);
@@ -182,7 +177,7 @@ export class Downloader {
 		firstUrl: string,
 		rules: AddressRules,
 		deadlineOf: (bytes?: number) => number,
-		signal: AbortSignal,
+		signal: Signal,
 	): Promise<FetchedFile> {
 		let url = firstUrl;
 		for (let redirects = 0; ; redirects++) {

@@ -3,6 +3,7 @@ import type { IExecuteFunctions } from 'n8n-workflow';
 import { isJsonObject } from '../api/json';
 import { networkCodeOf } from '../api/transport';
 import type { Clock } from '../common/clock';
+import { LightSignal, type Signal } from '../common/signal';
 
 /** Node's Readable. Its type comes from n8n, because a node may not import `stream`. */
 export type ByteStream = Awaited<ReturnType<IExecuteFunctions['helpers']['getBinaryStream']>>;
@@ -45,7 +46,7 @@ export interface RequestContext {
 export interface FetchDependencies {
 	context: RequestContext;
 	clock: Clock;
-	signal: AbortSignal;
+	signal: Signal;
 	/** How long no bytes may arrive before the connection counts as lost, in milliseconds. */
 	idleMs: number;
 	/** By `clock.now()`: when a file of this size must be complete. */
@@ -62,11 +63,11 @@ export async function openUrl(
 	{ context, clock, signal, idleMs, deadlineOf }: FetchDependencies,
 ): Promise<FetchedFile> {
 	const controller = new AbortController();
-	const closed = new AbortController();
+	const closed = new LightSignal();
 	let lastByteAt = clock.now();
 	let aborted: DownloadProblem | undefined;
 	const abortWith = (message: string, isTransient: boolean) => {
-		if (closed.signal.aborted) return;
+		if (closed.aborted) return;
 		aborted ??= new DownloadProblem(message, isTransient);
 		controller.abort();
 	};
@@ -76,17 +77,17 @@ export async function openUrl(
 		closed.abort();
 	};
 	const watchIdle = async () => {
-		for (let left = idleMs; left > 0 && !closed.signal.aborted; left = lastByteAt + idleMs - clock.now()) {
-			await clock.sleep(left, closed.signal);
+		for (let left = idleMs; left > 0 && !closed.aborted; left = lastByteAt + idleMs - clock.now()) {
+			await clock.sleep(left, closed);
 		}
 		abortWith('the file server stopped sending data', true);
 	};
 	const watchDeadline = async (deadline: number) => {
-		await clock.sleep(deadline - clock.now(), closed.signal);
+		await clock.sleep(deadline - clock.now(), closed);
 		abortWith('the file server was too slow', false);
 	};
 	if (signal.aborted) onAbort();
-	signal.addEventListener('abort', onAbort, { once: true });
+	signal.addEventListener('abort', onAbort);
 	void watchIdle();
 
 	const answer = await get(context, url, controller.signal).catch((error: unknown) => {

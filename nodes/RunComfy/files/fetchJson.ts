@@ -1,5 +1,6 @@
 import { findFileUrlProblem, hostKind } from '../api/addresses';
 import type { Clock } from '../common/clock';
+import { LightSignal } from '../common/signal';
 import { leadsToPrivateNetwork, openUrl, type FetchedFile, type RequestContext } from './fetchFile';
 
 export interface FetchJsonOptions {
@@ -22,13 +23,13 @@ export async function fetchJson(url: string, options: FetchJsonOptions): Promise
 	if (findFileUrlProblem(url, { allowLoopback }) !== undefined) return undefined;
 	if (hostKind(new URL(url).hostname) !== 'loopback' && (await leadsToPrivateNetwork(context, url)))
 		return undefined;
-	const tooLate = new AbortController();
-	const closed = new AbortController();
+	const tooLate = new LightSignal();
+	const closed = new LightSignal();
 	const deadline = clock.now() + deadlineMs;
-	void clock.sleep(deadlineMs, closed.signal).then(() => tooLate.abort());
+	void clock.sleep(deadlineMs, closed).then(() => tooLate.abort());
 	try {
 		const file = await openUrl(url, {
-			...{ context, clock, signal: tooLate.signal, idleMs: deadlineMs },
+			...{ context, clock, signal: tooLate, idleMs: deadlineMs },
 			deadlineOf: () => deadline,
 		});
 		try {

@@ -3,6 +3,7 @@ import { sleep } from 'n8n-workflow';
 import { DEFAULT_CALL_TIMEOUTS, type CallTimeouts } from '../api/client';
 import { DOWNLOAD_IDLE_MS } from '../files/download';
 import type { Clock, Random } from '../common/clock';
+import type { Signal } from '../common/signal';
 import { STOP_GRACE_MS } from '../jobs/run';
 
 /** What the node uses besides n8n: time, randomness, and timeouts. Tests pass their own. */
@@ -14,33 +15,25 @@ export interface Runtime {
 	downloadIdleMs: number;
 }
 
-/** n8n-workflow's `sleep`: up to version 2.33 it ignores the signal; from 2.34 it rejects when the signal is aborted. */
-type HostSleep = (ms: number, signal?: AbortSignal) => Promise<void>;
-
-/**
- * A node may not clear timers itself, and old versions of n8n have no `sleep` that can be aborted. Sleeping in slices of
- * this length ends the last timer within this time after Stop.
- */
+/** A node may not clear timers, so Stop leaves one behind. Sleeping in slices ends it within this time. */
 const SLICE_MS = 1_000;
 
-/** Wraps the `sleep` of any version of n8n: the result ends as soon as the signal is aborted, and never rejects. */
-export function abortableSleep(hostSleep: HostSleep): Clock['sleep'] {
-	const sleepSlice = async (ms: number, signal: AbortSignal | undefined): Promise<void> => {
-		if (signal === undefined) return await hostSleep(ms);
-		let onAbort = () => {};
-		const aborted = new Promise<void>((resolve) => {
-			onAbort = resolve;
-			signal.addEventListener('abort', onAbort, { once: true });
+/** n8n-workflow's `sleep`, made to end as soon as a signal is aborted. */
+export function abortableSleep(hostSleep: (ms: number) => Promise<void>): Clock['sleep'] {
+	const sleepSlice = async (ms: number, signal: Signal): Promise<void> =>
+		await new Promise((resolve) => {
+			const done = () => {
+				signal.removeEventListener('abort', done);
+				resolve();
+			};
+			signal.addEventListener('abort', done);
+			void hostSleep(ms).then(done);
 		});
-		try {
-			await Promise.race([hostSleep(ms, signal).catch(() => {}), aborted]);
-		} finally {
-			signal.removeEventListener('abort', onAbort);
-		}
-	};
 	return async (ms, signal) => {
+		if (signal === undefined) return await hostSleep(ms);
 		const end = performance.now() + ms;
-		for (let left = ms; left > 0 && signal?.aborted !== true; left = end - performance.now()) {
+		// A timer may end a little early; the rest is not worth another one.
+		for (let left = ms; left > 0 && !signal.aborted; left = Math.trunc(end - performance.now())) {
 			await sleepSlice(Math.min(left, SLICE_MS), signal);
 		}
 	};

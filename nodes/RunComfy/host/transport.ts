@@ -30,16 +30,15 @@ export function createSend(context: CallingContext, clock: Clock, redact: Redact
 	return async ({ method, url, body, timeoutMs, signal }) => {
 		const controller = new AbortController();
 		let timedOut = false;
-		const onAbort = () => controller.abort();
-		if (signal?.aborted === true) controller.abort();
-		signal?.addEventListener('abort', onAbort, { once: true });
+		const abort = () => controller.abort();
+		if (signal?.aborted === true) abort();
+		signal?.addEventListener('abort', abort);
 		const endDeadline = deadlines.start(timeoutMs, () => {
 			timedOut = true;
 			controller.abort();
 		});
-		const caller = Object.create(context, {
-			getExecutionCancelSignal: { value: () => controller.signal },
-		}) as CallingContext;
+		const caller = Object.create(context) as IExecuteFunctions;
+		caller.getExecutionCancelSignal = () => controller.signal;
 		try {
 			const answer: unknown = await context.helpers.httpRequestWithAuthentication.call(
 				caller,
@@ -60,7 +59,7 @@ export function createSend(context: CallingContext, clock: Clock, redact: Redact
 		} catch (error) {
 			throw noAnswer(error, timedOut, controller.signal.aborted);
 		} finally {
-			signal?.removeEventListener('abort', onAbort);
+			signal?.removeEventListener('abort', abort);
 			endDeadline();
 		}
 	};
@@ -83,9 +82,6 @@ function noAnswer(error: unknown, timedOut: boolean, wasAborted: boolean): NoAns
 
 function readFullResponse(answer: unknown, redact: Redact): ApiAnswer {
 	if (!isJsonObject(answer) || typeof answer.statusCode !== 'number') throw new NoAnswerError('lost');
-	const headers: Record<string, unknown> = {};
-	for (const [name, value] of Object.entries(isJsonObject(answer.headers) ? answer.headers : {})) {
-		headers[name.toLowerCase()] = redactJson(value, redact);
-	}
+	const headers = isJsonObject(answer.headers) ? answer.headers : {};
 	return { status: answer.statusCode, headers, body: redactJson(answer.body ?? null, redact) };
 }

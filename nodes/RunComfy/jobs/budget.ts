@@ -1,5 +1,6 @@
 import { RunComfyError, type Problem } from '../api/problems';
 import { dollars, TOLERANCE_USD } from '../common/money';
+import type { Signal } from '../common/signal';
 import { isAlive, isFree, type Ledger, type LedgerEntry, type LedgerTurn } from './ledger';
 
 /**
@@ -102,7 +103,7 @@ export class Budget {
 		turn: LedgerTurn,
 		itemIndex: number,
 		planned: PlannedRequest,
-		signal: AbortSignal,
+		signal: Signal,
 	): Promise<LedgerEntry | undefined> {
 		const { endpointId } = planned;
 		while (!signal.aborted) {

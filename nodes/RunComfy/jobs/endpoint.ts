@@ -1,14 +1,10 @@
-import type { CallOptions } from '../api/client';
+import type { CallOptions, PollOptions } from '../api/client';
 import type { JsonObject } from '../api/json';
 import type { Problem } from '../api/problems';
 import type { CancelAnswer, PollAnswer, SubmitAnswer } from '../api/responses';
+import type { Signal } from '../common/signal';
 
 /** What the queue needs of whatever runs requests at RunComfy. */
-
-export interface PollOptions extends CallOptions {
-	/** Whether the result should hold the cost, where RunComfy reports one. */
-	includeCost?: boolean;
-}
 
 /** Requests that have been submitted. */
 export interface RequestApi {
@@ -39,5 +35,5 @@ export interface Endpoint extends RequestApi {
 	 * The paid POST, sent once.
 	 * @param signal aborts it; the outcome is then unknown.
 	 */
-	submit(input: JsonObject, signal?: AbortSignal): Promise<SubmitAnswer>;
+	submit(input: JsonObject, signal?: Signal): Promise<SubmitAnswer>;
 }

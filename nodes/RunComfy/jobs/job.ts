@@ -1,9 +1,10 @@
+import type { PollOptions } from '../api/client';
 import { isTooDeep, type JsonObject } from '../api/json';
 import { describeNoAnswer, RunComfyError, unreachableProblem, type Problem } from '../api/problems';
 import type { JobResult, PollAnswer, SubmitAnswer } from '../api/responses';
 import { FieldError } from '../common/fieldError';
 import { backoffMs, ERROR_BACKOFF, retryPauseMs } from '../common/retry';
-import type { Endpoint, PollOptions, RequestApi } from './endpoint';
+import type { Endpoint, RequestApi } from './endpoint';
 import type { JobTimes } from './jobTimes';
 import type { LedgerEntry, Seeds } from './ledger';
 import type { Run } from './run';
@@ -197,7 +198,7 @@ async function submitNew(run: Run, itemIndex: number, request: JobRequest): Prom
 	const entry =
 		budget === undefined
 			? turn.reserve(itemIndex, endpoint.id)
-			: await run.abortable(async (signal) => await budget.reserve(turn, itemIndex, planned, signal));
+			: await budget.reserve(turn, itemIndex, planned, run.signal);
 	run.throwIfEnded();
 	if (entry === undefined) throw new Error('The wait for the spending limit ended too early');
 	try {
@@ -390,10 +391,8 @@ async function pollResult(
 	{ requestId, api }: WaitedRequest,
 	options: Omit<PollOptions, 'signal'>,
 ): Promise<PollAnswer> {
-	return await run.call(
-		async () => await run.abortable(async (signal) => await api.getResult(requestId, { ...options, signal })),
-		judgePoll,
-	);
+	const { signal } = run;
+	return await run.call(async () => await api.getResult(requestId, { ...options, signal }), judgePoll);
 }
 
 /**

@@ -23,8 +23,13 @@ export interface ExpectedEnd {
 
 /** How long the latest jobs of one kind took, so that later ones are polled when they may end, and rarely before. */
 export class JobTimes {
+	/** Undefined while nothing is known. */
+	expected: ExpectedEnd | undefined;
+
 	/** @param latest in milliseconds, the newest last. */
-	constructor(readonly latest: number[] = []) {}
+	constructor(readonly latest: number[] = []) {
+		this.expected = expectedEndOf(latest);
+	}
 
 	/**
 	 * Records one more finished job. When exactly it ended is not known, only between which two polls: the middle is
@@ -38,21 +43,21 @@ export class JobTimes {
 		const earliestMs = fromMs < finishedMs ? Math.max(lastPendingMs, 2 * fromMs - finishedMs) : lastPendingMs;
 		this.latest.push(Math.round((earliestMs + finishedMs) / 2));
 		if (this.latest.length > REMEMBERED) this.latest.shift();
+		this.expected = expectedEndOf(this.latest);
 	}
+}
 
-	/** Undefined while nothing is known. */
-	get expected(): ExpectedEnd | undefined {
-		const known = this.latest.length;
-		if (known === 0) return undefined;
-		const shortest = Math.min(...this.latest);
-		const longest = Math.max(...this.latest);
-		// The next job may well be shorter or longer than a few known ones; the more are known, the less so.
-		const margin = Math.max(
-			(longest - shortest) / Math.max(1, known - 1),
-			(longest * ASSUMED_SPREAD) / known ** 1.5,
-		);
-		return { fromMs: shortest - margin, toMs: longest + margin };
-	}
+function expectedEndOf(latest: number[]): ExpectedEnd | undefined {
+	const known = latest.length;
+	if (known === 0) return undefined;
+	const shortest = Math.min(...latest);
+	const longest = Math.max(...latest);
+	// The next job may well be shorter or longer than a few known ones; the more are known, the less so.
+	const margin = Math.max(
+		(longest - shortest) / Math.max(1, known - 1),
+		(longest * ASSUMED_SPREAD) / known ** 1.5,
+	);
+	return { fromMs: shortest - margin, toMs: longest + margin };
 }
 
 /**

@@ -1,6 +1,7 @@
 import { isJsonObject, numberOf } from '../api/json';
 import type { JobResult } from '../api/responses';
 import { omitUndefined } from '../common/omitUndefined';
+import type { Signal } from '../common/signal';
 import { Slots } from '../common/slots';
 
 /**
@@ -261,7 +262,7 @@ export class Ledger {
 	}
 
 	/** Resolves at the next change of any entry, or when the signal is aborted. */
-	async waitForChange(signal: AbortSignal): Promise<void> {
+	async waitForChange(signal: Signal): Promise<void> {
 		if (signal.aborted) return;
 		await new Promise<void>((resolve) => {
 			const done = () => {

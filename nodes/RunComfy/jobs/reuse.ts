@@ -1,6 +1,7 @@
 import { digest } from '../common/digest';
 import { dollars } from '../common/money';
 import type { Clock } from '../common/clock';
+import type { Signal } from '../common/signal';
 import type { AcceptedFacts, LedgerEntry, LedgerTurn } from './ledger';
 import type { RequestStore } from './requestStore';
 
@@ -46,7 +47,7 @@ export class Reuse {
 	async assignAll(
 		turn: LedgerTurn,
 		items: ReadonlyMap<number, ReusableRequest>,
-		stopSignal: AbortSignal | undefined,
+		stopSignal: Signal | undefined,
 	): Promise<void> {
 		// n8n's “Retry execution” is another execution with the requests of the first one.
 		const executions = turn.ledger.addExecution(this.dependencies.executionId);

@@ -1,5 +1,6 @@
 import { RunComfyError } from '../api/problems';
 import type { Clock, Random } from '../common/clock';
+import { LightSignal, type Signal } from '../common/signal';
 import { Slots } from '../common/slots';
 import { StoppedError } from '../common/stoppedError';
 import type { Budget } from './budget';
@@ -84,8 +85,7 @@ export class Run {
 	readonly throttle: Throttle;
 	/** Bounds the memory of request bodies. */
 	readonly submitBytes = new Slots(MAX_SUBMIT_BYTES);
-	private readonly ending = new AbortController();
-	private readonly waits = new Set<AbortController>();
+	private readonly ending = new LightSignal();
 	private readonly gracePeriods = new Set<() => void>();
 	private readonly cancelling = new Map<string, Promise<void>>();
 	private endedBy: 'stop' | { itemIndex: number; reason: unknown } | undefined;
@@ -93,34 +93,24 @@ export class Run {
 
 	constructor(readonly dependencies: RunDependencies) {
 		const { maxConcurrency, clock, random } = dependencies;
-		this.throttle = new Throttle(maxConcurrency, clock, random, this.ending.signal);
+		this.throttle = new Throttle(maxConcurrency, clock, random, this.ending);
+	}
+
+	/** Aborted when the run ends early, whatever ends it. */
+	get signal(): Signal {
+		return this.ending;
 	}
 
 	/** Throws when the run has ended early. To be called before anything that costs money or time. */
 	throwIfEnded(): void {
-		if (this.ending.signal.aborted) throw new RunEndedError();
+		if (this.ending.aborted) throw new RunEndedError();
 	}
 
 	/** Waits; throws as soon as the run ends early. */
 	async pause(ms: number): Promise<void> {
 		this.throwIfEnded();
-		if (ms > 0) await this.abortable(async (signal) => await this.dependencies.clock.sleep(ms, signal));
+		if (ms > 0) await this.dependencies.clock.sleep(ms, this.ending);
 		this.throwIfEnded();
-	}
-
-	/**
-	 * Does something that ends with the run, whatever ends it. Each call gets a signal of its own: Node warns of a leak
-	 * when one signal has many listeners.
-	 */
-	async abortable<T>(work: (signal: AbortSignal) => Promise<T>): Promise<T> {
-		const wait = new AbortController();
-		if (this.ending.signal.aborted) wait.abort();
-		this.waits.add(wait);
-		try {
-			return await work(wait.signal);
-		} finally {
-			this.waits.delete(wait);
-		}
 	}
 
 	/** One call through the throttle; throws when the run ended before it could be made. */
@@ -135,16 +125,16 @@ export class Run {
 	 * another item's failure does not abort it at all: nobody is waiting, and the answer holds an id that is paid for.
 	 * @param work gets the signal; when it settles, nothing of this is left.
 	 */
-	async withStopGracePeriod<T>(work: (signal: AbortSignal) => Promise<T>): Promise<T> {
+	async withStopGracePeriod<T>(work: (signal: Signal) => Promise<T>): Promise<T> {
 		const { clock, stopGraceMs } = this.dependencies;
-		const graceOver = new AbortController();
-		const answered = new AbortController();
+		const graceOver = new LightSignal();
+		const answered = new LightSignal();
 		const onStop = () => {
-			void clock.sleep(stopGraceMs, answered.signal).then(() => graceOver.abort());
+			void clock.sleep(stopGraceMs, answered).then(() => graceOver.abort());
 		};
 		this.gracePeriods.add(onStop);
 		try {
-			return await work(graceOver.signal);
+			return await work(graceOver);
 		} finally {
 			this.gracePeriods.delete(onStop);
 			answered.abort();
@@ -201,11 +191,10 @@ export class Run {
 	private end(by: NonNullable<typeof this.endedBy>): void {
 		// Stop counts even when an item has failed before.
 		if (by === 'stop') this.endedBy = by;
-		if (this.ending.signal.aborted) return;
+		if (this.ending.aborted) return;
 		this.endedBy = by;
 		this.endedAt = this.dependencies.clock.now();
 		this.ending.abort();
-		for (const wait of this.waits) wait.abort();
 		// At once, and not only when all workers are back: one of them may still await the answer of its submit.
 		void this.cancelQueued();
 	}

@@ -1,5 +1,6 @@
 import type { Clock, Random } from '../common/clock';
 import { RATE_LIMIT_BACKOFF, retryPauseMs } from '../common/retry';
+import type { Signal } from '../common/signal';
 import { Pace } from './pace';
 
 /** What the answer to a call means for the throttle. */
@@ -37,11 +38,11 @@ export class Throttle {
 		private readonly clock: Clock,
 		private readonly random: Random,
 		/** Stop: ends all waits here, and admits no further call or item. */
-		private readonly signal: AbortSignal,
+		private readonly signal: Signal,
 	) {
 		this.limit = maxConcurrency;
 		this.pace = new Pace(clock, random);
-		signal.addEventListener('abort', () => this.dismissAll(), { once: true });
+		signal.addEventListener('abort', () => this.dismissAll());
 	}
 
 	/** How many calls may be in flight just now. */

@@ -6,6 +6,7 @@ import { cached } from '../common/cached';
 import type { Clock, Random } from '../common/clock';
 import { omitUndefined } from '../common/omitUndefined';
 import { retry } from '../common/retry';
+import type { Signal } from '../common/signal';
 import { StoppedError } from '../common/stoppedError';
 import { toError } from '../common/toError';
 import { pagePathOf, type ModelReference } from './modelReference';
@@ -15,7 +16,7 @@ export interface CatalogDependencies {
 	clock: Clock;
 	random: Random;
 	/** n8n's Stop; undefined where the host has none. */
-	stopSignal: AbortSignal | undefined;
+	stopSignal: Signal | undefined;
 }
 
 export interface CatalogPage {
@@ -131,7 +132,7 @@ export class Catalog {
 	 * @throws RunComfyError, StoppedError.
 	 */
 	async query<T>(
-		send: (client: RunComfyClient, signal: AbortSignal | undefined) => Promise<QueryAnswer<T>>,
+		send: (client: RunComfyClient, signal: Signal | undefined) => Promise<QueryAnswer<T>>,
 	): Promise<T> {
 		const { client, clock, random, stopSignal } = this.dependencies;
 		const answer = await retry(

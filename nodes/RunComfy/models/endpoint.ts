@@ -8,8 +8,7 @@ export function modelRequests(client: RunComfyClient): RequestApi {
 	return {
 		cancelsRunning: false,
 		requestsPage: GENERATIONS_PAGE,
-		getResult: async (requestId, { includeCost = false, ...options } = {}) =>
-			await client.getResult(requestId, includeCost, options),
+		getResult: async (requestId, options) => await client.getResult(requestId, options),
 		getStatus: async (requestId, options) => await client.getStatus(requestId, options),
 		cancel: async (requestId, options) => await client.cancel(requestId, options),
 		endedProblem,

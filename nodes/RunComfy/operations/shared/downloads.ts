@@ -76,9 +76,7 @@ export async function downloadFiles(
 	files: ResultFile[],
 	{ fieldName, ...options }: DownloadOptions,
 ): Promise<IBinaryKeyData> {
-	const stored = await run.abortable(
-		async (signal) => await downloader.downloadAll(files, { requestId, ...options }, signal),
-	);
+	const stored = await downloader.downloadAll(files, { requestId, ...options }, run.signal);
 	run.throwIfEnded();
 	const binary: IBinaryKeyData = {};
 	for (const [index, file] of stored.entries()) binary[outputFieldName(fieldName, index)] = file;

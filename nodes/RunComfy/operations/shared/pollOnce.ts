@@ -17,13 +17,11 @@ export async function pollOnce(
 	requestId: string,
 	poll: (options: CallOptions) => Promise<PollAnswer>,
 ): Promise<Extract<PollAnswer, { kind: 'state' }>> {
+	const { signal } = run;
 	const { clock, random } = run.dependencies;
 	const answer = await retry(
 		async () => {
-			const polled = await run.call(
-				async () => await run.abortable(async (signal) => await poll({ signal })),
-				judgePoll,
-			);
+			const polled = await run.call(async () => await poll({ signal }), judgePoll);
 			run.throwIfEnded();
 			return polled;
 		},
