@@ -8,7 +8,7 @@ import { toError } from './common/toError';
 import { Deployments } from './deployments/deployments';
 import { Downloader } from './files/download';
 import { readAccess, type Access } from './host/credential';
-import { createFingerprints, isUsedAsTool } from './host/fingerprint';
+import { isUsedAsTool } from './host/fingerprint';
 import { createLog, showHint } from './host/log';
 import { errorItem, toNodeError } from './host/nodeErrors';
 import { systemRuntime, type Runtime } from './host/runtime';
@@ -17,21 +17,16 @@ import { readStaticData, requestStoreOf, saveRequestStore, writeStaticData } fro
 import { Budget, type ListedPrice } from './jobs/budget';
 import { JobTimesStore } from './jobs/jobTimes';
 import { Ledger, type LedgerTurn } from './jobs/ledger';
-import { RunEndedError, type ItemOutcome, type Log } from './jobs/run';
+import { RunEndedError, type ItemOutcome, type Log, type Run } from './jobs/run';
 import { reportReuse, Reuse } from './jobs/reuse';
 import { runTurn, stopTurn } from './jobs/runTurn';
 import { Catalog } from './models/catalog';
 import { findOperation } from './operations';
-import type {
-	ItemWork,
-	Operation,
-	OperationOutput,
-	OperationTools,
-	PlannedSubmit,
-} from './operations/shared/operation';
+import type { OperationOutput, PlannedSubmit } from './operations/shared/operation';
 import { requestApisOf } from './operations/shared/endpoints';
 import { readRunOptions, type RunOptions } from './operations/shared/options';
 import { orDefault } from './operations/shared/parameters';
+import { PreparedItems } from './preparedItems';
 
 const MS_PER_HOUR = 3_600_000;
 
@@ -58,51 +53,39 @@ export async function executeRunComfy(
 
 type Outcome = ItemOutcome<OperationOutput | OperationOutput[]>;
 
-async function executeItems(context: IExecuteFunctions, runtime: Runtime, count: number): Promise<Outcome[]> {
-	if (count === 0) return [];
+/** What a run needs, before any item is looked at. */
+async function setUp(context: IExecuteFunctions, runtime: Runtime) {
 	const { clock, random, callTimeouts, stopGraceMs } = runtime;
-	const log = createLog(context);
-	const stopSignal = context.getExecutionCancelSignal();
 	const access = await readAccess(context);
 	const { spendingLimit, reuseHours, optionsProblem, ...runOptions } = runOptionsOf(context);
-	const continueOnFail = context.continueOnFail();
-	const retriesOnFail = context.getNode().retryOnFail === true;
-	const client = new RunComfyClient(
-		access,
-		createSend(context, clock, access.redact),
-		clock.timeOfDay,
-		callTimeouts,
-	);
-	const ledger = Ledger.of(context.getContext('node'));
-	const runIndex = Number(context.getWorkflowDataProxy(0).$runIndex);
-	const isTool = isUsedAsTool(context);
-	const jobTimes = new JobTimesStore(readStaticData(context, 'jobTimes'));
+	const send = createSend(context, clock, access.redact);
+	const client = new RunComfyClient(access, send, clock.timeOfDay, callTimeouts);
+	const stopSignal = context.getExecutionCancelSignal();
 	const reuse = openReuse(context, clock, access, reuseHours);
 	const dependencies = {
+		...{ clock, random, stopGraceMs, stopSignal, reuse, ...runOptions },
 		requestApiOf: requestApisOf(client),
-		...{
-			clock,
-			random,
-			log,
-			ledger,
-			jobTimes,
-			reuse,
-			runIndex,
-			isTool,
-			stopSignal,
-			continueOnFail,
-			retriesOnFail,
-			stopGraceMs,
-		},
-		...runOptions,
+		log: createLog(context),
+		ledger: Ledger.of(context.getContext('node')),
+		jobTimes: new JobTimesStore(readStaticData(context, 'jobTimes')),
+		runIndex: Number(context.getWorkflowDataProxy(0).$runIndex),
+		isTool: isUsedAsTool(context),
+		continueOnFail: context.continueOnFail(),
+		retriesOnFail: context.getNode().retryOnFail === true,
 	};
-	// After Stop, n8n runs the node once more if Retry On Fail is on.
-	if (stopSignal?.aborted === true) await stopTurn(dependencies);
-	const operation = findOperation(context);
 	const catalog = new Catalog({ client, clock, random, stopSignal });
 	const deployments = new Deployments(catalog);
 	const reusesResults = reuse !== undefined;
 	const tools = { context, access, random, client, catalog, deployments, reusesResults };
+	return { dependencies, tools, spendingLimit, optionsProblem };
+}
+
+async function executeItems(context: IExecuteFunctions, runtime: Runtime, count: number): Promise<Outcome[]> {
+	if (count === 0) return [];
+	const { dependencies, tools, spendingLimit, optionsProblem } = await setUp(context, runtime);
+	const { log, reuse, jobTimes, stopSignal, continueOnFail } = dependencies;
+	// After Stop, n8n runs the node once more if Retry On Fail is on.
+	if (stopSignal?.aborted === true) await stopTurn(dependencies);
 	const downloader = openDownloader(context, runtime);
 	const hint = (message: string) => showHint(context, message, 'warning');
 	let budget: Budget | undefined;
@@ -110,44 +93,37 @@ async function executeItems(context: IExecuteFunctions, runtime: Runtime, count:
 	/** Whether a retry ends with the error of an item that it cannot resume. */
 	let endsWithError = false;
 	try {
-		const works = await prepareAll(operation, tools, count, optionsProblem);
-		const fingerprints = await fingerprintsOf(context, works);
+		const prepared = await PreparedItems.read(findOperation(context), tools, count, optionsProblem);
+		const fingerprints = await prepared.fingerprints();
 		const openBudget = async (turn: LedgerTurn) => {
 			// In a retry, the items that have requests are resumed first, and an error names these.
 			const mayEndLater = turn.hasRequests || continueOnFail;
 			const assertCanSubmit = () => {
-				const blocked = mayEndLater ? undefined : findBlocked(turn, works);
+				const blocked = mayEndLater ? undefined : prepared.findBlocked(turn);
 				if (blocked !== undefined) throw toNodeError(context.getNode(), ...blocked);
 			};
 			assertCanSubmit();
-			await reuse?.assignAll(turn, submitsOf(works), stopSignal);
+			await reuse?.assignAll(turn, prepared.submits, stopSignal);
 			if (spendingLimit !== undefined) {
-				const prices = await readPrices(turn.ledger, works);
+				const prices = await prepared.readPrices(turn.ledger);
 				assertCanSubmit();
-				budget = openBudgetFor(spendingLimit, prices, turn, works, continueOnFail);
+				budget = openBudgetFor(spendingLimit, prices, turn, prepared.submits, continueOnFail);
 			}
 			for (const warning of budget?.warnings ?? []) notifyUser(context, log, 'warn', warning);
-			endsWithError = !continueOnFail && findBlocked(turn, works) !== undefined;
+			endsWithError = !continueOnFail && prepared.findBlocked(turn) !== undefined;
 			return budget;
 		};
-		const workOf = (turn: LedgerTurn, itemIndex: number): ItemWork => {
-			const work = works[itemIndex];
-			const known = turn.find(itemIndex);
-			if (work instanceof Error && known !== undefined && operation.resume !== undefined)
-				return operation.resume(tools, itemIndex, known.endpointId, work);
-			if (work === undefined || work instanceof Error) throw work;
+		const runItem = async (run: Run, itemIndex: number) => {
+			const { turn } = run.dependencies;
+			const work = prepared.workOf(turn, itemIndex);
 			// As in a first try, nothing is submitted then.
-			if (endsWithError && known === undefined) throw new RunEndedError();
-			return work;
+			if (endsWithError && turn.find(itemIndex) === undefined) throw new RunEndedError();
+			return await work.run({ run, downloader, hint });
 		};
 		const onClose = (turn: LedgerTurn) => {
 			reused = reportReuse(turn);
 		};
-		return await runTurn(
-			{ ...dependencies, fingerprints, openBudget, onClose },
-			count,
-			async (run, itemIndex) => await workOf(run.dependencies.turn, itemIndex).run({ run, downloader, hint }),
-		);
+		return await runTurn({ ...dependencies, fingerprints, openBudget, onClose }, count, runItem);
 	} catch (error) {
 		// Stop came while a model was being read. No run existed yet that could cancel the requests of earlier tries.
 		if (error instanceof StoppedError && !error.isReported) await stopTurn(dependencies);
@@ -195,65 +171,10 @@ function openDownloader(context: IExecuteFunctions, runtime: Runtime): Downloade
 	return new Downloader({ context, clock, random, idleMs: downloadIdleMs });
 }
 
-/** The fingerprints of the items that submit something, by item index. A retry recognizes its items by them. */
-async function fingerprintsOf(
-	context: IExecuteFunctions,
-	works: Array<ItemWork | Error>,
-): Promise<Map<number, string>> {
-	const fingerprintOf = await createFingerprints(context);
-	const fingerprints = new Map<number, string>();
-	for (const [itemIndex, work] of works.entries()) {
-		// An item whose fields are wrong in this try may still have a request from an earlier one.
-		if (work instanceof Error || work.submits !== undefined)
-			fingerprints.set(itemIndex, await fingerprintOf(itemIndex));
-	}
-	return fingerprints;
-}
-
-/** The first item that cannot submit, and has no request that could be resumed, with what is wrong. */
-function findBlocked(turn: LedgerTurn, works: Array<ItemWork | Error>): [Error, number] | undefined {
-	for (const [itemIndex, work] of works.entries()) {
-		if (work instanceof Error && turn.find(itemIndex) === undefined) return [work, itemIndex];
-	}
-	return undefined;
-}
-
-/** What the items submit, by item index. Those that cannot submit now are left out. */
-function submitsOf(works: Array<ItemWork | Error>): Map<number, PlannedSubmit> {
-	const submits = new Map<number, PlannedSubmit>();
-	for (const [itemIndex, work] of works.entries()) {
-		if (work instanceof Error || work.submits === undefined) continue;
-		submits.set(itemIndex, work.submits);
-	}
-	return submits;
-}
-
 /** Shows a sentence about the whole run above its output, and logs it. */
 function notifyUser(context: IExecuteFunctions, log: Log, level: 'info' | 'warn', sentence: string): void {
 	log[level](`RunComfy: ${sentence}`);
 	showHint(context, sentence, level === 'warn' ? 'warning' : 'info');
-}
-
-/**
- * The current prices of what the items submit. Where a price cannot be read, nothing is submitted: the error takes the
- * place of the items' work.
- * @throws StoppedError.
- */
-async function readPrices(
-	ledger: Ledger,
-	works: Array<ItemWork | Error>,
-): Promise<ReadonlyMap<string, ListedPrice>> {
-	const prices = new Map<string, ListedPrice>();
-	for (const [itemIndex, { endpointId, getPrice }] of submitsOf(works)) {
-		try {
-			prices.set(endpointId, await getPrice());
-		} catch (error) {
-			if (error instanceof StoppedError) throw toError(error);
-			// A cost that RunComfy has reported will do.
-			if (ledger.highestCostUsd(endpointId) === undefined) works[itemIndex] = toError(error);
-		}
-	}
-	return prices;
 }
 
 /**
@@ -264,43 +185,15 @@ function openBudgetFor(
 	limitUsd: number,
 	prices: ReadonlyMap<string, ListedPrice>,
 	turn: LedgerTurn,
-	works: Array<ItemWork | Error>,
+	submits: ReadonlyMap<number, PlannedSubmit>,
 	continueOnFail: boolean,
 ): Budget {
 	const budget = new Budget(limitUsd, prices, turn.ledger);
-	const planned = [...submitsOf(works)].flatMap(([itemIndex, one]) =>
-		turn.find(itemIndex) === undefined ? one : [],
-	);
+	const planned = [...submits].flatMap(([itemIndex, one]) => (turn.find(itemIndex) === undefined ? one : []));
 	// Once something has been submitted, the limit is checked for each item instead.
 	const problem = turn.hasSubmitted ? undefined : budget.findProblem(planned, continueOnFail);
 	if (problem !== undefined) throw new RunComfyError(problem);
 	return budget;
-}
-
-/**
- * Reads the fields of all items.
- * @param problem of the whole run.
- * @returns the work of each item, or why it cannot submit.
- * @throws StoppedError.
- */
-async function prepareAll(
-	operation: Operation,
-	tools: OperationTools,
-	count: number,
-	problem: Error | undefined,
-): Promise<Array<ItemWork | Error>> {
-	if (problem !== undefined) return Array<Error>(count).fill(problem);
-	const works: Array<ItemWork | Error> = [];
-	for (let itemIndex = 0; itemIndex < count; itemIndex++) {
-		try {
-			works.push(await operation.prepare(tools, itemIndex));
-		} catch (error) {
-			// Stop ends the run, whatever the node does on errors.
-			if (error instanceof StoppedError) throw toError(error);
-			works.push(toError(error));
-		}
-	}
-	return works;
 }
 
 function toOutputItems(
