@@ -6,6 +6,7 @@ import type {
 } from 'n8n-workflow';
 
 import { RunComfyClient } from './api/client';
+import { createFreeQuery, type FreeQuery } from './api/freeQuery';
 import type { Deployment } from './api/deployments';
 import { Deployments } from './deployments/deployments';
 import { readGraph } from './deployments/graph';
@@ -33,16 +34,12 @@ import { omitUndefined } from './common/omitUndefined';
 
 const PAGE_SIZE = 50;
 
-async function open(context: ILoadOptionsFunctions): Promise<{ access: Access; catalog: Catalog }> {
+async function open(context: ILoadOptionsFunctions): Promise<{ access: Access; query: FreeQuery }> {
 	const { clock, random, callTimeouts } = systemRuntime;
 	const access = await readAccess(context);
 	const send = createSend(context, clock, access.redact);
 	const client = new RunComfyClient(access, send, clock.timeOfDay, callTimeouts);
-	return { access, catalog: new Catalog({ client, clock, random, stopSignal: undefined }) };
-}
-
-async function openCatalog(context: ILoadOptionsFunctions): Promise<Catalog> {
-	return (await open(context)).catalog;
+	return { access, query: createFreeQuery({ client, clock, random, stopSignal: undefined }) };
 }
 
 export async function searchModels(
@@ -51,10 +48,10 @@ export async function searchModels(
 	paginationToken?: string,
 ): Promise<INodeListSearchResult> {
 	try {
-		const catalog = await openCatalog(this);
+		const { query } = await open(this);
 		const offset = Number(paginationToken ?? 0);
-		const query = { ...omitUndefined({ search: filter }), limit: PAGE_SIZE, offset };
-		const { models, next } = await catalog.page(query);
+		const wanted = { ...omitUndefined({ search: filter }), limit: PAGE_SIZE, offset };
+		const { models, next } = await new Catalog(query).page(wanted);
 		return {
 			results: models.map(({ modelId, displayName, description, price, url }) => ({
 				name: displayName,
@@ -76,8 +73,8 @@ export async function searchModels(
 
 export async function getCategories(this: ILoadOptionsFunctions): Promise<INodePropertyOptions[]> {
 	try {
-		const catalog = await openCatalog(this);
-		const names = await catalog.query(async (client) => await client.listCategories());
+		const { query } = await open(this);
+		const names = await query(async (client) => await client.listCategories());
 		return names.map((name) => ({ name, value: name }));
 	} catch (error) {
 		throw toNodeError(this.getNode(), error);
@@ -86,9 +83,9 @@ export async function getCategories(this: ILoadOptionsFunctions): Promise<INodeP
 
 export async function getModelInputs(this: ILoadOptionsFunctions): Promise<ResourceMapperFields> {
 	try {
-		const catalog = await openCatalog(this);
+		const { query } = await open(this);
 		const choice: unknown = this.getCurrentNodeParameter('modelId');
-		const { inputSchema, requiredInputs } = await findChosenModel(catalog, choice);
+		const { inputSchema, requiredInputs } = await findChosenModel(new Catalog(query), choice);
 		const fields = readInputFields(inputSchema, requiredInputs);
 		return { fields: fields.map((field) => toMapperField(field, isRandomSeed(field))) };
 	} catch (error) {
@@ -102,7 +99,8 @@ export async function searchDeployments(
 	filter = '',
 ): Promise<INodeListSearchResult> {
 	try {
-		const deployments = await new Deployments(await openCatalog(this)).list();
+		const { query } = await open(this);
+		const deployments = await new Deployments(query).list();
 		const wanted = filter.trim().toLowerCase();
 		return {
 			results: deployments
@@ -130,9 +128,9 @@ const OBJECT_INFO_MS = 15_000;
 
 export async function getDeploymentInputs(this: ILoadOptionsFunctions): Promise<ResourceMapperFields> {
 	try {
-		const { access, catalog } = await open(this);
+		const { access, query } = await open(this);
 		const deploymentId = readDeploymentChoice(this.getCurrentNodeParameter('deploymentId'));
-		const { graph = {}, objectInfoUrl } = await new Deployments(catalog).get(deploymentId);
+		const { graph = {}, objectInfoUrl } = await new Deployments(query).get(deploymentId);
 		const objectInfo =
 			objectInfoUrl === undefined
 				? undefined

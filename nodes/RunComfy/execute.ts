@@ -1,6 +1,7 @@
 import type { IExecuteFunctions, INodeExecutionData } from 'n8n-workflow';
 
 import { RunComfyClient } from './api/client';
+import { createFreeQuery } from './api/freeQuery';
 import { RunComfyError } from './api/problems';
 import type { Clock } from './common/clock';
 import { StoppedError } from './common/stoppedError';
@@ -73,10 +74,13 @@ async function setUp(context: IExecuteFunctions, runtime: Runtime) {
 		continueOnFail: context.continueOnFail(),
 		retriesOnFail: context.getNode().retryOnFail === true,
 	};
-	const catalog = new Catalog({ client, clock, random, stopSignal });
-	const deployments = new Deployments(catalog);
-	const reusesResults = reuse !== undefined;
-	const tools = { context, access, random, client, catalog, deployments, reusesResults };
+	const query = createFreeQuery({ client, clock, random, stopSignal });
+	const tools = {
+		...{ context, access, random, client, query },
+		catalog: new Catalog(query),
+		deployments: new Deployments(query),
+		reusesResults: reuse !== undefined,
+	};
 	return { dependencies, tools, spendingLimit, optionsProblem };
 }
 

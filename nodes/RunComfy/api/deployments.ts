@@ -1,5 +1,5 @@
 import { omitUndefined } from '../common/omitUndefined';
-import { isJsonObject, isTooDeep, numberOf, textOf, textsOf, type JsonObject } from './json';
+import { isJsonObject, isTooDeep, numberOf, parseJson, textOf, textsOf, type JsonObject } from './json';
 import { TOKEN_ADVICE, type ErrorCodes } from './problems';
 import { readCancel, readPoll, readResult, type CancelAnswer, type PollAnswer } from './responses';
 import type { ApiAnswer } from './transport';
@@ -98,13 +98,8 @@ function versionOf(version: unknown): string | undefined {
 
 /** The workflow as JSON text [assumed: RunComfy may store it so]. */
 function graphIn(text: unknown): JsonObject | undefined {
-	if (typeof text !== 'string') return undefined;
-	try {
-		const graph: unknown = JSON.parse(text);
-		return isJsonObject(graph) && !isTooDeep(graph) ? graph : undefined;
-	} catch {
-		return undefined;
-	}
+	const graph = typeof text === 'string' ? parseJson(text) : undefined;
+	return isJsonObject(graph) && !isTooDeep(graph) ? graph : undefined;
 }
 
 /** The deployments of a list, which is a bare array, or an object that holds it. Unusable ones are left out. */

@@ -1,4 +1,5 @@
 import { omitUndefined } from '../common/omitUndefined';
+import { kindByName, type FileKind } from '../files/fileTypes';
 import { isJsonObject, numberOf, textOf, type JsonObject } from './json';
 import {
 	describeUnreadable,
@@ -263,14 +264,11 @@ export function readOutput(output: unknown): JobOutput {
 	};
 }
 
-const VIDEO_NAME = /\.(mp4|webm|mov|avi|mkv)$/i;
-const AUDIO_NAME = /\.(mp3|wav|ogg|flac|m4a|aac)$/i;
-
+/** A URL whose name does not say what it is counts as an image. */
 function sortByKind(urls: string[]): JsonObject {
-	const nameOf = (url: string) => url.replace(/[?#].*$/s, '');
-	const videos = urls.filter((url) => VIDEO_NAME.test(nameOf(url)));
-	const audios = urls.filter((url) => AUDIO_NAME.test(nameOf(url)));
-	return { videos, audios, images: urls.filter((url) => !videos.includes(url) && !audios.includes(url)) };
+	const kindOf = (url: string) => kindByName(url.replace(/[?#].*$/s, '')) ?? 'image';
+	const ofKind = (kind: FileKind) => urls.filter((url) => kindOf(url) === kind);
+	return { images: ofKind('image'), videos: ofKind('video'), audios: ofKind('audio') };
 }
 
 /** The URLs in values, lists of values, or objects with a `url`, without duplicates. */

@@ -56,17 +56,17 @@ export interface RetryOptions {
 
 /**
  * Repeats a call as long as its answer is a transient error.
- * @param call gets the number of the try, from 1. What it throws is not retried.
+ * @param call what it throws is not retried.
  * @param transient returns undefined for a final answer; for a transient error, the pause that the server asks for.
  * @returns the last answer. It is still a transient error when the tries or the time are used up.
  */
 export async function retry<T>(
-	call: (tryNumber: number) => Promise<T>,
+	call: () => Promise<T>,
 	transient: (answer: T) => { retryAfterMs?: number | undefined } | undefined,
 	{ clock, random, pause, maxTries, deadline = Infinity, backoff = ERROR_BACKOFF }: RetryOptions,
 ): Promise<T> {
 	for (let tries = 1; ; tries++) {
-		const answer = await call(tries);
+		const answer = await call();
 		const error = transient(answer);
 		if (error === undefined || tries >= maxTries) return answer;
 		const pauseMs = retryPauseMs(tries, error.retryAfterMs, backoff, random);

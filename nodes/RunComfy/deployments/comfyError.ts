@@ -1,4 +1,4 @@
-import { isJsonObject, textOf, type JsonObject } from '../api/json';
+import { isJsonObject, parseJson, textOf, type JsonObject } from '../api/json';
 import { cleanReason, flattenReason } from '../api/problems';
 
 /** How ComfyUI reports why a run failed. Pure. */
@@ -32,11 +32,7 @@ export function describeComfyError(error: unknown): ComfyError {
 /** An error may be JSON within a text. */
 function parse(error: unknown): unknown {
 	if (typeof error !== 'string' || !/^\s*[[{]/.test(error)) return error;
-	try {
-		return JSON.parse(error);
-	} catch {
-		return error;
-	}
+	return parseJson(error) ?? error;
 }
 
 function sentenceOf(error: unknown): string | undefined {

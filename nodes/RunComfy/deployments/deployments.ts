@@ -1,7 +1,7 @@
 import type { Deployment } from '../api/deployments';
+import type { FreeQuery } from '../api/freeQuery';
 import type { QueryAnswer } from '../api/query';
 import { cached } from '../common/cached';
-import type { Catalog } from '../models/catalog';
 import { graphFactsOf } from './graphFacts';
 
 /** The deployments of the account, for one run of the node, or one request of the editor. It caches what it has read. */
@@ -9,7 +9,7 @@ export class Deployments {
 	private readonly known = new Map<string, Promise<Deployment>>();
 	private readonly lists = new Map<boolean, Promise<Deployment[]>>();
 
-	constructor(private readonly catalog: Pick<Catalog, 'query'>) {}
+	constructor(private readonly query: FreeQuery) {}
 
 	/**
 	 * One deployment with its workflow.
@@ -20,7 +20,7 @@ export class Deployments {
 			this.known,
 			deploymentId,
 			async () =>
-				await this.catalog.query(async (client, signal) =>
+				await this.query(async (client, signal) =>
 					explainUnknown(await client.getDeployment(deploymentId, signal), deploymentId),
 				),
 		);
@@ -35,7 +35,7 @@ export class Deployments {
 			this.lists,
 			withGraphs,
 			async () =>
-				await this.catalog.query(async (client, signal) => await client.listDeployments(withGraphs, signal)),
+				await this.query(async (client, signal) => await client.listDeployments(withGraphs, signal)),
 		);
 	}
 

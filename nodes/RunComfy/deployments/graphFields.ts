@@ -1,5 +1,6 @@
 import { isJsonObject, numberOf, type JsonObject } from '../api/json';
 import { omitUndefined } from '../common/omitUndefined';
+import { kindByName } from '../files/fileTypes';
 import { labelOf, type Choice, type InputField, type InputKind } from '../models/inputSchema';
 import { isSeed, readGraph, type GraphInput, type GraphNode } from './graph';
 import type { Definitions, InputDefinition } from './objectInfo';
@@ -97,11 +98,6 @@ const FILE_FLAGS: ReadonlyArray<readonly [flag: string, kind: string]> = [
 	['video_upload', 'video'],
 	['audio_upload', 'audio'],
 ];
-const MEDIA_NAME: ReadonlyArray<readonly [RegExp, string]> = [
-	[/\.(png|jpe?g|webp|gif|avif|bmp|tiff?)$/i, 'image'],
-	[/\.(mp4|mov|webm|mkv|avi|m4v)$/i, 'video'],
-	[/\.(mp3|wav|ogg|flac|m4a|aac|opus)$/i, 'audio'],
-];
 const MEDIA_INPUT = /^(image|video|audio|mask)(_(file|path|name|url))?$|^file$/i;
 
 /**
@@ -116,7 +112,7 @@ function fileKindOf(
 	const [, flagged] = FILE_FLAGS.find(([flag]) => definition?.rules[flag] === true) ?? [];
 	if (flagged !== undefined) return flagged;
 	if (typeof value !== 'string' || !/(^|_)Load/.test(className)) return undefined;
-	const [, byLiteral] = MEDIA_NAME.find(([pattern]) => pattern.test(value)) ?? [];
+	const byLiteral = kindByName(value);
 	if (byLiteral !== undefined) return byLiteral;
 	if (!MEDIA_INPUT.test(name)) return undefined;
 	return (

@@ -3,6 +3,7 @@ import { isJsonObject, textOf } from '../api/json';
 import { nameRequest, type Problem } from '../api/problems';
 import type { JobResult } from '../api/responses';
 import { omitUndefined } from '../common/omitUndefined';
+import { kindByName } from '../files/fileTypes';
 
 /** The outputs of a run of ComfyUI: files and texts by node and channel. Pure. */
 
@@ -37,12 +38,8 @@ const KIND_BY_CHANNEL = new Map<string, OutputKind>([
 	['audios', 'audio'],
 ]);
 
-const KIND_BY_NAME: ReadonlyArray<readonly [RegExp, OutputKind]> = [
-	[/\.(mp4|webm|mov|avi|mkv|m4v)$/i, 'video'],
-	[/\.(mp3|wav|ogg|flac|m4a|aac|opus)$/i, 'audio'],
-	[/\.(glb|gltf|obj|fbx|ply|stl|usdz|splat|zip|json|txt|csv|srt|safetensors|latent|pt|npz?)$/i, 'file'],
-	[/\.(png|jpe?g|webp|gif|avif|bmp|tiff?|svg|exr)$/i, 'image'],
-];
+const OTHER_FILE =
+	/\.(glb|gltf|obj|fbx|ply|stl|usdz|splat|zip|json|txt|csv|srt|safetensors|latent|pt|npz?)$/i;
 
 /** What a workflow has not saved, only shown. */
 const PREVIEW = 'temp';
@@ -85,7 +82,7 @@ export function readOutputs(
 /** The name decides, because ComfyUI itself puts videos into `images`; but `gifs` are videos in every format. */
 function kindOf(channel: string, fileName: string): OutputKind {
 	const byChannel = KIND_BY_CHANNEL.get(channel);
-	const [, byName] = KIND_BY_NAME.find(([pattern]) => pattern.test(fileName)) ?? [];
+	const byName = OTHER_FILE.test(fileName) ? 'file' : kindByName(fileName);
 	return byChannel === 'video' && byName === 'image' ? 'video' : (byName ?? byChannel ?? 'file');
 }
 

@@ -1,4 +1,5 @@
 import { findFileUrlProblem, hostKind } from '../api/addresses';
+import { parseJson } from '../api/json';
 import type { Clock } from '../common/clock';
 import { LightSignal } from '../common/signal';
 import { leadsToPrivateNetwork, openUrl, type FetchedFile, type RequestContext } from './fetchFile';
@@ -35,7 +36,7 @@ export async function fetchJson(url: string, options: FetchJsonOptions): Promise
 		try {
 			const isUsable = file.status === 200 && (file.contentLength ?? 0) <= maxBytes;
 			const text = isUsable ? await readText(file, maxBytes) : undefined;
-			return text === undefined ? undefined : (JSON.parse(text) as unknown);
+			return text === undefined ? undefined : parseJson(text);
 		} finally {
 			file.close();
 		}

@@ -1,6 +1,6 @@
 import type { IExecuteFunctions } from 'n8n-workflow';
 
-import { isJsonObject, type JsonObject } from '../api/json';
+import { isJsonObject, parseJson, type JsonObject } from '../api/json';
 import { RequestStore } from '../jobs/requestStore';
 
 /**
@@ -32,12 +32,7 @@ export function saveRequestStore(context: IExecuteFunctions, store: RequestStore
 /** @returns what has been stored under the name; undefined when there is nothing, or nothing that can be read. */
 export function readStaticData(context: IExecuteFunctions, name: StaticDataName): unknown {
 	const text = staticDataOf(context)?.[name];
-	if (typeof text !== 'string') return undefined;
-	try {
-		return JSON.parse(text);
-	} catch {
-		return undefined;
-	}
+	return typeof text === 'string' ? parseJson(text) : undefined;
 }
 
 export function writeStaticData(context: IExecuteFunctions, name: StaticDataName, value: unknown): void {

@@ -1,23 +1,12 @@
-import type { ModelQuery, RunComfyClient } from '../api/client';
+import type { ModelQuery } from '../api/client';
+import type { FreeQuery } from '../api/freeQuery';
 import type { ModelEntry } from '../api/models';
 import { RunComfyError } from '../api/problems';
 import type { QueryAnswer } from '../api/query';
 import { cached } from '../common/cached';
-import type { Clock, Random } from '../common/clock';
 import { omitUndefined } from '../common/omitUndefined';
-import { retry } from '../common/retry';
-import type { Signal } from '../common/signal';
-import { StoppedError } from '../common/stoppedError';
 import { toError } from '../common/toError';
 import { pagePathOf, type ModelReference } from './modelReference';
-
-export interface CatalogDependencies {
-	client: RunComfyClient;
-	clock: Clock;
-	random: Random;
-	/** n8n's Stop; undefined where the host has none. */
-	stopSignal: Signal | undefined;
-}
 
 export interface CatalogPage {
 	models: ModelEntry[];
@@ -25,7 +14,6 @@ export interface CatalogPage {
 	next: number | undefined;
 }
 
-const MAX_TRIES = 4;
 /** The most models that RunComfy returns in one page [assumed]. */
 const PAGE_SIZE = 500;
 /** Ends a list that the server never ends. */
@@ -42,7 +30,7 @@ export class Catalog {
 	/** Pages of the list, by what was asked for. */
 	private readonly pages = new Map<string, Promise<CatalogPage>>();
 
-	constructor(private readonly dependencies: CatalogDependencies) {}
+	constructor(private readonly query: FreeQuery) {}
 
 	/**
 	 * The entry of one model, cached.
@@ -125,31 +113,6 @@ export class Catalog {
 			async (client, signal) => await client.listModels({ ...query, ...filters }, signal),
 		);
 		return { models, next: received === 0 ? undefined : query.offset + received };
-	}
-
-	/**
-	 * Makes a free query, and repeats it after transient errors.
-	 * @throws RunComfyError, StoppedError.
-	 */
-	async query<T>(
-		send: (client: RunComfyClient, signal: Signal | undefined) => Promise<QueryAnswer<T>>,
-	): Promise<T> {
-		const { client, clock, random, stopSignal } = this.dependencies;
-		const answer = await retry(
-			async () => {
-				const received = await send(client, stopSignal);
-				if (received.kind !== 'found' && stopSignal?.aborted === true) throw new StoppedError('', false);
-				return received;
-			},
-			(received) => (received.kind === 'again' ? received : undefined),
-			{ clock, random, maxTries: MAX_TRIES, pause: async (ms) => await clock.sleep(ms, stopSignal) },
-		);
-		if (answer.kind === 'found') return answer.value;
-		if (answer.kind === 'refused') throw new RunComfyError(answer.problem);
-		throw new RunComfyError({
-			message: `${answer.what}: ${answer.why}`,
-			advice: 'Nothing was submitted. Try again later.',
-		});
 	}
 }
 

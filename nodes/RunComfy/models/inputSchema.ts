@@ -1,5 +1,6 @@
 import { isJsonObject, numberOf, textOf, textsOf, type JsonObject } from '../api/json';
 import { omitUndefined } from '../common/omitUndefined';
+import { kindByName } from '../files/fileTypes';
 
 /**
  * The inputs of a model, read from the `input_schema` of its catalog entry, which is JSON Schema with RunComfy's own
@@ -231,15 +232,9 @@ function fileFormatOf(rules: JsonObject, items: JsonObject): { kind: string; isL
 }
 
 /** Some file inputs have no format, and are detected by their default, the URL of a sample file [assumed]. */
-const SAMPLE_FILES: ReadonlyArray<readonly [RegExp, string]> = [
-	[/^https?:\/\/.+\.(png|jpe?g|webp)$/i, 'image'],
-	[/^https?:\/\/.+\.(mp4|mov|webm)$/i, 'video'],
-	[/^https?:\/\/.+\.(mp3|wav|ogg|flac|m4a)$/i, 'audio'],
-];
-
 function sampleFileOf(rules: JsonObject, fallback: unknown): { kind: string; isList: boolean } | undefined {
 	if (typeOf(rules) !== 'string' || typeof fallback !== 'string') return undefined;
-	const [, kind] = SAMPLE_FILES.find(([pattern]) => pattern.test(fallback)) ?? [];
+	const kind = /^https?:\/\/./i.test(fallback) ? kindByName(fallback) : undefined;
 	return kind === undefined ? undefined : { kind, isList: false };
 }
 

@@ -1,4 +1,4 @@
-import { isJsonObject, type JsonObject } from '../api/json';
+import { isJsonObject, parseJson, type JsonObject } from '../api/json';
 import { FieldError } from '../common/fieldError';
 import { isEmpty } from '../common/isEmpty';
 import { splitSources } from './splitSources';
@@ -174,14 +174,6 @@ function readText(field: InputField, value: unknown): string {
 /** The length in characters, as JSON Schema counts them; JavaScript counts most emoji twice. */
 function lengthOf(text: string): number {
 	return text.length - (text.match(/[\ud800-\udbff][\udc00-\udfff]/g)?.length ?? 0);
-}
-
-function parseJson(text: string): unknown {
-	try {
-		return JSON.parse(text);
-	} catch {
-		return undefined;
-	}
 }
 
 function readJson(field: InputField, value: unknown): unknown {

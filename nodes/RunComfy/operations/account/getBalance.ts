@@ -4,12 +4,10 @@ import type { Operation } from '../shared/operation';
 export const getBalance: Operation = {
 	fields: [],
 
-	async prepare({ catalog }) {
+	async prepare({ query }) {
 		return {
 			run: async () => {
-				const { balance, currency } = await catalog.query(
-					async (client, signal) => await client.getBalance(signal),
-				);
+				const { balance, currency } = await query(async (client, signal) => await client.getBalance(signal));
 				return { json: { balance, currency } };
 			},
 		};

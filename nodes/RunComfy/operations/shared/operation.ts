@@ -1,6 +1,7 @@
 import type { IBinaryKeyData, IDataObject, IExecuteFunctions, INodeProperties } from 'n8n-workflow';
 
 import type { RunComfyClient } from '../../api/client';
+import type { FreeQuery } from '../../api/freeQuery';
 import type { Deployments } from '../../deployments/deployments';
 import type { Downloader } from '../../files/download';
 import type { Access } from '../../host/credential';
@@ -16,9 +17,8 @@ export interface OperationTools {
 	access: Access;
 	random: Random;
 	client: RunComfyClient;
-	/** Free queries about models and the account. */
+	query: FreeQuery;
 	catalog: Catalog;
-	/** Free queries about the user's deployments. */
 	deployments: Deployments;
 	/** Whether the user has added the option “Reuse Results (Hours)”. */
 	reusesResults: boolean;

@@ -1,7 +1,7 @@
-import { jsonParse, type IExecuteFunctions } from 'n8n-workflow';
+import type { IExecuteFunctions } from 'n8n-workflow';
 
 import { findFileUrlProblem } from '../../api/addresses';
-import { isJsonObject, isTooDeep, type JsonObject } from '../../api/json';
+import { isJsonObject, isTooDeep, parseJson, type JsonObject } from '../../api/json';
 import { FieldError } from '../../common/fieldError';
 import { isEmpty } from '../../common/isEmpty';
 
@@ -101,7 +101,7 @@ export function readJsonObject(
 	example = '{"name": "Ember"}',
 ): JsonObject {
 	const raw: unknown = context.getNodeParameter(name, itemIndex);
-	const value: unknown = typeof raw === 'string' ? jsonParse(raw, { fallbackValue: null }) : raw;
+	const value: unknown = typeof raw === 'string' ? parseJson(raw) : raw;
 	if (!isJsonObject(value)) throw new FieldError(label, `must be a JSON object, for example ${example}`);
 	assertExact(value, label);
 	return value;
