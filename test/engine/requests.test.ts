@@ -104,6 +104,15 @@ describe('The operations on a request', () => {
 		expect(env.sandbox.stats.cancels).toBe(1);
 	});
 
+	it.each([
+		['getStatus', 'status'],
+		['cancel', 'cancel'],
+	] as const)('%s finds a request that RunComfy does not know at first', async (operation, on) => {
+		const requestId = await submitted({ queueMs: 60_000 });
+		env.sandbox.faults.add({ on, kind: 'notFound', times: 2 });
+		expect(outputItems(await request(operation, requestId))[0]?.json).toMatchObject({ requestId });
+	});
+
 	it.each(['getStatus', 'getResult', 'cancel'])(
 		'%s names a request that does not exist',
 		async (operation) => {
@@ -112,7 +121,7 @@ describe('The operations on a request', () => {
 			expect(message).toContain('RunComfy request no-such-request: RunComfy has no such request');
 			expect(description).toContain('Generations page');
 		},
-		// Get Result tolerates for about 15 s that a request cannot be found.
+		// A new request may not be found yet: Get Result tries for about 15 s, the others for a few seconds.
 		40_000,
 	);
 

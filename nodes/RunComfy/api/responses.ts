@@ -1,5 +1,5 @@
 import { omitUndefined } from '../common/omitUndefined';
-import { kindByName, type FileKind } from '../files/fileTypes';
+import { kindByName, type FileKind } from '../common/fileKind';
 import { isJsonObject, numberOf, textOf, type JsonObject } from './json';
 import {
 	describeUnreadable,

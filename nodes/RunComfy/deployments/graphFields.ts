@@ -1,6 +1,6 @@
 import { isJsonObject, numberOf, type JsonObject } from '../api/json';
 import { omitUndefined } from '../common/omitUndefined';
-import { kindByName } from '../files/fileTypes';
+import { kindByName } from '../common/fileKind';
 import { labelOf, type Choice, type InputField, type InputKind } from '../models/inputSchema';
 import { isSeed, readGraph, type GraphInput, type GraphNode } from './graph';
 import type { Definitions, InputDefinition } from './objectInfo';

@@ -3,7 +3,7 @@ import { isJsonObject, textOf } from '../api/json';
 import { nameRequest, type Problem } from '../api/problems';
 import type { JobResult } from '../api/responses';
 import { omitUndefined } from '../common/omitUndefined';
-import { kindByName } from '../files/fileTypes';
+import { kindByName } from '../common/fileKind';
 
 /** The outputs of a run of ComfyUI: files and texts by node and channel. Pure. */
 

@@ -3,6 +3,7 @@ import type { IBinaryData, IExecuteFunctions } from 'n8n-workflow';
 import { findFileUrlProblem, hostKind, type AddressRules } from '../api/addresses';
 import { RunComfyError } from '../api/problems';
 import type { Clock, Random } from '../common/clock';
+import type { FileKind } from '../common/fileKind';
 import { retry } from '../common/retry';
 import { LightSignal, type Signal } from '../common/signal';
 import { Slots } from '../common/slots';
@@ -14,7 +15,6 @@ import {
 	nameKind,
 	SNIFF_BYTES,
 	typeByName,
-	type FileKind,
 	type FileType,
 } from './fileTypes';
 import { DownloadProblem, leadsToPrivateNetwork, openUrl, type FetchedFile } from './fetchFile';

@@ -1,6 +1,6 @@
-/** Detects the type of a file from its first bytes, or its name. Pure. */
+import type { FileKind } from '../common/fileKind';
 
-export type FileKind = 'image' | 'video' | 'audio';
+/** Detects the type of a file from its first bytes. Pure. */
 
 export interface FileType {
 	kind: FileKind;
@@ -81,17 +81,6 @@ export function fileTypeOf(bytes: Buffer): FileType | undefined {
 		return BRANDS.get(brand) ?? (OTHER_BRANDS.test(brand) ? undefined : MP4);
 	}
 	return SIGNATURES.find(([signature]) => text.startsWith(signature))?.[1];
-}
-
-const KIND_BY_NAME: ReadonlyArray<readonly [RegExp, FileKind]> = [
-	[/\.(png|jpe?g|webp|gif|avif|bmp|tiff?|svg|exr)$/i, 'image'],
-	[/\.(mp4|webm|mov|avi|mkv|m4v)$/i, 'video'],
-	[/\.(mp3|wav|ogg|flac|m4a|aac|opus)$/i, 'audio'],
-];
-
-/** What a file contains according to the extension of its name; undefined for other extensions. */
-export function kindByName(fileName: string): FileKind | undefined {
-	return KIND_BY_NAME.find(([pattern]) => pattern.test(fileName))?.[1];
 }
 
 /** Types that cannot be detected from the first bytes, by the extension of the name. */

@@ -3,7 +3,8 @@ import type { IBinaryData, IBinaryKeyData, IExecuteFunctions } from 'n8n-workflo
 import { isJsonObject } from '../api/json';
 import { digestBase64, digestStream } from '../common/digest';
 import { FieldError } from '../common/fieldError';
-import { fileTypeOf, isInputType, nameKind, SNIFF_BYTES, type FileKind } from './fileTypes';
+import type { FileKind } from '../common/fileKind';
+import { fileTypeOf, isInputType, nameKind, SNIFF_BYTES } from './fileTypes';
 import { BYTES_PER_MB } from './sizes';
 
 /** Which file of the item to open, and what it must be. */

@@ -1,6 +1,6 @@
 import { isJsonObject, numberOf, textOf, textsOf, type JsonObject } from '../api/json';
 import { omitUndefined } from '../common/omitUndefined';
-import { kindByName } from '../files/fileTypes';
+import { kindByName } from '../common/fileKind';
 
 /**
  * The inputs of a model, read from the `input_schema` of its catalog entry, which is JSON Schema with RunComfy's own

@@ -43,7 +43,9 @@ async function cancelOnce(run: Run, api: RequestApi, requestId: string): Promise
 						? { tooMany: true, retryAfterMs: rest.retryAfterMs }
 						: 'ok',
 			);
-			if (sent.kind === 'refused' || sent.kind === 'notFound') throw new RunComfyError(sent.problem);
+			if (sent.kind === 'refused') throw new RunComfyError(sent.problem);
+			// A new request may not be found yet.
+			if (sent.kind === 'notFound') return sent;
 			// When the answer to a cancel was lost, it may have worked: then the repeated one finds nothing to cancel.
 			if (sent.kind === 'outcome' && (tries === 1 || sent.outcome !== NOT_CANCELLABLE)) return sent;
 			const { phase } = await pollOnce(
@@ -56,10 +58,11 @@ async function cancelOnce(run: Run, api: RequestApi, requestId: string): Promise
 			const isOver = !canBeCancelled || sent.kind === 'outcome';
 			return isOver ? ({ kind: 'outcome', outcome: NOT_CANCELLABLE } as const) : sent;
 		},
-		(sent) => (sent.kind === 'again' ? sent : undefined),
+		(sent) => (sent.kind === 'again' ? sent : sent.kind === 'notFound' ? {} : undefined),
 		{ clock, random, maxTries: MAX_TRIES, pause: async (ms) => await run.pause(ms) },
 	);
 	if (answer.kind === 'outcome') return answer.outcome;
+	if (answer.kind === 'notFound') throw new RunComfyError(answer.problem);
 	throw new RunComfyError({
 		message: `RunComfy request ${requestId} could not be cancelled: ${answer.why}`,
 		advice: 'It is still queued or running. Run this operation again.',

@@ -2,7 +2,7 @@ import type { JsonObject } from '../../api/json';
 import { RunComfyError } from '../../api/problems';
 import { findFileUrlProblem, type AddressRules } from '../../api/addresses';
 import { FieldError } from '../../common/fieldError';
-import type { FileKind } from '../../files/fileTypes';
+import type { FileKind } from '../../common/fileKind';
 import { hasInputFile, openInputFile, urlSource, type InputSource } from '../../files/inputFile';
 import { allowsLoopbackFiles } from '../../host/credential';
 import type { InputField } from '../../models/inputSchema';

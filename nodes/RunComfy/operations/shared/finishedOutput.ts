@@ -5,7 +5,7 @@ import { GENERATIONS_PAGE, nameRequest, type Problem } from '../../api/problems'
 import { readOutput, type JobOutput, type JobResult } from '../../api/responses';
 import { omitUndefined } from '../../common/omitUndefined';
 import type { ResultFile } from '../../files/download';
-import type { FileKind } from '../../files/fileTypes';
+import type { FileKind } from '../../common/fileKind';
 import { downloadFiles, type DownloadOptions } from './downloads';
 import type { OperationOutput, WorkTools } from './operation';
 

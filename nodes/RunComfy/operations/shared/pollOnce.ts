@@ -9,7 +9,8 @@ import type { Run } from '../../jobs/run';
 const MAX_TRIES = 4;
 
 /**
- * Polls a request once; repeats the poll only after transient errors.
+ * Polls a request once; repeats the poll only after transient errors. RunComfy may need a moment until a new request can
+ * be found [assumed], and how old this one is is not known: “not found” counts as transient.
  * @throws RunComfyError with the request ID; RunEndedError.
  */
 export async function pollOnce(
@@ -25,7 +26,7 @@ export async function pollOnce(
 			run.throwIfEnded();
 			return polled;
 		},
-		(polled) => (polled.kind === 'again' ? polled : undefined),
+		(polled) => (polled.kind === 'again' ? polled : polled.kind === 'notFound' ? {} : undefined),
 		{ clock, random, maxTries: MAX_TRIES, pause: async (ms) => await run.pause(ms) },
 	);
 	if (answer.kind === 'state') return answer;
