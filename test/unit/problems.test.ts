@@ -1,6 +1,13 @@
 import * as fc from 'fast-check';
 
-import { cleanReason, explainAnswer, reasonOf, wasNotAccepted } from '../../nodes/RunComfy/api/problems';
+import {
+	cleanReason,
+	explainAnswer,
+	reasonOf,
+	refusedProblem,
+	wasNotAccepted,
+} from '../../nodes/RunComfy/api/problems';
+import { DEPLOYMENT_CODES } from '../../nodes/RunComfy/api/deployments';
 import type { ApiAnswer } from '../../nodes/RunComfy/api/transport';
 import { createRedact, redactJson } from '../../nodes/RunComfy/common/redact';
 import { endedProblem } from '../../nodes/RunComfy/models/endpoint';
@@ -43,6 +50,17 @@ describe('What an error means', () => {
 		expect(cleanReason('x '.repeat(400))?.length).toBeLessThanOrEqual(301);
 		expect(cleanReason(HTML)).toBeUndefined();
 		expect(cleanReason('  ')).toBeUndefined();
+	});
+
+	it('speaks of inputs only where inputs were sent', () => {
+		const invalid = answer(422, { error_code: 422001, error_message: 'Invalid.' });
+		expect(refusedProblem(invalid, undefined, DEPLOYMENT_CODES)).toMatchObject({
+			message: 'Nothing was submitted: RunComfy did not accept the inputs: “Invalid.”',
+			mayBeInput: true,
+		});
+		const ofRequest = refusedProblem(invalid, 'r1', DEPLOYMENT_CODES);
+		expect(ofRequest.message).toBe('RunComfy request r1: RunComfy did not accept the request: “Invalid.”');
+		expect(ofRequest.mayBeInput).toBeUndefined();
 	});
 
 	it('recognizes when a submit was certainly not accepted', () => {

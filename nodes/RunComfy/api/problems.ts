@@ -78,6 +78,15 @@ export const MODEL_CODES: ErrorCodes = {
 	byStatus: { 400: INPUT_CODE, 401: '400004', 402: '400002', 403: '403003', 404: '404001', 422: INPUT_CODE },
 };
 
+/** The codes where nothing is submitted: then there are no inputs that RunComfy could refuse. */
+export function withoutInputs({ meanings, byStatus }: ErrorCodes): ErrorCodes {
+	const refused = [
+		'RunComfy did not accept the request',
+		'Correct what RunComfy names, and run again. If it names nothing, contact RunComfy’s support with the time.',
+	] as const;
+	return { byStatus, meanings: { ...meanings, [INPUT_CODE]: refused } };
+}
+
 /** What a code means. Codes come from outside: `constructor` is none of them. */
 function meaningOf({ meanings }: ErrorCodes, code: string | undefined) {
 	return code !== undefined && Object.hasOwn(meanings, code) ? meanings[code] : undefined;
@@ -209,14 +218,19 @@ export function nameRequest(requestId: string | undefined): string {
 	return requestId === undefined ? 'RunComfy' : `RunComfy request ${requestId}`;
 }
 
-/** A call that RunComfy refused for good. */
-export function refusedProblem(answer: ApiAnswer, requestId?: string, codes?: ErrorCodes): Problem {
-	const { what, advice, isAboutInput } = explainAnswer(answer, codes);
+/** A call that RunComfy refused for good: about a request, or, without an ID, a submit. */
+export function refusedProblem(
+	answer: ApiAnswer,
+	requestId?: string,
+	codes: ErrorCodes = MODEL_CODES,
+): Problem {
+	const isSubmit = requestId === undefined;
+	const { what, advice, isAboutInput } = explainAnswer(answer, isSubmit ? codes : withoutInputs(codes));
 	return {
-		message: `${requestId === undefined ? 'Nothing was submitted' : nameRequest(requestId)}: ${what}`,
+		message: `${isSubmit ? 'Nothing was submitted' : nameRequest(requestId)}: ${what}`,
 		advice,
 		httpStatus: answer.status,
-		...omitUndefined({ requestId, mayBeInput: isAboutInput ? (true as const) : undefined }),
+		...omitUndefined({ requestId, mayBeInput: isSubmit && isAboutInput ? (true as const) : undefined }),
 	};
 }
 

@@ -2,9 +2,9 @@ import { omitUndefined } from '../common/omitUndefined';
 import {
 	errorCodeOf,
 	explainAnswer,
-	INPUT_CODE,
 	isTransient,
 	MODEL_CODES,
+	withoutInputs,
 	type ErrorCodes,
 	type Problem,
 } from './problems';
@@ -45,7 +45,7 @@ export function readQuery<T>(
 	if (value !== undefined) return { kind: 'found', value };
 	if (isReadable)
 		return { kind: 'again', what, why: 'its answer could not be read', retryAfterMs: undefined };
-	const { what: reason, advice } = explainAnswer(answer, forQueries(codes));
+	const { what: reason, advice } = explainAnswer(answer, withoutInputs(codes));
 	const code = errorCodeOf(body);
 	const isNotFound = code === undefined ? status === 404 : code === '404001' || code === '400001';
 	return {
@@ -57,13 +57,4 @@ export function readQuery<T>(
 			...omitUndefined({ isNotFound: isNotFound ? (true as const) : undefined }),
 		},
 	};
-}
-
-/** The codes where nothing is submitted: then there are no inputs that RunComfy could refuse. */
-function forQueries({ meanings, byStatus }: ErrorCodes): ErrorCodes {
-	const refused = [
-		'RunComfy did not accept the request',
-		'Correct what RunComfy names, and run again. If it names nothing, contact RunComfy’s support with the time.',
-	] as const;
-	return { byStatus, meanings: { ...meanings, [INPUT_CODE]: refused } };
 }
