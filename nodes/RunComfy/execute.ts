@@ -91,7 +91,7 @@ async function executeItems(context: IExecuteFunctions, runtime: Runtime, count:
 	// After Stop, n8n runs the node once more if Retry On Fail is on.
 	if (stopSignal?.aborted === true) await stopTurn(dependencies);
 	const downloader = openDownloader(context, runtime);
-	const hint = (message: string) => showHint(context, message, 'warning');
+	const hint = createHint(context);
 	let budget: Budget | undefined;
 	let reused: string | undefined;
 	/** Whether a retry ends with the error of an item that it cannot resume. */
@@ -173,6 +173,15 @@ function openReuse(
 function openDownloader(context: IExecuteFunctions, runtime: Runtime): Downloader {
 	const { clock, random, downloadIdleMs } = runtime;
 	return new Downloader({ context, clock, random, idleMs: downloadIdleMs });
+}
+
+/** Shows a warning above the node's output: each only once. */
+function createHint(context: IExecuteFunctions): (message: string) => void {
+	const shown = new Set<string>();
+	return (message) => {
+		if (!shown.has(message)) showHint(context, message, 'warning');
+		shown.add(message);
+	};
 }
 
 /** Shows a sentence about the whole run above its output, and logs it. */

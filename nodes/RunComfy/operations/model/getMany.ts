@@ -3,7 +3,6 @@ import type { IExecuteFunctions } from 'n8n-workflow';
 import { isJsonObject } from '../../api/json';
 import { omitUndefined } from '../../common/omitUndefined';
 import { FieldError } from '../../common/fieldError';
-import { showHint } from '../../host/log';
 import { modelJson } from './get';
 import type { Operation, OperationOutput } from '../shared/operation';
 import { limitFields, readLimit } from '../shared/limitFields';
@@ -44,13 +43,11 @@ export const getManyModels: Operation = {
 		const limit = readLimit(context, itemIndex);
 		const filters = readFilters(context, itemIndex);
 		return {
-			run: async ({ run }) => {
+			run: async ({ run, hint }) => {
 				const output: OperationOutput[] = [];
 				const onCutOff = () =>
-					showHint(
-						context,
+					hint(
 						`RunComfy lists more models than these ${output.length}. Use a filter to narrow down the list.`,
-						'warning',
 					);
 				for await (const model of catalog.entries(filters, limit, onCutOff)) {
 					run.throwIfEnded();

@@ -28,7 +28,7 @@ export interface OperationTools {
 export interface WorkTools {
 	run: Run;
 	downloader: Downloader;
-	/** Shows a message above the node's output. */
+	/** Shows a message above the node's output, once even if many items have the same. */
 	hint(message: string): void;
 }
 
