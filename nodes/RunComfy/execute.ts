@@ -18,7 +18,8 @@ import { readStaticData, requestStoreOf, saveRequestStore, writeStaticData } fro
 import { Budget, type ListedPrice } from './jobs/budget';
 import { JobTimesStore } from './jobs/jobTimes';
 import { Ledger, type LedgerTurn } from './jobs/ledger';
-import { RunEndedError, type ItemOutcome, type Log, type Run } from './jobs/run';
+import { MAX_REQUESTS } from './jobs/requestStore';
+import type { ItemOutcome, Log, Run } from './jobs/run';
 import { reportReuse, Reuse } from './jobs/reuse';
 import { runTurn, stopTurn } from './jobs/runTurn';
 import { Catalog } from './models/catalog';
@@ -30,6 +31,7 @@ import { orDefault } from './operations/shared/parameters';
 import { PreparedItems } from './preparedItems';
 
 const MS_PER_HOUR = 3_600_000;
+const REUSE_OVERFLOW = `Reuse Results remembers ${MAX_REQUESTS.toLocaleString('en')} requests of this node. There were more within its hours, so the oldest are forgotten, and would be paid for again.`;
 
 /**
  * One run of the node: reads and checks the fields of all items before anything is submitted.
@@ -94,7 +96,7 @@ async function executeItems(context: IExecuteFunctions, runtime: Runtime, count:
 	const hint = createHint(context);
 	let budget: Budget | undefined;
 	let reused: string | undefined;
-	/** Whether a retry ends with the error of an item that it cannot resume. */
+	/** Whether a retry ends with the error of an item that it can neither resume nor submit. */
 	let endsWithError = false;
 	try {
 		const prepared = await PreparedItems.read(findOperation(context), tools, count, optionsProblem);
@@ -118,16 +120,15 @@ async function executeItems(context: IExecuteFunctions, runtime: Runtime, count:
 			return budget;
 		};
 		const runItem = async (run: Run, itemIndex: number) => {
-			const { turn } = run.dependencies;
-			const work = prepared.workOf(turn, itemIndex);
-			// As in a first try, nothing is submitted then.
-			if (endsWithError && turn.find(itemIndex) === undefined) throw new RunEndedError();
+			const work = prepared.workOf(run.dependencies.turn, itemIndex);
 			return await work.run({ run, downloader, hint });
 		};
 		const onClose = (turn: LedgerTurn) => {
 			reused = reportReuse(turn);
 		};
-		return await runTurn({ ...dependencies, fingerprints, openBudget, onClose }, count, runItem);
+		const onlyResumes = () => endsWithError;
+		const hooks = { openBudget, onlyResumes, onClose };
+		return await runTurn({ ...dependencies, ...hooks, fingerprints }, count, runItem);
 	} catch (error) {
 		// Stop came while a model was being read. No run existed yet that could cancel the requests of earlier tries.
 		if (error instanceof StoppedError && !error.isReported) await stopTurn(dependencies);
@@ -136,6 +137,7 @@ async function executeItems(context: IExecuteFunctions, runtime: Runtime, count:
 		if (jobTimes.isChanged) writeStaticData(context, 'jobTimes', jobTimes.toJson());
 		if (reuse !== undefined) saveRequestStore(context, reuse.store);
 		if (reused !== undefined) notifyUser(context, log, 'info', reused);
+		if (reuse?.store.hasOverflowed === true) notifyUser(context, log, 'warn', REUSE_OVERFLOW);
 		if (budget !== undefined) notifyUser(context, log, 'info', budget.report());
 	}
 }

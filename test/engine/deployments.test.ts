@@ -424,6 +424,31 @@ describe('ComfyUI Deployment → Run', () => {
 		]);
 	});
 
+	it('another item’s failure ends Get Result while it reads the titles', async () => {
+		env = await TestEnvironment.open({
+			items: items(2),
+			sandbox: { runMs: 0 },
+			runtime: { callTimeouts: { submitMs: 5_000, pollMs: 3_000, cancelMs: 1_000 } },
+		});
+		await env.run(runOf(DEPLOYMENT_ID.textToImage));
+		const { requestId = '' } = env.sandbox.jobs[0] ?? {};
+		env.sandbox.faults.add(
+			{ on: 'deployment', kind: 'hangBefore' },
+			{ on: 'result', kind: 'errorCode', errorCode: 403003, requestId: 'refused' },
+		);
+		const from = performance.now();
+		const { message } = failure(
+			await env.run({
+				...{ resource: 'request', operation: 'getResult', requestType: 'deployment' },
+				deploymentId: byId(DEPLOYMENT_ID.textToImage),
+				requestId: `={{ $json.n === 1 ? "refused" : "${requestId}" }}`,
+				options: FAST,
+			}),
+		);
+		expect(message).toContain('refused');
+		expect(performance.now() - from).toBeLessThan(1_500);
+	});
+
 	it('returns the request at once without waiting, and Get Result fetches it', async () => {
 		await open({ runMs: 300 });
 		const sent = await env.run(runOf(DEPLOYMENT_ID.textToImage, {}, { waitForCompletion: false }));

@@ -57,6 +57,38 @@ describe('Retry On Fail', () => {
 		);
 	});
 
+	it('submits nothing, also not for a failed request, in a retry that ends with the error of an item', async () => {
+		await open({
+			items: items(2),
+			settings: { ...RETRY, maxTries: 2 },
+			sandbox: { runMs: (n) => (n === 0 ? 1_200 : 100) },
+		});
+		env.sandbox.faults.add({ job: 'failed', times: 1 });
+		const execution = env.start({
+			prompt: '={{ $execution.customData.get("isLater") && $json.n === 1 ? "" : "scene " + $json.n }}',
+			options: { timeout: 1, maxConcurrency: 1, pollInterval: 0.2 },
+		});
+		await until('item 0 is submitted', () => env.sandbox.stats.accepted === 1);
+		execution.data.resultData.metadata = { isLater: 'true' };
+		const { message, description } = failure(await execution.done);
+		expect(message).toContain('“Prompt” must not be empty');
+		expect(description).toContain(env.sandbox.jobs[0]?.requestId);
+		expect(env.sandbox.stats.submits).toBe(1);
+	});
+
+	it('submits again what had no output, and has failed since', async () => {
+		await open({ sandbox: { runMs: 0 } });
+		const result = (body: object) =>
+			({ on: 'result', kind: 'answer', times: 1, answer: { status: 200, body } }) as const;
+		env.sandbox.faults.add(
+			result({ status: 'completed', output: {} }),
+			result({ status: 'failed', error: 'archived' }),
+		);
+		const run = await env.run();
+		expect(run.status).toBe('success');
+		expect(env.sandbox.stats.submits).toBe(2);
+	});
+
 	it.each(['tooMany', 'errorCode'] as const)('submits again after a clear refusal (%s)', async (kind) => {
 		await open();
 		env.sandbox.faults.add({ on: 'submit', kind, times: 2, retryAfter: 0, errorCode: 400001 });

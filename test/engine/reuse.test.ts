@@ -1,7 +1,10 @@
+import { Container } from '@n8n/di';
+import { BinaryDataService, FileLocation } from 'n8n-core';
 import type { INodeExecutionData, IRun } from 'n8n-workflow';
 
 import { systemRuntime } from '../../nodes/RunComfy/host/runtime';
-import { DEPLOYMENT_ID } from '../sandbox/deployments';
+import { TEXT_TO_IMAGE } from '../sandbox/catalog';
+import { DEPLOYMENT_ID, DEPLOYMENTS } from '../sandbox/deployments';
 import { until } from '../until';
 import { failure, items, outputItems, TestEnvironment, type TestEnvironmentOptions } from './testEnvironment';
 
@@ -130,6 +133,124 @@ describe('Reuse Results', () => {
 		expect(env.sandbox.stats.accepted).toBe(2);
 		expect(reused(await run())).toEqual([true]);
 		expect(env.sandbox.stats.accepted).toBe(2);
+	});
+
+	const oneErrorThen = (...faults: Parameters<TestEnvironment['sandbox']['faults']['add']>) =>
+		env.sandbox.faults.add({ on: 'result', kind: 'serverError', times: 1 }, ...faults);
+
+	it.each(['noUrl', undefined] as const)(
+		'submits again what is gone, or %s, also where the first poll meets a transient error',
+		async (job) => {
+			let laterMs = 0;
+			const clock = { ...systemRuntime.clock, timeOfDay: () => Date.now() + laterMs };
+			await open({ sandbox: { runMs: 1_500 }, runtime: { clock } });
+			if (job !== undefined) env.sandbox.faults.add({ job, times: 1 });
+			await run({ timeout: 1 });
+			const id = env.sandbox.jobs[0]?.requestId ?? '';
+			await new Promise((resolve) => setTimeout(resolve, 1_000));
+			laterMs = 3_600_000;
+			if (job === undefined) oneErrorThen({ on: 'result', kind: 'notFound', requestId: id });
+			else oneErrorThen();
+			const second = await run({}, { ...BY_ITEM, waitForCompletion: job !== undefined });
+			expect(second.status).toBe('success');
+			expect(ids(second)).not.toContain(id);
+			expect(env.sandbox.stats.accepted).toBe(2);
+		},
+	);
+
+	it('reports what it reuses without waiting also where the first poll meets a transient error', async () => {
+		await open();
+		const first = await run();
+		oneErrorThen();
+		const second = await run({}, { ...BY_ITEM, waitForCompletion: false });
+		expect(outputItems(second)[0]?.json).toMatchObject({ requestId: ids(first)[0], status: 'succeeded' });
+		expect(env.log.some(({ message }) => message.includes('1 item reused a request'))).toBe(true);
+	});
+
+	it('submits again what has no files any more', async () => {
+		await open();
+		const download = { ...BY_ITEM, downloadFiles: true };
+		const first = await run({}, download);
+		env.sandbox.faults.add({ on: 'output', kind: 'notFound', requestId: String(ids(first)[0]) });
+		const second = await run({}, download);
+		expect(outputItems(second)[0]?.binary?.data).toBeDefined();
+		expect(reused(second)).toEqual([undefined]);
+		expect(env.sandbox.stats.accepted).toBe(2);
+		expect(ids(await run({}, download))).toEqual(ids(second));
+		expect(env.sandbox.stats.accepted).toBe(2);
+	});
+
+	it('tells inputs as JSON, to which no seed is added, from fields with a random seed', async () => {
+		await open();
+		const model = {
+			...{ resource: 'model', operation: 'run' },
+			modelId: { __rl: true, mode: 'id', value: TEXT_TO_IMAGE },
+		};
+		const byFields = {
+			...model,
+			inputs: { mappingMode: 'defineBelow', value: { prompt: 'A lighthouse' } },
+		};
+		const asJson = { ...model, inputMode: 'json', inputsJson: '{"prompt": "A lighthouse"}' };
+		await run({}, byFields);
+		expect(reused(await run({}, asJson))).toEqual([undefined]);
+		expect(reused(await run({}, byFields))).toEqual([true]);
+		expect(reused(await run({}, asJson))).toEqual([true]);
+		expect(env.sandbox.stats.accepted).toBe(2);
+	});
+
+	it('submits nothing while a file that would identify the request cannot be read', async () => {
+		const list: INodeExecutionData[] = [];
+		await open({ items: list });
+		const service = Container.get(BinaryDataService);
+		const place = FileLocation.ofExecution('w', 'e');
+		const png = Buffer.concat([Buffer.from('89504e470d0a1a0a', 'hex'), Buffer.alloc(60, 1)]);
+		const data = await service.store(place, png, { data: '', mimeType: 'image/png', fileName: 'a.png' });
+		list.push({ json: {}, binary: { data } });
+		const fields = { imageSource: 'binary' };
+		const first = await run({}, fields);
+		const spy = jest.spyOn(service, 'getAsStream').mockRejectedValueOnce(new Error('503 Slow Down'));
+		expect(failure(await run({}, fields)).message).toContain('503 Slow Down');
+		spy.mockRestore();
+		expect(ids(await run({}, fields))).toEqual(ids(first));
+		expect(env.sandbox.stats.accepted).toBe(1);
+	});
+
+	it('submits nothing in a retry that ends with the error of an item, also where a result is gone', async () => {
+		const list = items(2).slice(1);
+		await open({ items: list, sandbox: { runMs: (n) => (n === 1 ? 1_300 : 50) } });
+		const prompt = `={{ $execution.customData.get("isLater") && $json.n === 2 ? "" : "scene " + $json.n }}`;
+		const options = { ...REUSE, maxConcurrency: 1, timeout: 1, pollInterval: 0.2 };
+		await env.run({ prompt, options });
+		const [first] = env.sandbox.jobs;
+		const failed = { status: 200, body: { status: 'failed' } };
+		env.sandbox.faults.add({
+			on: 'result',
+			kind: 'answer',
+			requestId: first?.requestId ?? '',
+			answer: failed,
+		});
+		list.splice(0, 1, ...items(3));
+		const execution = env.start(
+			{ prompt, options },
+			{ retryOnFail: true, maxTries: 2, waitBetweenTries: 10 },
+		);
+		await until('item 0 is submitted', () => env.sandbox.stats.accepted === 2);
+		execution.data.resultData.metadata = { isLater: 'true' };
+		expect(failure(await execution.done).message).toContain('“Prompt” must not be empty');
+		expect(env.sandbox.stats.accepted).toBe(2);
+	});
+
+	it('says when there are more requests than it remembers', async () => {
+		await open();
+		const warned = () => env.log.filter(({ message }) => message.includes('remembers 2,000 requests'));
+		await run();
+		expect(warned()).toHaveLength(0);
+		const data = env.engine.staticData['node:RunComfy'] as Record<string, string>;
+		const [entry] = JSON.parse(data.requests ?? '[]') as unknown[][];
+		const many = Array.from({ length: 2_000 }, (_, n) => [`f${n}`, `r${n}`, ...(entry ?? []).slice(2)]);
+		data.requests = JSON.stringify(many);
+		await run();
+		expect(warned()).toHaveLength(1);
 	});
 
 	it('submits again what fails only after it was resumed', async () => {
@@ -265,6 +386,23 @@ describe('Reuse Results', () => {
 		expect(env.sandbox.stats.accepted).toBe(2);
 	});
 
+	it('submits to a deployment again after a redeployment, though its workflow is the same', async () => {
+		await open();
+		const deployment = {
+			...{ resource: 'deployment', operation: 'run' },
+			deploymentId: { mode: 'id', value: DEPLOYMENT_ID.textToImage },
+			inputs: { mappingMode: 'defineBelow', value: { '6.text': 'A beach' } },
+		};
+		await run({ pollInterval: 0.2 }, deployment);
+		const [deployed] = DEPLOYMENTS;
+		if (deployed === undefined) throw new Error('No deployment');
+		const version = jest.replaceProperty(deployed, 'workflow_version', 'v2');
+		expect(reused(await run({ pollInterval: 0.2 }, deployment))).toEqual([undefined]);
+		version.restore();
+		expect(reused(await run({ pollInterval: 0.2 }, deployment))).toEqual([true]);
+		expect(env.sandbox.stats.accepted).toBe(2);
+	});
+
 	it('submits nothing with a spending limit, without waiting, and without a price, when results are gone', async () => {
 		let jumpMs = 0;
 		const clock = { ...(await import('../../nodes/RunComfy/host/runtime')).systemRuntime.clock };
@@ -380,6 +518,25 @@ describe('Reuse Results', () => {
 		const third = await run({ spendingLimit: 0.01 }, { prompt: 'Something new' });
 		expect(failure(third).message).toContain('Nothing was submitted: 3 items cost');
 		expect(env.sandbox.stats.accepted).toBe(3);
+	});
+
+	it('does not tell a spending limit what other requests will cost', async () => {
+		const list: INodeExecutionData[] = [{ json: { n: 1 } }];
+		await open({ items: list });
+		const priced = {
+			...{ resource: 'model', operation: 'run', inputMode: 'json' },
+			modelId: { __rl: true, mode: 'id', value: 'google/nano-banana-2-lite/edit' },
+			inputsJson:
+				'={{ {"prompt": "P" + $itemIndex, "image_urls": ["https://example.com/a.png"], "num_images": $json.n} }}',
+		};
+		await run({}, priced);
+		list.push(...[4, 4, 4, 4, 4].map((n) => ({ json: { n } })));
+		const options = { ...REUSE, spendingLimit: 0.2 };
+		await env.run({ ...priced, options }, { onError: 'continueRegularOutput' });
+		const costs = env.sandbox.jobs.slice(1).map(({ costUsd }) => costUsd);
+		expect(costs.length).toBeGreaterThan(0);
+		// One at a time, until the first has told what they cost.
+		expect(costs.reduce((a, b) => a + b, 0)).toBeLessThanOrEqual(0.2 + 0.16);
 	});
 
 	it('reports what it reuses also without waiting', async () => {

@@ -1,3 +1,7 @@
+import { DnsResolver } from '@n8n/backend-network';
+import { Container } from '@n8n/di';
+
+import { DEPLOYMENT_ID } from '../sandbox/deployments';
 import { until } from '../until';
 import { items, TestEnvironment } from './testEnvironment';
 
@@ -132,6 +136,55 @@ describe('Stop', () => {
 		expect(await env.stop(execution)).toBeLessThan(300);
 		expect(env.stopReports[0]).toContain(`Finished and paid for: ${env.sandbox.jobs[0]?.requestId}`);
 		expect(env.sandbox.stats.cancels).toBe(0);
+	});
+
+	it('ends a download whose server’s name is being looked up', async () => {
+		env = await TestEnvironment.open({ sandbox: { runMs: 0 } });
+		const image = 'https://files.slow.example/x.png';
+		const answer = { status: 200, body: { status: 'completed', output: { image } } };
+		env.sandbox.faults.add({ on: 'result', kind: 'answer', answer });
+		let asked = 0;
+		const lookup = jest.spyOn(Container.get(DnsResolver), 'lookup').mockImplementation(async () => {
+			asked++;
+			await new Promise((resolve) => setTimeout(resolve, 2_000));
+			throw new Error('no such name');
+		});
+		const execution = env.start({ downloadFiles: true });
+		await until('the name is looked up', () => asked === 1);
+		expect(await env.stop(execution)).toBeLessThan(300);
+		expect(env.stopReports[0]).toContain('Finished and paid for');
+		lookup.mockRestore();
+	});
+
+	it('cancels what a retry would have resumed, when it comes while a failed try ends', async () => {
+		env = await TestEnvironment.open({
+			items: items(3),
+			sandbox: {
+				queueMs: (_n, prompt) => (prompt.includes('scene 2') ? 60_000 : 0),
+				runMs: (_n, prompt) => (prompt.includes('scene 1') ? 60_000 : 600),
+			},
+			runtime: { stopGraceMs: 2_000 },
+		});
+		env.sandbox.faults.add({ job: 'failed', promptIncludes: 'scene 0' });
+		const execution = env.start(
+			{
+				...{ resource: 'deployment', operation: 'run', inputMode: 'json' },
+				deploymentId: { __rl: true, mode: 'id', value: DEPLOYMENT_ID.textToImage },
+				overridesJson: '={{ JSON.stringify({ 6: { inputs: { text: "scene " + $json.n } } }) }}',
+				options: { pollInterval: 0.2 },
+			},
+			{ retryOnFail: true, maxTries: 2, waitBetweenTries: 10 },
+		);
+		await until('all are submitted', () => env.sandbox.stats.accepted === 3);
+		const idOf = (text: string) =>
+			env.sandbox.jobs.find(({ prompt }) => prompt.includes(text))?.requestId ?? '';
+		env.sandbox.faults.add({ on: 'cancel', kind: 'hangBefore', requestId: idOf('scene 2') });
+		await until('the last try has submitted again', () => env.sandbox.stats.accepted === 4);
+		const last = env.sandbox.jobs.at(-1)?.requestId ?? '';
+		await until('that has failed, too', () => env.sandbox.stateOf(last) === 'failed');
+		await new Promise((resolve) => setTimeout(resolve, 600));
+		await env.stop(execution);
+		expect(env.sandbox.stateOf(idOf('scene 1'))).toBe('cancelled');
 	});
 
 	it('is not held up by a slow cancel for longer than the grace period', async () => {

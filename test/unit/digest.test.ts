@@ -19,6 +19,18 @@ describe('Digests', () => {
 		},
 	);
 
+	it('tell a large file from a small one that contains the hashes of its blocks', async () => {
+		const hashOf = async (bytes: Buffer) => await digestStream(Readable.from([bytes]));
+		const blocks = [Buffer.alloc(999_999, 'a'), Buffer.alloc(5, 'b')];
+		const hashes = await Promise.all(blocks.map(hashOf));
+		expect(await hashOf(Buffer.from(hashes.join()))).not.toBe(await hashOf(Buffer.concat(blocks)));
+	});
+
+	it('of texts differ by an emoji at the boundary of two blocks', async () => {
+		const before = 'a'.repeat(999_998);
+		expect(await digest(`${before}😀`)).not.toBe(await digest(`${before}😁`));
+	});
+
 	it('of a file that comes as one chunk are made without a copy of it', async () => {
 		const bytes = Buffer.alloc(3_500_000, 'abcdefg');
 		const read = jest.spyOn(crypto.subtle, 'digest');

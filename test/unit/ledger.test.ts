@@ -130,11 +130,22 @@ describe('Ledger: transitions', () => {
 		turn.ended(entry, 'finished', result('r'), false);
 		turn.polled(entry, 'queued');
 		turn.cancelAnswered(entry, 'cancelled');
-		turn.ended(entry, 'failed', result('r'), false);
 		turn.outcomeUnknown(entry, 'late');
 		expect(entry).toMatchObject({ state: 'finished', requestId: 'r' });
 		expect(entry.cancelOutcome).toBeUndefined();
 	});
+
+	it.each(['failed', 'cancelled'] as const)(
+		'counts as failed what was finished, and is reported as %s when a retry polls it again',
+		(state) => {
+			const turn = openTurn({});
+			const entry = submit(turn, 'r');
+			turn.ended(entry, 'finished', result('r'), false);
+			turn.ended(entry, state, result('r'), false);
+			turn.ended(entry, 'finished', result('r'), false);
+			expect(entry.state).toBe('failed');
+		},
+	);
 
 	it('never forgets that an outcome is unknown', () => {
 		const turn = openTurn({});

@@ -84,6 +84,7 @@ describe('RequestStore', () => {
 				stored(n, { fingerprint: 'f'.repeat(32), requestId, submittedAt, seeds: { seed: 2_147_483_647 } }),
 			);
 		}
+		expect(store.hasOverflowed).toBe(true);
 		const text = JSON.stringify(store.toJson());
 		expect(store.toJson()).toHaveLength(2_000);
 		expect(text.length).toBeLessThan(300_000);

@@ -28,6 +28,29 @@ describe('“Too many requests”', () => {
 		expect(api.calls[1]?.at).toBeLessThan(61 * SECOND);
 	});
 
+	it.each(['GET', 'POST'])('does not hold an item back beyond its timeout (%s)', async (method) => {
+		const { clock, api } = setUp(() => ({ queueMs: 0, runMs: 3_600 * SECOND }));
+		api.intercept = (call) => (call.method === method ? tooMany(4) : undefined);
+		const { run } = makeRun(api, { continueOnFail: true });
+		const limits = { timeoutMs: 10 * SECOND };
+		const outcomes = await clock.run(
+			run.forEachItem(10, async (i) => await runJob(run, i, request(api, i, limits))),
+		);
+		expect(outcomes.every(({ ok }) => !ok)).toBe(true);
+		expect(clock.now()).toBeLessThanOrEqual(12 * SECOND);
+		expect(clock.sleeping).toBe(0);
+	});
+
+	it('submits nothing after the timeout', async () => {
+		const { clock, api } = setUp(() => ({ queueMs: 0, runMs: 1 * SECOND }));
+		clock.at(15 * SECOND, () => (api.intercept = () => undefined));
+		api.intercept = () => tooMany(4);
+		const { run } = makeRun(api, { continueOnFail: true });
+		const limits = { timeoutMs: 10 * SECOND };
+		await clock.run(run.forEachItem(10, async (i) => await runJob(run, i, request(api, i, limits))));
+		expect(api.jobs).toHaveLength(0);
+	});
+
 	it.each([0, 'Thu, 01 Jan 1970 00:00:00 GMT'])(
 		'backs off even when Retry-After asks for no pause (%s)',
 		async (retryAfter) => {

@@ -36,7 +36,15 @@ export const DEPLOYMENT_CODES: ErrorCodes = {
 		'10003': ['the deployment does not accept requests', GATE_ADVICE],
 	},
 	// [assumed]: which status goes with which code is not documented.
-	byStatus: { 400: '422001', 401: '401001', 402: '10001', 403: '403003', 404: '404001', 422: '422001' },
+	byStatus: {
+		400: '422001',
+		401: '401001',
+		402: '10001',
+		403: '403003',
+		404: '404001',
+		410: '404001',
+		422: '422001',
+	},
 };
 
 /** A ComfyUI workflow of the user, deployed on RunComfy. */

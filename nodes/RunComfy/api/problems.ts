@@ -75,7 +75,15 @@ const MODEL_MEANINGS: ErrorCodes['meanings'] = {
 /** [assumed]: which status goes with which code is not documented. */
 export const MODEL_CODES: ErrorCodes = {
 	meanings: MODEL_MEANINGS,
-	byStatus: { 400: INPUT_CODE, 401: '400004', 402: '400002', 403: '403003', 404: '404001', 422: INPUT_CODE },
+	byStatus: {
+		400: INPUT_CODE,
+		401: '400004',
+		402: '400002',
+		403: '403003',
+		404: '404001',
+		410: '404001',
+		422: INPUT_CODE,
+	},
 };
 
 /** The codes where nothing is submitted: then there are no inputs that RunComfy could refuse. */
@@ -207,10 +215,10 @@ export function wasNotAccepted({ body }: ApiAnswer, codes: ErrorCodes = MODEL_CO
 	return meaningOf(codes, errorCodeOf(body)) !== undefined;
 }
 
-/** True when RunComfy does not know the request. */
+/** True when RunComfy does not know the request, or not any more [assumed: 410 is not documented]. */
 export function isNotFound({ status, body }: ApiAnswer): boolean {
 	const code = errorCodeOf(body);
-	return code === undefined ? status === 404 : code === '404001';
+	return code === undefined ? status === 404 || status === 410 : code === '404001';
 }
 
 /** `RunComfy request abc` or, without an id, `RunComfy`. */

@@ -4,7 +4,7 @@
 const BLOCK_BYTES = 999_999;
 const BLOCK_BASE64_CHARACTERS = (BLOCK_BYTES / 3) * 4;
 
-/** @returns SHA-256 as hexadecimal digits; of several blocks, of their hashes. */
+/** @returns SHA-256 as hexadecimal digits; of several blocks, of their hashes, followed by their number. */
 async function digestBlocks(
 	blocks: AsyncIterable<Uint8Array<ArrayBuffer>> | Iterable<Uint8Array<ArrayBuffer>>,
 ): Promise<string> {
@@ -13,7 +13,8 @@ async function digestBlocks(
 		hashes.push(Buffer.from(await crypto.subtle.digest('SHA-256', block)).toString('hex'));
 	}
 	const [first = ''] = hashes;
-	return hashes.length === 1 ? first : await digest(hashes.join());
+	// The number of blocks tells a large file from a small one that contains its hashes.
+	return hashes.length === 1 ? first : `${await digest(hashes.join())}-${hashes.length}`;
 }
 
 export async function digest(text: string): Promise<string> {
@@ -31,7 +32,8 @@ export async function digestBase64(base64: string): Promise<string> {
 
 function* textBlocks(text: string): Iterable<Uint8Array<ArrayBuffer>> {
 	for (let from = 0; from === 0 || from < text.length; from += BLOCK_BYTES) {
-		yield new TextEncoder().encode(text.slice(from, from + BLOCK_BYTES));
+		// As UTF-16, because UTF-8 has no half of a character.
+		yield Buffer.from(text.slice(from, from + BLOCK_BYTES), 'utf16le');
 	}
 }
 

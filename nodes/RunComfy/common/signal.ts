@@ -33,3 +33,21 @@ export class LightSignal implements Signal {
 		this.listeners.clear();
 	}
 }
+
+/** What the promise resolves to, or undefined as soon as the signal is aborted: then nobody waits for the promise. */
+export async function unlessAborted<T>(promise: Promise<T>, signal: Signal): Promise<T | undefined> {
+	if (signal.aborted) {
+		void promise.catch(() => {});
+		return undefined;
+	}
+	let onAbort = () => {};
+	const aborted = new Promise<undefined>((resolve) => {
+		onAbort = () => resolve(undefined);
+		signal.addEventListener('abort', onAbort);
+	});
+	try {
+		return await Promise.race([promise, aborted]);
+	} finally {
+		signal.removeEventListener('abort', onAbort);
+	}
+}

@@ -4,8 +4,9 @@ import { findFileUrlProblem, hostKind, type AddressRules } from '../api/addresse
 import { RunComfyError } from '../api/problems';
 import type { Clock, Random } from '../common/clock';
 import type { FileKind } from '../common/fileKind';
+import { omitUndefined } from '../common/omitUndefined';
 import { retry } from '../common/retry';
-import { LightSignal, type Signal } from '../common/signal';
+import { LightSignal, unlessAborted, type Signal } from '../common/signal';
 import { Slots } from '../common/slots';
 import { outputFileStems } from './fileNames';
 import {
@@ -181,7 +182,7 @@ export class Downloader {
 	): Promise<FetchedFile> {
 		let url = firstUrl;
 		for (let redirects = 0; ; redirects++) {
-			await this.assertSafe(url, rules, redirects);
+			await this.assertSafe(url, rules, redirects, signal);
 			const file = await openUrl(url, { ...this.dependencies, deadlineOf, signal });
 			const problem = problemOf(file);
 			if (problem === undefined) return file;
@@ -193,16 +194,18 @@ export class Downloader {
 		}
 	}
 
-	private async assertSafe(url: string, rules: AddressRules, redirects: number): Promise<void> {
+	private async assertSafe(
+		url: string,
+		rules: AddressRules,
+		redirects: number,
+		signal: Signal,
+	): Promise<void> {
 		const which = redirects === 0 ? 'its address' : 'the address it was redirected to';
 		const problem = findFileUrlProblem(url, rules);
 		if (problem !== undefined) throw new DownloadProblem(`${which} ${problem}`, false);
-		if (
-			hostKind(new URL(url).hostname) !== 'loopback' &&
-			(await leadsToPrivateNetwork(this.dependencies.context, url))
-		) {
-			throw new DownloadProblem(`${which} leads to a private network`, false);
-		}
+		if (hostKind(new URL(url).hostname) === 'loopback') return;
+		const isPrivate = await unlessAborted(leadsToPrivateNetwork(this.dependencies.context, url), signal);
+		if (isPrivate === true) throw new DownloadProblem(`${which} leads to a private network`, false);
 	}
 }
 
@@ -210,7 +213,9 @@ export class Downloader {
 function problemOf({ status, isEncoded }: FetchedFile): DownloadProblem | undefined {
 	if (status !== 200) {
 		const isTransient = status >= 500 || [408, 425, 429].includes(status);
-		return new DownloadProblem(`the file server answered with HTTP ${status}`, isTransient);
+		// Storages answer with 403 when a signed URL has expired.
+		const isGone = [403, 404, 410].includes(status);
+		return new DownloadProblem(`the file server answered with HTTP ${status}`, isTransient, isGone);
 	}
 	return isEncoded ? new DownloadProblem('the file server sent it compressed', false) : undefined;
 }
@@ -246,7 +251,7 @@ function resolveUrl(location: string, base: string): string {
 function downloadError(
 	requestId: string,
 	{ kind, url }: ResultFile,
-	{ message }: DownloadProblem,
+	{ message, isGone }: DownloadProblem,
 	files: ResultFile[],
 ): RunComfyError {
 	const what = kind === 'audio' ? 'audio file' : kind;
@@ -257,5 +262,6 @@ function downloadError(
 		message: `RunComfy request ${requestId} finished, but its ${what} could not be downloaded: ${message}. ${label}: ${url}`,
 		advice: `The ${what} is paid for and was not generated again. Download it soon with the operation “Get Result” and this request ID, or open the URL, because outputs may expire.${otherUrls}`,
 		requestId,
+		...omitUndefined({ isNotFound: isGone ? (true as const) : undefined }),
 	});
 }

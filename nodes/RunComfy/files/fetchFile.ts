@@ -3,7 +3,7 @@ import type { IExecuteFunctions } from 'n8n-workflow';
 import { isJsonObject } from '../api/json';
 import { networkCodeOf } from '../api/transport';
 import type { Clock } from '../common/clock';
-import { LightSignal, type Signal } from '../common/signal';
+import { LightSignal, unlessAborted, type Signal } from '../common/signal';
 
 /** Node's Readable. Its type comes from n8n, because a node may not import `stream`. */
 export type ByteStream = Awaited<ReturnType<IExecuteFunctions['helpers']['getBinaryStream']>>;
@@ -14,6 +14,8 @@ export class DownloadProblem extends Error {
 		message: string,
 		/** Whether a retry may succeed. */
 		readonly isTransient: boolean,
+		/** Whether the file server says that there is no such file, or not any more. */
+		readonly isGone = false,
 	) {
 		super(message);
 	}
@@ -90,10 +92,17 @@ export async function openUrl(
 	signal.addEventListener('abort', onAbort);
 	void watchIdle();
 
-	const answer = await get(context, url, controller.signal).catch((error: unknown) => {
+	// n8n looks the name up before it takes notice of the signal.
+	const sent = get(context, url, controller.signal);
+	const answer = await unlessAborted(sent, controller.signal).catch((error: unknown) => {
 		close();
 		throw aborted ?? notReached(error);
 	});
+	if (aborted !== undefined) {
+		close();
+		void sent.then(dismiss, () => {});
+		throw aborted;
+	}
 	if (!isJsonObject(answer) || typeof answer.statusCode !== 'number' || !isStream(answer.body)) {
 		close();
 		throw new DownloadProblem('the answer of the file server could not be read', true);
@@ -123,6 +132,13 @@ export async function openUrl(
 			stream.destroy();
 		},
 	};
+}
+
+/** Ends an answer that came too late. */
+function dismiss(answer: unknown): void {
+	if (!isJsonObject(answer) || !isStream(answer.body)) return;
+	answer.body.on('error', () => {});
+	answer.body.destroy();
 }
 
 async function get(context: RequestContext, url: string, abortSignal: AbortSignal): Promise<unknown> {

@@ -3,11 +3,11 @@ import { isTooDeep, type JsonObject } from '../api/json';
 import { describeNoAnswer, RunComfyError, unreachableProblem, type Problem } from '../api/problems';
 import type { JobResult, PollAnswer, SubmitAnswer } from '../api/responses';
 import { FieldError } from '../common/fieldError';
-import { backoffMs, ERROR_BACKOFF, retryPauseMs } from '../common/retry';
+import { backoffMs, ERROR_BACKOFF, retry, retryPauseMs } from '../common/retry';
 import type { Endpoint, RequestApi } from './endpoint';
 import type { JobTimes } from './jobTimes';
 import type { LedgerEntry, Seeds } from './ledger';
-import type { Run } from './run';
+import { RunEndedError, type Run } from './run';
 import {
 	neverAcceptedProblem,
 	outcomeUnknownProblem,
@@ -163,19 +163,29 @@ async function findReusable(
 }
 
 async function mayHaveResult(run: Run, entry: AcceptedEntry, request: JobRequest): Promise<boolean> {
-	const { turn, clock } = run.dependencies;
+	const { turn, clock, random } = run.dependencies;
 	const { requestId, submittedAt } = entry;
 	const { endpoint: api, limits } = request;
-	const { includeCost } = limits;
-	const poll = await pollResult(run, { requestId, api }, { includeCost });
-	run.throwIfEnded();
+	const { includeCost, timeoutMs } = limits;
+	const deadline = clock.now() + timeoutMs;
+	const poll = await retry(
+		async () => {
+			const polled = await pollResult(run, { requestId, api }, { includeCost }, deadline);
+			run.throwIfEnded();
+			return polled;
+		},
+		(polled) => (polled.kind === 'again' && polled.hasNoState !== true ? polled : undefined),
+		{ clock, random, deadline, maxTries: Infinity, pause: async (ms) => await run.pause(ms) },
+	);
 	switch (poll.kind) {
 		case 'refused':
 			throw new RunComfyError(poll.problem);
 		case 'notFound':
 			return isNewRequest(submittedAt, clock.now());
 		case 'again':
-			// Whoever waits for it polls again.
+			if (poll.hasNoState !== true)
+				throw new RunComfyError(timeoutProblem(requestId, timeoutMs, undefined, poll.why));
+			// It is known to RunComfy. Whoever waits for it polls again.
 			return true;
 		case 'state': {
 			const end = endOf(api, poll);
@@ -190,11 +200,14 @@ async function mayHaveResult(run: Run, entry: AcceptedEntry, request: JobRequest
 }
 
 async function submitNew(run: Run, itemIndex: number, request: JobRequest): Promise<AcceptedEntry> {
-	const { turn, budget } = run.dependencies;
+	const { turn, budget, reuse, onlyResumes } = run.dependencies;
 	const { endpoint, waits, submitProblem } = request;
 	const planned = { endpointId: endpoint.id, waits };
 	run.throwIfEnded();
-	if (submitProblem !== undefined) throw submitProblem;
+	const problem = submitProblem ?? reuse?.problemOf(itemIndex);
+	if (problem !== undefined) throw problem;
+	// As in a first try, where an item that cannot submit keeps the others from submitting.
+	if (onlyResumes?.() === true) throw new RunEndedError();
 	const entry =
 		budget === undefined
 			? turn.reserve(itemIndex, endpoint.id)
@@ -214,7 +227,7 @@ async function submit(run: Run, entry: LedgerEntry, request: JobRequest): Promis
 	const { itemIndex } = entry;
 	const deadline = clock.now() + request.limits.timeoutMs;
 	for (let unreachable = 0; ;) {
-		const answer = await sendSubmit(run, entry, request);
+		const answer = await sendSubmit(run, entry, request, deadline);
 		switch (answer.kind) {
 			case 'accepted': {
 				const { requestId } = answer;
@@ -257,22 +270,34 @@ async function submit(run: Run, entry: LedgerEntry, request: JobRequest): Promis
 	}
 }
 
-/** One POST: its body exists only while it is sent, and all bodies together are bounded. */
-async function sendSubmit(run: Run, entry: LedgerEntry, request: JobRequest): Promise<SubmitAnswer> {
+/**
+ * One POST: its body exists only while it is sent, and all bodies together are bounded.
+ * @param deadline until when it may wait for its turn.
+ */
+async function sendSubmit(
+	run: Run,
+	entry: LedgerEntry,
+	request: JobRequest,
+	deadline: number,
+): Promise<SubmitAnswer> {
 	const { turn, budget } = run.dependencies;
 	const { endpoint, inputBytes } = request;
 	run.throwIfEnded();
 	return await run.submitBytes.use(
 		async () =>
-			await run.call(async () => {
-				const input = await request.buildInput();
-				// Building it may have taken a while.
-				run.throwIfEnded();
-				if (isTooDeep(input)) throw new FieldError('Inputs', 'are nested too deeply');
-				budget?.recheck(entry);
-				turn.submitting(entry);
-				return await run.withStopGracePeriod(async (signal) => await endpoint.submit(input, signal));
-			}, judgeSubmit),
+			await run.call(
+				async () => {
+					const input = await request.buildInput();
+					// Building it may have taken a while.
+					run.throwIfEnded();
+					if (isTooDeep(input)) throw new FieldError('Inputs', 'are nested too deeply');
+					budget?.recheck(entry);
+					turn.submitting(entry);
+					return await run.withStopGracePeriod(async (signal) => await endpoint.submit(input, signal));
+				},
+				judgeSubmit,
+				{ at: deadline, answer: { kind: 'busy', retryAfterMs: undefined } },
+			),
 		inputBytes,
 	);
 }
@@ -350,7 +375,7 @@ export async function waitForEnd(run: Run, request: WaitedRequest, limits: WaitL
 		await run.pause(Math.min(Math.max(pauseMs, run.throttle.pauseLeftMs), deadline - clock.now()));
 		if (run.throttle.pauseLeftMs > 0 && clock.now() >= deadline) break;
 		const timeoutMs = Math.max(MIN_POLL_MS, deadline - clock.now());
-		const poll = await pollResult(run, request, { includeCost: limits.includeCost, timeoutMs });
+		const poll = await pollResult(run, request, { includeCost: limits.includeCost, timeoutMs }, deadline);
 		if (poll.kind === 'state') {
 			// Before anything else: Stop may have come while the answer was on its way.
 			onState?.(poll);
@@ -385,15 +410,28 @@ export async function waitForEnd(run: Run, request: WaitedRequest, limits: WaitL
 	throw new RunComfyError(timeoutProblem(requestId, limits.timeoutMs, lastStatus, lastError));
 }
 
-/** One poll through the throttle, aborted when the run ends. */
+/**
+ * One poll through the throttle, aborted when the run ends.
+ * @param deadline until when it may wait for its turn.
+ */
 async function pollResult(
 	run: Run,
 	{ requestId, api }: WaitedRequest,
 	options: Omit<PollOptions, 'signal'>,
+	deadline: number,
 ): Promise<PollAnswer> {
 	const { signal } = run;
-	return await run.call(async () => await api.getResult(requestId, { ...options, signal }), judgePoll);
+	const late = { at: deadline, answer: NO_TURN };
+	return await run.call(async () => await api.getResult(requestId, { ...options, signal }), judgePoll, late);
 }
+
+/** The answer to a poll that was not made, because “too many requests” held it back until the deadline. */
+const NO_TURN: PollAnswer = {
+	kind: 'again',
+	why: 'RunComfy kept answering “too many requests”',
+	tooMany: true,
+	retryAfterMs: undefined,
+};
 
 /**
  * The result, once it is known to hold something to return.
@@ -440,6 +478,21 @@ export async function runJob(run: Run, itemIndex: number, request: JobRequest): 
 	}
 }
 
+/**
+ * The item's result, which was submitted by an earlier execution, is of no use any more.
+ * @returns whether the item has such a result; it may be submitted again then.
+ */
+export function abandonReusedResult(run: Run, itemIndex: number): boolean {
+	const { turn, log } = run.dependencies;
+	const entry = turn.find(itemIndex);
+	if (entry?.isReused !== true) return false;
+	log.info(
+		`The files of RunComfy request ${entry.requestId} of an earlier execution are gone, so it is not used for item ${itemIndex}`,
+	);
+	turn.abandonReused(entry);
+	return true;
+}
+
 /** Waits for a request of the ledger, and keeps the ledger up to date. */
 async function waitForEntry(
 	run: Run,
@@ -469,15 +522,16 @@ async function askForCost(
 	run: Run,
 	entry: AcceptedEntry,
 	api: RequestApi,
-	{ pollIntervalMs }: WaitLimits,
+	{ pollIntervalMs, timeoutMs }: WaitLimits,
 ): Promise<void> {
 	const { requestId } = entry;
 	const { turn } = run.dependencies;
 	let cost: number | undefined;
 	try {
+		const deadline = run.dependencies.clock.now() + timeoutMs;
 		for (let polls = 0; cost === undefined && polls < LATE_COST_POLLS; polls++) {
 			await run.pause(pollIntervalMs);
-			const poll = await pollResult(run, { requestId, api }, { includeCost: true });
+			const poll = await pollResult(run, { requestId, api }, { includeCost: true }, deadline);
 			cost = poll.kind === 'state' ? poll.result.cost : undefined;
 		}
 	} finally {

@@ -30,7 +30,7 @@ import { Slots } from '../common/slots';
  * - `submitting`: the paid POST is under way.
  * - `outcomeUnknown`: the POST may have been accepted. Final.
  * - `refused`: certainly not accepted, or never sent. Final.
- * - `finished`, `failed`, `cancelled`: as RunComfy reports. Final.
+ * - `finished`, `failed`, `cancelled`: as RunComfy reports. The last two are final.
  */
 export type RequestState =
 	| 'reserved'
@@ -52,7 +52,8 @@ const NEXT_STATES: Record<RequestState, readonly RequestState[]> = {
 	queued: ['running', 'finished', 'failed', 'cancelled'],
 	// A poll may say “queued” again.
 	running: ['queued', 'finished', 'failed', 'cancelled'],
-	finished: [],
+	// What a retry polls again, because it had no output, may count as failed by then.
+	finished: ['failed'],
 	failed: [],
 	cancelled: [],
 };
@@ -256,7 +257,8 @@ export class Ledger {
 		Object.assign(entry, omitUndefined(facts), { state });
 		if (state === 'running') entry.hasRun = true;
 		delete entry.isUnpolled;
-		if (entry.costUsd !== undefined) this.learnCost(entry.endpointId, entry.costUsd);
+		if (entry.costUsd !== undefined && entry.isReused !== true)
+			this.learnCost(entry.endpointId, entry.costUsd);
 		this.notify();
 		return true;
 	}
@@ -448,9 +450,10 @@ export class LedgerTurn {
 		return entry;
 	}
 
-	/** What an item uses of an earlier execution has no result; it may be submitted again. */
+	/** What an item uses of an earlier execution has no result, or not any more; it may be submitted again. */
 	abandonReused(entry: LedgerEntry): void {
 		this.ledger.move(entry, 'failed');
+		delete entry.result;
 	}
 
 	/** The paid POST is about to leave. */
@@ -491,7 +494,8 @@ export class LedgerTurn {
 		result: JobResult,
 		isCostPending: boolean,
 	): void {
-		this.ledger.move(entry, state, {
+		const isOver = entry.state === 'finished' && state === 'cancelled';
+		this.ledger.move(entry, isOver ? 'failed' : state, {
 			...omitUndefined({ costUsd: result.cost, result: state === 'finished' ? result : undefined }),
 			isCostPending: isCostPending && result.cost === undefined,
 		});

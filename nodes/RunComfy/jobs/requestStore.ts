@@ -3,7 +3,7 @@ import { readRequestId } from '../api/responses';
 import type { Seeds } from './ledger';
 
 /** More would make n8n's static data large: it is read and written as a whole. */
-const MAX_REQUESTS = 2_000;
+export const MAX_REQUESTS = 2_000;
 
 /** A request that an execution of this node has submitted. */
 export interface StoredRequest {
@@ -34,6 +34,8 @@ export class RequestStore {
 	private withheld: (request: StoredRequest) => boolean = () => false;
 	/** Whether there is something to store. */
 	isChanged = false;
+	/** Whether requests had to be forgotten before their time. */
+	hasOverflowed = false;
 
 	/** @param value what `toJson` has returned, or anything else: what cannot be read is left out. */
 	constructor(value?: unknown) {
@@ -70,7 +72,10 @@ export class RequestStore {
 
 	add(request: StoredRequest): void {
 		this.requests.push(request);
-		if (this.requests.length > MAX_REQUESTS) this.requests.shift();
+		if (this.requests.length > MAX_REQUESTS) {
+			this.requests.shift();
+			this.hasOverflowed = true;
+		}
 		this.isChanged = true;
 	}
 

@@ -2,6 +2,7 @@ import { digest } from '../common/digest';
 import { dollars } from '../common/money';
 import type { Clock } from '../common/clock';
 import type { Signal } from '../common/signal';
+import { toError } from '../common/toError';
 import type { AcceptedFacts, LedgerEntry, LedgerTurn } from './ledger';
 import type { RequestStore } from './requestStore';
 
@@ -30,6 +31,7 @@ export interface ReusableRequest {
 
 export class Reuse {
 	private readonly requests = new Map<number, { endpointId: string; fingerprint: string }>();
+	private readonly problems = new Map<number, Error>();
 
 	readonly store: RequestStore;
 
@@ -63,13 +65,18 @@ export class Reuse {
 			try {
 				const hash = await digest(`${this.dependencies.account} ${await identify()}`);
 				fingerprint = hash.slice(0, FINGERPRINT_LENGTH);
-			} catch {
-				// A file that cannot be read: the item will say so when it is sent.
+			} catch (error) {
+				this.problems.set(itemIndex, toError(error));
 				continue;
 			}
 			this.requests.set(itemIndex, { endpointId, fingerprint });
 			if (turn.find(itemIndex) === undefined) this.assign(turn, itemIndex);
 		}
+	}
+
+	/** Why it is not known what an item submits, such as a file that could not be read: then it may be paid for already. */
+	problemOf(itemIndex: number): Error | undefined {
+		return this.problems.get(itemIndex);
 	}
 
 	/** Gives the item the next request of an earlier execution; undefined when there is none left. */

@@ -9,7 +9,7 @@ import type { RequestApi } from './endpoint';
 import type { JobTimesStore } from './jobTimes';
 import type { LedgerTurn } from './ledger';
 import type { Reuse } from './reuse';
-import { Throttle, type Verdict } from './throttle';
+import { Throttle, type Late, type Verdict } from './throttle';
 
 export interface Log {
 	debug(message: string): void;
@@ -31,6 +31,8 @@ export interface RunDependencies {
 	reuse: Reuse | undefined;
 	/** Undefined when the user has set no spending limit. */
 	budget?: Budget;
+	/** Whether the run only resumes what earlier tries have submitted, because it ends with an item's error anyway. */
+	onlyResumes?: () => boolean;
 	/** n8n's Stop; undefined where the host has none. */
 	stopSignal: AbortSignal | undefined;
 	/** How many items are worked on, and calls in flight, at most. */
@@ -113,9 +115,12 @@ export class Run {
 		this.throwIfEnded();
 	}
 
-	/** One call through the throttle; throws when the run ended before it could be made. */
-	async call<T>(make: () => Promise<T>, judge: (answer: T) => Verdict): Promise<T> {
-		const answer = await this.throttle.call(make, judge);
+	/**
+	 * One call through the throttle; throws when the run ended before it could be made.
+	 * @param late the answer when the call cannot be made by then.
+	 */
+	async call<T>(make: () => Promise<T>, judge: (answer: T) => Verdict, late?: Late<T>): Promise<T> {
+		const answer = await this.throttle.call(make, judge, late);
 		if (answer === undefined) throw new RunEndedError();
 		return answer;
 	}
@@ -191,7 +196,11 @@ export class Run {
 	private end(by: NonNullable<typeof this.endedBy>): void {
 		// Stop counts even when an item has failed before.
 		if (by === 'stop') this.endedBy = by;
-		if (this.ending.aborted) return;
+		if (this.ending.aborted) {
+			// What a retry would have resumed.
+			if (by === 'stop') void this.cancelQueued();
+			return;
+		}
 		this.endedBy = by;
 		this.endedAt = this.dependencies.clock.now();
 		this.ending.abort();
@@ -222,7 +231,12 @@ export class Run {
 
 	/** Nothing of this run is under way any more: cancels what came in late, and reports what is left. */
 	private async finalize(): Promise<never> {
-		await this.cancelQueued();
+		let endedBy: typeof this.endedBy;
+		do {
+			endedBy = this.endedBy;
+			await this.cancelQueued();
+			// Stop may have come meanwhile, and cancels more.
+		} while (endedBy !== this.endedBy);
 		const { log, turn } = this.dependencies;
 		if (this.endedBy === 'stop' || this.endedBy === undefined) {
 			const report = this.report();

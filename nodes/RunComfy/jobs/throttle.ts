@@ -1,16 +1,25 @@
 import type { Clock, Random } from '../common/clock';
 import { RATE_LIMIT_BACKOFF, retryPauseMs } from '../common/retry';
-import type { Signal } from '../common/signal';
+import { LightSignal, type Signal } from '../common/signal';
 import { Pace } from './pace';
 
 /** What the answer to a call means for the throttle. */
 export type Verdict = 'ok' | { tooMany: true; retryAfterMs: number | undefined };
+
+/** What a call that is held back too long counts as. */
+export interface Late<T> {
+	/** By the monotonic clock. */
+	at: number;
+	answer: T;
+}
 
 /** What is limited: items under way, and calls in flight. */
 type Kind = 'item' | 'call';
 
 interface Waiter {
 	kind: Kind;
+	/** When it gives up, by the monotonic clock. */
+	deadline: number;
 	wake: (admitted: boolean) => void;
 }
 
@@ -31,7 +40,8 @@ export class Throttle {
 	private generation = 0;
 	private readonly active: Record<Kind, number> = { item: 0, call: 0 };
 	private readonly waiters: Waiter[] = [];
-	private waking = false;
+	/** When `admit` is called next, by the monotonic clock, and what ends the sleep until then. */
+	private waking: { at: number; signal: LightSignal } | undefined;
 
 	constructor(
 		private readonly maxConcurrency: number,
@@ -71,10 +81,15 @@ export class Throttle {
 	/**
 	 * Makes one call when it is its turn.
 	 * @param judge tells the throttle what the answer was.
+	 * @param late the answer when it cannot be made by then.
 	 * @returns undefined when the run was stopped before the call was made.
 	 */
-	async call<T>(make: () => Promise<T>, judge: (answer: T) => Verdict): Promise<T | undefined> {
-		if (!(await this.enter('call'))) return undefined;
+	async call<T>(
+		make: () => Promise<T>,
+		judge: (answer: T) => Verdict,
+		late?: Late<T>,
+	): Promise<T | undefined> {
+		if (!(await this.enter('call', late?.at))) return this.signal.aborted ? undefined : late?.answer;
 		const generation = this.generation;
 		try {
 			// Stop may have come between being let in and this line.
@@ -110,14 +125,14 @@ export class Throttle {
 		this.pausedUntil = Math.max(this.pausedUntil, this.clock.now() + pauseMs);
 	}
 
-	private async enter(kind: Kind): Promise<boolean> {
+	private async enter(kind: Kind, deadline = Infinity): Promise<boolean> {
 		if (this.signal.aborted) return false;
 		if (this.pauseLeftMs === 0 && this.waiters.length === 0 && this.isFree(kind)) {
 			this.take(kind);
 			return true;
 		}
 		return await new Promise<boolean>((resolve) => {
-			this.waiters.push({ kind, wake: resolve });
+			this.waiters.push({ kind, deadline, wake: resolve });
 			this.admit();
 		});
 	}
@@ -133,7 +148,8 @@ export class Throttle {
 
 	/** Admits all waiters that may enter now, in order of arrival. A waiting item does not block a waiting call. */
 	private admit(): void {
-		if (this.waiters.length === 0) return;
+		this.dismissLate();
+		if (this.waiters.length === 0) return this.stopWaking();
 		if (this.pauseLeftMs > 0) {
 			this.wakeAfter(this.pauseLeftMs);
 			return;
@@ -150,19 +166,41 @@ export class Throttle {
 		}
 		const isPaced = this.active.call < this.limit && this.waiters.some(({ kind }) => kind === 'call');
 		if (isPaced) this.wakeAfter(this.pace.leftMs);
+		else if (this.waiters.some(({ deadline }) => deadline !== Infinity)) this.wakeAfter(Infinity);
+		else this.stopWaking();
 	}
 
+	/** Admits after a time, or when a waiter gives up before. */
 	private wakeAfter(ms: number): void {
-		// One timer is enough: if it ends too early, because the pause has grown, `admit` starts it again.
-		if (this.waking) return;
-		this.waking = true;
-		void this.clock.sleep(ms, this.signal).then(() => {
-			this.waking = false;
+		const now = this.clock.now();
+		const at = Math.min(now + ms, ...this.waiters.map(({ deadline }) => deadline));
+		// A later timer is not needed: `admit` starts it again.
+		if (this.waking !== undefined && this.waking.at <= at) return;
+		this.stopWaking();
+		const waking = { at, signal: new LightSignal() };
+		this.waking = waking;
+		void this.clock.sleep(at - now, waking.signal).then(() => {
+			if (this.waking !== waking) return;
+			this.waking = undefined;
 			this.admit();
 		});
 	}
 
+	private stopWaking(): void {
+		this.waking?.signal.abort();
+		this.waking = undefined;
+	}
+
+	private dismissLate(): void {
+		const now = this.clock.now();
+		for (const waiter of this.waiters.filter(({ deadline }) => deadline <= now)) {
+			this.waiters.splice(this.waiters.indexOf(waiter), 1);
+			waiter.wake(false);
+		}
+	}
+
 	private dismissAll(): void {
 		for (const waiter of this.waiters.splice(0)) waiter.wake(false);
+		this.stopWaking();
 	}
 }

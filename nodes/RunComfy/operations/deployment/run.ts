@@ -15,7 +15,7 @@ import { hasInputFile } from '../../files/inputFile';
 import type { Seeds } from '../../jobs/ledger';
 import { inputLabel, readInputValues, type InputValues } from '../../models/inputValues';
 import { deploymentIdField, readDeploymentChoice } from '../shared/deploymentIdField';
-import { toDeploymentOutput } from '../shared/deploymentOutput';
+import { readTitles, toDeploymentOutput } from '../shared/deploymentOutput';
 import { openFileInputs } from '../shared/fileInputs';
 import { INPUTS_MAPPER, readMappedInputs } from '../shared/mappedInputs';
 import type { ItemWork, Operation, OperationTools } from '../shared/operation';
@@ -112,8 +112,12 @@ export const runDeployment: Operation = {
 		const content = {
 			buildInput: async () => bodyOf({ ...values.input, ...seeds, ...(await files.read()) }),
 			fixedInput: bodyOf(values.input),
-			// The names of the seeds tell whether they are random.
-			identifyRest: async () => [await files.identify(), graph, Object.keys(seeds)],
+			// A new version may bring other models or files, also where its workflow is the same.
+			identifyRest: async () => [
+				await files.identify(),
+				graph,
+				(await tools.deployments.get(deploymentId)).workflowVersion,
+			],
 			inputBytes: files.bytes,
 		};
 		return workOf(tools, itemIndex, deploymentId, submission, content, seeds);
@@ -142,7 +146,7 @@ function workOf(
 		reportSeeds: (sent) => (Object.keys(sent).length === 0 ? {} : { seeds: sent }),
 		toOutput: async (work, result, endpointId) => {
 			const submittedTo = deploymentIdOf(endpointId) ?? deploymentId;
-			const titles = await deployments.titles(submittedTo);
+			const titles = await readTitles(work, deployments, submittedTo);
 			return await toDeploymentOutput(work, result, { deploymentId: submittedTo, titles, download });
 		},
 	});

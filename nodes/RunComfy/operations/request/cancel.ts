@@ -7,7 +7,7 @@ import type { Operation } from '../shared/operation';
 import { pollOnce } from '../shared/pollOnce';
 import { readRequest, requestFields } from '../shared/requestFields';
 
-const MAX_TRIES = 3;
+const MAX_TRIES = 4;
 const CANCELLED = 'cancelled';
 const NOT_CANCELLABLE = 'not_cancellable';
 

@@ -5,7 +5,7 @@ import { omitUndefined } from '../../common/omitUndefined';
 import { allowsLoopbackFiles } from '../../host/credential';
 import { endOf, requireOutput, waitForEnd } from '../../jobs/job';
 import { findOutputProblem as findDeploymentOutputProblem } from '../../deployments/outputs';
-import { toDeploymentOutput } from '../shared/deploymentOutput';
+import { readTitles, toDeploymentOutput } from '../shared/deploymentOutput';
 import { downloadFields, readDownloadOptions } from '../shared/downloads';
 import { findOutputProblem, toFinishedOutput } from '../shared/finishedOutput';
 import type { ItemWork, Operation } from '../shared/operation';
@@ -71,7 +71,7 @@ export const getResult: Operation = {
 			if (end.kind !== 'finished') throw new RunComfyError(end.problem);
 			if (deploymentId !== undefined) {
 				const result = requireOutput(end.result, findDeploymentOutputProblem);
-				const titles = await deployments.titles(deploymentId);
+				const titles = await readTitles(workTools, deployments, deploymentId);
 				return await toDeploymentOutput(workTools, result, { deploymentId, titles, download });
 			}
 			// The request may be of any model, and so hold anything.

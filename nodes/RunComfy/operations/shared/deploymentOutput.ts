@@ -2,6 +2,8 @@ import type { IDataObject } from 'n8n-workflow';
 
 import type { JobResult } from '../../api/responses';
 import { omitUndefined } from '../../common/omitUndefined';
+import { unlessAborted } from '../../common/signal';
+import type { Deployments } from '../../deployments/deployments';
 import { readOutputs, type OutputFile, type OutputKind } from '../../deployments/outputs';
 import type { ResultFile } from '../../files/download';
 import { isDetectable } from '../../files/fileTypes';
@@ -46,6 +48,17 @@ export async function toDeploymentOutput(
 	}
 	if (download === undefined || files.length === 0) return { json };
 	return { json, binary: await downloadFiles(tools, requestId, files.map(toResultFile), download) };
+}
+
+/** The titles of a deployment's nodes, by ID; empty when its workflow cannot be read. The end of the run ends the wait. */
+export async function readTitles(
+	{ run }: WorkTools,
+	deployments: Deployments,
+	deploymentId: string,
+): Promise<ReadonlyMap<string, string>> {
+	const titles = await unlessAborted(deployments.titles(deploymentId), run.signal);
+	run.throwIfEnded();
+	return titles ?? new Map<string, string>();
 }
 
 /** A name such as `mesh.glb` says that the contents cannot be detected, whatever channel the file is in. */

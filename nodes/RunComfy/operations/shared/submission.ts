@@ -1,11 +1,13 @@
 import type { IDataObject, INodeProperties } from 'n8n-workflow';
 
 import type { JobResult } from '../../api/responses';
-import { isJsonObject } from '../../api/json';
+import { isJsonObject, parseJson } from '../../api/json';
+import { RunComfyError } from '../../api/problems';
 import { digest } from '../../common/digest';
 import { omitUndefined } from '../../common/omitUndefined';
+import { toError } from '../../common/toError';
 import { allowsLoopbackFiles } from '../../host/credential';
-import { runJob, submitJob, type JobRequest, type WaitLimits } from '../../jobs/job';
+import { abandonReusedResult, runJob, submitJob, type JobRequest, type WaitLimits } from '../../jobs/job';
 import type { RequestState, Seeds } from '../../jobs/ledger';
 import { modelEndpoint } from '../../models/endpoint';
 import { downloadFields, readDownloadOptions, type DownloadOptions } from './downloads';
@@ -112,9 +114,11 @@ const STATUSES = new Map<RequestState, string>([
 	['finished', 'succeeded'],
 ]);
 
-/** See `ReusableRequest`. The order of keys does not matter. */
-async function identify({ endpoint, fixedInput, identifyRest }: JobRequest): Promise<string> {
-	return await digest(JSON.stringify([endpoint.id, fixedInput, await identifyRest()], sortKeys));
+/** See `ReusableRequest`. The order of keys does not matter; which seeds are random does. */
+async function identify({ endpoint, fixedInput, seeds = {}, identifyRest }: JobRequest): Promise<string> {
+	const sent = JSON.stringify([endpoint.id, fixedInput, Object.keys(seeds), await identifyRest()]);
+	// Only what has been written as JSON once is what is sent: an expression may return objects of any class.
+	return await digest(JSON.stringify(parseJson(sent), sortKeys));
 }
 
 function sortKeys(_key: string, value: unknown): unknown {
@@ -152,10 +156,17 @@ export function submissionWork(
 				const status = STATUSES.get(state) ?? 'in_queue';
 				return { json: { requestId, status, ...reportSeeds(seeds), ...omitUndefined({ reused: isReused }) } };
 			}
-			const { result, seeds = {}, isReused, endpointId } = await runJob(tools.run, itemIndex, request);
-			const { json, ...files } = await toOutput(tools, result, endpointId);
-			const reused = isReused ? true : undefined;
-			return { json: { ...json, ...reportSeeds(seeds), ...omitUndefined({ reused }) }, ...files };
+			for (;;) {
+				const { result, seeds = {}, isReused, endpointId } = await runJob(tools.run, itemIndex, request);
+				try {
+					const { json, ...files } = await toOutput(tools, result, endpointId);
+					const reused = isReused ? true : undefined;
+					return { json: { ...json, ...reportSeeds(seeds), ...omitUndefined({ reused }) }, ...files };
+				} catch (error) {
+					const isGone = error instanceof RunComfyError && error.problem.isNotFound === true;
+					if (!isGone || !abandonReusedResult(tools.run, itemIndex)) throw toError(error);
+				}
+			}
 		},
 	};
 }
