@@ -167,16 +167,22 @@ describe('Reuse Results', () => {
 		expect(env.log.some(({ message }) => message.includes('1 item reused a request'))).toBe(true);
 	});
 
-	it('submits again what has no files any more', async () => {
-		await open();
+	it('submits again what has no files any more, but not at once', async () => {
+		let laterMs = 0;
+		const clock = { ...systemRuntime.clock, timeOfDay: () => Date.now() + laterMs };
+		await open({ runtime: { clock } });
 		const download = { ...BY_ITEM, downloadFiles: true };
-		const first = await run({}, download);
+		const first = await run({ reuseResults: 48 }, download);
 		env.sandbox.faults.add({ on: 'output', kind: 'notFound', requestId: String(ids(first)[0]) });
-		const second = await run({}, download);
+		laterMs = 23 * 3_600_000;
+		expect(failure(await run({ reuseResults: 48 }, download)).message).toContain('could not be downloaded');
+		expect(env.sandbox.stats.accepted).toBe(1);
+		laterMs = 25 * 3_600_000;
+		const second = await run({ reuseResults: 48 }, download);
 		expect(outputItems(second)[0]?.binary?.data).toBeDefined();
 		expect(reused(second)).toEqual([undefined]);
 		expect(env.sandbox.stats.accepted).toBe(2);
-		expect(ids(await run({}, download))).toEqual(ids(second));
+		expect(ids(await run({ reuseResults: 48 }, download))).toEqual(ids(second));
 		expect(env.sandbox.stats.accepted).toBe(2);
 	});
 

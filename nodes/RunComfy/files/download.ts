@@ -205,6 +205,7 @@ export class Downloader {
 		if (problem !== undefined) throw new DownloadProblem(`${which} ${problem}`, false);
 		if (hostKind(new URL(url).hostname) === 'loopback') return;
 		const isPrivate = await unlessAborted(leadsToPrivateNetwork(this.dependencies.context, url), signal);
+		if (signal.aborted) throw new DownloadProblem('it was stopped', false);
 		if (isPrivate === true) throw new DownloadProblem(`${which} leads to a private network`, false);
 	}
 }

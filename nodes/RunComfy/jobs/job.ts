@@ -66,6 +66,10 @@ const MAX_UNREACHABLE_TRIES = 4;
 const LATE_COST_POLLS = 3;
 /** The least time that a poll is given, even at the end of the deadline. */
 const MIN_POLL_MS = 1_000;
+/** How long the last poll, at the deadline, may wait for its turn: others have theirs at the same time. */
+const LAST_POLL_WAIT_MS = 5_000;
+/** A file that is gone earlier is rather a fault of a server in between. RunComfy keeps results for days (documented). */
+const MIN_AGE_OF_GONE_FILES_MS = 24 * 3_600_000;
 
 /**
  * True while RunComfy may not know a request yet.
@@ -144,10 +148,11 @@ async function findReusable(
 ): Promise<AcceptedEntry | undefined> {
 	const { turn, reuse, log } = run.dependencies;
 	const { itemIndex } = first;
+	const deadline = run.dependencies.clock.now() + request.limits.timeoutMs;
 	let entry: LedgerEntry | undefined = first;
 	while (entry !== undefined && isAccepted(entry)) {
 		const { requestId } = entry;
-		if (await mayHaveResult(run, entry, request)) {
+		if (await mayHaveResult(run, entry, request, deadline)) {
 			turn.ledger.setWaitedFor(entry, true);
 			log.info(`RunComfy request ${requestId} of an earlier execution is used for item ${itemIndex}`);
 			return entry;
@@ -162,12 +167,16 @@ async function findReusable(
 	return undefined;
 }
 
-async function mayHaveResult(run: Run, entry: AcceptedEntry, request: JobRequest): Promise<boolean> {
+async function mayHaveResult(
+	run: Run,
+	entry: AcceptedEntry,
+	request: JobRequest,
+	deadline: number,
+): Promise<boolean> {
 	const { turn, clock, random } = run.dependencies;
 	const { requestId, submittedAt } = entry;
 	const { endpoint: api, limits } = request;
 	const { includeCost, timeoutMs } = limits;
-	const deadline = clock.now() + timeoutMs;
 	const poll = await retry(
 		async () => {
 			const polled = await pollResult(run, { requestId, api }, { includeCost }, deadline);
@@ -280,26 +289,27 @@ async function sendSubmit(
 	request: JobRequest,
 	deadline: number,
 ): Promise<SubmitAnswer> {
-	const { turn, budget } = run.dependencies;
+	const { clock, turn, budget } = run.dependencies;
 	const { endpoint, inputBytes } = request;
+	const late = { at: deadline, answer: { kind: 'busy', retryAfterMs: undefined } as const };
 	run.throwIfEnded();
-	return await run.submitBytes.use(
-		async () =>
-			await run.call(
-				async () => {
-					const input = await request.buildInput();
-					// Building it may have taken a while.
-					run.throwIfEnded();
-					if (isTooDeep(input)) throw new FieldError('Inputs', 'are nested too deeply');
-					budget?.recheck(entry);
-					turn.submitting(entry);
-					return await run.withStopGracePeriod(async (signal) => await endpoint.submit(input, signal));
-				},
-				judgeSubmit,
-				{ at: deadline, answer: { kind: 'busy', retryAfterMs: undefined } },
-			),
-		inputBytes,
-	);
+	return await run.submitBytes.use(async () => {
+		// A large body may have had to wait for others.
+		if (clock.now() >= deadline) return late.answer;
+		return await run.call<SubmitAnswer>(
+			async () => {
+				const input = await request.buildInput();
+				// Building it may have taken a while.
+				run.throwIfEnded();
+				if (isTooDeep(input)) throw new FieldError('Inputs', 'are nested too deeply');
+				budget?.recheck(entry);
+				turn.submitting(entry);
+				return await run.withStopGracePeriod(async (signal) => await endpoint.submit(input, signal));
+			},
+			judgeSubmit,
+			late,
+		);
+	}, inputBytes);
 }
 
 function judgeSubmit(answer: SubmitAnswer): Verdict {
@@ -421,14 +431,14 @@ async function pollResult(
 	deadline: number,
 ): Promise<PollAnswer> {
 	const { signal } = run;
-	const late = { at: deadline, answer: NO_TURN };
+	const late = { at: deadline + LAST_POLL_WAIT_MS, answer: NO_TURN };
 	return await run.call(async () => await api.getResult(requestId, { ...options, signal }), judgePoll, late);
 }
 
-/** The answer to a poll that was not made, because “too many requests” held it back until the deadline. */
+/** The answer to a poll that was not made, because “too many requests” held it back beyond the deadline. */
 const NO_TURN: PollAnswer = {
 	kind: 'again',
-	why: 'RunComfy kept answering “too many requests”',
+	why: 'it was held back by “too many requests”',
 	tooMany: true,
 	retryAfterMs: undefined,
 };
@@ -483,9 +493,10 @@ export async function runJob(run: Run, itemIndex: number, request: JobRequest): 
  * @returns whether the item has such a result; it may be submitted again then.
  */
 export function abandonReusedResult(run: Run, itemIndex: number): boolean {
-	const { turn, log } = run.dependencies;
+	const { turn, log, clock } = run.dependencies;
 	const entry = turn.find(itemIndex);
-	if (entry?.isReused !== true) return false;
+	const isOld = clock.now() - (entry?.submittedAt ?? Infinity) >= MIN_AGE_OF_GONE_FILES_MS;
+	if (entry?.isReused !== true || !isOld) return false;
 	log.info(
 		`The files of RunComfy request ${entry.requestId} of an earlier execution are gone, so it is not used for item ${itemIndex}`,
 	);

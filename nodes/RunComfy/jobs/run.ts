@@ -197,8 +197,10 @@ export class Run {
 		// Stop counts even when an item has failed before.
 		if (by === 'stop') this.endedBy = by;
 		if (this.ending.aborted) {
+			if (by !== 'stop') return;
 			// What a retry would have resumed.
-			if (by === 'stop') void this.cancelQueued();
+			this.endedAt = this.dependencies.clock.now();
+			void this.cancelQueued();
 			return;
 		}
 		this.endedBy = by;
