@@ -142,6 +142,7 @@ describe('readPoll', () => {
 		['500001 in a 200', answer(200, { error_code: 500001 }), { kind: 'again' }],
 		['404001', answer(404, { error_code: 404001 }), { kind: 'notFound' }],
 		['404', answer(404, HTML), { kind: 'notFound' }],
+		['410', answer(410, { message: 'Gone' }), { kind: 'notFound' }],
 		['404001 in a 200', answer(200, { error_code: 404001 }), { kind: 'notFound' }],
 		[
 			'failed with an internal error code',

@@ -70,6 +70,23 @@ describe('“Too many requests”', () => {
 		expect(api.jobs).toHaveLength(0);
 	});
 
+	it('submits nothing after the timeout, also where a large body waits for another', async () => {
+		const { clock, api } = setUp(() => ({ queueMs: 0, runMs: 1 * SECOND }));
+		const { run } = makeRun(api, { continueOnFail: true });
+		const large = (i: number, timeoutMs: number) => ({
+			...request(api, i, { timeoutMs }),
+			inputBytes: 20_000_000,
+			buildInput: async () => {
+				await clock.sleep(20 * SECOND);
+				return { prompt: `item ${i}` };
+			},
+		});
+		const work = async (i: number) => await runJob(run, i, large(i, (i === 0 ? 60 : 10) * SECOND));
+		const outcomes = await clock.run(run.forEachItem(3, work));
+		expect(outcomes.map(({ ok }) => ok)).toEqual([true, false, false]);
+		expect(api.jobs).toHaveLength(1);
+	});
+
 	it.each([0, 'Thu, 01 Jan 1970 00:00:00 GMT'])(
 		'backs off even when Retry-After asks for no pause (%s)',
 		async (retryAfter) => {
