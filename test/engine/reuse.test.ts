@@ -204,6 +204,18 @@ describe('Reuse Results', () => {
 		expect(env.sandbox.stats.accepted).toBe(2);
 	});
 
+	it('tells numbers apart that an expression returns as objects', async () => {
+		await open();
+		const withScale = (scale: number) => ({
+			...{ resource: 'model', operation: 'run', inputMode: 'json' },
+			modelId: { __rl: true, mode: 'id', value: TEXT_TO_IMAGE },
+			inputsJson: `={{ { prompt: "A lighthouse", guidance_scale: new Number(${scale}) } }}`,
+		});
+		await run({}, withScale(5));
+		expect(reused(await run({}, withScale(6)))).toEqual([undefined]);
+		expect(reused(await run({}, withScale(5)))).toEqual([true]);
+	});
+
 	it('submits nothing while a file that would identify the request cannot be read', async () => {
 		const list: INodeExecutionData[] = [];
 		await open({ items: list });

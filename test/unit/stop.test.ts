@@ -1,7 +1,8 @@
 import { NoAnswerError } from '../../nodes/RunComfy/api/transport';
 import { StoppedError } from '../../nodes/RunComfy/common/stoppedError';
 import { runJob } from '../../nodes/RunComfy/jobs/job';
-import { makeRun, request, SECOND, setUp, tooMany, type FakeApi } from './fakeApi';
+import { modelRequests } from '../../nodes/RunComfy/models/endpoint';
+import { makeRun, ok, request, SECOND, setUp, tooMany, type FakeApi } from './fakeApi';
 import type { VirtualClock } from './virtualClock';
 
 describe('Stop, on a virtual clock', () => {
@@ -20,6 +21,24 @@ describe('Stop, on a virtual clock', () => {
 		expect(clock.sleeping).toBe(0);
 		return { tookMs: restedAt - time, log: log.at(-1) ?? '' };
 	};
+
+	it('after another item’s failure, while a submit hangs: cancels are tried again for the whole grace period', async () => {
+		const { clock, api } = setUp(() => ({ queueMs: 0, runMs: 600 * SECOND }));
+		const isCancel = (path: string) => path.endsWith('/cancel');
+		api.intercept = ({ method }, path) => {
+			if (isCancel(path)) {
+				const isWell = clock.now() > 26.5 * SECOND;
+				return isWell ? ok({ outcome: 'cancelled' }) : { status: 500, headers: {}, body: {} };
+			}
+			if (method === 'POST') return api.countCalls(/^POST/) === 3 ? 'hang' : undefined;
+			return path.includes('job-0') && clock.now() > 5 * SECOND ? ok({ status: 'failed' }) : undefined;
+		};
+		const requests = { ...modelRequests(api.client), cancelsRunning: true };
+		const more = { retriesOnFail: true, requestApiOf: () => requests };
+		const { log } = await stopAt(api, clock, 25 * SECOND, 3, more);
+		expect(log).toContain('Cancelled while running: job-1');
+		expect(api.calls.filter(({ path }) => isCancel(path)).every(({ at }) => at >= 25 * SECOND)).toBe(true);
+	});
 
 	it('before the first submit: nothing is sent', async () => {
 		const { clock, api } = setUp(() => ({ queueMs: 0, runMs: 0 }));
