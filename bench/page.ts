@@ -2,7 +2,7 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 
 import type { Figures } from './main';
-import { FIRST, LATER, SECOND, SIMILAR } from './measures/schedules';
+import { FIRST, LATER, SIMILAR } from './measures/schedules';
 import { drawAll } from './plots';
 import type { Spread } from './stats';
 
@@ -70,7 +70,7 @@ function goalsOf({ wall, schedules, cost, growth, start, downloads }: Figures) {
 		100 * (longest('this node', ...which) / longest('floor', ...which) - 1);
 	const overBest = (items: number) => 100 * ((find('this node', items, 10)?.overInOrder.median ?? NaN) - 1);
 	const atOneSecond = schedules.filter(({ intervalSeconds }) => intervalSeconds === 1);
-	const [first, later, second, similar] = [FIRST, LATER, SECOND, SIMILAR].map((name) =>
+	const [first, later, similar] = [FIRST, LATER, SIMILAR].map((name) =>
 		atOneSecond.find((one) => one.name === name),
 	);
 	const lastToFirst = (values: number[]) => (values.at(-1) ?? NaN) / (values[0] ?? NaN);
@@ -92,11 +92,9 @@ function goalsOf({ wall, schedules, cost, growth, start, downloads }: Figures) {
 		['10 items: wall time ÷ one by one, poll every 2 s', longest('this node', 10, 10) / loop, 1 / 6],
 		['polls for a job of 12 s, first jobs of a run', first?.pollsPerJob ?? NaN, 12],
 		['polls for a job of 12 s, later jobs', later?.pollsPerJob ?? NaN, 12],
-		['polls for a job of 12 s, from the second execution on', second?.pollsPerJob ?? NaN, 8],
 		['polls for a job of 12 s, durations within ±10 %', similar?.pollsPerJob ?? NaN, 5],
 		['mean lateness in % of the job, first jobs of a run', 100 * (first?.lateness ?? NaN), 4],
 		['mean lateness in % of the job, later jobs', 100 * (later?.lateness ?? NaN), 4],
-		['mean lateness in %, from the second execution on', 100 * (second?.lateness ?? NaN), 4],
 		['mean lateness in %, durations within ±10 %', 100 * (similar?.lateness ?? NaN), 3],
 		['CPU time of an item ÷ floor’s', cpuOf(longRunning) / cpuOf(), 3],
 		[

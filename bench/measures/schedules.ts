@@ -7,7 +7,6 @@ import { durationsOf } from '../workload';
 /** Polls and lateness by schedule, simulated on thousands of jobs, without network and waiting. */
 export const LATER = 'this node, later jobs of a run';
 export const FIRST = 'this node, first jobs of a run';
-export const SECOND = 'this node, first jobs of the second execution';
 export const SIMILAR = 'the same, durations within ±10 %';
 /** The pause before the next poll. */
 const SCHEDULES: Record<string, typeof nextPauseMs> = {
@@ -19,8 +18,8 @@ const SCHEDULES: Record<string, typeof nextPauseMs> = {
 };
 const INTERVALS_MS = [200, 300, 500, 700, 1_000, 1_500, 2_000, 3_000, 5_000];
 const JOBS = 4_000;
-/** Of one execution, where several are simulated: all run at once. */
-const JOBS_PER_EXECUTION = 10;
+/** All run at once. */
+const JOBS_AT_ONCE = 10;
 
 export function measureSchedules() {
 	return INTERVALS_MS.flatMap((intervalMs) => [
@@ -29,9 +28,8 @@ export function measureSchedules() {
 				simulateRun(durations, { intervalMs, schedule }),
 			),
 		),
-		rowOf(SECOND, intervalMs, durationsOf(JOBS, 5), (durations) => secondExecutions(durations, intervalMs)),
 		rowOf(SIMILAR, intervalMs, durationsOf(JOBS, 5, 10_800, 13_200), (durations) =>
-			secondExecutions(durations, intervalMs),
+			laterJobs(durations, intervalMs),
 		),
 	]);
 }
@@ -51,16 +49,16 @@ function rowOf(
 	};
 }
 
-/** Workflows that run twice: the polls of the second executions. */
-function secondExecutions(durations: number[], intervalMs: number): { polls: number; lateMs: number[] } {
+/** Runs of twenty jobs: the polls of the later ten. */
+function laterJobs(durations: number[], intervalMs: number): { polls: number; lateMs: number[] } {
 	const total = { polls: 0, lateMs: [] as number[] };
-	for (let from = 0; from < durations.length; from += 2 * JOBS_PER_EXECUTION) {
+	for (let from = 0; from < durations.length; from += 2 * JOBS_AT_ONCE) {
 		const times = new JobTimes();
-		const middle = from + JOBS_PER_EXECUTION;
+		const middle = from + JOBS_AT_ONCE;
 		simulateRun(durations.slice(from, middle), { times, intervalMs });
-		const second = simulateRun(durations.slice(middle, middle + JOBS_PER_EXECUTION), { times, intervalMs });
-		total.polls += second.polls;
-		total.lateMs.push(...second.lateMs);
+		const later = simulateRun(durations.slice(middle, middle + JOBS_AT_ONCE), { times, intervalMs });
+		total.polls += later.polls;
+		total.lateMs.push(...later.lateMs);
 	}
 	return total;
 }

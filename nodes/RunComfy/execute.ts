@@ -3,24 +3,18 @@ import type { IExecuteFunctions, INodeExecutionData } from 'n8n-workflow';
 import { RunComfyClient } from './api/client';
 import { createFreeQuery } from './api/freeQuery';
 import { RunComfyError } from './api/problems';
-import type { Clock } from './common/clock';
 import { StoppedError } from './common/stoppedError';
 import { toError } from './common/toError';
 import { Deployments } from './deployments/deployments';
 import { Downloader } from './files/download';
-import { readAccess, type Access } from './host/credential';
-import { isUsedAsTool } from './host/fingerprint';
+import { readAccess } from './host/credential';
 import { createLog, showHint } from './host/log';
 import { errorItem, toNodeError } from './host/nodeErrors';
 import { systemRuntime, type Runtime } from './host/runtime';
 import { createSend } from './host/transport';
-import { readStaticData, requestStoreOf, saveRequestStore, writeStaticData } from './host/staticData';
 import { Budget, type ListedPrice } from './jobs/budget';
-import { JobTimesStore } from './jobs/jobTimes';
 import { Ledger, type LedgerTurn } from './jobs/ledger';
-import { MAX_REQUESTS } from './jobs/requestStore';
 import type { ItemOutcome, Log, Run } from './jobs/run';
-import { reportReuse, Reuse } from './jobs/reuse';
 import { runTurn, stopTurn } from './jobs/runTurn';
 import { Catalog } from './models/catalog';
 import { findOperation } from './operations';
@@ -29,9 +23,6 @@ import { requestApisOf } from './operations/shared/endpoints';
 import { readRunOptions, type RunOptions } from './operations/shared/options';
 import { orDefault } from './operations/shared/parameters';
 import { PreparedItems } from './preparedItems';
-
-const MS_PER_HOUR = 3_600_000;
-const REUSE_OVERFLOW = `Reuse Results remembers ${MAX_REQUESTS.toLocaleString('en')} requests of this node. There were more within its hours, so the oldest are forgotten, and would be paid for again.`;
 
 /**
  * One run of the node: reads and checks the fields of all items before anything is submitted.
@@ -60,19 +51,16 @@ type Outcome = ItemOutcome<OperationOutput | OperationOutput[]>;
 async function setUp(context: IExecuteFunctions, runtime: Runtime) {
 	const { clock, random, callTimeouts, stopGraceMs } = runtime;
 	const access = await readAccess(context);
-	const { spendingLimit, reuseHours, optionsProblem, ...runOptions } = runOptionsOf(context);
+	const { spendingLimit, optionsProblem, ...runOptions } = runOptionsOf(context);
 	const send = createSend(context, clock, access.redact);
 	const client = new RunComfyClient(access, send, clock.timeOfDay, callTimeouts);
 	const stopSignal = context.getExecutionCancelSignal();
-	const reuse = openReuse(context, clock, access, reuseHours);
 	const dependencies = {
-		...{ clock, random, stopGraceMs, stopSignal, reuse, ...runOptions },
+		...{ clock, random, stopGraceMs, stopSignal, ...runOptions },
 		requestApiOf: requestApisOf(client),
 		log: createLog(context),
 		ledger: Ledger.of(context.getContext('node')),
-		jobTimes: new JobTimesStore(readStaticData(context, 'jobTimes')),
 		runIndex: Number(context.getWorkflowDataProxy(0).$runIndex),
-		isTool: isUsedAsTool(context),
 		continueOnFail: context.continueOnFail(),
 		retriesOnFail: context.getNode().retryOnFail === true,
 	};
@@ -81,7 +69,6 @@ async function setUp(context: IExecuteFunctions, runtime: Runtime) {
 		...{ context, access, random, client, query },
 		catalog: new Catalog(query),
 		deployments: new Deployments(query),
-		reusesResults: reuse !== undefined,
 	};
 	return { dependencies, tools, spendingLimit, optionsProblem };
 }
@@ -89,18 +76,17 @@ async function setUp(context: IExecuteFunctions, runtime: Runtime) {
 async function executeItems(context: IExecuteFunctions, runtime: Runtime, count: number): Promise<Outcome[]> {
 	if (count === 0) return [];
 	const { dependencies, tools, spendingLimit, optionsProblem } = await setUp(context, runtime);
-	const { log, reuse, jobTimes, stopSignal, continueOnFail } = dependencies;
+	const { log, stopSignal, continueOnFail } = dependencies;
 	// After Stop, n8n runs the node once more if Retry On Fail is on.
 	if (stopSignal?.aborted === true) await stopTurn(dependencies);
 	const downloader = openDownloader(context, runtime);
 	const hint = createHint(context);
 	let budget: Budget | undefined;
-	let reused: string | undefined;
 	/** Whether a retry ends with the error of an item that it can neither resume nor submit. */
 	let endsWithError = false;
 	try {
 		const prepared = await PreparedItems.read(findOperation(context), tools, count, optionsProblem);
-		const fingerprints = await prepared.fingerprints();
+		const identities = await prepared.identities();
 		const openBudget = async (turn: LedgerTurn) => {
 			// In a retry, the items that have requests are resumed first, and an error names these.
 			const mayEndLater = turn.hasRequests || continueOnFail;
@@ -109,7 +95,6 @@ async function executeItems(context: IExecuteFunctions, runtime: Runtime, count:
 				if (blocked !== undefined) throw toNodeError(context.getNode(), ...blocked);
 			};
 			assertCanSubmit();
-			await reuse?.assignAll(turn, prepared.submits, stopSignal);
 			if (spendingLimit !== undefined) {
 				const prices = await prepared.readPrices(turn.ledger);
 				assertCanSubmit();
@@ -123,21 +108,14 @@ async function executeItems(context: IExecuteFunctions, runtime: Runtime, count:
 			const work = prepared.workOf(run.dependencies.turn, itemIndex);
 			return await work.run({ run, downloader, hint });
 		};
-		const onClose = (turn: LedgerTurn) => {
-			reused = reportReuse(turn);
-		};
 		const onlyResumes = () => endsWithError;
-		const hooks = { openBudget, onlyResumes, onClose };
-		return await runTurn({ ...dependencies, ...hooks, fingerprints }, count, runItem);
+		const hooks = { openBudget, onlyResumes };
+		return await runTurn({ ...dependencies, ...hooks, identities }, count, runItem);
 	} catch (error) {
 		// Stop came while a model was being read. No run existed yet that could cancel the requests of earlier tries.
 		if (error instanceof StoppedError && !error.isReported) await stopTurn(dependencies);
 		throw toError(error);
 	} finally {
-		if (jobTimes.isChanged) writeStaticData(context, 'jobTimes', jobTimes.toJson());
-		if (reuse !== undefined) saveRequestStore(context, reuse.store);
-		if (reused !== undefined) notifyUser(context, log, 'info', reused);
-		if (reuse?.store.hasOverflowed === true) notifyUser(context, log, 'warn', REUSE_OVERFLOW);
 		if (budget !== undefined) notifyUser(context, log, 'info', budget.report());
 	}
 }
@@ -152,24 +130,6 @@ function runOptionsOf(context: IExecuteFunctions): RunOptions & { optionsProblem
 	} catch (error) {
 		return { ...readRunOptions(context, orDefault), optionsProblem: toError(error) };
 	}
-}
-
-/** Undefined when the user has not added the option “Reuse Results (Hours)”. */
-function openReuse(
-	context: IExecuteFunctions,
-	clock: Clock,
-	{ baseUrl, platformBaseUrl }: Access,
-	hours: number | undefined,
-): Reuse | undefined {
-	if (hours === undefined) return undefined;
-	const credentialIds = Object.values(context.getNode().credentials ?? {}).map(({ id }) => id);
-	return new Reuse({
-		store: requestStoreOf(context),
-		clock,
-		account: JSON.stringify([baseUrl, platformBaseUrl, credentialIds]),
-		executionId: context.getExecutionId(),
-		maxAgeMs: hours * MS_PER_HOUR,
-	});
 }
 
 function openDownloader(context: IExecuteFunctions, runtime: Runtime): Downloader {
@@ -206,7 +166,7 @@ function openBudgetFor(
 	const budget = new Budget(limitUsd, prices, turn.ledger);
 	const planned = [...submits].flatMap(([itemIndex, one]) => (turn.find(itemIndex) === undefined ? one : []));
 	// Once something has been submitted, the limit is checked for each item instead.
-	const problem = turn.hasSubmitted ? undefined : budget.findProblem(planned, continueOnFail);
+	const problem = turn.hasRequests ? undefined : budget.findProblem(planned, continueOnFail);
 	if (problem !== undefined) throw new RunComfyError(problem);
 	return budget;
 }

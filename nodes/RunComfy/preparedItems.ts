@@ -1,8 +1,8 @@
 import { StoppedError } from './common/stoppedError';
 import { toError } from './common/toError';
-import { createFingerprints } from './host/fingerprint';
+import { createIdentities } from './host/identity';
 import type { ListedPrice } from './jobs/budget';
-import type { Ledger, LedgerTurn } from './jobs/ledger';
+import type { Ledger, LedgerTurn, RequestIdentity } from './jobs/ledger';
 import type { ItemWork, Operation, OperationTools, PlannedSubmit } from './operations/shared/operation';
 
 /** The items of a run, after their fields have been read: the work of each, or why it cannot submit. */
@@ -32,15 +32,17 @@ export class PreparedItems {
 	}
 
 	/** Of the items that submit something, by item index. A retry recognizes its items by them. */
-	async fingerprints(): Promise<Map<number, string>> {
-		const fingerprintOf = await createFingerprints(this.tools.context);
-		const fingerprints = new Map<number, string>();
+	async identities(): Promise<Map<number, RequestIdentity>> {
+		const { context } = this.tools;
+		const runIndex = Number(context.getWorkflowDataProxy(0).$runIndex);
+		const identityOf = await createIdentities(context, runIndex, this.operation.fields);
+		const identities = new Map<number, RequestIdentity>();
 		for (const [itemIndex, work] of this.works.entries()) {
 			// An item whose fields are wrong in this try may still have a request from an earlier one.
 			if (work instanceof Error || work.submits !== undefined)
-				fingerprints.set(itemIndex, await fingerprintOf(itemIndex));
+				identities.set(itemIndex, await identityOf(itemIndex));
 		}
-		return fingerprints;
+		return identities;
 	}
 
 	/** What the items submit, by item index. Those that cannot submit now are left out. */

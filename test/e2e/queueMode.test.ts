@@ -11,7 +11,7 @@ import {
 import { canRunQueueMode, QueueMode } from '../n8n/queueMode';
 import { Sandbox, SANDBOX_TOKEN } from '../sandbox/sandbox';
 import { until } from '../until';
-import { RUNCOMFY, workflowNode } from '../workflow';
+import { RUNCOMFY } from '../workflow';
 import { INSTALL_TIMEOUT_MS, ROOT, workflow, type N8nEnvironment } from './n8nEnvironment';
 
 /**
@@ -53,41 +53,6 @@ async function production(main: N8nInstance, definition: WorkflowDefinition) {
 		parameters: { path },
 	});
 	return { id, start: async () => await main.startByWebhook(path) };
-}
-
-/** A workflow that another one calls, which begins with a webhook. @returns its id, and what starts the other one. */
-async function subWorkflow(main: N8nInstance, definition: WorkflowDefinition) {
-	const id = await activated(main, definition, {
-		type: 'n8n-nodes-base.executeWorkflowTrigger',
-		typeVersion: 1.1,
-		parameters: { inputSource: 'passthrough' },
-	});
-	const call = workflowNode('Call', 'n8n-nodes-base.executeWorkflow', {
-		typeVersion: 1.2,
-		parameters: { workflowId: { __rl: true, mode: 'id', value: id }, options: {} },
-	});
-	const { start } = await production(main, {
-		name: `${definition.name} caller`,
-		nodes: [workflowNode('Start', ''), call],
-		connections: { Start: { main: [[{ node: 'Call', type: 'main', index: 0 }]] } },
-	});
-	return { id, start };
-}
-
-/** Runs a workflow so many times in a row. @returns for each execution and item, whether its result was reused. */
-async function runInARow(
-	main: N8nInstance,
-	{ id, start }: { id: string; start: () => Promise<void> },
-	count: number,
-): Promise<boolean[][]> {
-	for (let n = 1; n <= count; n++) {
-		await start();
-		await main.allFinished(id, n);
-	}
-	const finished = await main.allFinished(id, count);
-	return finished.map((execution) =>
-		storedItems(execution, RUNCOMFY).map(({ json }) => json.reused === true),
-	);
 }
 
 const requestIds = (execution: StoredExecution) =>
@@ -158,22 +123,6 @@ describeQueueMode(`In queue mode, n8n ${NEWEST}`, () => {
 		const [first] = finished.flatMap((execution) => storedItems(execution, RUNCOMFY));
 		const { body } = await request(String(first?.json.image));
 		expect(await main.readFile(String(files[0]))).toEqual(Buffer.from(await body.arrayBuffer()));
-	});
-
-	it('Reuse Results finds in a sub-workflow what an earlier execution has paid for', async () => {
-		const definition = workflow(env, 2, { prompt: '=reused {{ $json.n }}', options: { reuseResults: 24 } });
-		const called = await runInARow(main, await subWorkflow(main, definition), 4);
-		expect(called).toEqual([[false, false], ...Array(3).fill([true, true])]);
-		expect(sandbox.stats.submits).toBe(2);
-	});
-
-	// If this fails after an update of n8n, n8n reads static data in workers again: change the option's description and
-	// docs/billing-and-retries.md.
-	it('Reuse Results finds nothing in the workflow that a worker starts with', async () => {
-		const definition = workflow(env, 2, { prompt: '=reused {{ $json.n }}', options: { reuseResults: 24 } });
-		const direct = await runInARow(main, await production(main, definition), 2);
-		expect(direct).toEqual(Array(2).fill([false, false]));
-		expect(sandbox.stats.submits).toBe(4);
 	});
 
 	it('Stop from the main reaches the request in the worker', async () => {
@@ -250,15 +199,6 @@ describeQueueMode(`In queue mode, n8n ${OLDEST}`, () => {
 	afterAll(async () => {
 		await queueMode?.close();
 		await sandbox?.close();
-	});
-
-	it('Reuse Results finds what an earlier execution has paid for', async () => {
-		const { main } = queueMode;
-		await Promise.all([queueMode.startWorker(), queueMode.startWorker()]);
-		const definition = workflow(env, 2, { prompt: '=reused {{ $json.n }}', options: { reuseResults: 24 } });
-		const reused = await runInARow(main, await production(main, definition), 4);
-		expect(reused).toEqual([[false, false], ...Array(3).fill([true, true])]);
-		expect(sandbox.stats.submits).toBe(2);
 	});
 
 	it.each([

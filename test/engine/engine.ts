@@ -127,6 +127,8 @@ export class Engine {
 	private executions = 0;
 	/** As n8n keeps it for the workflow from one execution to the next. */
 	staticData: IDataObject = {};
+	/** How often an execution has written it. */
+	savedStaticData = 0;
 
 	private constructor(private readonly options: EngineOptions) {}
 
@@ -181,6 +183,7 @@ export class Engine {
 	/** As n8n does: at the end, when it was changed; not after Stop. */
 	private saveStaticData({ staticData }: Workflow, { status }: IRun): void {
 		if (status === 'canceled' || staticData.__dataChanged !== true) return;
+		this.savedStaticData++;
 		this.staticData = JSON.parse(JSON.stringify(staticData)) as IDataObject;
 	}
 

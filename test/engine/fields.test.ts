@@ -150,7 +150,6 @@ describe('Bad input', () => {
 	it.each(
 		[
 			['spendingLimit', 'Spending Limit (USD)'],
-			['reuseResults', 'Reuse Results (Hours)'],
 			['maxConcurrency', 'Max Concurrency'],
 			['seed', 'Seed'],
 			['timeout', 'Timeout (Seconds)'],

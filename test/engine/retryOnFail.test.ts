@@ -399,6 +399,13 @@ describe('Retry On Fail', () => {
 		expect(env.sandbox.stats.submits).toBe(1);
 	});
 
+	it('writes nothing outside of its execution: n8n would put it over what triggers have stored since', async () => {
+		await open({ items: items(3) });
+		env.engine.staticData = { 'node:Trigger': { lastItem: 7 } };
+		expect((await env.run({})).status).toBe('success');
+		expect(env.engine.savedStaticData).toBe(0);
+	});
+
 	it('reports the state it knows of what it resumes, when “Retry execution” does not wait', async () => {
 		await open({ sandbox: { runMs: 60_000 }, settings: {} });
 		const failed: IRun = await env.run({ options: { timeout: 1 } });

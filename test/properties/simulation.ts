@@ -4,12 +4,12 @@ import { RunComfyError } from '../../nodes/RunComfy/api/problems';
 import { StoppedError } from '../../nodes/RunComfy/common/stoppedError';
 import { Budget } from '../../nodes/RunComfy/jobs/budget';
 import { runJob } from '../../nodes/RunComfy/jobs/job';
-import { JobTimesStore } from '../../nodes/RunComfy/jobs/jobTimes';
 import { Ledger } from '../../nodes/RunComfy/jobs/ledger';
 import { ItemFailedError, type ItemOutcome } from '../../nodes/RunComfy/jobs/run';
 import { runTurn } from '../../nodes/RunComfy/jobs/runTurn';
 import { modelEndpoint, modelRequests } from '../../nodes/RunComfy/models/endpoint';
 import { findOutputProblem } from '../../nodes/RunComfy/operations/shared/finishedOutput';
+import { callOf, placeOf } from '../unit/fakeApi';
 import { VirtualClock } from '../unit/virtualClock';
 
 /**
@@ -97,7 +97,7 @@ interface NodeRun {
 	writtenBefore: number;
 }
 
-/** Calls of a tool with the same input are alike: each may resume what another has left. */
+/** Calls of a tool with the same input are one request. */
 function inputOf(key: string): string {
 	return key.startsWith('call') ? key.split(' ').slice(0, 2).join(' ') : key;
 }
@@ -239,8 +239,7 @@ export class Simulation {
 	private async try(run: NodeRun): Promise<void> {
 		const { items, continueOnFail, maxConcurrency } = this.settings;
 		const count = run.isTool ? 1 : items;
-		// A tool call is recognized by its input alone; an item of a turn by the turn besides.
-		const input = run.isTool ? inputOf(run.key) : 'items';
+		const identityOf = (i: number) => (run.isTool ? callOf(inputOf(run.key)) : placeOf(run.runIndex, i));
 		const keyOf = (itemIndex: number) => (run.isTool ? run.key : `${run.key}, item ${itemIndex}`);
 		const write = (message: string) => void this.written.push(message);
 		const client = new RunComfyClient(
@@ -253,14 +252,11 @@ export class Simulation {
 				requestApiOf: () => modelRequests(client),
 				clock: this.clock,
 				random: () => (this.draws = (this.draws + 0.37) % 1),
-				jobTimes: new JobTimesStore(),
-				reuse: undefined,
 				log: { debug: () => {}, info: write, warn: write },
 				ledger: Ledger.of(this.context),
 				runIndex: run.runIndex,
-				isTool: run.isTool,
-				fingerprints: new Map(Array.from({ length: count }, (_, i) => [i, `${input} ${i}`])),
-				openBudget: async (turn) => this.openBudget(turn.hasSubmitted, turn.ledger, count),
+				identities: new Map(Array.from({ length: count }, (_, i) => [i, identityOf(i)])),
+				openBudget: async (turn) => this.openBudget(turn.hasRequests, turn.ledger, count),
 				stopSignal: run.stopButton.signal,
 				maxConcurrency,
 				cancelOnStop: true,
@@ -274,9 +270,7 @@ export class Simulation {
 					endpoint: modelEndpoint(client, 'a/b'),
 					// The expression of a prompt gives something else in every try.
 					buildInput: async () => ({ key: keyOf(itemIndex), at: this.clock.now() }),
-					fixedInput: {},
 					waits: true,
-					identifyRest: async () => [],
 					inputBytes: 10,
 					limits: {
 						timeoutMs: this.settings.timeoutMs,
@@ -466,8 +460,7 @@ export class Simulation {
 		const existing = this.requests.filter(
 			(one) => inputOf(one.key) === input && one.state !== 'failed' && one.state !== 'cancelled',
 		);
-		const asked = this.runs.filter((run) => run.isTool && inputOf(run.key) === input).length || 1;
-		if (existing.length + this.lost.filter((one) => one === input).length >= asked)
+		if (existing.length > 0 || this.lost.includes(input))
 			this.violations.push(`${key} was submitted although it exists, or may exist`);
 		const { limitUsd } = this.settings;
 		if (limitUsd === undefined) return;
@@ -521,9 +514,7 @@ export class Simulation {
 			paid.set(inputOf(key), (paid.get(inputOf(key)) ?? 0) + 1);
 		}
 		for (const [input, count] of paid) {
-			const asked = this.runs.filter((run) => run.isTool && inputOf(run.key) === input).length || 1;
-			if (count > asked)
-				this.violations.push(`${input} is paid for ${count} times, and was asked for ${asked} times`);
+			if (count > 1) this.violations.push(`${input} is paid for ${count} times`);
 		}
 	}
 

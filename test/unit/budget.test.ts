@@ -98,7 +98,7 @@ describe('Budget', () => {
 			run.submitting(entry);
 			run.accepted(entry, { requestId: `r${turn}`, seeds: undefined, submittedAt: 0 });
 			run.ended(entry, 'failed', resultOf(0.06), false);
-			run.close('withErrors');
+			run.close(false);
 		}
 		await expect(
 			budget.reserve(openTurn(context, 3), 0, { endpointId: 'a/b', waits: true }, never),
@@ -327,7 +327,7 @@ describe('A spending limit, on a virtual clock', () => {
 		await expect(
 			clock.run(first.run.forEachItem(1, async (i) => await runJob(first.run, i, request(api, i)))),
 		).rejects.toThrow('Stopped');
-		first.turn.close('thrown');
+		first.turn.close(false);
 		const second = open({ continueOnFail: true });
 		const outcomes = await clock.run(
 			second.run.forEachItem(

@@ -6,8 +6,7 @@ import {
 	type Send,
 } from '../../nodes/RunComfy/api/transport';
 import type { JobRequest, WaitLimits } from '../../nodes/RunComfy/jobs/job';
-import { JobTimesStore } from '../../nodes/RunComfy/jobs/jobTimes';
-import { Ledger, type LedgerTurn } from '../../nodes/RunComfy/jobs/ledger';
+import { Ledger, type LedgerTurn, type RequestIdentity } from '../../nodes/RunComfy/jobs/ledger';
 import { Run, type RunDependencies } from '../../nodes/RunComfy/jobs/run';
 import { modelEndpoint, modelRequests } from '../../nodes/RunComfy/models/endpoint';
 import { findOutputProblem } from '../../nodes/RunComfy/operations/shared/finishedOutput';
@@ -153,8 +152,6 @@ export function request(
 	return {
 		endpoint: modelEndpoint(api.client, modelId),
 		buildInput: async () => ({ prompt: `item ${itemIndex}` }),
-		fixedInput: {},
-		identifyRest: async () => [],
 		inputBytes: 10,
 		waits: true,
 		limits: { ...LIMITS, ...limits },
@@ -164,8 +161,18 @@ export function request(
 
 /** A run of the node over so many items, each the same in every try. */
 export function openTurn(context: Record<string, unknown>, runIndex = 0, items = 1_000): LedgerTurn {
-	const fingerprints = new Map(Array.from({ length: items }, (_, i) => [i, `item ${i}`]));
-	return Ledger.of(context).openTurn(runIndex, fingerprints);
+	const all = Array.from({ length: items }, (_, i) => [i, placeOf(runIndex, i)] as const);
+	return Ledger.of(context).openTurn(runIndex, new Map(all));
+}
+
+/** An item of a run of the node. */
+export function placeOf(runIndex: number, itemIndex: number, identity = 'prompt'): RequestIdentity {
+	return { place: `${runIndex}:${itemIndex}`, identity, isCall: false };
+}
+
+/** A call of an AI agent, in whichever run. */
+export function callOf(args: string): RequestIdentity {
+	return { place: args, identity: 'prompt', isCall: true };
 }
 
 export interface FakeRun {
@@ -191,8 +198,6 @@ export function makeRun(
 		clock,
 		random: () => 0.5,
 		turn,
-		jobTimes: new JobTimesStore(),
-		reuse: undefined,
 		log: { debug: () => {}, info: line, warn: line },
 		stopSignal: stopButton.signal,
 		maxConcurrency: 10,

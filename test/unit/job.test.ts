@@ -107,7 +107,7 @@ describe('Faults and deadlines', () => {
 		await expect(
 			clock.run(first.run.forEachItem(1, async (i) => await runJob(first.run, i, request(api, i, limits)))),
 		).rejects.toBeInstanceOf(ItemFailedError);
-		first.turn.close('thrown');
+		first.turn.close(false);
 		const second = makeRun(api, {}, context);
 		const [outcome] = await clock.run(
 			second.run.forEachItem(1, async (i) => await runJob(second.run, i, request(api, i))),

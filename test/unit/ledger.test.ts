@@ -1,7 +1,7 @@
 import type { JobResult } from '../../nodes/RunComfy/api/responses';
 import { omitUndefined } from '../../nodes/RunComfy/common/omitUndefined';
 import { isFree, Ledger, type LedgerEntry, type LedgerTurn } from '../../nodes/RunComfy/jobs/ledger';
-import { openTurn } from './fakeApi';
+import { callOf, openTurn, placeOf } from './fakeApi';
 
 const result = (requestId: string, cost?: number): JobResult => ({
 	requestId,
@@ -17,37 +17,30 @@ function submit(turn: LedgerTurn, requestId: string, itemIndex = 0): LedgerEntry
 	return entry;
 }
 
-const other = new Map([[0, 'changed']]);
+const other = new Map([[0, placeOf(0, 0, 'another prompt')]]);
 
 describe('Ledger: what a later run resumes', () => {
-	it.each(['thrown', 'withErrors'] as const)('in the same turn, after the run has ended: %s', (end) => {
+	it('in the same turn, after a run that has not succeeded', () => {
 		const context = {};
 		const first = openTurn(context, 3);
 		submit(first, 'r');
-		first.close(end);
+		first.close(false);
 		expect(openTurn(context, 3).find(0)).toMatchObject({ requestId: 'r', state: 'queued' });
 	});
 
-	it('in another turn only what a run has left that threw', () => {
+	it('nothing in another turn, whose place is another one', () => {
 		const context = {};
-		const returned = openTurn(context, 0);
-		submit(returned, 'r0');
-		returned.close('withErrors');
-		const thrown = openTurn(context, 1);
-		expect(thrown.find(0)).toBeUndefined();
-		submit(thrown, 'r1');
-		thrown.close('thrown');
-		const next = openTurn(context, 2);
-		expect(next.find(0)).toMatchObject({ requestId: 'r1', turn: 2 });
-		next.close('succeeded');
-		expect(openTurn(context, 3).find(0)).toBeUndefined();
+		const first = openTurn(context, 0);
+		submit(first, 'r0');
+		first.close(false);
+		expect(openTurn(context, 1).find(0)).toBeUndefined();
 	});
 
 	it('nothing after a run in which every item succeeded, not even in the same turn', () => {
 		const context = {};
 		const first = openTurn(context);
 		first.ended(submit(first, 'r'), 'finished', result('r'), false);
-		first.close('succeeded');
+		first.close(true);
 		expect(openTurn(context).find(0)).toBeUndefined();
 	});
 
@@ -55,43 +48,43 @@ describe('Ledger: what a later run resumes', () => {
 		const context = {};
 		const first = openTurn(context);
 		submit(first, 'r');
-		first.close('thrown');
+		first.close(false);
 		const changed = Ledger.of(context).openTurn(0, other);
 		expect(changed.find(0)).toBeUndefined();
 		expect(changed.abandonedIds(0)).toEqual(['r']);
 		expect(changed.abandonedIds(1)).toEqual([]);
 	});
 
-	it('nothing that another live run works on: parallel calls of an agent’s tool each keep their own', () => {
+	const call = (context: Record<string, unknown>, runIndex: number, args: string) =>
+		Ledger.of(context).openTurn(runIndex, new Map([[0, callOf(args)]]));
+
+	it('an agent’s call in whichever run, also after its success: A, B, A', () => {
 		const context = {};
-		const [a, b] = [openTurn(context, 0), openTurn(context, 1)];
-		submit(a, 'a');
+		const a = call(context, 0, 'A');
+		a.ended(submit(a, 'a'), 'finished', result('a'), false);
+		a.close(true);
+		const b = call(context, 1, 'B');
 		submit(b, 'b');
-		a.close('thrown');
-		const retryOfA = openTurn(context, 2);
-		expect(retryOfA.find(0)).toMatchObject({ requestId: 'a' });
-		b.close('thrown');
-		expect(openTurn(context, 3).find(0)).toMatchObject({ requestId: 'b' });
+		b.close(false);
+		expect(call(context, 2, 'A').find(0)).toMatchObject({ requestId: 'a', state: 'finished' });
+		expect(call(context, 3, 'B').find(0)).toMatchObject({ requestId: 'b', state: 'queued' });
 	});
 
-	it('A, B, A: the calls in between change nothing', () => {
+	it('an agent’s call that another live run works on: both answer for it, and one release leaves it to the other', () => {
 		const context = {};
-		const open = (runIndex: number, call: string) =>
-			Ledger.of(context).openTurn(runIndex, new Map([[0, call]]));
-		const a = open(0, 'A');
-		submit(a, 'a');
-		a.close('thrown');
-		const b = open(1, 'B');
-		submit(b, 'b');
-		b.close('thrown');
-		expect(open(2, 'A').find(0)).toMatchObject({ requestId: 'a' });
+		const first = call(context, 0, 'A');
+		const entry = submit(first, 'a');
+		const second = call(context, 1, 'A');
+		expect(second.find(0)).toBe(entry);
+		first.close(false);
+		expect(second.waitedFor).toEqual([entry]);
 	});
 
 	it.each(['failed', 'cancelled'] as const)('not a request that RunComfy has reported %s', (state) => {
 		const context = {};
 		const first = openTurn(context);
 		first.ended(submit(first, 'r'), state, result('r'), false);
-		first.close('thrown');
+		first.close(false);
 		expect(openTurn(context).find(0)).toBeUndefined();
 	});
 
@@ -115,7 +108,7 @@ describe('Ledger: what a later run resumes', () => {
 		const context: Record<string, unknown> = {};
 		const first = openTurn(context);
 		submit(first, 'r');
-		first.close('thrown');
+		first.close(false);
 		const restored = JSON.parse(JSON.stringify(context)) as Record<string, unknown>;
 		expect(openTurn(restored).find(0)).toMatchObject({ requestId: 'r' });
 		for (const nonsense of ['nonsense', null, { entries: 7 }, { entries: [null, { state: 'constructor' }] }])
@@ -173,31 +166,31 @@ describe('Ledger: transitions', () => {
 });
 
 describe('Ledger: a long loop', () => {
-	it('sums up finished turns, so that n8n’s execution data does not grow', () => {
+	it('keeps a small record of each request, and none of what cost nothing', () => {
 		const context = {};
 		for (let turn = 0; turn < 200; turn++) {
 			const run = openTurn(context, turn);
 			run.ended(submit(run, `r${turn}`), 'finished', result(`r${turn}`, 0.5), false);
-			run.close('succeeded');
+			run.refused(run.reserve(1, 'a/b'));
+			run.close(turn % 2 === 0);
 		}
-		expect(JSON.stringify(context).length).toBeLessThan(1_500);
-		const { earlier, entries } = Ledger.of(context);
-		expect(earlier.get('a/b')).toEqual({
-			...{ requests: 199, spentUsd: 99.5 },
-			...{ unreported: 0, expectedUsd: 0, unknown: 0 },
-		});
-		expect(entries).toHaveLength(1);
+		openTurn(context, 200).close(true);
+		expect(JSON.stringify(context).length).toBeLessThan(200 * 60 + 200);
+		const { costs, entries } = Ledger.of(context);
+		expect(costs).toEqual(Array(200).fill({ endpointId: 'a/b', state: 'finished', costUsd: 0.5 }));
+		expect(entries).toEqual([]);
 	});
 
-	it('keeps requests that still run or may exist', () => {
+	it('counts what still runs or may exist', () => {
 		const context = {};
 		const first = openTurn(context, 0);
 		submit(first, 'alive');
 		const lost = first.reserve(1, 'a/b');
 		first.submitting(lost);
 		first.outcomeUnknown(lost, 'lost');
-		first.close('withErrors');
-		openTurn(context, 1).close('succeeded');
+		first.close(false);
 		expect(Ledger.of(context).entries.map(({ state }) => state)).toEqual(['queued', 'outcomeUnknown']);
+		openTurn(context, 1).close(true);
+		expect(Ledger.of(context).costs.map(({ state }) => state)).toEqual(['queued', 'outcomeUnknown']);
 	});
 });

@@ -1,7 +1,6 @@
 import type { IBinaryData, IBinaryKeyData, IExecuteFunctions } from 'n8n-workflow';
 
 import { isJsonObject } from '../api/json';
-import { digestBase64, digestStream } from '../common/digest';
 import { FieldError } from '../common/fieldError';
 import type { FileKind } from '../common/fileKind';
 import { fileTypeOf, isInputType, nameKind, SNIFF_BYTES } from './fileTypes';
@@ -24,13 +23,11 @@ export interface InputSource {
 	bytes: number;
 	/** @returns the URL of a file, or a whole file as a data URI. */
 	read(): Promise<string>;
-	/** @returns the URL, or a hash of the file's content. */
-	identify(): Promise<string>;
 }
 
 /** A URL is sent as it is. */
 export function urlSource(url: string): InputSource {
-	return { bytes: url.length, read: async () => url, identify: async () => url };
+	return { bytes: url.length, read: async () => url };
 }
 
 /** A file of the item that has been checked, but not read. */
@@ -74,13 +71,7 @@ export async function openInputFile(
 			assertSize(bytes.length, options);
 			return `data:${mimeType};base64,${bytes.toString('base64')}`;
 		},
-		identify: async () => `${mimeType} ${await digestOf(context, binary)}`,
 	};
-}
-
-async function digestOf(context: IExecuteFunctions, { id, data }: IBinaryData): Promise<string> {
-	if (id === undefined) return await digestBase64(data);
-	return await digestStream(await context.helpers.getBinaryStream(id));
 }
 
 /** Base64 encodes three bytes as four characters. */

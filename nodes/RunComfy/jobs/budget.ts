@@ -1,7 +1,7 @@
 import { RunComfyError, type Problem } from '../api/problems';
 import { dollars, TOLERANCE_USD } from '../common/money';
 import type { Signal } from '../common/signal';
-import { isAlive, isFree, type Ledger, type LedgerEntry, type LedgerTurn } from './ledger';
+import { isAlive, isFree, type CostRecord, type Ledger, type LedgerEntry, type LedgerTurn } from './ledger';
 
 /**
  * Keeps an execution within the option “Spending Limit (USD)”. It stores nothing itself: what was spent and what is
@@ -115,8 +115,10 @@ export class Budget {
 				throw new RunComfyError(this.exceeded(usd));
 			}
 			const unknown = usd === undefined ? this.unknownCosts : [];
-			const isWaitedFor = unknown.some((entry) => this.ledger.isWaitedFor(entry) && !isFinal(entry));
-			if (unknown.length === 0 && (usd !== undefined || !this.hasUnknownEarlier)) {
+			const isWaitedFor = this.ledger.entries.some(
+				(entry) => unknown.includes(entry) && this.ledger.isWaitedFor(entry) && !isFinal(entry),
+			);
+			if (unknown.length === 0) {
 				return turn.reserve(itemIndex, endpointId, usd);
 			}
 			if (!isWaitedFor) throw new RunComfyError(this.costUnknown(unknown));
@@ -141,7 +143,7 @@ export class Budget {
 			unreported === 0
 				? ''
 				: ` (RunComfy did not report the cost of ${unreported}; the expected cost was counted)`;
-		const alive = this.ledger.entries.filter((entry) => isAlive(entry) && !isFree(entry)).length;
+		const alive = this.ledger.costs.filter((entry) => isAlive(entry) && !isFree(entry)).length;
 		const running = alive === 0 ? '' : ` ${alive} of them ${alive === 1 ? 'is' : 'are'} still running.`;
 		return `Spent ${dollars(this.spentUsd)} on ${requests} ${requests === 1 ? 'request' : 'requests'}${without}, of a Spending Limit of ${dollars(this.limitUsd)}.${running}`;
 	}
@@ -156,7 +158,7 @@ export class Budget {
 	}
 
 	/** What a request under way is expected to cost: never less than when it was reserved. */
-	private expectedOf({ endpointId, expectedUsd }: LedgerEntry): number | undefined {
+	private expectedOf({ endpointId, expectedUsd }: CostRecord): number | undefined {
 		const now = this.expectedUsd(endpointId);
 		return now === undefined || expectedUsd === undefined ? (now ?? expectedUsd) : Math.max(now, expectedUsd);
 	}
@@ -170,11 +172,7 @@ export class Budget {
 	/** Spent, or set aside for what is under way and for what may exist. */
 	private get spentUsd(): number {
 		let sum = 0;
-		for (const [endpointId, { spentUsd, unreported, expectedUsd }] of this.ledger.earlier) {
-			// The turns may have used other models, whose prices this one does not know.
-			sum += spentUsd + Math.max(expectedUsd, unreported * (this.expectedUsd(endpointId) ?? 0));
-		}
-		for (const entry of this.ledger.entries) {
+		for (const entry of this.ledger.costs) {
 			if (!isFree(entry)) sum += entry.costUsd ?? this.expectedOf(entry) ?? 0;
 		}
 		return sum;
@@ -185,29 +183,20 @@ export class Budget {
 	}
 
 	private get requests(): number {
-		const earlier = [...this.ledger.earlier.values()].reduce((sum, { requests }) => sum + requests, 0);
-		return earlier + this.ledger.entries.filter((entry) => !isFree(entry)).length;
+		return this.ledger.costs.filter((entry) => !isFree(entry)).length;
 	}
 
 	/** Ended, as far as is known, without a reported cost. */
 	private get unreported(): number {
-		const earlier = [...this.ledger.earlier.values()].reduce((sum, { unreported }) => sum + unreported, 0);
-		const now = this.ledger.entries.filter(
+		return this.ledger.costs.filter(
 			(entry) => isFinal(entry) && !isFree(entry) && entry.costUsd === undefined,
-		);
-		return earlier + now.length;
+		).length;
 	}
 
 	/** Requests that may cost money, with neither a reported nor an expected cost. */
-	private get unknownCosts(): LedgerEntry[] {
-		return this.ledger.entries.filter(
+	private get unknownCosts(): CostRecord[] {
+		return this.ledger.costs.filter(
 			(entry) => !isFree(entry) && entry.costUsd === undefined && this.expectedOf(entry) === undefined,
-		);
-	}
-
-	private get hasUnknownEarlier(): boolean {
-		return [...this.ledger.earlier].some(
-			([endpointId, { unknown }]) => unknown > 0 && this.expectedUsd(endpointId) === undefined,
 		);
 	}
 
@@ -219,8 +208,10 @@ export class Budget {
 		};
 	}
 
-	private costUnknown(unknown: LedgerEntry[]): Problem {
-		const ids = unknown.flatMap(({ requestId }) => requestId ?? []);
+	private costUnknown(unknown: CostRecord[]): Problem {
+		const ids = this.ledger.entries.flatMap((entry) =>
+			unknown.includes(entry) ? (entry.requestId ?? []) : [],
+		);
 		const which = ids.length === 0 ? '' : ` (${ids.join(', ')})`;
 		return {
 			message: `Nothing was submitted for this item: the Spending Limit of ${dollars(this.limitUsd)} cannot be kept, because the cost of an earlier request is not known${which}`,
@@ -230,7 +221,7 @@ export class Budget {
 }
 
 /** True when neither the state nor the cost will change any more. */
-function isFinal({ state, isCostPending }: LedgerEntry): boolean {
+function isFinal({ state, isCostPending }: CostRecord): boolean {
 	if (isCostPending === true) return false;
 	return state === 'finished' || state === 'failed' || state === 'cancelled' || state === 'outcomeUnknown';
 }

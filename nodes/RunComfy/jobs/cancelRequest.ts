@@ -37,7 +37,7 @@ export async function cancelRequest(
 		(reply) => {
 			const lastStart = Math.max(0, deadline - clock.now() - LAST_TRY_MS);
 			if (reply?.kind === 'again') return { retryAfterMs: Math.min(reply.retryAfterMs ?? 0, lastStart) };
-			const isUnknownYet = reply?.kind === 'notFound' && isNewRequest(entry.submittedAt, clock.now());
+			const isUnknownYet = reply?.kind === 'notFound' && isNewRequest(entry.submittedAt, clock.timeOfDay());
 			return isUnknownYet ? {} : undefined;
 		},
 		{

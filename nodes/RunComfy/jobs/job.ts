@@ -3,7 +3,7 @@ import { isTooDeep, type JsonObject } from '../api/json';
 import { describeNoAnswer, RunComfyError, unreachableProblem, type Problem } from '../api/problems';
 import type { JobResult, PollAnswer, SubmitAnswer } from '../api/responses';
 import { FieldError } from '../common/fieldError';
-import { backoffMs, ERROR_BACKOFF, retry, retryPauseMs } from '../common/retry';
+import { backoffMs, ERROR_BACKOFF, retryPauseMs } from '../common/retry';
 import type { Endpoint, RequestApi } from './endpoint';
 import type { JobTimes } from './jobTimes';
 import type { LedgerEntry, Seeds } from './ledger';
@@ -32,10 +32,6 @@ export interface JobRequest {
 	submitProblem?: Error;
 	/** The body of the submit. Built when it is sent, and not kept, because it may hold files. */
 	buildInput(): Promise<JsonObject>;
-	/** The same without files and without random seeds. */
-	fixedInput: JsonObject;
-	/** What else tells the request apart from others: its files, by URL or content, and the workflow of a deployment. */
-	identifyRest(): Promise<unknown>;
 	/** About how large the body is. */
 	inputBytes: number;
 	/** The seeds in it, by the name of their input, to report them. */
@@ -49,8 +45,6 @@ export interface JobRequest {
 
 export interface FinishedJob {
 	result: JobResult;
-	/** An earlier execution has submitted it. */
-	isReused: boolean;
 	/** What it was submitted to. */
 	endpointId: string;
 	seeds?: Seeds | undefined;
@@ -68,16 +62,14 @@ const LATE_COST_POLLS = 3;
 const MIN_POLL_MS = 1_000;
 /** How long the last poll, at the deadline, may wait for its turn: others have theirs at the same time. */
 const LAST_POLL_WAIT_MS = 5_000;
-/** A file that is gone earlier is rather a fault of a server in between. RunComfy keeps results for days (documented). */
-const MIN_AGE_OF_GONE_FILES_MS = 24 * 3_600_000;
 
 /**
  * True while RunComfy may not know a request yet.
- * @param submittedAt by the monotonic clock; undefined when that is not known. A moment in the future is of another
- * process, whose clock began elsewhere: then the request may be new.
+ * @param submittedAt, now by the time of day, which the ledger keeps for other processes. Their clocks may differ, and may
+ * be set: a request is new for no longer than `NEW_REQUEST_GRACE_MS` before or after this moment.
  */
 export function isNewRequest(submittedAt: number | undefined, now: number): boolean {
-	return submittedAt !== undefined && now - submittedAt < NEW_REQUEST_GRACE_MS;
+	return submittedAt !== undefined && Math.abs(now - submittedAt) < NEW_REQUEST_GRACE_MS;
 }
 
 /**
@@ -92,22 +84,24 @@ export async function submitJob(run: Run, itemIndex: number, request: JobRequest
 }
 
 /**
- * Makes sure that the item's request exists: resumes what an earlier try, or an earlier execution, submitted, or submits.
+ * Makes sure that the item's request exists: resumes what an earlier try submitted, or submits.
  * The paid POST is sent again only when it was certainly not accepted (“too many requests”, or it never left this
  * machine).
  * @returns the item's entry in the ledger, with the id of its request.
  * @throws RunComfyError when nothing was submitted, or when that is not known; RunEndedError.
  */
 async function submitOrResume(run: Run, itemIndex: number, request: JobRequest): Promise<AcceptedEntry> {
+	const { turn } = run.dependencies;
+	return await turn.atPlace(itemIndex, run.signal, async () => await submitOnce(run, itemIndex, request));
+}
+
+async function submitOnce(run: Run, itemIndex: number, request: JobRequest): Promise<AcceptedEntry> {
 	const { turn, log } = run.dependencies;
-	const known = find(run, itemIndex);
+	const known = turn.lookUp(itemIndex);
 	if (known?.state === 'outcomeUnknown') {
 		throw new RunComfyError(outcomeUnknownProblem(request.endpoint.requestsPage, known.why ?? ''));
 	}
-	if (known?.isUnpolled === true) {
-		const reused = await findReusable(run, known, request);
-		if (reused !== undefined) return reused;
-	} else if (known !== undefined && isAccepted(known)) {
+	if (known !== undefined && isAccepted(known)) {
 		turn.ledger.setWaitedFor(known, true);
 		log.info(
 			`RunComfy request ${known.requestId} resumed for item ${itemIndex}; nothing was submitted again`,
@@ -122,99 +116,18 @@ async function submitOrResume(run: Run, itemIndex: number, request: JobRequest):
 	return await submitNew(run, itemIndex, request);
 }
 
-/** What an earlier try has submitted for the item, or, where that was reused and has ended badly, the next to reuse. */
-function find({ dependencies: { turn, reuse } }: Run, itemIndex: number): LedgerEntry | undefined {
-	const known = turn.find(itemIndex);
-	if (known?.isReused !== true || known.requestId === undefined || isAccepted(known)) return known;
-	reuse?.remove(known.requestId);
-	return reuse?.assign(turn, itemIndex);
-}
-
 /** True for a request that can be waited for, or has finished. */
 function isAccepted(entry: LedgerEntry): entry is AcceptedEntry {
 	const { state, requestId } = entry;
 	return requestId !== undefined && (state === 'queued' || state === 'running' || state === 'finished');
 }
 
-/**
- * Polls what earlier executions have submitted for the same request, until there is one with a result, or one that may
- * still get a result.
- * @throws RunComfyError when RunComfy refuses the poll; nothing is submitted then.
- */
-async function findReusable(
-	run: Run,
-	first: LedgerEntry,
-	request: JobRequest,
-): Promise<AcceptedEntry | undefined> {
-	const { turn, reuse, log } = run.dependencies;
-	const { itemIndex } = first;
-	const deadline = run.dependencies.clock.now() + request.limits.timeoutMs;
-	let entry: LedgerEntry | undefined = first;
-	while (entry !== undefined && isAccepted(entry)) {
-		const { requestId } = entry;
-		if (await mayHaveResult(run, entry, request, deadline)) {
-			turn.ledger.setWaitedFor(entry, true);
-			log.info(`RunComfy request ${requestId} of an earlier execution is used for item ${itemIndex}`);
-			return entry;
-		}
-		log.info(
-			`RunComfy request ${requestId} of an earlier execution has no result, so it is not used for item ${itemIndex}`,
-		);
-		turn.abandonReused(entry);
-		reuse?.remove(requestId);
-		entry = reuse?.assign(turn, itemIndex);
-	}
-	return undefined;
-}
-
-async function mayHaveResult(
-	run: Run,
-	entry: AcceptedEntry,
-	request: JobRequest,
-	deadline: number,
-): Promise<boolean> {
-	const { turn, clock, random } = run.dependencies;
-	const { requestId, submittedAt } = entry;
-	const { endpoint: api, limits } = request;
-	const { includeCost, timeoutMs } = limits;
-	const poll = await retry(
-		async () => {
-			const polled = await pollResult(run, { requestId, api }, { includeCost }, deadline);
-			run.throwIfEnded();
-			return polled;
-		},
-		(polled) => (polled.kind === 'again' && polled.hasNoState !== true ? polled : undefined),
-		{ clock, random, deadline, maxTries: Infinity, pause: async (ms) => await run.pause(ms) },
-	);
-	switch (poll.kind) {
-		case 'refused':
-			throw new RunComfyError(poll.problem);
-		case 'notFound':
-			return isNewRequest(submittedAt, clock.now());
-		case 'again':
-			if (poll.hasNoState !== true)
-				throw new RunComfyError(timeoutProblem(requestId, timeoutMs, undefined, poll.why));
-			// It is known to RunComfy. Whoever waits for it polls again.
-			return true;
-		case 'state': {
-			const end = endOf(api, poll);
-			if (end?.kind === 'failed' || end?.kind === 'cancelled') return false;
-			if (end?.kind === 'finished') {
-				if (request.findOutputProblem(end.result) !== undefined) return false;
-				turn.ended(entry, 'finished', end.result, false);
-			} else turn.polled(entry, poll.phase === 'running' ? 'running' : 'queued');
-			return true;
-		}
-	}
-}
-
 async function submitNew(run: Run, itemIndex: number, request: JobRequest): Promise<AcceptedEntry> {
-	const { turn, budget, reuse, onlyResumes } = run.dependencies;
+	const { turn, budget, onlyResumes } = run.dependencies;
 	const { endpoint, waits, submitProblem } = request;
 	const planned = { endpointId: endpoint.id, waits };
 	run.throwIfEnded();
-	const problem = submitProblem ?? reuse?.problemOf(itemIndex);
-	if (problem !== undefined) throw problem;
+	if (submitProblem !== undefined) throw submitProblem;
 	// As in a first try, where an item that cannot submit keeps the others from submitting.
 	if (onlyResumes?.() === true) throw new RunEndedError();
 	const entry =
@@ -232,7 +145,7 @@ async function submitNew(run: Run, itemIndex: number, request: JobRequest): Prom
 }
 
 async function submit(run: Run, entry: LedgerEntry, request: JobRequest): Promise<AcceptedEntry> {
-	const { clock, random, turn, reuse, log } = run.dependencies;
+	const { clock, random, turn, log } = run.dependencies;
 	const { itemIndex } = entry;
 	const deadline = clock.now() + request.limits.timeoutMs;
 	for (let unreachable = 0; ;) {
@@ -240,9 +153,7 @@ async function submit(run: Run, entry: LedgerEntry, request: JobRequest): Promis
 		switch (answer.kind) {
 			case 'accepted': {
 				const { requestId } = answer;
-				const facts = { requestId, seeds: request.seeds, submittedAt: clock.now() };
-				turn.accepted(entry, facts);
-				reuse?.accepted(itemIndex, facts);
+				turn.accepted(entry, { requestId, seeds: request.seeds, submittedAt: clock.timeOfDay() });
 				log.info(`RunComfy request ${requestId} submitted for item ${itemIndex}`);
 				if (isAccepted(entry)) return entry;
 				throw new Error(`The ledger could not record request ${requestId}`);
@@ -373,6 +284,9 @@ export async function waitForEnd(run: Run, request: WaitedRequest, limits: WaitL
 	const { requestId, api, times, onState } = request;
 	const startedAt = clock.now();
 	const deadline = startedAt + limits.timeoutMs;
+	// Measured from here, because the time of day may be set meanwhile.
+	const isNew = isNewRequest(request.submittedAt, clock.timeOfDay());
+	const newUntil = isNew ? startedAt + NEW_REQUEST_GRACE_MS : startedAt;
 	const pauseAfter = (waitedMs: number) =>
 		nextPauseMs(waitedMs, limits.pollIntervalMs, random, times?.expected);
 	let pauseMs = times === undefined ? 0 : pauseAfter(0);
@@ -405,8 +319,7 @@ export async function waitForEnd(run: Run, request: WaitedRequest, limits: WaitL
 			pauseMs = pauseAfter(waitedMs);
 		} else {
 			run.throwIfEnded();
-			const isNew = isNewRequest(request.submittedAt, clock.now());
-			if (poll.kind === 'refused' || (poll.kind === 'notFound' && !isNew))
+			if (poll.kind === 'refused' || (poll.kind === 'notFound' && clock.now() >= newUntil))
 				throw new RunComfyError(poll.problem);
 			lastError = poll.kind === 'again' ? poll.why : 'it cannot be found yet';
 			log.debug(`RunComfy request ${requestId}: ${lastError}`);
@@ -467,20 +380,19 @@ export async function runJob(run: Run, itemIndex: number, request: JobRequest): 
 	for (;;) {
 		const known = turn.find(itemIndex);
 		const entry = await submitOrResume(run, itemIndex, request);
-		const isReused = entry.isReused === true;
-		const isResumed = isReused || entry === known;
+		const isResumed = entry === known;
 		try {
 			const { seeds, endpointId } = entry;
 			// What an earlier try has read is returned without a call; a result without output may have come late.
 			if (entry.result !== undefined && findOutputProblem(entry.result) === undefined)
-				return { result: entry.result, seeds, isReused, endpointId };
+				return { result: entry.result, seeds, endpointId };
 			const end = await waitForEntry(run, entry, request, isResumed);
 			if (end.kind === 'finished')
 				return {
 					result: requireOutput(entry.result ?? end.result, findOutputProblem),
-					...{ seeds, isReused, endpointId },
+					...{ seeds, endpointId },
 				};
-			// One that an earlier try, or execution, submitted and that has ended badly since: this is the retry that submits again.
+			// A resumed request has failed: this try submits a new one.
 			if (!isResumed) throw new RunComfyError(end.problem);
 		} finally {
 			turn.ledger.setWaitedFor(entry, false);
@@ -488,38 +400,21 @@ export async function runJob(run: Run, itemIndex: number, request: JobRequest): 
 	}
 }
 
-/**
- * The item's result, which was submitted by an earlier execution, is of no use any more.
- * @returns whether the item has such a result; it may be submitted again then.
- */
-export function abandonReusedResult(run: Run, itemIndex: number): boolean {
-	const { turn, log, clock } = run.dependencies;
-	const entry = turn.find(itemIndex);
-	const isOld = clock.now() - (entry?.submittedAt ?? Infinity) >= MIN_AGE_OF_GONE_FILES_MS;
-	if (entry?.isReused !== true || !isOld) return false;
-	log.info(
-		`The files of RunComfy request ${entry.requestId} of an earlier execution are gone, so it is not used for item ${itemIndex}`,
-	);
-	turn.abandonReused(entry);
-	return true;
-}
-
 /** Waits for a request of the ledger, and keeps the ledger up to date. */
 async function waitForEntry(
 	run: Run,
 	entry: AcceptedEntry,
-	{ endpoint, fixedInput, limits }: JobRequest,
+	{ endpoint, limits }: JobRequest,
 	isResumed: boolean,
 ): Promise<JobEnd> {
-	const { turn, budget, jobTimes, requestApiOf } = run.dependencies;
+	const { turn, budget, requestApiOf } = run.dependencies;
 	const { requestId, submittedAt } = entry;
 	const onState = (poll: PolledState) => {
 		const { phase, result } = poll;
 		if (phase === 'queued' || phase === 'running') turn.polled(entry, phase);
-		else if (phase !== 'unknown')
-			turn.ended(entry, phase, result, budget !== undefined && entry.isReused !== true);
+		else if (phase !== 'unknown') turn.ended(entry, phase, result, budget !== undefined);
 	};
-	const times = isResumed ? undefined : jobTimes.of(endpoint.id, fixedInput);
+	const times = isResumed ? undefined : turn.ledger.jobTimesOf(endpoint.id);
 	// An expression may choose another model or deployment in a retry.
 	const api = entry.endpointId === endpoint.id ? endpoint : requestApiOf(entry.endpointId);
 	const request = { requestId, api, submittedAt, times, onState };

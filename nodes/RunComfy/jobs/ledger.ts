@@ -1,8 +1,10 @@
-import { isJsonObject, numberOf } from '../api/json';
+import { isJsonObject, type JsonObject } from '../api/json';
 import type { JobResult } from '../api/responses';
+import { cached } from '../common/cached';
 import { omitUndefined } from '../common/omitUndefined';
 import type { Signal } from '../common/signal';
 import { Slots } from '../common/slots';
+import { JobTimes } from './jobTimes';
 
 /**
  * One ledger for every request of this node in one n8n execution: what was submitted for which item, its id, its state,
@@ -12,17 +14,12 @@ import { Slots } from '../common/slots';
  * The rules:
  * 1. An entry is one attempt to submit for one item. It is written before the paid POST leaves (`submitting`), so that
  *    a try that dies in between leaves a trace: nobody answers for it any more, so its outcome is unknown.
- * 2. A retry is recognized by the turn (n8n's run index), the item's index, and the fingerprint of the node's raw
- *    parameters and the input item; never by evaluated values, because expressions may differ in every try.
- * 3. A retry resumes a queued or running request, returns a finished one, and never submits again while an outcome is
- *    unknown. Only a refused, failed, or cancelled request is submitted again, as a new entry.
- * 4. A new turn of a loop submits again. The exception is a run that threw: an AI agent retries its tool under a new run
- *    index, and a loop never gets past a thrown error. What such a run left may be resumed in any turn.
- * 5. One entry belongs to one run at a time: parallel tool calls with the same input each keep their own.
- * 6. What an earlier execution has submitted enters the ledger when an item uses it, and is then an entry like all others;
- *    but it costs this execution nothing, and it is not cancelled before a poll has told that it has not ended.
- * 7. No entry of another run is changed. The entries of earlier turns that nobody can resume are added up, so that a
- *    long loop does not grow the execution's data; their cost still counts.
+ * 2. A request is known by its place and by what decides it; see `RequestIdentity`. Nothing that n8n changes counts.
+ * 3. Whoever comes to the same place with the same identity resumes a queued or running request, gets the result of a
+ *    finished one, and never submits again while an outcome is unknown. Only a refused, failed, or cancelled request is
+ *    submitted again, as a new entry.
+ * 4. Where parallel calls of an AI agent have the same place, one of them submits, and all wait for its request.
+ * 5. Once nobody can come to a place again, what is left of its requests is their cost.
  */
 
 /**
@@ -58,24 +55,32 @@ const NEXT_STATES: Record<RequestState, readonly RequestState[]> = {
 	cancelled: [],
 };
 
-/** Which later runs may resume an entry: see rule 4. */
-type ResumableBy = 'anyTurn' | 'sameTurn' | 'nobody';
+/** What a request is known by. */
+export interface RequestIdentity {
+	/**
+	 * Where it was submitted: a run of the node and an item. For the tool of an AI agent, where no place is stable, it is
+	 * the arguments of the call.
+	 */
+	place: string;
+	/** A hash of what decides what is generated, and for whom. */
+	identity: string;
+	/** Whether an AI agent makes the call: it may make the same one again, in whichever run, also after success. */
+	isCall: boolean;
+}
 
 /** The seeds of a request, by the name of their input. */
 export type Seeds = Record<string, number>;
 
 /** One request as the ledger keeps it. Plain JSON, because n8n stores it with the execution. */
-export interface LedgerEntry {
+export interface LedgerEntry extends RequestIdentity {
 	turn: number;
 	itemIndex: number;
-	fingerprint: string;
 	/** What it was submitted to; see `Endpoint`. */
 	endpointId: string;
 	state: RequestState;
-	resumableBy: ResumableBy;
 	requestId?: string;
 	seeds?: Seeds;
-	/** When it was accepted, in milliseconds by the monotonic clock. */
+	/** When it was accepted: the time of day in milliseconds since the epoch. */
 	submittedAt?: number;
 	/** Why the outcome is unknown. */
 	why?: string;
@@ -87,10 +92,6 @@ export interface LedgerEntry {
 	isCostPending?: boolean;
 	/** What came out of it. */
 	result?: JobResult;
-	/** An earlier execution has submitted it: it costs this one nothing. See `RequestStore`. */
-	isReused?: true;
-	/** Of an earlier execution, and not polled yet: it may have ended long ago. */
-	isUnpolled?: true;
 	/** It has been seen running. */
 	hasRun?: true;
 	/** How a cancel of it was answered. */
@@ -105,39 +106,26 @@ export interface LedgerEntry {
 export interface AcceptedFacts {
 	requestId: string;
 	seeds: Seeds | undefined;
-	/** By the monotonic clock; undefined when that is not known. */
-	submittedAt: number | undefined;
+	/** The time of day in milliseconds since the epoch. */
+	submittedAt: number;
 }
 
 export type CancelOutcome = 'cancelled' | 'requested' | 'notCancellable' | 'unknown';
 
-/** Requests of one endpoint in earlier turns, added up. */
-export interface Totals {
-	requests: number;
-	/** What RunComfy reported for them. */
-	spentUsd: number;
-	/** How many of them RunComfy reported no cost for. */
-	unreported: number;
-	/** What those were expected to cost, as far as that was known. */
-	expectedUsd: number;
-	/** For how many of them it was not. */
-	unknown: number;
-}
+/** What is left of a request that nobody can resume. */
+export type CostRecord = Pick<
+	LedgerEntry,
+	'endpointId' | 'state' | 'costUsd' | 'expectedUsd' | 'hasRun' | 'isCostPending'
+>;
 
 interface Store {
 	entries: LedgerEntry[];
-	/** By endpoint. */
-	earlier: Record<string, Totals>;
+	closed: CostRecord[];
 	/** The highest cost that RunComfy has reported for one request of an endpoint, in USD. */
 	highestCostUsd: Record<string, number>;
 	/** Stop has been reported for these turns. */
 	stoppedTurns: number[];
-	/** More than one after n8n's “Retry execution”: that is another execution, which goes on with this ledger. */
-	executionIds: string[];
 }
-
-/** n8n retries a turn right after it, or, where calls run side by side, a few turns later. */
-const KEPT_TURNS = 20;
 
 /** More would reach RunComfy's rate limit sooner. */
 const MAX_CANCELS_AT_ONCE = 10;
@@ -148,18 +136,21 @@ const STORE_NAME = 'runComfyRequests';
 const LEDGERS = new WeakMap<object, Ledger>();
 
 /** True while RunComfy holds the request and has not ended it. */
-export function isAlive({ state }: LedgerEntry): boolean {
+export function isAlive({ state }: CostRecord): boolean {
 	return state === 'queued' || state === 'running';
 }
 
 export class Ledger {
-	/** Which run answers for an entry. Only within this process: after a crash nobody does. */
-	private readonly owners = new Map<LedgerEntry, LedgerTurn>();
+	/** Which runs answer for an entry. Only within this process: after a crash nobody does. */
+	private readonly owners = new Map<LedgerEntry, Set<LedgerTurn>>();
+	/** One at a time submits for a place that several may come to at once. */
+	private readonly placeSlots = new Map<string, Slots>();
 	/** Bounds the cancels of all runs of this process together. */
 	readonly cancelSlots = new Slots(MAX_CANCELS_AT_ONCE);
 	/** Entries whose item is being worked on right now, in whichever run of this process. */
 	private readonly waitedFor = new Set<LedgerEntry>();
 	private readonly listeners = new Set<() => void>();
+	private readonly jobTimes = new Map<string, JobTimes>();
 
 	private constructor(private readonly store: Store) {}
 
@@ -180,12 +171,14 @@ export class Ledger {
 	/**
 	 * Begins one run of the node: a first try, or a retry.
 	 * @param runIndex how often the node has run before in this execution; the same for a retry.
-	 * @param fingerprints of the items that submit something, by item index.
+	 * @param identities of the items that submit something, by item index.
 	 */
-	openTurn(runIndex: number, fingerprints: ReadonlyMap<number, string>): LedgerTurn {
-		this.addUpEarlierTurns(runIndex);
-		const turn = new LedgerTurn(this, runIndex, fingerprints);
-		for (const entry of this.findResumable(runIndex, fingerprints)) this.resume(entry, turn);
+	openTurn(runIndex: number, identities: ReadonlyMap<number, RequestIdentity>): LedgerTurn {
+		// n8n has gone on to the next turn. An agent's calls come and go beside it.
+		const isNextTurn = [...identities.values()].some(({ isCall }) => !isCall);
+		if (isNextTurn) this.closeWhere(({ turn, isCall }) => turn < runIndex && !isCall);
+		const turn = new LedgerTurn(this, runIndex, identities);
+		for (const itemIndex of identities.keys()) turn.lookUp(itemIndex);
 		turn.abandoned.push(...this.entriesOf(turn).filter((entry) => isAlive(entry) && !this.owners.has(entry)));
 		return turn;
 	}
@@ -199,9 +192,9 @@ export class Ledger {
 		return this.store.entries;
 	}
 
-	/** What earlier turns submitted, by endpoint, as far as it no longer has entries. */
-	get earlier(): ReadonlyMap<string, Totals> {
-		return new Map(Object.entries(this.store.earlier));
+	/** What every request of the execution has cost, or may cost. */
+	get costs(): readonly CostRecord[] {
+		return [...this.store.closed, ...this.store.entries];
 	}
 
 	/** The highest cost that RunComfy has reported for one request of the endpoint, in USD; undefined before the first. */
@@ -209,6 +202,11 @@ export class Ledger {
 		return Object.hasOwn(this.store.highestCostUsd, endpointId)
 			? this.store.highestCostUsd[endpointId]
 			: undefined;
+	}
+
+	/** How long the jobs of an endpoint have taken in this execution, as far as this process knows. */
+	jobTimesOf(endpointId: string): JobTimes {
+		return cached(this.jobTimes, endpointId, () => new JobTimes());
 	}
 
 	/** True while an item of this process submits the request or waits for it. */
@@ -223,10 +221,10 @@ export class Ledger {
 		this.notify();
 	}
 
-	/** The run's entries: of this turn, and not another live run's. */
+	/** The run's entries: those that it answers for, and of its turn those that nobody answers for. */
 	entriesOf(turn: LedgerTurn): LedgerEntry[] {
 		return this.store.entries.filter(
-			(entry) => this.owners.get(entry) === turn || (entry.turn === turn.runIndex && !this.owners.has(entry)),
+			(entry) => this.owners.get(entry)?.has(turn) ?? entry.turn === turn.runIndex,
 		);
 	}
 
@@ -236,16 +234,46 @@ export class Ledger {
 		this.setWaitedFor(entry, true);
 	}
 
-	/** Nobody answers for the run's entries any more; what may resume them is decided by how the run ended. */
-	release(turn: LedgerTurn, resumableBy: ResumableBy): void {
-		for (const [entry, owner] of this.owners) {
-			if (owner !== turn) continue;
-			entry.resumableBy = resumableBy;
+	/**
+	 * The run no longer answers for its entries.
+	 * @param isOver whether n8n will not come to its place again.
+	 */
+	release(turn: LedgerTurn, isOver: boolean): void {
+		for (const [entry, owners] of this.owners) {
+			if (!owners.delete(turn) || owners.size > 0) continue;
 			this.owners.delete(entry);
 			this.waitedFor.delete(entry);
 			this.closeUnowned(entry);
 		}
+		if (isOver) this.closeWhere((entry) => entry.turn === turn.runIndex && !entry.isCall);
 		this.notify();
+	}
+
+	/** Nobody comes to the place of these entries again: what counts from now on is their cost. */
+	private closeWhere(isOver: (entry: LedgerEntry) => boolean): void {
+		const { store } = this;
+		const over = new Set(store.entries.filter((entry) => isOver(entry) && !this.owners.has(entry)));
+		if (over.size === 0) return;
+		store.entries = store.entries.filter((entry) => !over.has(entry));
+		for (const entry of over) {
+			this.closeUnowned(entry);
+			const { endpointId, state, costUsd, expectedUsd, hasRun } = entry;
+			if (!isFree(entry))
+				store.closed.push({ endpointId, state, ...omitUndefined({ costUsd, expectedUsd, hasRun }) });
+		}
+	}
+
+	/**
+	 * Submits for a place while nobody else does.
+	 * @param signal ends the wait; the work then has to end at once by itself.
+	 */
+	async atPlace<T>(
+		{ place, identity, isCall }: RequestIdentity,
+		signal: Signal,
+		work: () => Promise<T>,
+	): Promise<T> {
+		if (!isCall) return await work();
+		return await cached(this.placeSlots, `${place} ${identity}`, () => new Slots(1)).use(work, 1, signal);
 	}
 
 	/**
@@ -256,9 +284,7 @@ export class Ledger {
 		if (entry.state !== state && !NEXT_STATES[entry.state].includes(state)) return false;
 		Object.assign(entry, omitUndefined(facts), { state });
 		if (state === 'running') entry.hasRun = true;
-		delete entry.isUnpolled;
-		if (entry.costUsd !== undefined && entry.isReused !== true)
-			this.learnCost(entry.endpointId, entry.costUsd);
+		if (entry.costUsd !== undefined) this.learnCost(entry.endpointId, entry.costUsd);
 		this.notify();
 		return true;
 	}
@@ -284,13 +310,6 @@ export class Ledger {
 		return true;
 	}
 
-	/** The executions whose requests are in this ledger, this one included. */
-	addExecution(executionId: string): ReadonlySet<string> {
-		const { executionIds } = this.store;
-		if (!executionIds.includes(executionId)) executionIds.push(executionId);
-		return new Set(executionIds);
-	}
-
 	private learnCost(endpointId: string, costUsd: number): void {
 		const highest = this.highestCostUsd(endpointId) ?? 0;
 		// A free failure says nothing about what a success costs.
@@ -298,32 +317,28 @@ export class Ledger {
 	}
 
 	/** From now on the run answers for the entry, and Stop may cancel it again. */
-	private resume(entry: LedgerEntry, turn: LedgerTurn): void {
+	resume(entry: LedgerEntry, turn: LedgerTurn, itemIndex = entry.itemIndex): void {
 		entry.turn = turn.runIndex;
-		entry.resumableBy = 'sameTurn';
 		delete entry.isReported;
 		if (isAlive(entry)) delete entry.cancelOutcome;
-		this.own(entry, turn);
+		this.own(entry, turn, itemIndex);
 	}
 
-	private own(entry: LedgerEntry, turn: LedgerTurn): void {
-		this.owners.set(entry, turn);
-		turn.current.set(entry.itemIndex, entry);
+	private own(entry: LedgerEntry, turn: LedgerTurn, itemIndex = entry.itemIndex): void {
+		cached(this.owners, entry, () => new Set()).add(turn);
+		turn.current.set(itemIndex, entry);
 	}
 
-	/** At most one entry for each item: of the same turn if there is one. */
-	private findResumable(runIndex: number, fingerprints: ReadonlyMap<number, string>): LedgerEntry[] {
-		const found = new Map<number, LedgerEntry>();
-		for (const entry of this.store.entries) {
-			const { turn, itemIndex, fingerprint, resumableBy } = entry;
-			if (fingerprint !== fingerprints.get(itemIndex) || this.owners.has(entry)) continue;
-			const isSameTurn = turn === runIndex;
-			if (resumableBy === 'nobody' || (resumableBy === 'sameTurn' && !isSameTurn)) continue;
-			this.closeUnowned(entry);
-			if (!isAlive(entry) && entry.state !== 'finished' && entry.state !== 'outcomeUnknown') continue;
-			if (isSameTurn || !found.has(itemIndex)) found.set(itemIndex, entry);
+	/** The latest entry that may be resumed; undefined when there is none. */
+	findResumable({ place, identity }: RequestIdentity): LedgerEntry | undefined {
+		for (let index = this.store.entries.length - 1; index >= 0; index--) {
+			const entry = this.store.entries[index];
+			if (entry === undefined || entry.place !== place || entry.identity !== identity) continue;
+			if (!this.owners.has(entry)) this.closeUnowned(entry);
+			const { state } = entry;
+			if (state !== 'refused' && state !== 'failed' && state !== 'cancelled') return entry;
 		}
-		return [...found.values()];
+		return undefined;
 	}
 
 	/** What is left of a try that ended, or died, in the middle of a submit. */
@@ -335,42 +350,17 @@ export class Ledger {
 		if (entry.state === 'reserved') this.move(entry, 'refused');
 	}
 
-	private addUpEarlierTurns(runIndex: number): void {
-		const { store } = this;
-		const isOver = (entry: LedgerEntry) =>
-			entry.resumableBy !== 'anyTurn' &&
-			entry.turn < runIndex - (entry.resumableBy === 'nobody' ? 0 : KEPT_TURNS) &&
-			!this.owners.has(entry) &&
-			['finished', 'failed', 'cancelled', 'refused'].includes(entry.state);
-		if (!store.entries.some(isOver)) return;
-		for (const entry of store.entries.filter((one) => isOver(one) && !isFree(one))) {
-			const known = Object.hasOwn(store.earlier, entry.endpointId)
-				? store.earlier[entry.endpointId]
-				: undefined;
-			const totals = known ?? { requests: 0, spentUsd: 0, unreported: 0, expectedUsd: 0, unknown: 0 };
-			totals.requests++;
-			totals.spentUsd += entry.costUsd ?? 0;
-			if (entry.costUsd === undefined) {
-				totals.unreported++;
-				if (entry.expectedUsd === undefined) totals.unknown++;
-				totals.expectedUsd += entry.expectedUsd ?? 0;
-			}
-			store.earlier[entry.endpointId] = totals;
-		}
-		store.entries = store.entries.filter((entry) => !isOver(entry));
-	}
-
 	private notify(): void {
 		for (const listener of [...this.listeners]) listener();
 	}
 }
 
 /**
- * True for an entry that costs this execution nothing: paid for by an earlier one, never accepted, or cancelled while it was queued [assumed: nothing is charged
+ * True for an entry that costs nothing: never accepted, or cancelled while it was queued [assumed: nothing is charged
  * for that], unless RunComfy reports a cost.
  */
-export function isFree({ state, costUsd, hasRun, isReused }: LedgerEntry): boolean {
-	if (state === 'refused' || isReused === true) return true;
+export function isFree({ state, costUsd, hasRun }: CostRecord): boolean {
+	if (state === 'refused') return true;
 	return state === 'cancelled' && costUsd === undefined && hasRun !== true;
 }
 
@@ -384,7 +374,7 @@ export class LedgerTurn {
 	constructor(
 		readonly ledger: Ledger,
 		readonly runIndex: number,
-		private readonly fingerprints: ReadonlyMap<number, string>,
+		private readonly identities: ReadonlyMap<number, RequestIdentity>,
 	) {}
 
 	/** What an earlier try, or this one, has submitted for the item. */
@@ -392,33 +382,27 @@ export class LedgerTurn {
 		return this.current.get(itemIndex);
 	}
 
-	/** True when an earlier try has left something to resume, or when items use what earlier executions have submitted. */
+	/** As `find`, after others may have submitted for the same place. */
+	lookUp(itemIndex: number): LedgerEntry | undefined {
+		const wanted = this.identities.get(itemIndex);
+		const found = wanted === undefined ? undefined : this.ledger.findResumable(wanted);
+		if (found !== undefined && found !== this.current.get(itemIndex))
+			this.ledger.resume(found, this, itemIndex);
+		return this.find(itemIndex);
+	}
+
+	/** See `Ledger.atPlace`. */
+	async atPlace<T>(itemIndex: number, signal: Signal, work: () => Promise<T>): Promise<T> {
+		return await this.ledger.atPlace(this.identityOf(itemIndex), signal, work);
+	}
+
+	private identityOf(itemIndex: number): RequestIdentity {
+		return this.identities.get(itemIndex) ?? { place: '', identity: '', isCall: false };
+	}
+
+	/** True when an earlier try has left something to resume. */
 	get hasRequests(): boolean {
 		return this.current.size > 0;
-	}
-
-	/** True when an earlier try has submitted something that can be resumed. */
-	get hasSubmitted(): boolean {
-		return [...this.current.values()].some(({ isReused }) => isReused !== true);
-	}
-
-	/** What earlier executions have submitted, and this turn uses. */
-	get reused(): LedgerEntry[] {
-		return [...this.current.values()].filter(
-			(entry) =>
-				entry.isReused === true &&
-				entry.isUnpolled !== true &&
-				(isAlive(entry) || entry.state === 'finished'),
-		);
-	}
-
-	/** Ids of requests of earlier tries of this turn that no item resumes. */
-	get unresumedIds(): string[] {
-		const resumed = new Set(this.current.values());
-		return this.ledger
-			.entriesOf(this)
-			.filter((entry) => !resumed.has(entry))
-			.flatMap(({ requestId }) => requestId ?? []);
 	}
 
 	/** Ids of requests that an earlier try left alive for the item, before its input or the node's fields changed. */
@@ -430,30 +414,16 @@ export class LedgerTurn {
 
 	/** An item is about to submit; nothing has been sent. */
 	reserve(itemIndex: number, endpointId: string, expectedUsd?: number): LedgerEntry {
-		const entry = this.entryFor(itemIndex, endpointId, 'reserved');
-		Object.assign(entry, omitUndefined({ expectedUsd }));
+		const entry: LedgerEntry = {
+			...this.identityOf(itemIndex),
+			turn: this.runIndex,
+			itemIndex,
+			endpointId,
+			state: 'reserved',
+			...omitUndefined({ expectedUsd }),
+		};
 		this.ledger.add(entry, this);
 		return entry;
-	}
-
-	private entryFor(itemIndex: number, endpointId: string, state: RequestState): LedgerEntry {
-		const fingerprint = this.fingerprints.get(itemIndex) ?? '';
-		return { turn: this.runIndex, itemIndex, fingerprint, endpointId, state, resumableBy: 'sameTurn' };
-	}
-
-	/** An item uses what an earlier execution has submitted. */
-	trackExisting(itemIndex: number, endpointId: string, facts: AcceptedFacts): LedgerEntry {
-		const entry = this.entryFor(itemIndex, endpointId, 'queued');
-		Object.assign(entry, omitUndefined(facts), { isReused: true, isUnpolled: true });
-		this.ledger.add(entry, this);
-		this.ledger.setWaitedFor(entry, false);
-		return entry;
-	}
-
-	/** What an item uses of an earlier execution has no result, or not any more; it may be submitted again. */
-	abandonReused(entry: LedgerEntry): void {
-		this.ledger.move(entry, 'failed');
-		delete entry.result;
 	}
 
 	/** The paid POST is about to leave. */
@@ -532,11 +502,7 @@ export class LedgerTurn {
 	 */
 	get waitedFor(): LedgerEntry[] {
 		return [...this.current.values()].filter(
-			(entry) =>
-				isAlive(entry) &&
-				entry.isUnpolled !== true &&
-				entry.isReported !== true &&
-				entry.cancelOutcome === undefined,
+			(entry) => isAlive(entry) && entry.isReported !== true && entry.cancelOutcome === undefined,
 		);
 	}
 
@@ -566,8 +532,7 @@ export class LedgerTurn {
 			const { requestId, itemIndex, state, cancelOutcome, hasRun, mayHaveRun } = entry;
 			if (state === 'outcomeUnknown')
 				add('It is not known whether RunComfy accepted the request of item', String(itemIndex));
-			// What an earlier execution has submitted, and this one has not polled, is nothing of this one's.
-			if (requestId === undefined || requestId === except || entry.isUnpolled === true) continue;
+			if (requestId === undefined || requestId === except) continue;
 			if (state === 'finished') add('Finished and paid for', requestId);
 			// The failure of a request is not reported when its item has submitted again since.
 			const isLatest = (this.current.get(itemIndex) ?? entry) === entry;
@@ -596,12 +561,10 @@ export class LedgerTurn {
 
 	/**
 	 * Ends the run. To be called once.
-	 * @param end `thrown`: n8n, or an AI agent, may try again under any run index; `withErrors`: it returned error items,
-	 * after which n8n may run it again under the same index; `succeeded`: nobody tries again.
+	 * @param hasSucceeded for all items: then n8n does not run it again under this run index.
 	 */
-	close(end: 'thrown' | 'withErrors' | 'succeeded'): void {
-		const resumableBy = ({ thrown: 'anyTurn', withErrors: 'sameTurn', succeeded: 'nobody' } as const)[end];
-		this.ledger.release(this, resumableBy);
+	close(hasSucceeded: boolean): void {
+		this.ledger.release(this, hasSucceeded);
 	}
 }
 
@@ -610,12 +573,9 @@ function readStore(value: unknown): Store {
 	const stored = isJsonObject(value) ? value : {};
 	return {
 		entries: Array.isArray(stored.entries) ? stored.entries.filter(isEntry) : [],
-		earlier: recordOf(stored.earlier, isTotals),
+		closed: Array.isArray(stored.closed) ? stored.closed.filter(isCostRecord) : [],
 		highestCostUsd: recordOf(stored.highestCostUsd, (cost): cost is number => typeof cost === 'number'),
 		stoppedTurns: [],
-		executionIds: Array.isArray(stored.executionIds)
-			? stored.executionIds.filter((id) => typeof id === 'string')
-			: [],
 	};
 }
 
@@ -624,31 +584,31 @@ function recordOf<T>(value: unknown, isValue: (one: unknown) => one is T): Recor
 	return Object.fromEntries(entries.filter((entry): entry is [string, T] => isValue(entry[1])));
 }
 
-function isTotals(value: unknown): value is Totals {
-	if (!isJsonObject(value)) return false;
-	return ['requests', 'spentUsd', 'unreported', 'expectedUsd', 'unknown'].every(
-		(name) => numberOf(value, name) !== undefined,
-	);
-}
-
 function isSum(value: unknown): boolean {
 	return value === undefined || (typeof value === 'number' && value >= 0 && value < Infinity);
 }
 
-function isEntry(value: unknown): value is LedgerEntry {
+function isCostRecord(value: unknown): value is CostRecord & JsonObject {
 	return (
 		isJsonObject(value) &&
-		typeof value.turn === 'number' &&
-		typeof value.itemIndex === 'number' &&
-		typeof value.fingerprint === 'string' &&
 		typeof value.endpointId === 'string' &&
 		typeof value.state === 'string' &&
 		Object.hasOwn(NEXT_STATES, value.state) &&
-		typeof value.resumableBy === 'string' &&
+		isSum(value.costUsd) &&
+		isSum(value.expectedUsd)
+	);
+}
+
+function isEntry(value: unknown): value is LedgerEntry {
+	return (
+		isCostRecord(value) &&
+		typeof value.turn === 'number' &&
+		typeof value.itemIndex === 'number' &&
+		typeof value.place === 'string' &&
+		typeof value.identity === 'string' &&
+		typeof value.isCall === 'boolean' &&
 		(value.requestId === undefined || typeof value.requestId === 'string') &&
 		(value.seeds === undefined || isJsonObject(value.seeds)) &&
-		isSum(value.costUsd) &&
-		isSum(value.expectedUsd) &&
 		(value.result === undefined || isJsonObject(value.result))
 	);
 }

@@ -6,9 +6,7 @@ import { StoppedError } from '../common/stoppedError';
 import type { Budget } from './budget';
 import { cancelRequest } from './cancelRequest';
 import type { RequestApi } from './endpoint';
-import type { JobTimesStore } from './jobTimes';
 import type { LedgerTurn } from './ledger';
-import type { Reuse } from './reuse';
 import { Throttle, type Late, type Verdict } from './throttle';
 
 export interface Log {
@@ -24,11 +22,7 @@ export interface RunDependencies {
 	random: Random;
 	/** This run's part of the execution's ledger. */
 	turn: LedgerTurn;
-	/** How long earlier jobs took. */
-	jobTimes: JobTimesStore;
 	log: Log;
-	/** Undefined unless the user wants results of earlier executions to be used. */
-	reuse: Reuse | undefined;
 	/** Undefined when the user has set no spending limit. */
 	budget?: Budget;
 	/** Whether the run only resumes what earlier tries have submitted, because it ends with an item's error anyway. */

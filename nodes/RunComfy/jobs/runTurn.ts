@@ -1,7 +1,7 @@
 import { omitUndefined } from '../common/omitUndefined';
 import { StoppedError } from '../common/stoppedError';
 import type { Budget } from './budget';
-import type { Ledger, LedgerTurn } from './ledger';
+import type { Ledger, LedgerTurn, RequestIdentity } from './ledger';
 import { Run, type ItemOutcome, type RunDependencies } from './run';
 
 export interface TurnDependencies extends Omit<RunDependencies, 'turn' | 'budget'> {
@@ -9,13 +9,9 @@ export interface TurnDependencies extends Omit<RunDependencies, 'turn' | 'budget
 	/** n8n's run index: the same in a retry. */
 	runIndex: number;
 	/** Of the items that submit something, by item index. */
-	fingerprints: ReadonlyMap<number, string>;
-	/** Whether an AI agent calls the node: every call has a run index of its own. */
-	isTool: boolean;
+	identities: ReadonlyMap<number, RequestIdentity>;
 	/** Undefined without a spending limit. May throw when the limit cannot be kept. */
 	openBudget: (turn: LedgerTurn) => Promise<Budget | undefined>;
-	/** Called at the end, however the run ends. */
-	onClose?: (turn: LedgerTurn) => void;
 }
 
 /**
@@ -25,12 +21,12 @@ export interface TurnDependencies extends Omit<RunDependencies, 'turn' | 'budget
  * @throws StoppedError, ItemFailedError, and what `openBudget` throws.
  */
 export async function runTurn<T>(
-	{ ledger, runIndex, fingerprints, isTool, openBudget, onClose, ...dependencies }: TurnDependencies,
+	{ ledger, runIndex, identities, openBudget, ...dependencies }: TurnDependencies,
 	count: number,
 	work: (run: Run, itemIndex: number) => Promise<T>,
 ): Promise<Array<ItemOutcome<T>>> {
-	const turn = ledger.openTurn(runIndex, fingerprints);
-	let end: Parameters<LedgerTurn['close']>[0] = 'thrown';
+	const turn = ledger.openTurn(runIndex, identities);
+	let hasSucceeded = false;
 	try {
 		const budget = await openBudget(turn);
 		const run = new Run({ ...dependencies, turn, ...omitUndefined({ budget }) });
@@ -39,13 +35,10 @@ export async function runTurn<T>(
 			async (itemIndex) => await work(run, itemIndex),
 			resumedFirst(turn, count),
 		);
-		// An agent that gets an error item may make the same call again: that is a retry, too.
-		const withErrors = isTool ? 'thrown' : 'withErrors';
-		end = outcomes.every(({ ok }) => ok) ? 'succeeded' : withErrors;
+		hasSucceeded = outcomes.every(({ ok }) => ok);
 		return outcomes;
 	} finally {
-		onClose?.(turn);
-		turn.close(end);
+		turn.close(hasSucceeded);
 	}
 }
 
@@ -57,13 +50,13 @@ export async function stopTurn({
 	ledger,
 	runIndex,
 	...dependencies
-}: Omit<TurnDependencies, 'fingerprints' | 'openBudget' | 'isTool'>): Promise<never> {
+}: Omit<TurnDependencies, 'identities' | 'openBudget'>): Promise<never> {
 	const turn = ledger.openTurn(runIndex, new Map());
 	ledger.resumeAll(turn);
 	try {
 		await new Run({ ...dependencies, turn }).forEachItem(0, async () => undefined);
 	} finally {
-		turn.close('thrown');
+		turn.close(false);
 	}
 	throw new StoppedError(turn.report());
 }

@@ -1,6 +1,7 @@
 import type { IExecuteFunctions, INodeProperties } from 'n8n-workflow';
 
 import { FieldError } from '../common/fieldError';
+import type { Field } from '../host/identity';
 import { cancel } from './request/cancel';
 import { getBalance } from './account/getBalance';
 import { getDeployment } from './deployment/get';
@@ -33,16 +34,24 @@ export function findOperation(context: IExecuteFunctions): Operation {
 	return operation;
 }
 
-/** The fields of all operations, each shown only for its own operation. */
-export const operationFields: INodeProperties[] = Object.entries(OPERATIONS).flatMap(
-	([resource, operations]) =>
-		Object.entries(operations).flatMap(([operation, { fields }]) =>
-			fields.map((field) => ({
-				...field,
-				displayOptions: {
-					...field.displayOptions,
-					show: { resource: [resource], operation: [operation], ...field.displayOptions?.show },
-				},
-			})),
-		),
+/** Every operation with its fields, for the node's description and for tests of all fields. */
+export const allOperations = Object.entries(OPERATIONS).flatMap(([resource, operations]) =>
+	Object.entries(operations).map(([operation, { fields }]) => ({ resource, operation, fields })),
 );
+
+/** The fields of all operations, each shown only for its own operation. */
+export const operationFields: INodeProperties[] = allOperations.flatMap(({ resource, operation, fields }) =>
+	fields.map((field) => ({
+		...toProperty(field),
+		displayOptions: {
+			...field.displayOptions,
+			show: { resource: [resource], operation: [operation], ...field.displayOptions?.show },
+		},
+	})),
+);
+
+/** The field as n8n knows it. */
+function toProperty({ decides: _decides, ...property }: Field): INodeProperties {
+	if (property.type !== 'collection') return property;
+	return { ...property, options: (property.options as Field[]).map(toProperty) };
+}

@@ -1,7 +1,7 @@
-import type { IExecuteFunctions, INodeProperties } from 'n8n-workflow';
+import type { IExecuteFunctions } from 'n8n-workflow';
 
 import { isJsonObject, type JsonObject } from '../../api/json';
-import { RunComfyError, type Problem } from '../../api/problems';
+import { RunComfyError } from '../../api/problems';
 import { FieldError } from '../../common/fieldError';
 import { isEmpty } from '../../common/isEmpty';
 import { omitUndefined } from '../../common/omitUndefined';
@@ -12,6 +12,7 @@ import { graphFactsOf, type GraphFacts } from '../../deployments/graphFacts';
 import { readSavedRules, withSavedRules, type SavedRules } from '../../deployments/mapperFields';
 import { findOutputProblem } from '../../deployments/outputs';
 import { hasInputFile } from '../../files/inputFile';
+import type { Field } from '../../host/identity';
 import type { Seeds } from '../../jobs/ledger';
 import { inputLabel, readInputValues, type InputValues } from '../../models/inputValues';
 import { deploymentIdField, readDeploymentChoice } from '../shared/deploymentIdField';
@@ -19,7 +20,6 @@ import { readTitles, toDeploymentOutput } from '../shared/deploymentOutput';
 import { openFileInputs } from '../shared/fileInputs';
 import { INPUTS_MAPPER, readMappedInputs } from '../shared/mappedInputs';
 import type { ItemWork, Operation, OperationTools } from '../shared/operation';
-import { OPTIONS } from '../shared/optionFields';
 import { assertExact, readChoice, readJsonObject } from '../shared/parameters';
 import { randomSeed, SEED_RANGE } from '../shared/seeds';
 import {
@@ -37,11 +37,12 @@ import {
 const INPUT_MODES = ['fields', 'json'] as const;
 const JSON_LABEL = 'Overrides (JSON)';
 
-const fields: INodeProperties[] = [
+const fields: Field[] = [
 	deploymentIdField,
 	{
 		displayName: 'Specify Inputs',
 		name: 'inputMode',
+		decides: true,
 		type: 'options',
 		options: [
 			{
@@ -57,6 +58,7 @@ const fields: INodeProperties[] = [
 	{
 		displayName: 'Inputs',
 		name: 'inputs',
+		decides: true,
 		type: 'resourceMapper',
 		noDataExpression: true,
 		required: true,
@@ -76,6 +78,7 @@ const fields: INodeProperties[] = [
 	{
 		displayName: JSON_LABEL,
 		name: 'overridesJson',
+		decides: true,
 		type: 'json',
 		default: '{\n  "6": {\n    "inputs": {\n      "text": ""\n    }\n  }\n}',
 		typeOptions: { rows: 8 },
@@ -95,7 +98,7 @@ export const runDeployment: Operation = {
 		const { options } = submission;
 		const deploymentId = readDeploymentChoice(context.getNodeParameter('deploymentId', itemIndex));
 		const read = await readInputs(tools, itemIndex, deploymentId);
-		const { overrides, values, graph, rules, inputs, seeds: graphSeeds } = read;
+		const { overrides, values, rules, inputs, seeds: graphSeeds } = read;
 		const files = await openFileInputs(tools, itemIndex, values.files, options.maxFileSize, true);
 		const bodyOf = (filled: JsonObject) => {
 			const placed = Object.entries(filled).map(([id, value]) => ({ ...placeOf(inputs, id), value }));
@@ -111,13 +114,6 @@ export const runDeployment: Operation = {
 		}
 		const content = {
 			buildInput: async () => bodyOf({ ...values.input, ...seeds, ...(await files.read()) }),
-			fixedInput: bodyOf(values.input),
-			// A new version may bring other models or files, also where its workflow is the same.
-			identifyRest: async () => [
-				await files.identify(),
-				graph,
-				(await tools.deployments.get(deploymentId)).workflowVersion,
-			],
 			inputBytes: files.bytes,
 		};
 		return workOf(tools, itemIndex, deploymentId, submission, content, seeds);
@@ -158,8 +154,6 @@ interface ReadInputs extends Pick<GraphFacts, 'inputs' | 'seeds'> {
 	overrides: Overrides;
 	/** Of fields, by the ID of the input. */
 	values: InputValues;
-	/** The deployed workflow; undefined when it could not be read. */
-	graph: JsonObject | undefined;
 	rules: ReadonlyMap<string, SavedRules>;
 }
 
@@ -174,14 +168,7 @@ async function readInputs(
 	const graph = await readDeployedGraph(tools, deploymentId, mode === 'json');
 	const { fields: graphFields, ...facts } = graphFactsOf(graph ?? {});
 	if (mode === 'json') {
-		if (graph === undefined && tools.reusesResults) {
-			throw new FieldError(
-				OPTIONS.reuseResults.displayName,
-				'cannot be used, because RunComfy reports no workflow for this deployment',
-				'Without it, earlier requests cannot be told from others. Remove the option, or run again later. Nothing was submitted.',
-			);
-		}
-		return { ...facts, overrides, values: { input: {}, files: [] }, graph, rules: new Map() };
+		return { ...facts, overrides, values: { input: {}, files: [] }, rules: new Map() };
 	}
 	if (graph === undefined) {
 		throw new FieldError(
@@ -197,17 +184,16 @@ async function readInputs(
 	assertKnown(mapped, facts.inputs);
 	const values = readInputValues(inputFields, mapped, (name) => hasInputFile(context, itemIndex, name));
 	for (const field of inputFields) assertExact(values.input[field.name], inputLabel(field));
-	return { ...facts, overrides, values, graph, rules };
+	return { ...facts, overrides, values, rules };
 }
 
 /**
  * The workflow as it is deployed now.
- * @param isOptional whether a run can do without it. Then only seeds are not randomized, and nodes have no titles. Not so
- * where results are reused: without the workflow, the same request would be another one, and be paid for again.
+ * @param isOptional whether a run can do without it. Then only seeds are not randomized, and nodes have no titles.
  * @throws FieldError, RunComfyError, StoppedError.
  */
 async function readDeployedGraph(
-	{ deployments, reusesResults }: OperationTools,
+	{ deployments }: OperationTools,
 	deploymentId: string,
 	isOptional: boolean,
 ): Promise<JsonObject | undefined> {
@@ -224,14 +210,8 @@ async function readDeployedGraph(
 	} catch (error) {
 		if (!isOptional || !(error instanceof RunComfyError) || error.problem.isNotFound === true)
 			throw toError(error);
-		if (!reusesResults) return undefined;
-		throw workflowNeeded(error.problem);
+		return undefined;
 	}
-}
-
-function workflowNeeded(problem: Problem): RunComfyError {
-	const why = `“${OPTIONS.reuseResults.displayName}” needs the workflow of the deployment to recognize earlier requests.`;
-	return new RunComfyError({ ...problem, advice: `${why} ${problem.advice}` });
 }
 
 /** Overrides by node ID. */

@@ -1,9 +1,10 @@
-import type { IExecuteFunctions, INodeProperties } from 'n8n-workflow';
+import type { IExecuteFunctions } from 'n8n-workflow';
 
 import { isJsonObject, type JsonObject } from '../../api/json';
 import { omitUndefined } from '../../common/omitUndefined';
 import { FieldError } from '../../common/fieldError';
 import { openInputFile, urlSource, type InputSource } from '../../files/inputFile';
+import type { Field } from '../../host/identity';
 import { explainFileInput } from '../shared/fileInputs';
 import type { ItemWork, Operation, OperationTools } from '../shared/operation';
 import type { OptionsReader } from '../shared/options';
@@ -39,10 +40,11 @@ const STYLES = ['Auto', 'Design', 'Fiction', 'General', 'Realistic'] as const;
 const MAX_PALETTE_COLORS = 8;
 const COLOR_WEIGHT = { min: 0.05, max: 1 };
 
-const fields: INodeProperties[] = [
+const fields: Field[] = [
 	{
 		displayName: 'Image Source',
 		name: 'imageSource',
+		decides: true,
 		type: 'options',
 		options: [
 			{ name: 'URL', value: 'url', description: 'An image on the internet that opens without a login' },
@@ -54,6 +56,7 @@ const fields: INodeProperties[] = [
 	{
 		displayName: 'Image URL',
 		name: 'imageUrl',
+		decides: true,
 		type: 'string',
 		required: true,
 		default: '',
@@ -65,6 +68,7 @@ const fields: INodeProperties[] = [
 	{
 		displayName: 'Input Data Field Name',
 		name: 'binaryPropertyName',
+		decides: true,
 		type: 'string',
 		required: true,
 		default: 'data',
@@ -75,6 +79,7 @@ const fields: INodeProperties[] = [
 	{
 		displayName: 'Prompt',
 		name: 'prompt',
+		decides: true,
 		type: 'string',
 		typeOptions: { rows: 4 },
 		required: true,
@@ -85,6 +90,7 @@ const fields: INodeProperties[] = [
 	{
 		displayName: 'Rendering Speed',
 		name: 'renderingSpeed',
+		decides: true,
 		type: 'options',
 		options: [
 			{ name: 'Balanced', value: 'BALANCED' },
@@ -97,6 +103,7 @@ const fields: INodeProperties[] = [
 	{
 		displayName: 'Magic Prompt',
 		name: 'magicPrompt',
+		decides: true,
 		type: 'options',
 		options: [
 			{ name: 'On', value: 'ON', description: 'Always enhance the prompt' },
@@ -109,6 +116,7 @@ const fields: INodeProperties[] = [
 	{
 		displayName: 'Color Palette',
 		name: 'colorPalette',
+		decides: true,
 		type: 'options',
 		options: [
 			{ name: 'Default', value: 'default', description: 'Let RunComfy choose' },
@@ -122,6 +130,7 @@ const fields: INodeProperties[] = [
 	{
 		displayName: 'Palette Colors',
 		name: 'paletteColors',
+		decides: true,
 		type: 'fixedCollection',
 		typeOptions: { multipleValues: true },
 		placeholder: 'Add Color',
@@ -153,6 +162,7 @@ const fields: INodeProperties[] = [
 	{
 		displayName: 'Palette (JSON)',
 		name: 'paletteJson',
+		decides: true,
 		type: 'json',
 		default: '{\n  "name": "Ember"\n}',
 		description: 'Sent to the model as color_palette',
@@ -161,6 +171,7 @@ const fields: INodeProperties[] = [
 	{
 		displayName: 'Style',
 		name: 'style',
+		decides: true,
 		type: 'options',
 		options: [
 			{ name: 'Default', value: 'default', description: 'Let RunComfy choose' },
@@ -173,6 +184,7 @@ const fields: INodeProperties[] = [
 	{
 		displayName: 'Style (JSON)',
 		name: 'styleJson',
+		decides: true,
 		type: 'json',
 		default: '{\n  "style_type": "Auto"\n}',
 		description: 'Sent to the model as style',
@@ -266,12 +278,9 @@ export const replaceBackground: Operation = {
 				style: readStyle(context, itemIndex),
 			}),
 		};
-		const chosenSeed = options.seed();
-		const seed = chosenSeed ?? randomSeed(random, SEED_RANGE);
+		const seed = options.seed() ?? randomSeed(random, SEED_RANGE);
 		const content = {
 			buildInput: async () => ({ image: await image.read(), ...input, seed }),
-			fixedInput: { ...input, ...omitUndefined({ seed: chosenSeed }) },
-			identifyRest: async () => await image.identify(),
 			inputBytes: image.bytes,
 		};
 		const work = workOf(tools, itemIndex, submission, content, seed);

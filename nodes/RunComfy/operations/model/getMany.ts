@@ -14,6 +14,7 @@ export const getManyModels: Operation = {
 		{
 			displayName: 'Filters',
 			name: 'filters',
+			decides: false,
 			type: 'collection',
 			placeholder: 'Add filter',
 			default: {},
@@ -21,6 +22,7 @@ export const getManyModels: Operation = {
 				{
 					displayName: 'Category Name or ID',
 					name: 'category',
+					decides: false,
 					type: 'options',
 					typeOptions: { loadOptionsMethod: 'getCategories' },
 					default: '',
@@ -30,6 +32,7 @@ export const getManyModels: Operation = {
 				{
 					displayName: 'Search',
 					name: 'search',
+					decides: false,
 					type: 'string',
 					default: '',
 					placeholder: 'e.g. flux',

@@ -1,8 +1,7 @@
-import type { INodeProperties } from 'n8n-workflow';
-
 import type { JsonObject } from '../../api/json';
 import { omitUndefined } from '../../common/omitUndefined';
 import { hasInputFile } from '../../files/inputFile';
+import type { Field } from '../../host/identity';
 import { readInputFields, type InputField } from '../../models/inputSchema';
 import { readInputValues, type InputValues } from '../../models/inputValues';
 import type { ModelReference } from '../../models/modelReference';
@@ -26,11 +25,12 @@ import {
 
 const INPUT_MODES = ['fields', 'json'] as const;
 
-const fields: INodeProperties[] = [
+const fields: Field[] = [
 	modelIdField,
 	{
 		displayName: 'Specify Inputs',
 		name: 'inputMode',
+		decides: true,
 		type: 'options',
 		options: [
 			{ name: 'Using Fields Below', value: 'fields', description: 'One field for each input of the model' },
@@ -42,6 +42,7 @@ const fields: INodeProperties[] = [
 	{
 		displayName: 'Inputs',
 		name: 'inputs',
+		decides: true,
 		type: 'resourceMapper',
 		noDataExpression: true,
 		required: true,
@@ -61,6 +62,7 @@ const fields: INodeProperties[] = [
 	{
 		displayName: 'Inputs (JSON)',
 		name: 'inputsJson',
+		decides: true,
 		type: 'json',
 		default: '{\n  "prompt": ""\n}',
 		typeOptions: { rows: 8 },
@@ -84,8 +86,6 @@ export const runModel: Operation = {
 		const seed = seedIn(input) ?? randomSeedFor(inputFields, random);
 		const content = {
 			buildInput: async () => ({ ...input, ...(await files.read()), ...omitUndefined({ seed }) }),
-			fixedInput: input,
-			identifyRest: async () => await files.identify(),
 			inputBytes: files.bytes,
 		};
 		const work = workOf(tools, itemIndex, modelId, submission, content, seed);

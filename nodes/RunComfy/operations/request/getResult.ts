@@ -1,8 +1,7 @@
-import type { INodeProperties } from 'n8n-workflow';
-
 import { RunComfyError } from '../../api/problems';
 import { omitUndefined } from '../../common/omitUndefined';
 import { allowsLoopbackFiles } from '../../host/credential';
+import type { Field } from '../../host/identity';
 import { endOf, requireOutput, waitForEnd } from '../../jobs/job';
 import { findOutputProblem as findDeploymentOutputProblem } from '../../deployments/outputs';
 import { readTitles, toDeploymentOutput } from '../shared/deploymentOutput';
@@ -15,9 +14,10 @@ import { readBoolean } from '../shared/parameters';
 import { pollOnce } from '../shared/pollOnce';
 import { readRequest, requestFields } from '../shared/requestFields';
 
-const waitField: INodeProperties = {
+const waitField: Field = {
 	displayName: 'Wait for Completion',
 	name: 'waitForCompletion',
+	decides: false,
 	type: 'boolean',
 	default: true,
 	description:
@@ -54,7 +54,7 @@ export const getResult: Operation = {
 
 		const work: ItemWork['run'] = async (workTools) => {
 			const { run } = workTools;
-			const request = { requestId, api, submittedAt: run.dependencies.clock.now() };
+			const request = { requestId, api, submittedAt: run.dependencies.clock.timeOfDay() };
 			const poll = wait
 				? undefined
 				: await pollOnce(

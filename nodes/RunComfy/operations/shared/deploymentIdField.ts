@@ -1,15 +1,15 @@
-import type { INodeProperties } from 'n8n-workflow';
-
 import { isDeploymentId } from '../../api/deployments';
 import { isJsonObject } from '../../api/json';
 import { FieldError } from '../../common/fieldError';
 import { isEmpty } from '../../common/isEmpty';
+import type { Field } from '../../host/identity';
 
 const LABEL = 'Deployment';
 
-export const deploymentIdField: INodeProperties = {
+export const deploymentIdField: Field = {
 	displayName: LABEL,
 	name: 'deploymentId',
+	decides: true,
 	type: 'resourceLocator',
 	required: true,
 	default: { mode: 'list', value: '' },

@@ -1,8 +1,9 @@
-import type { IBinaryKeyData, IExecuteFunctions, INodeProperties } from 'n8n-workflow';
+import type { IBinaryKeyData, IExecuteFunctions } from 'n8n-workflow';
 
 import { FieldError } from '../../common/fieldError';
 import type { DownloadOptions as FileOptions, ResultFile } from '../../files/download';
 import { outputFieldName } from '../../files/fileNames';
+import type { Field } from '../../host/identity';
 import type { WorkTools } from './operation';
 import type { OptionsReader } from './options';
 import { orError, readBoolean, readFilledText, type ReadField } from './parameters';
@@ -11,10 +12,11 @@ import { orError, readBoolean, readFilledText, type ReadField } from './paramete
 
 const DEFAULT_FIELD = 'data';
 
-export const downloadFields: INodeProperties[] = [
+export const downloadFields: Field[] = [
 	{
 		displayName: 'Download Files',
 		name: 'downloadFiles',
+		decides: false,
 		type: 'boolean',
 		default: false,
 		description:
@@ -24,6 +26,7 @@ export const downloadFields: INodeProperties[] = [
 	{
 		displayName: 'Put Output File in Field',
 		name: 'binaryPropertyOutput',
+		decides: false,
 		type: 'string',
 		required: true,
 		default: DEFAULT_FIELD,

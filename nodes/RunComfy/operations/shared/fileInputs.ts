@@ -16,8 +16,6 @@ export interface FileInputs {
 	/** The approximate size in the body, in bytes. */
 	bytes: number;
 	read(): Promise<JsonObject>;
-	/** What tells them apart from others: URLs, and hashes of files. */
-	identify(): Promise<JsonObject>;
 }
 
 /**
@@ -46,19 +44,17 @@ export async function openFileInputs(
 		}
 		opened.push({ field, sources: readers });
 	}
-	const readAll = async (read: (source: InputSource) => Promise<string>): Promise<JsonObject> => {
-		const input: JsonObject = {};
-		for (const { field, sources } of opened) {
-			const values = await Promise.all(sources.map(read));
-			input[field.name] = field.kind === 'files' ? values : values[0];
-		}
-		return input;
-	};
 	return {
 		includeItemFiles,
 		bytes: opened.flatMap(({ sources }) => sources).reduce((sum, { bytes }) => sum + bytes, 0),
-		read: async () => await readAll(async (source) => await source.read()),
-		identify: async () => await readAll(async (source) => await source.identify()),
+		async read() {
+			const input: JsonObject = {};
+			for (const { field, sources: readers } of opened) {
+				const values = await Promise.all(readers.map(async (source) => await source.read()));
+				input[field.name] = field.kind === 'files' ? values : values[0];
+			}
+			return input;
+		},
 	};
 }
 

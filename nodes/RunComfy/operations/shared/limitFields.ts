@@ -1,12 +1,14 @@
-import type { IExecuteFunctions, INodeProperties } from 'n8n-workflow';
+import type { IExecuteFunctions } from 'n8n-workflow';
 
+import type { Field } from '../../host/identity';
 import { numberIn, readBoolean } from './parameters';
 
 /** How many results an operation returns that lists something. */
-export const limitFields: INodeProperties[] = [
+export const limitFields: Field[] = [
 	{
 		displayName: 'Return All',
 		name: 'returnAll',
+		decides: false,
 		type: 'boolean',
 		default: false,
 		description: 'Whether to return all results or only up to a given limit',
@@ -14,6 +16,7 @@ export const limitFields: INodeProperties[] = [
 	{
 		displayName: 'Limit',
 		name: 'limit',
+		decides: false,
 		type: 'number',
 		typeOptions: { minValue: 1 },
 		default: 50,

@@ -1,17 +1,17 @@
-import type { INodeProperties } from 'n8n-workflow';
-
 import type { ModelEntry } from '../../api/models';
 import { isJsonObject } from '../../api/json';
 import { FieldError } from '../../common/fieldError';
 import { isEmpty } from '../../common/isEmpty';
+import type { Field } from '../../host/identity';
 import type { Catalog } from '../../models/catalog';
 import { readModelReference, type ModelReference } from '../../models/modelReference';
 
 const LABEL = 'Model';
 
-export const modelIdField: INodeProperties = {
+export const modelIdField: Field = {
 	displayName: LABEL,
 	name: 'modelId',
+	decides: true,
 	type: 'resourceLocator',
 	required: true,
 	default: { mode: 'list', value: '' },

@@ -1,4 +1,4 @@
-import type { IBinaryKeyData, IDataObject, IExecuteFunctions, INodeProperties } from 'n8n-workflow';
+import type { IBinaryKeyData, IDataObject, IExecuteFunctions } from 'n8n-workflow';
 
 import type { RunComfyClient } from '../../api/client';
 import type { FreeQuery } from '../../api/freeQuery';
@@ -6,8 +6,8 @@ import type { Deployments } from '../../deployments/deployments';
 import type { Downloader } from '../../files/download';
 import type { Access } from '../../host/credential';
 import type { Random } from '../../common/clock';
+import type { Field } from '../../host/identity';
 import type { ListedPrice, PlannedRequest } from '../../jobs/budget';
-import type { ReusableRequest } from '../../jobs/reuse';
 import type { Run } from '../../jobs/run';
 import type { Catalog } from '../../models/catalog';
 
@@ -20,8 +20,6 @@ export interface OperationTools {
 	query: FreeQuery;
 	catalog: Catalog;
 	deployments: Deployments;
-	/** Whether the user has added the option “Reuse Results (Hours)”. */
-	reusesResults: boolean;
 }
 
 /** What an item's work may use during the run. */
@@ -39,7 +37,7 @@ export interface OperationOutput {
 }
 
 /** What an item wants to submit, and where its price is read for a spending limit. */
-export interface PlannedSubmit extends PlannedRequest, ReusableRequest {
+export interface PlannedSubmit extends PlannedRequest {
 	getPrice(): Promise<ListedPrice>;
 }
 
@@ -54,7 +52,7 @@ export interface ItemWork {
 /** One operation of the node: its fields, and how it turns an input item into work. */
 export interface Operation {
 	/** The fields in the editor, without `displayOptions` for resource and operation, which are added later. */
-	fields: INodeProperties[];
+	fields: Field[];
 	/**
 	 * Reads and checks the fields of one item. It may make free queries about its model, and submits nothing.
 	 * @throws FieldError, RunComfyError.

@@ -1,14 +1,12 @@
-import type { INodeProperties, INodePropertyCollection, INodePropertyOptions } from 'n8n-workflow';
-
+import type { Field } from '../../host/identity';
 import { SEED_RANGE } from './seeds';
-
-type Option = INodePropertyOptions | INodeProperties | INodePropertyCollection;
 
 /** The options of the node. Their labels, defaults, and ranges also apply where `options.ts` reads the values. */
 export const OPTIONS = {
 	cancelOnStop: {
 		displayName: 'Cancel on Stop',
 		name: 'cancelOnStop',
+		decides: false,
 		type: 'boolean',
 		default: true,
 		description:
@@ -17,6 +15,7 @@ export const OPTIONS = {
 	fileName: {
 		displayName: 'File Name',
 		name: 'fileName',
+		decides: false,
 		type: 'string',
 		default: '',
 		placeholder: 'e.g. product-photo',
@@ -25,6 +24,7 @@ export const OPTIONS = {
 	includeCost: {
 		displayName: 'Include Cost',
 		name: 'includeCost',
+		decides: false,
 		type: 'boolean',
 		default: true,
 		description:
@@ -33,6 +33,7 @@ export const OPTIONS = {
 	maxConcurrency: {
 		displayName: 'Max Concurrency',
 		name: 'maxConcurrency',
+		decides: false,
 		type: 'number',
 		default: 10,
 		typeOptions: { minValue: 1, maxValue: 100, numberPrecision: 0 },
@@ -41,6 +42,7 @@ export const OPTIONS = {
 	maxFileSize: {
 		displayName: 'Max File Size (MB)',
 		name: 'maxFileSize',
+		decides: false,
 		type: 'number',
 		default: 50,
 		typeOptions: { minValue: 1, maxValue: 350 },
@@ -49,24 +51,17 @@ export const OPTIONS = {
 	pollInterval: {
 		displayName: 'Poll Interval (Seconds)',
 		name: 'pollInterval',
+		decides: false,
 		type: 'number',
 		default: 1,
 		typeOptions: { minValue: 0.2, maxValue: 60, numberPrecision: 1 },
 		description:
 			'The shortest pause between two polls of a request. Polls are free, and become less frequent the longer a request takes. When the end is expected, because earlier requests took as long, the pause may be half as long.',
 	},
-	reuseResults: {
-		displayName: 'Reuse Results (Hours)',
-		name: 'reuseResults',
-		type: 'number',
-		default: 24,
-		typeOptions: { minValue: 1, maxValue: 720, numberPrecision: 0 },
-		description:
-			'For how many hours to reuse the results of earlier executions of this node instead of paying again. An item whose request is the same as an earlier one, apart from a random seed, gets the earlier result. If that request is still running, the item waits for it. Two items with the same request still get two results. Only production executions are remembered, because n8n does not save this for manual ones. In n8n’s queue mode, this may work only in a sub-workflow: see the documentation. The value of the first item is used.',
-	},
 	randomizeSeeds: {
 		displayName: 'Randomize Seeds',
 		name: 'randomizeSeeds',
+		decides: true,
 		type: 'boolean',
 		default: true,
 		description:
@@ -75,6 +70,7 @@ export const OPTIONS = {
 	seed: {
 		displayName: 'Seed',
 		name: 'seed',
+		decides: true,
 		type: 'number',
 		default: 0,
 		typeOptions: { minValue: SEED_RANGE.min, maxValue: SEED_RANGE.max, numberPrecision: 0 },
@@ -84,6 +80,7 @@ export const OPTIONS = {
 	spendingLimit: {
 		displayName: 'Spending Limit (USD)',
 		name: 'spendingLimit',
+		decides: false,
 		type: 'number',
 		default: 1,
 		typeOptions: { minValue: 0.01, maxValue: 100_000, numberPrecision: 2 },
@@ -93,13 +90,14 @@ export const OPTIONS = {
 	timeout: {
 		displayName: 'Timeout (Seconds)',
 		name: 'timeout',
+		decides: false,
 		type: 'number',
 		default: 600,
 		typeOptions: { minValue: 1, maxValue: 86_400 },
 		description:
 			'How long to wait for each item. A timeout does not cancel the request: the error contains the request ID, and Get Result fetches the result later.',
 	},
-} satisfies Record<string, Option>;
+} satisfies Record<string, Field>;
 
 export type OptionName = keyof typeof OPTIONS;
 
@@ -117,19 +115,17 @@ export const DEPLOYMENT_OPTIONS = {
 		description:
 			'How long to wait for each item. A deployment that has to start first takes 3 to 5 minutes longer. A timeout does not cancel the request: the error contains the request ID, and Get Result fetches the result later.',
 	},
-} satisfies Record<OptionName, Option>;
+} satisfies Record<OptionName, Field>;
 
 /**
  * The collection “Options” with the given options, sorted by name.
  * @param all the options to choose from: those of models, or of deployments.
  */
-export function optionsField(
-	names: OptionName[],
-	all: Record<OptionName, Option> = OPTIONS,
-): INodeProperties {
+export function optionsField(names: OptionName[], all: Record<OptionName, Field> = OPTIONS): Field {
 	return {
 		displayName: 'Options',
 		name: 'options',
+		decides: false,
 		type: 'collection',
 		placeholder: 'Add option',
 		default: {},

@@ -40,8 +40,6 @@ interface OptionValue {
 export interface RunOptions {
 	maxConcurrency: number;
 	cancelOnStop: boolean;
-	/** For how many hours results of earlier executions are used; undefined when the user has not added the option. */
-	reuseHours: number | undefined;
 	/** In USD; undefined when the user has not added the option. */
 	spendingLimit: number | undefined;
 }
@@ -60,20 +58,17 @@ export function readRunOptions(context: IExecuteFunctions, readField: ReadField 
 		if (!isOptionAdded(context, name)) return undefined;
 		return { value: context.getNodeParameter(`options.${name}`, 0, null) };
 	};
-	const readAdded = (name: 'reuseResults' | 'spendingLimit'): number | undefined =>
-		readField(() => {
-			const option = read(name);
-			return option === undefined ? undefined : readNumber(OPTIONS[name], option);
-		}, undefined);
-	const { maxConcurrency, cancelOnStop } = OPTIONS;
+	const { maxConcurrency, cancelOnStop, spendingLimit } = OPTIONS;
 	return {
 		maxConcurrency: readField(
 			() => numberOrDefault(maxConcurrency, read('maxConcurrency')),
 			maxConcurrency.default,
 		),
 		cancelOnStop: readField(() => booleanOrDefault(cancelOnStop, read('cancelOnStop')), cancelOnStop.default),
-		reuseHours: readAdded('reuseResults'),
-		spendingLimit: readAdded('spendingLimit'),
+		spendingLimit: readField(() => {
+			const option = read('spendingLimit');
+			return option === undefined ? undefined : readNumber(spendingLimit, option);
+		}, undefined),
 	};
 }
 

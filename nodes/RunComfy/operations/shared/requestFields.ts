@@ -1,8 +1,9 @@
-import type { IExecuteFunctions, INodeProperties } from 'n8n-workflow';
+import type { IExecuteFunctions } from 'n8n-workflow';
 
 import { readRequestId as toRequestId } from '../../api/responses';
 import { FieldError } from '../../common/fieldError';
 import { deploymentRequests } from '../../deployments/endpoint';
+import type { Field } from '../../host/identity';
 import type { RequestApi } from '../../jobs/endpoint';
 import { modelRequests } from '../../models/endpoint';
 import { deploymentIdField, readDeploymentChoice } from './deploymentIdField';
@@ -11,10 +12,11 @@ import { readChoice, readFilledText } from './parameters';
 
 const LABEL = 'Request ID';
 
-export const requestFields: INodeProperties[] = [
+export const requestFields: Field[] = [
 	{
 		displayName: 'Request Type',
 		name: 'requestType',
+		decides: true,
 		type: 'options',
 		options: [
 			{ name: 'Model', value: 'model', description: 'A request to a model, or of Replace Background' },
@@ -31,6 +33,7 @@ export const requestFields: INodeProperties[] = [
 	{
 		displayName: LABEL,
 		name: 'requestId',
+		decides: true,
 		type: 'string',
 		required: true,
 		default: '',

@@ -1,13 +1,10 @@
-import type { IDataObject, INodeProperties } from 'n8n-workflow';
+import type { IDataObject } from 'n8n-workflow';
 
 import type { JobResult } from '../../api/responses';
-import { isJsonObject, parseJson } from '../../api/json';
-import { RunComfyError } from '../../api/problems';
-import { digest } from '../../common/digest';
 import { omitUndefined } from '../../common/omitUndefined';
-import { toError } from '../../common/toError';
 import { allowsLoopbackFiles } from '../../host/credential';
-import { abandonReusedResult, runJob, submitJob, type JobRequest, type WaitLimits } from '../../jobs/job';
+import type { Field } from '../../host/identity';
+import { runJob, submitJob, type JobRequest, type WaitLimits } from '../../jobs/job';
 import type { RequestState, Seeds } from '../../jobs/ledger';
 import { modelEndpoint } from '../../models/endpoint';
 import { downloadFields, readDownloadOptions, type DownloadOptions } from './downloads';
@@ -25,16 +22,16 @@ const OPTIONS: OptionName[] = [
 	'maxConcurrency',
 	'maxFileSize',
 	'pollInterval',
-	'reuseResults',
 	'timeout',
 ];
 /** RunComfy reports costs only for models. */
 const MODEL_OPTIONS: OptionName[] = ['includeCost', 'spendingLimit'];
 
-const waitFields: INodeProperties[] = [
+const waitFields: Field[] = [
 	{
 		displayName: 'Wait for Completion',
 		name: 'waitForCompletion',
+		decides: false,
 		type: 'boolean',
 		default: true,
 		description:
@@ -44,12 +41,12 @@ const waitFields: INodeProperties[] = [
 ];
 
 /** The fields of an operation that submits, which follow the fields of the model. */
-export function submissionFields(moreOptions: OptionName[] = []): INodeProperties[] {
+export function submissionFields(moreOptions: OptionName[] = []): Field[] {
 	return [...waitFields, optionsField([...OPTIONS, ...MODEL_OPTIONS, ...moreOptions])];
 }
 
 /** As `submissionFields`, for an operation that submits to a deployment. */
-export function deploymentSubmissionFields(): INodeProperties[] {
+export function deploymentSubmissionFields(): Field[] {
 	return [...waitFields, optionsField([...OPTIONS, 'randomizeSeeds'], DEPLOYMENT_OPTIONS)];
 }
 
@@ -114,28 +111,13 @@ const STATUSES = new Map<RequestState, string>([
 	['finished', 'succeeded'],
 ]);
 
-/** See `ReusableRequest`. The order of keys does not matter; which seeds are random does. */
-async function identify({ endpoint, fixedInput, seeds = {}, identifyRest }: JobRequest): Promise<string> {
-	const sent = JSON.stringify([endpoint.id, fixedInput, Object.keys(seeds), await identifyRest()]);
-	// Only what has been written as JSON once is what is sent: an expression may return objects of any class.
-	return await digest(JSON.stringify(parseJson(sent), sortKeys));
-}
-
-function sortKeys(_key: string, value: unknown): unknown {
-	if (!isJsonObject(value)) return value;
-	return Object.fromEntries(Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1)));
-}
-
 /** The part of a request that says what is submitted. */
-export type RequestContent = Pick<
-	JobRequest,
-	'submitProblem' | 'buildInput' | 'fixedInput' | 'identifyRest' | 'inputBytes'
->;
+export type RequestContent = Pick<JobRequest, 'submitProblem' | 'buildInput' | 'inputBytes'>;
 
 /** Of an item that is only resumed. */
 export function noContent(submitProblem: Error): RequestContent {
 	const fail = async () => await Promise.reject(submitProblem);
-	return { submitProblem, buildInput: fail, identifyRest: fail, fixedInput: {}, inputBytes: 0 };
+	return { submitProblem, buildInput: fail, inputBytes: 0 };
 }
 
 /** The work of an item that submits a request. */
@@ -144,29 +126,16 @@ export function submissionWork(
 	{ request, getPrice, reportSeeds, toOutput }: Submission,
 ): ItemWork {
 	return {
-		submits: {
-			endpointId: request.endpoint.id,
-			waits: request.waits,
-			getPrice,
-			identify: async () => await identify(request),
-		},
+		submits: { endpointId: request.endpoint.id, waits: request.waits, getPrice },
 		run: async (tools) => {
 			if (!request.waits) {
-				const { requestId, state, seeds = {}, isReused } = await submitJob(tools.run, itemIndex, request);
+				const { requestId, state, seeds = {} } = await submitJob(tools.run, itemIndex, request);
 				const status = STATUSES.get(state) ?? 'in_queue';
-				return { json: { requestId, status, ...reportSeeds(seeds), ...omitUndefined({ reused: isReused }) } };
+				return { json: { requestId, status, ...reportSeeds(seeds) } };
 			}
-			for (;;) {
-				const { result, seeds = {}, isReused, endpointId } = await runJob(tools.run, itemIndex, request);
-				try {
-					const { json, ...files } = await toOutput(tools, result, endpointId);
-					const reused = isReused ? true : undefined;
-					return { json: { ...json, ...reportSeeds(seeds), ...omitUndefined({ reused }) }, ...files };
-				} catch (error) {
-					const isGone = error instanceof RunComfyError && error.problem.isNotFound === true;
-					if (!isGone || !abandonReusedResult(tools.run, itemIndex)) throw toError(error);
-				}
-			}
+			const { result, seeds = {}, endpointId } = await runJob(tools.run, itemIndex, request);
+			const { json, ...files } = await toOutput(tools, result, endpointId);
+			return { json: { ...json, ...reportSeeds(seeds) }, ...files };
 		},
 	};
 }

@@ -1,0 +1,88 @@
+import type {
+	IDataObject,
+	IExecuteFunctions,
+	INodeProperties,
+	INodePropertyCollection,
+	INodePropertyOptions,
+} from 'n8n-workflow';
+
+import { isJsonObject } from '../api/json';
+import { digest } from '../common/digest';
+import { isEmpty } from '../common/isEmpty';
+import type { RequestIdentity } from '../jobs/ledger';
+import { CREDENTIAL_NAME } from './transport';
+
+/** A field of the node, which says itself whether its value decides what is generated. */
+export interface Field extends Omit<INodeProperties, 'options'> {
+	/** False for what only says how to wait, what to spend, and what to return. Of a collection, each option says it. */
+	decides: boolean;
+	options?: Field[] | INodePropertyOptions[] | INodePropertyCollection[];
+}
+
+/** A node that an AI agent uses as its tool has a type of its own, which n8n derives from the node's. */
+function isUsedAsTool(context: IExecuteFunctions): boolean {
+	return context.getNode().type.endsWith('Tool');
+}
+
+/**
+ * What the requests of the items are known by: their place, and the raw values of the fields that decide what is
+ * generated, with the chosen credential. Neither evaluated values, which differ in every try (`{{ $now }}`), nor the
+ * input item, whose files n8n renames and whose fields an expression may change. For an agent's tool, the arguments of the
+ * call take the place's place, with the agent's run: in a loop, expressions may read another item.
+ * @param fields of the operation.
+ * @returns hashes, so that n8n's execution data, where they are stored, holds no prompts because of them.
+ */
+export async function createIdentities(
+	context: IExecuteFunctions,
+	runIndex: number,
+	fields: Field[],
+): Promise<(itemIndex: number) => Promise<RequestIdentity>> {
+	const { parameters, credentials } = context.getNode();
+	const { id, name } = credentials?.[CREDENTIAL_NAME] ?? {};
+	const { resource, operation } = parameters;
+	const decisive = [resource, operation, id ?? name, decidingValues(fields, parameters)];
+	const identity = await digest(JSON.stringify(decisive, sortKeys));
+	if (!isUsedAsTool(context))
+		return async (itemIndex) => ({ place: `${runIndex}:${itemIndex}`, identity, isCall: false });
+	const { source } = context.getExecuteData();
+	const items = context.getInputData();
+	return async (itemIndex) => {
+		// An AI agent gives its tool call a new ID in every attempt.
+		const { toolCallId: _toolCallId, ...input } = items[itemIndex]?.json ?? {};
+		const place = await digest(JSON.stringify([source, itemIndex, input], sortKeys));
+		return { place, identity, isCall: true };
+	};
+}
+
+/** The raw values of the deciding fields, by name: a value may be an expression, which is not evaluated. */
+export function decidingValues(fields: Field[], parameters: IDataObject): IDataObject {
+	const values: IDataObject = {};
+	for (const field of fields) {
+		const value = parameters[field.name] ?? field.default;
+		if (field.type === 'collection' && isJsonObject(value)) {
+			values[field.name] = decidingValues(optionsOf(field, value), value as IDataObject);
+		} else if (field.decides) values[field.name] = withoutEditorState(field, value) as IDataObject;
+	}
+	return values;
+}
+
+/** The options of a collection that the user has added. */
+function optionsOf({ options = [] }: Field, added: object): Field[] {
+	return (options as Field[]).filter(({ name }) => Object.hasOwn(added, name));
+}
+
+/** The value without what the editor saves beside it: cached names, modes of entering it, and lists of inputs. */
+function withoutEditorState({ type }: Field, value: unknown): unknown {
+	if (!isJsonObject(value)) return value;
+	if (type === 'resourceLocator') return typeof value.value === 'string' ? value.value.trim() : value.value;
+	if (type !== 'resourceMapper') return value;
+	if (value.mappingMode === 'autoMapInputData') return value.mappingMode;
+	const inputs = isJsonObject(value.value) ? Object.entries(value.value) : [];
+	// A refreshed list of inputs adds empty ones.
+	return Object.fromEntries(inputs.filter(([, input]) => !isEmpty(input)));
+}
+
+function sortKeys(_key: string, value: unknown): unknown {
+	if (!isJsonObject(value)) return value;
+	return Object.fromEntries(Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1)));
+}

@@ -1,0 +1,136 @@
+import type { IDataObject, IExecuteFunctions, INode } from 'n8n-workflow';
+
+import { createIdentities, decidingValues, type Field } from '../../nodes/RunComfy/host/identity';
+import { allOperations } from '../../nodes/RunComfy/operations';
+
+/** What the node's fields hold, and who calls it. */
+interface Call {
+	parameters?: IDataObject;
+	node?: Partial<INode>;
+	json?: IDataObject;
+	source?: unknown;
+	runIndex?: number;
+}
+
+const fieldsOf = (resource: string, operation: string): Field[] =>
+	allOperations.find((one) => one.resource === resource && one.operation === operation)?.fields ?? [];
+
+async function identityOf({ parameters = {}, node = {}, json = {}, source, runIndex = 0 }: Call) {
+	const all = { resource: 'model', operation: 'run', ...parameters };
+	const context = {
+		getNode: () => ({
+			type: 'n8n-nodes-runcomfy.runComfy',
+			credentials: { runComfyApi: { id: '1', name: 'RunComfy' } },
+			...node,
+			parameters: all,
+		}),
+		getInputData: () => [{ json }],
+		getExecuteData: () => ({ source }),
+	};
+	const fields = fieldsOf(String(all.resource), String(all.operation));
+	return await (
+		await createIdentities(context as unknown as IExecuteFunctions, runIndex, fields)
+	)(0);
+}
+
+const model = (more: object) => ({ modelId: { __rl: true, mode: 'list', value: 'a/b', ...more } });
+const inputs = (value: IDataObject | null, more: object = {}) => ({
+	inputs: { mappingMode: 'defineBelow', value, ...more } as IDataObject,
+});
+const TOOL = { type: 'n8n-nodes-runcomfy.runComfyTool' };
+
+describe('A request is known by', () => {
+	it('its place, as a hash that holds no prompt', async () => {
+		const { place, identity, isCall } = await identityOf({ parameters: inputs({ prompt: 'A beach' }) });
+		expect({ place, isCall }).toEqual({ place: '0:0', isCall: false });
+		expect(identity).toMatch(/^[0-9a-f]{64}$/);
+		expect((await identityOf({ runIndex: 3 })).place).toBe('3:0');
+	});
+
+	it.each<[string, Call, Call]>([
+		['the input item, which an expression may change', { json: { list: [1, 2] } }, { json: { list: [1] } }],
+		['a cached name', { parameters: model({ cachedResultName: 'A' }) }, { parameters: model({}) }],
+		['the same model by ID', { parameters: model({}) }, { parameters: model({ mode: 'id', value: ' a/b' }) }],
+		[
+			'a refreshed list of inputs',
+			{ parameters: inputs({ prompt: 'x' }, { schema: [] }) },
+			{ parameters: inputs({ prompt: 'x', seed: null }, { schema: [{ id: 'prompt' }, { id: 'seed' }] }) },
+		],
+		['a timeout', { parameters: { options: {} } }, { parameters: { options: { timeout: 900 } } }],
+		['downloads', { parameters: { downloadFiles: true } }, { parameters: { downloadFiles: false } }],
+		['a default that is saved', {}, { parameters: { inputMode: 'fields' } }],
+		[
+			'a renamed credential',
+			{ node: { credentials: { runComfyApi: { id: '1', name: 'New' } } } },
+			{ node: { credentials: { runComfyApi: { id: '1', name: 'RunComfy' } } } },
+		],
+	])('nothing that n8n changes, and nothing about waiting: %s', async (_, one, other) =>
+		expect(await identityOf(one)).toEqual(await identityOf(other)),
+	);
+
+	it.each<[string, Call, Call]>([
+		['the prompt', { parameters: inputs({ prompt: 'x' }) }, { parameters: inputs({ prompt: 'y' }) }],
+		['an emptied input', { parameters: inputs({ prompt: 'x' }) }, { parameters: inputs({ prompt: '' }) }],
+		['the model', { parameters: model({}) }, { parameters: model({ value: 'a/c' }) }],
+		[
+			'the way of entering inputs',
+			{ parameters: inputs(null) },
+			{ parameters: inputs(null, { mappingMode: 'autoMapInputData' }) },
+		],
+		[
+			'the seed',
+			{ parameters: { resource: 'image', operation: 'replaceBackground', options: { seed: 1 } } },
+			{ parameters: { resource: 'image', operation: 'replaceBackground', options: { seed: 2 } } },
+		],
+		['the account', {}, { node: { credentials: { runComfyApi: { id: '2', name: 'RunComfy' } } } }],
+	])('what decides it: %s', async (_, one, other) =>
+		expect((await identityOf(one)).identity).not.toBe((await identityOf(other)).identity),
+	);
+
+	it('the arguments of an agent’s call, whatever its run and its own id, and the agent’s run', async () => {
+		const call = async (json: IDataObject, source: unknown, runIndex = 0) =>
+			await identityOf({ node: TOOL, json, source, runIndex });
+		const first = await call({ prompt: 'x', toolCallId: 'call_1' }, 'agent 0');
+		expect(first.isCall).toBe(true);
+		expect(await call({ toolCallId: 'call_2', prompt: 'x' }, 'agent 0', 7)).toEqual(first);
+		expect((await call({ prompt: 'y' }, 'agent 0')).place).not.toBe(first.place);
+		expect((await call({ prompt: 'x' }, 'agent 1')).place).not.toBe(first.place);
+	});
+});
+
+describe('Every field of every operation', () => {
+	/** What must not matter in a retry; a field that is missing here decides. */
+	const WAIT_AND_OUTPUT = [
+		...['waitForCompletion', 'downloadFiles', 'binaryPropertyOutput', 'returnAll', 'limit', 'filters'],
+		...['cancelOnStop', 'fileName', 'includeCost', 'maxConcurrency', 'maxFileSize', 'pollInterval'],
+		...['spendingLimit', 'timeout', 'category', 'search'],
+	];
+	const all = allOperations.flatMap(({ resource, operation, fields }) =>
+		fields.flatMap((field) => {
+			const options = field.type === 'collection' ? (field.options as Field[]) : [];
+			const name = `${resource} → ${operation} → `;
+			return [
+				...(field.type === 'collection'
+					? []
+					: [{ name: name + field.name, fields, field, path: [field.name] }]),
+				...options.map((option) => ({
+					...{ name: `${name}${field.name} → ${option.name}`, fields, field: option },
+					path: [field.name, option.name],
+				})),
+			];
+		}),
+	);
+
+	it('is there', () => expect(all.length).toBeGreaterThan(60));
+
+	it.each(all.map((one) => [one.name, one] as const))('%s says whether it decides', (_, one) => {
+		const { fields, field, path } = one;
+		const with_ = (value: IDataObject | string) => {
+			const [first = '', second] = path;
+			return decidingValues(fields, { [first]: second === undefined ? value : { [second]: value } });
+		};
+		const isSame = JSON.stringify(with_('one')) === JSON.stringify(with_('two'));
+		expect(typeof field.decides).toBe('boolean');
+		expect(isSame).toBe(WAIT_AND_OUTPUT.includes(field.name));
+	});
+});
