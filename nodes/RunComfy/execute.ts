@@ -86,7 +86,7 @@ async function executeItems(context: IExecuteFunctions, runtime: Runtime, count:
 	let endsWithError = false;
 	try {
 		const prepared = await PreparedItems.read(findOperation(context), tools, count, optionsProblem);
-		const identities = await prepared.identities();
+		const identities = await prepared.identities(dependencies.runIndex);
 		const openBudget = async (turn: LedgerTurn) => {
 			// In a retry, the items that have requests are resumed first, and an error names these.
 			const mayEndLater = turn.hasRequests || continueOnFail;

@@ -32,10 +32,8 @@ export class PreparedItems {
 	}
 
 	/** Of the items that submit something, by item index. A retry recognizes its items by them. */
-	async identities(): Promise<Map<number, RequestIdentity>> {
-		const { context } = this.tools;
-		const runIndex = Number(context.getWorkflowDataProxy(0).$runIndex);
-		const identityOf = await createIdentities(context, runIndex, this.operation.fields);
+	async identities(runIndex: number): Promise<Map<number, RequestIdentity>> {
+		const identityOf = await createIdentities(this.tools.context, runIndex, this.operation.fields);
 		const identities = new Map<number, RequestIdentity>();
 		for (const [itemIndex, work] of this.works.entries()) {
 			// An item whose fields are wrong in this try may still have a request from an earlier one.

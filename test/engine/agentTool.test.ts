@@ -66,6 +66,7 @@ describe('An agent’s calls of the tool', () => {
 			timeout: number;
 			spendingLimit?: number;
 			turns?: number;
+			maxTries?: number;
 		},
 	): Promise<IRun> => {
 		sandbox = await Sandbox.start({ pictures: 'plain', queueMs: 0, runMs: options.runMs });
@@ -96,7 +97,7 @@ describe('An agent’s calls of the tool', () => {
 				},
 			},
 			credentials: { runComfyApi: { id: '1', name: 'RunComfy' } },
-			retryOnFail: true,
+			retryOnFail: options.maxTries !== 1,
 			maxTries: 3,
 			waitBetweenTries: 50,
 		});
@@ -142,6 +143,17 @@ describe('An agent’s calls of the tool', () => {
 		expect(prompts()).toEqual(['A']);
 		const answers = JSON.stringify(result.data.resultData.runData.Agent?.[0]?.data?.main?.[0]?.[0]?.json);
 		expect(answers.split(String(sandbox.jobs[0]?.requestId)).length - 1).toBeGreaterThanOrEqual(3);
+	});
+
+	it('side by side with the same arguments, and their request fails: all get its failure, and nothing is submitted again', async () => {
+		await run(
+			async (call) => {
+				sandbox.faults.add({ job: 'failed', times: 1 });
+				return await Promise.all([call('A'), call('A')]);
+			},
+			{ runMs: 300, timeout: 30, maxTries: 1 },
+		);
+		expect(prompts()).toEqual(['A']);
 	});
 
 	it('one after the other, A, B, A: a call that timed out is resumed when the agent makes it again', async () => {

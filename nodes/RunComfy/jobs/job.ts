@@ -378,9 +378,8 @@ export async function runJob(run: Run, itemIndex: number, request: JobRequest): 
 	const { turn } = run.dependencies;
 	const { findOutputProblem } = request;
 	for (;;) {
-		const known = turn.find(itemIndex);
 		const entry = await submitOrResume(run, itemIndex, request);
-		const isResumed = entry === known;
+		const isResumed = turn.left.has(entry);
 		try {
 			const { seeds, endpointId } = entry;
 			// What an earlier try has read is returned without a call; a result without output may have come late.

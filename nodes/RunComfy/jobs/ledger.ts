@@ -151,8 +151,16 @@ export class Ledger {
 	private readonly waitedFor = new Set<LedgerEntry>();
 	private readonly listeners = new Set<() => void>();
 	private readonly jobTimes = new Map<string, JobTimes>();
+	private readonly byPlace = new Map<string, LedgerEntry[]>();
 
-	private constructor(private readonly store: Store) {}
+	private constructor(private readonly store: Store) {
+		for (const entry of store.entries) this.atSamePlace(entry).push(entry);
+	}
+
+	/** In the order of their submits. */
+	private atSamePlace({ place }: RequestIdentity): LedgerEntry[] {
+		return cached(this.byPlace, place, () => []);
+	}
 
 	/**
 	 * The ledger of an execution: the same one for all runs of the node in it.
@@ -230,6 +238,7 @@ export class Ledger {
 
 	add(entry: LedgerEntry, turn: LedgerTurn): void {
 		this.store.entries.push(entry);
+		this.atSamePlace(entry).push(entry);
 		this.own(entry, turn);
 		this.setWaitedFor(entry, true);
 	}
@@ -256,6 +265,9 @@ export class Ledger {
 		if (over.size === 0) return;
 		store.entries = store.entries.filter((entry) => !over.has(entry));
 		for (const entry of over) {
+			const rest = this.atSamePlace(entry).filter((one) => !over.has(one));
+			if (rest.length === 0) this.byPlace.delete(entry.place);
+			else this.byPlace.set(entry.place, rest);
 			this.closeUnowned(entry);
 			const { endpointId, state, costUsd, expectedUsd, hasRun } = entry;
 			if (!isFree(entry))
@@ -318,6 +330,7 @@ export class Ledger {
 
 	/** From now on the run answers for the entry, and Stop may cancel it again. */
 	resume(entry: LedgerEntry, turn: LedgerTurn, itemIndex = entry.itemIndex): void {
+		if (!this.owners.has(entry)) turn.left.add(entry);
 		entry.turn = turn.runIndex;
 		delete entry.isReported;
 		if (isAlive(entry)) delete entry.cancelOutcome;
@@ -330,10 +343,9 @@ export class Ledger {
 	}
 
 	/** The latest entry that may be resumed; undefined when there is none. */
-	findResumable({ place, identity }: RequestIdentity): LedgerEntry | undefined {
-		for (let index = this.store.entries.length - 1; index >= 0; index--) {
-			const entry = this.store.entries[index];
-			if (entry === undefined || entry.place !== place || entry.identity !== identity) continue;
+	findResumable(wanted: RequestIdentity): LedgerEntry | undefined {
+		for (const entry of [...(this.byPlace.get(wanted.place) ?? [])].reverse()) {
+			if (entry.identity !== wanted.identity) continue;
 			if (!this.owners.has(entry)) this.closeUnowned(entry);
 			const { state } = entry;
 			if (state !== 'refused' && state !== 'failed' && state !== 'cancelled') return entry;
@@ -368,6 +380,8 @@ export function isFree({ state, costUsd, hasRun }: CostRecord): boolean {
 export class LedgerTurn {
 	/** The latest entry of each item. */
 	readonly current = new Map<number, LedgerEntry>();
+	/** What earlier tries have left, and this one resumes. A parallel call's request is not left: it is under way. */
+	readonly left = new Set<LedgerEntry>();
 	/** Alive, of the same turn, and not resumed, because the input or the node's fields have changed since. */
 	readonly abandoned: LedgerEntry[] = [];
 
@@ -484,6 +498,8 @@ export class LedgerTurn {
 	 */
 	cancelAnswered(entry: LedgerEntry, cancelOutcome: CancelOutcome, cancelsRunning = false): void {
 		const isCancelled = cancelOutcome === 'cancelled';
+		// A parallel call of an agent may have cancelled the same request before.
+		if (!isCancelled && !isAlive(entry)) return;
 		const mayHaveRun = isCancelled && cancelsRunning ? (true as const) : undefined;
 		const facts = { cancelOutcome, ...omitUndefined({ mayHaveRun }) };
 		this.ledger.move(entry, isCancelled ? 'cancelled' : entry.state, facts);
