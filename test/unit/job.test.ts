@@ -1,5 +1,5 @@
 import { NoAnswerError } from '../../nodes/RunComfy/api/transport';
-import { runJob } from '../../nodes/RunComfy/jobs/job';
+import { isNewRequest, runJob } from '../../nodes/RunComfy/jobs/job';
 import { ItemFailedError } from '../../nodes/RunComfy/jobs/run';
 import { makeRun, request, SECOND, setUp } from './fakeApi';
 
@@ -50,6 +50,16 @@ describe('Polling a job, on a virtual clock', () => {
 		for (const { polls, endsAt } of fast)
 			expect((polls.at(-1) ?? Infinity) - endsAt).toBeLessThanOrEqual(1 * SECOND);
 	});
+});
+
+describe('A request is new, whatever clock its time comes from,', () => {
+	it.each<[string, number | undefined, boolean]>([
+		['at once', 1_000_000, true],
+		['14 s later', 986_000, true],
+		['not 15 s later', 985_000, false],
+		['not when its time is an hour ahead, because a clock was set', 4_600_000, false],
+		['not when its time is not known', undefined, false],
+	])('%s', (_, submittedAt, isNew) => expect(isNewRequest(submittedAt, 1_000_000)).toBe(isNew));
 });
 
 describe('Faults and deadlines', () => {
