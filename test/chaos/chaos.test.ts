@@ -35,6 +35,7 @@ async function open(seed: number, scenario: Scenario): Promise<TestEnvironment> 
 	const random = seededRandom(seed);
 	const env = await TestEnvironment.open({
 		items: items(ITEMS),
+		speed: 1,
 		sandbox: { seed, queueMs: () => random() * 150, runMs: () => random() * 300 },
 		runtime: {
 			random: () => 0,

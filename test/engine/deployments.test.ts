@@ -312,7 +312,7 @@ describe('ComfyUI Deployment → Run', () => {
 
 	describe('after another item has failed', () => {
 		const runBoth = async (runMs: SandboxOptions['runMs'], settings: object) => {
-			await open({ runMs }, { items: items(2), settings });
+			await open({ runMs }, { items: items(2), settings, speed: 1 });
 			env.sandbox.faults.add({ job: 'failed', promptIncludes: 'item 1', times: 1 });
 			env.sandbox.faults.add({ on: 'submit', kind: 'slow', delayMs: 800, promptIncludes: 'item 1' });
 			return await env.run(runOf(DEPLOYMENT_ID.textToImage, { [TEXT]: '={{ "item " + $json.n }}' }));
@@ -397,7 +397,7 @@ describe('ComfyUI Deployment → Run', () => {
 			...{ retryOnFail: true, maxTries: 2, waitBetweenTries: 10 },
 			onError: 'continueRegularOutput',
 		};
-		await open({ runMs }, { items: items(2), settings });
+		await open({ runMs }, { items: items(2), settings, speed: 1 });
 		const at = Date.now() + 900;
 		const { textToImage, everyKindOfFile } = DEPLOYMENT_ID;
 		const value = `={{ $now.toMillis() < ${at} ? "${textToImage}" : "${everyKindOfFile}" }}`;
@@ -412,7 +412,7 @@ describe('ComfyUI Deployment → Run', () => {
 	});
 
 	it('logs that a deployment starts, once for each state', async () => {
-		await open({ coldStartMs: 700, queueMs: 0, runMs: 500 });
+		await open({ coldStartMs: 2_000, queueMs: 0, runMs: 2_000 });
 		await env.run(runOf(DEPLOYMENT_ID.textToImage));
 		const { requestId } = env.sandbox.jobs[0] ?? {};
 		const lines = env.log.filter(
@@ -511,7 +511,7 @@ describe('Requests of a deployment', () => {
 	});
 
 	it('Get Result asks for the status where the result says nothing', async () => {
-		const requestId = await submitted({ runMs: 600 });
+		const requestId = await submitted({ runMs: 60_000 });
 		env.sandbox.faults.add({ on: 'result', kind: 'notReady', times: 1 });
 		const run = await request('getResult', requestId, { waitForCompletion: false });
 		expect(outputItems(run)[0]?.json).toMatchObject({ requestId, status: 'in_progress' });

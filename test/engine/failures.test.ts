@@ -10,7 +10,7 @@ describe('A failure', () => {
 			items: items(6),
 			sandbox: {
 				queueMs: (_n, prompt) => (prompt === 'scene 3' ? 60_000 : 0),
-				runMs: (_n, prompt) => ({ 'scene 0': 600, 'scene 1': 100 })[prompt] ?? 60_000,
+				runMs: (_n, prompt) => ({ 'scene 0': 2_000, 'scene 1': 100 })[prompt] ?? 60_000,
 			},
 		});
 		env.sandbox.faults.add({ job: 'failed', promptIncludes: 'scene 0' });

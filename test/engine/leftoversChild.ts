@@ -59,6 +59,7 @@ async function main(): Promise<void> {
 	for (const phase of Object.values(PHASES)) {
 		const env = await TestEnvironment.open({
 			items: items(30),
+			speed: 1,
 			sandbox: { queueMs: (_n, prompt) => (prompt === 'quick' ? 0 : 60_000), runMs: 0 },
 		});
 		await phase(env);

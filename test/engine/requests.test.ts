@@ -39,7 +39,7 @@ describe('The operations on a request', () => {
 	});
 
 	it('Get Result waits, resumes after a timeout, and downloads', async () => {
-		const requestId = await submitted({ queueMs: 0, runMs: 1_200 });
+		const requestId = await submitted({ queueMs: 0, runMs: 2_500 });
 		const early = failure(
 			await request('getResult', requestId, { options: { timeout: 1, pollInterval: 0.2 } }),
 		);
@@ -55,13 +55,13 @@ describe('The operations on a request', () => {
 	});
 
 	it('Get Result without waiting returns the state, and the result once it is available', async () => {
-		const requestId = await submitted({ queueMs: 0, runMs: 300 });
+		const requestId = await submitted({ queueMs: 0, runMs: 2_500 });
 		const withoutWaiting = { waitForCompletion: false, options: { includeCost: false } };
 		expect(outputItems(await request('getResult', requestId, withoutWaiting))[0]?.json).toEqual({
 			requestId,
 			status: 'in_progress',
 		});
-		await new Promise((resolve) => setTimeout(resolve, 350));
+		await new Promise((resolve) => setTimeout(resolve, 550));
 		const { json } = outputItems(await request('getResult', requestId, withoutWaiting))[0] ?? {};
 		expect(json).toMatchObject({ requestId, status: 'succeeded' });
 		expect(json).not.toHaveProperty('cost');

@@ -14,7 +14,7 @@ describe('In a retry', () => {
 		env = await TestEnvironment.open({ sandbox: { queueMs: 60_000 }, settings: RETRY });
 		const execution = env.start({ options: { timeout: 1 } });
 		await until('it is tried again', () => env.tries.length === 2);
-		await new Promise((resolve) => setTimeout(resolve, 400));
+		await new Promise((resolve) => setTimeout(resolve, 50));
 		await env.stop(execution);
 		expect(env.sandbox.stats).toMatchObject({ submits: 1, cancelled: 1 });
 		expect(env.stopReports).toHaveLength(1);
@@ -123,7 +123,11 @@ describe('In a retry', () => {
 
 describe('Stop', () => {
 	it('after an item has failed still counts as canceled', async () => {
-		const env = await TestEnvironment.open({ items: items(2), sandbox: { queueMs: 0, runMs: 100 } });
+		const env = await TestEnvironment.open({
+			items: items(2),
+			sandbox: { queueMs: 0, runMs: 100 },
+			runtime: { stopGraceMs: 2_000 },
+		});
 		env.sandbox.faults.add({ job: 'failed', promptIncludes: 'scene 0' });
 		env.sandbox.faults.add({ on: 'submit', kind: 'hangAfter', promptIncludes: 'scene 1' });
 		const execution = env.start({ prompt: '={{ "scene " + $json.n }}' });
@@ -136,7 +140,11 @@ describe('Stop', () => {
 	});
 
 	it('cancels the others while ten cancels hang', async () => {
-		const env = await TestEnvironment.open({ items: items(30), sandbox: { queueMs: 60_000 } });
+		const env = await TestEnvironment.open({
+			items: items(30),
+			sandbox: { queueMs: 60_000 },
+			runtime: { stopGraceMs: 3_000 },
+		});
 		const execution = env.start({ options: { maxConcurrency: 30, pollInterval: 30 } });
 		await until('all are submitted', () => env.sandbox.stats.accepted === 30);
 		for (const { requestId } of env.sandbox.jobs.slice(0, 10))

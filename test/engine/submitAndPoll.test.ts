@@ -19,7 +19,7 @@ describe('Submitting and polling', () => {
 	it.each([0, 'Thu, 01 Jan 1970 00:00:00 GMT'])(
 		'does not submit in a tight loop when Retry-After asks for no pause (%s)',
 		async (retryAfter) => {
-			await open({ items: items(5), settings: {} });
+			await open({ items: items(5), settings: {}, speed: 1 });
 			env.sandbox.faults.add({ on: 'submit', kind: 'tooMany', retryAfter });
 			const execution = env.start();
 			await new Promise((resolve) => setTimeout(resolve, 2_000));
@@ -57,7 +57,7 @@ describe('Submitting and polling', () => {
 		['forward by 90 s during a submit', 90_000],
 		['back by 20 s', -20_000],
 	])('is unaffected when the system clock jumps %s', async (_what, jumpMs) => {
-		await open({ sandbox: { queueMs: 0, runMs: 1_000 }, settings: {} });
+		await open({ sandbox: { queueMs: 0, runMs: 1_000 }, settings: {}, speed: 1 });
 		env.sandbox.faults.add({ on: 'submit', kind: 'slow', delayMs: 300 });
 		const realNow = Date.now.bind(Date);
 		const from = performance.now();

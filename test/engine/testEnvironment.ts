@@ -1,10 +1,12 @@
 import type { ILoadOptionsFunctions, INode, INodeExecutionData, IRun } from 'n8n-workflow';
 
 import { RunComfyApi } from '../../credentials/RunComfyApi.credentials';
+import type { Clock } from '../../nodes/RunComfy/common/clock';
 import { omitUndefined } from '../../nodes/RunComfy/common/omitUndefined';
 import { executeRunComfy } from '../../nodes/RunComfy/execute';
 import { systemRuntime, type Runtime } from '../../nodes/RunComfy/host/runtime';
 import { RunComfy } from '../../nodes/RunComfy/RunComfy.node.js';
+import type { Duration } from '../sandbox/queue';
 import { Sandbox, SANDBOX_TOKEN, type SandboxOptions } from '../sandbox/sandbox';
 import { buildWorkflow, RUNCOMFY_TYPE, workflowNode } from '../workflow';
 import { Engine, type EngineExecution, type EngineOptions, type EngineWorkflow } from './engine';
@@ -12,12 +14,15 @@ import { loop, passThrough, source } from './fakeNodes';
 
 /** The node on n8n's engine against a sandbox, set up in one line. */
 export interface TestEnvironmentOptions {
+	/** Its `queueMs`, `runMs` and `coldStartMs` are in the node's time. */
 	sandbox?: SandboxOptions;
 	items?: INodeExecutionData[];
 	credential?: Record<string, string>;
 	binaryMode?: EngineOptions['binaryMode'];
-	/** Shorter timeouts than the real ones. */
+	/** Shorter timeouts than the real ones, in real milliseconds. With a clock of its own, time passes as that one says. */
 	runtime?: Partial<Runtime>;
+	/** How many times as fast the node's time passes; 1 for what depends on real time. */
+	speed?: number;
 	/** Node settings such as retryOnFail or onError. */
 	settings?: Partial<INode>;
 	loops?: number;
@@ -25,6 +30,12 @@ export interface TestEnvironmentOptions {
 
 /** The shortest interval that the node allows. */
 export const FAST = { pollInterval: 0.2 };
+/**
+ * Most of what a test of the node would take is waiting: for polls, pauses and timeouts. Calls over the wire are real, so
+ * the timeouts of calls, downloads and Stop stay as long as they are, and much more speed would leave a poll that is cut
+ * off at a deadline too little time on a busy machine.
+ */
+const SPEED = 5;
 export const IMAGE_URL = 'https://example.com/product.png';
 
 export function items(count: number): INodeExecutionData[] {
@@ -48,7 +59,10 @@ export class TestEnvironment {
 	) {}
 
 	static async open(options: TestEnvironmentOptions = {}): Promise<TestEnvironment> {
-		const sandbox = await Sandbox.start({ pictures: 'plain', queueMs: 0, runMs: 100, ...options.sandbox });
+		const speed = options.speed ?? (options.runtime?.clock === undefined ? SPEED : 1);
+		const sandbox = await Sandbox.start(
+			quickly(speed, { pictures: 'plain', queueMs: 0, runMs: 100, ...options.sandbox }),
+		);
 		const log: LogLine[] = [];
 		const tries: Array<Promise<unknown>> = [];
 		const engine = await Engine.create({
@@ -56,7 +70,7 @@ export class TestEnvironment {
 				source: source(options.items ?? items(1)),
 				passThrough,
 				loop: loop(options.loops ?? 0),
-				[RUNCOMFY_TYPE]: nodeWith(options.runtime, tries),
+				[RUNCOMFY_TYPE]: nodeWith(runtimeOf(speed, options.runtime), tries),
 			},
 			credentialType: new RunComfyApi(),
 			credential: {
@@ -141,11 +155,39 @@ export class TestEnvironment {
 	}
 }
 
+/** A sandbox whose jobs take the stated time by a clock of this speed. */
+function quickly(speed: number, options: SandboxOptions): SandboxOptions {
+	const { queueMs = 0, runMs = 0, coldStartMs = 0 } = options;
+	const scaled =
+		(ms: Duration): Duration =>
+		(jobNumber, prompt) =>
+			(typeof ms === 'function' ? ms(jobNumber, prompt) : ms) / speed;
+	return { ...options, queueMs: scaled(queueMs), runMs: scaled(runMs), coldStartMs: coldStartMs / speed };
+}
+
+/** The system's runtime on a faster clock; what is measured by that clock but is real work has as long as ever. */
+function runtimeOf(speed: number, own: Partial<Runtime> = {}): Runtime {
+	const { clock, callTimeouts, stopGraceMs, downloadIdleMs, random } = { ...systemRuntime, ...own };
+	const { submitMs, pollMs, cancelMs } = callTimeouts;
+	const fasterClock: Clock = {
+		...clock,
+		now: () => clock.now() * speed,
+		sleep: async (ms, signal) => await clock.sleep(ms / speed, signal),
+	};
+	return {
+		random,
+		clock: speed === 1 ? clock : fasterClock,
+		callTimeouts: { submitMs: submitMs * speed, pollMs: pollMs * speed, cancelMs: cancelMs * speed },
+		stopGraceMs: stopGraceMs * speed,
+		downloadIdleMs: downloadIdleMs * speed,
+	};
+}
+
 /** The node with the given runtime instead of the system's; records its runs. */
-function nodeWith(runtime: Partial<Runtime> = {}, tries: Array<Promise<unknown>>): RunComfy {
+function nodeWith(runtime: Runtime, tries: Array<Promise<unknown>>): RunComfy {
 	const node = new RunComfy();
 	node.execute = async function () {
-		const running = executeRunComfy(this, { ...systemRuntime, ...runtime });
+		const running = executeRunComfy(this, runtime);
 		tries.push(running);
 		return await running;
 	};

@@ -45,17 +45,17 @@ const INPUT = { image: 'https://example.com/a.png', prompt: 'A beach', seed: 1 }
 describe('The client over a real local HTTP server', () => {
 	let sandbox: Sandbox;
 	let client: RunComfyClient;
+	/** Gives up soon, for calls that get no answer. */
+	let impatient: RunComfyClient;
 
 	beforeAll(async () => {
-		sandbox = await Sandbox.start({ pictures: 'plain', queueMs: 150, runMs: 150 });
+		sandbox = await Sandbox.start({ pictures: 'plain', queueMs: 60_000, runMs: 60_000 });
 	});
 	beforeEach(() => {
 		sandbox.reset();
-		client = new RunComfyClient({ baseUrl: sandbox.url, platformBaseUrl: sandbox.url }, send, Date.now, {
-			submitMs: 500,
-			pollMs: 300,
-			cancelMs: 300,
-		});
+		const access = { baseUrl: sandbox.url, platformBaseUrl: sandbox.url };
+		client = new RunComfyClient(access, send, Date.now);
+		impatient = new RunComfyClient(access, send, Date.now, { submitMs: 500, pollMs: 300, cancelMs: 300 });
 	});
 	afterAll(async () => await sandbox.close());
 
@@ -67,11 +67,14 @@ describe('The client over a real local HTTP server', () => {
 
 	it('follows a job from the queue to its result', async () => {
 		const requestId = await submit();
-		expect(sandbox.jobs[0]?.input).toEqual(INPUT);
+		const [job] = sandbox.jobs;
+		if (job === undefined) throw new Error('No job');
+		expect(job.input).toEqual(INPUT);
 		expect(await client.getStatus(requestId)).toMatchObject({ phase: 'queued', queuePosition: 0 });
-		await new Promise((resolve) => setTimeout(resolve, 200));
+		job.runsAt = 0;
 		expect(await client.getResult(requestId)).toMatchObject({ phase: 'running' });
-		await new Promise((resolve) => setTimeout(resolve, 150));
+		job.endsAt = 0;
+		await job.product;
 		expect(await client.getStatus(requestId)).toMatchObject({ status: 'completed', phase: 'finished' });
 		const finished = await client.getResult(requestId, { includeCost: true });
 		expect(finished).toMatchObject({
@@ -102,7 +105,8 @@ describe('The client over a real local HTTP server', () => {
 		'does not know the outcome of a submit after %s, whether a job exists or not',
 		async (kind, jobs) => {
 			sandbox.faults.add({ on: 'submit', kind });
-			expect(await client.submit(MODEL_ID, INPUT)).toMatchObject({ kind: 'outcomeUnknown' });
+			const caller = kind.startsWith('hang') ? impatient : client;
+			expect(await caller.submit(MODEL_ID, INPUT)).toMatchObject({ kind: 'outcomeUnknown' });
 			expect(sandbox.stats).toMatchObject({ submits: 1, accepted: jobs });
 		},
 	);
@@ -130,11 +134,11 @@ describe('The client over a real local HTTP server', () => {
 		const requestId = await submit();
 		sandbox.faults.add({ on: 'result', kind: 'hangBefore' });
 		const controller = new AbortController();
-		const poll = client.getResult(requestId, { signal: controller.signal, timeoutMs: 10_000 });
+		const poll = client.getResult(requestId, { signal: controller.signal, timeoutMs: 15_000 });
 		setTimeout(() => controller.abort(), 20);
 		const from = Date.now();
 		expect(await poll).toMatchObject({ kind: 'again' });
-		expect(Date.now() - from).toBeLessThan(250);
+		expect(Date.now() - from).toBeLessThan(5_000);
 	});
 
 	it('gives a large body the time that its upload takes', async () => {
