@@ -114,10 +114,10 @@ describe('Retry On Fail', () => {
 	it('cancels what is queued when an item fails, and submits in the retry only what was cancelled or failed', async () => {
 		await open({
 			items: items(4),
-			// In the first try 0 fails soon, 1 runs, 2 and 3 are queued; in the second all are quick.
+			// In the first try 0 fails once a poll has found 1 running, 2 and 3 are queued; in the second all are quick.
 			sandbox: {
 				queueMs: (n, prompt) => (n < 4 && /[23]/.test(prompt) ? 60_000 : 0),
-				runMs: (n, prompt) => (n < 4 && prompt.endsWith('1') ? 1_500 : 400),
+				runMs: (n, prompt) => (n >= 4 ? 400 : prompt.endsWith('1') ? 10_000 : 4_000),
 			},
 		});
 		env.sandbox.faults.add({ job: 'failed', times: 1, promptIncludes: 'scene 0' });
