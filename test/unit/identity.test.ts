@@ -9,13 +9,22 @@ interface Call {
 	node?: Partial<INode>;
 	json?: IDataObject;
 	source?: unknown;
+	/** The item that expressions read, where it is not the input. */
+	read?: IDataObject;
 	runIndex?: number;
 }
 
 const fieldsOf = (resource: string, operation: string): Field[] =>
 	allOperations.find((one) => one.resource === resource && one.operation === operation)?.fields ?? [];
 
-async function identityOf({ parameters = {}, node = {}, json = {}, source, runIndex = 0 }: Call) {
+async function identityOf({
+	parameters = {},
+	node = {},
+	json = {},
+	source,
+	read = json,
+	runIndex = 0,
+}: Call) {
 	const all = { resource: 'model', operation: 'run', ...parameters };
 	const context = {
 		getNode: () => ({
@@ -26,6 +35,7 @@ async function identityOf({ parameters = {}, node = {}, json = {}, source, runIn
 		}),
 		getInputData: () => [{ json }],
 		getExecuteData: () => ({ source }),
+		getWorkflowDataProxy: () => ({ $thisItem: { json: read } }),
 	};
 	const fields = fieldsOf(String(all.resource), String(all.operation));
 	return await (
@@ -82,19 +92,29 @@ describe('A request is known by', () => {
 			{ parameters: { resource: 'image', operation: 'replaceBackground', options: { seed: 1 } } },
 			{ parameters: { resource: 'image', operation: 'replaceBackground', options: { seed: 2 } } },
 		],
+		[
+			'an expression that gives all options',
+			{ parameters: { options: '={{ { seed: 1 } }}' } },
+			{ parameters: { options: '={{ { seed: 2 } }}' } },
+		],
 		['the account', {}, { node: { credentials: { runComfyApi: { id: '2', name: 'RunComfy' } } } }],
 	])('what decides it: %s', async (_, one, other) =>
 		expect((await identityOf(one)).identity).not.toBe((await identityOf(other)).identity),
 	);
 
 	it('the arguments of an agent’s call, whatever its run and its own id, and the agent’s run', async () => {
-		const call = async (json: IDataObject, source: unknown, runIndex = 0) =>
-			await identityOf({ node: TOOL, json, source, runIndex });
+		const call = async (json: IDataObject, source: unknown, runIndex = 0, read = json) =>
+			await identityOf({ node: TOOL, json, source, runIndex, read });
 		const first = await call({ prompt: 'x', toolCallId: 'call_1' }, 'agent 0');
 		expect(first.isCall).toBe(true);
 		expect(await call({ toolCallId: 'call_2', prompt: 'x' }, 'agent 0', 7)).toEqual(first);
 		expect((await call({ prompt: 'y' }, 'agent 0')).place).not.toBe(first.place);
 		expect((await call({ prompt: 'x' }, 'agent 1')).place).not.toBe(first.place);
+		// The fields of a sub-agent's tool read what the sub-agent was asked for.
+		const [cat, dog] = [{ photo: 'cat' }, { photo: 'dog' }];
+		expect((await call({ prompt: 'x' }, 'agent 0', 0, cat)).place).not.toBe(
+			(await call({ prompt: 'x' }, 'agent 0', 0, dog)).place,
+		);
 	});
 });
 

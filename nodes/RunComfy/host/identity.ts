@@ -27,8 +27,8 @@ function isUsedAsTool(context: IExecuteFunctions): boolean {
 /**
  * What the requests of the items are known by: their place, and the raw values of the fields that decide what is
  * generated, with the chosen credential. Neither evaluated values, which differ in every try (`{{ $now }}`), nor the
- * input item, whose files n8n renames and whose fields an expression may change. For an agent's tool, the arguments of the
- * call take the place's place, with the agent's run: in a loop, expressions may read another item.
+ * input item, whose files n8n renames and whose fields an expression may change. For an agent's tool, the place is the
+ * arguments of the call, with the agent's run and the item that expressions read: these may belong to another photo.
  * @param fields of the operation.
  * @returns hashes, so that n8n's execution data, where they are stored, holds no prompts because of them.
  */
@@ -47,11 +47,19 @@ export async function createIdentities(
 	const { source } = context.getExecuteData();
 	const items = context.getInputData();
 	return async (itemIndex) => {
-		// An AI agent gives its tool call a new ID in every attempt.
-		const { toolCallId: _toolCallId, ...input } = items[itemIndex]?.json ?? {};
-		const place = await digest(JSON.stringify([source, itemIndex, input], sortKeys));
+		const { $thisItem: read } = context.getWorkflowDataProxy(itemIndex);
+		const call = [items[itemIndex], read].map(withoutCallId);
+		const place = await digest(JSON.stringify([source, itemIndex, call], sortKeys));
 		return { place, identity, isCall: true };
 	};
+}
+
+/** The fields of an item. An AI agent gives its tool call a new ID in every attempt. */
+function withoutCallId(item: unknown): unknown {
+	const json = isJsonObject(item) ? item.json : undefined;
+	if (!isJsonObject(json)) return json;
+	const { toolCallId: _toolCallId, ...rest } = json;
+	return rest;
 }
 
 /** The raw values of the deciding fields, by name: a value may be an expression, which is not evaluated. */
@@ -59,8 +67,11 @@ export function decidingValues(fields: Field[], parameters: IDataObject): IDataO
 	const values: IDataObject = {};
 	for (const field of fields) {
 		const value = parameters[field.name] ?? field.default;
-		if (field.type === 'collection' && isJsonObject(value)) {
-			values[field.name] = decidingValues(optionsOf(field, value), value as IDataObject);
+		if (field.type === 'collection') {
+			// One expression may give all options, and so a seed.
+			values[field.name] = isJsonObject(value)
+				? decidingValues(optionsOf(field, value), value as IDataObject)
+				: value;
 		} else if (field.decides) values[field.name] = withoutEditorState(field, value) as IDataObject;
 	}
 	return values;
