@@ -3,11 +3,10 @@ import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import type { AddressInfo } from 'node:net';
 import path from 'node:path';
 import { parseArgs } from 'node:util';
-
 import type { INode, INodeExecutionData } from 'n8n-workflow';
 import { request } from 'undici';
 
-import { omitUndefined } from '../nodes/RunComfy/common/omitUndefined';
+import { omitUndefined } from '../nodes/RunComfy/util/values';
 import { loadCompiled } from '../test/engine/compiled';
 import { Engine, type EngineWorkflow } from '../test/engine/engine';
 import { passThrough, source } from '../test/engine/fakeNodes';

@@ -1,5 +1,4 @@
-import { JobTimes } from '../../nodes/RunComfy/jobs/jobTimes';
-import { nextPauseMs } from '../../nodes/RunComfy/jobs/schedule';
+import { JobTimes, nextPauseMs } from '../../nodes/RunComfy/jobs/schedule';
 import { simulateRun } from '../../test/unit/pollingSimulation';
 import { mean } from '../stats';
 import { durationsOf } from '../workload';

@@ -6,26 +6,25 @@ import type {
 } from 'n8n-workflow';
 
 import { RunComfyClient } from './api/client';
-import { createFreeQuery, type FreeQuery } from './api/freeQuery';
 import type { Deployment } from './api/deployments';
+import { createFreeQuery, type FreeQuery } from './api/freeQuery';
 import { Deployments } from './deployments/deployments';
 import { readGraph } from './deployments/graph';
 import { readGraphFields } from './deployments/graphFields';
-import { toDeploymentMapperField } from './deployments/mapperFields';
 import { readObjectInfo } from './deployments/objectInfo';
+import { toDeploymentMapperField } from './deployments/savedRules';
 import { fetchJson } from './files/fetchJson';
-import { readAccess, type Access } from './host/credential';
-import { toNodeError } from './host/nodeErrors';
-import { systemRuntime } from './host/runtime';
-import { createSend } from './host/transport';
 import { Catalog } from './models/catalog';
 import { readInputFields } from './models/inputSchema';
 import { toMapperField } from './models/mapperFields';
+import { type Access, readAccess } from './n8n/credential';
+import { toNodeError } from './n8n/nodeErrors';
+import { createSend } from './n8n/request';
+import { systemRuntime } from './n8n/runtime';
 import { readDeploymentChoice } from './operations/shared/deploymentIdField';
 import { findChosenModel } from './operations/shared/modelIdField';
 import { isRandomSeed } from './operations/shared/seeds';
-import { dollars } from './common/money';
-import { omitUndefined } from './common/omitUndefined';
+import { dollars, omitUndefined } from './util/values';
 
 /**
  * The lists and fields that the editor loads from RunComfy while a workflow is being built. They are fetched

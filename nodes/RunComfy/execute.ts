@@ -3,26 +3,25 @@ import type { IExecuteFunctions, INodeExecutionData } from 'n8n-workflow';
 import { RunComfyClient } from './api/client';
 import { createFreeQuery } from './api/freeQuery';
 import { RunComfyError } from './api/problems';
-import { StoppedError } from './common/stoppedError';
-import { toError } from './common/toError';
 import { Deployments } from './deployments/deployments';
 import { Downloader } from './files/download';
-import { readAccess } from './host/credential';
-import { createLog, showHint } from './host/log';
-import { errorItem, toNodeError } from './host/nodeErrors';
-import { systemRuntime, type Runtime } from './host/runtime';
-import { createSend } from './host/transport';
 import { Budget, type ListedPrice } from './jobs/budget';
 import { Ledger, type LedgerTurn } from './jobs/ledger';
 import type { ItemOutcome, Log, Run } from './jobs/run';
 import { runTurn, stopTurn } from './jobs/runTurn';
 import { Catalog } from './models/catalog';
+import { readAccess } from './n8n/credential';
+import { createLog, showHint } from './n8n/log';
+import { errorItem, toNodeError } from './n8n/nodeErrors';
+import { createSend } from './n8n/request';
+import { type Runtime, systemRuntime } from './n8n/runtime';
 import { findOperation } from './operations';
-import type { OperationOutput, PlannedSubmit } from './operations/shared/operation';
 import { requestApisOf } from './operations/shared/endpoints';
+import type { OperationOutput, PlannedSubmit } from './operations/shared/operation';
 import { readRunOptions, type RunOptions } from './operations/shared/options';
 import { orDefault } from './operations/shared/parameters';
 import { PreparedItems } from './preparedItems';
+import { StoppedError, toError } from './util/errors';
 
 /**
  * One run of the node: reads and checks the fields of all items before anything is submitted.

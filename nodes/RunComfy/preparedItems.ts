@@ -1,9 +1,8 @@
-import { StoppedError } from './common/stoppedError';
-import { toError } from './common/toError';
-import { createIdentities } from './host/identity';
 import type { ListedPrice } from './jobs/budget';
 import type { Ledger, LedgerTurn, RequestIdentity } from './jobs/ledger';
+import { createIdentities } from './n8n/identity';
 import type { ItemWork, Operation, OperationTools, PlannedSubmit } from './operations/shared/operation';
+import { StoppedError, toError } from './util/errors';
 
 /** The items of a run, after their fields have been read: the work of each, or why it cannot submit. */
 export class PreparedItems {

@@ -7,8 +7,8 @@ import {
 } from 'n8n-workflow';
 
 import { RunComfyApi } from '../../credentials/RunComfyApi.credentials';
-import { omitUndefined } from '../../nodes/RunComfy/common/omitUndefined';
 import { RunComfy } from '../../nodes/RunComfy/RunComfy.node';
+import { omitUndefined } from '../../nodes/RunComfy/util/values';
 import { Sandbox, SANDBOX_TOKEN } from '../sandbox/sandbox';
 import { RUNCOMFY_TYPE, workflowNode } from '../workflow';
 import { Engine } from './engine';

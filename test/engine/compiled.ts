@@ -1,9 +1,9 @@
 import path from 'node:path';
 
 import type { RunComfyApi } from '../../credentials/RunComfyApi.credentials';
-import type { executeRunComfy } from '../../nodes/RunComfy/execute';
-import type { systemRuntime } from '../../nodes/RunComfy/host/runtime';
 import type { RunComfy } from '../../nodes/RunComfy/RunComfy.node';
+import type { executeRunComfy } from '../../nodes/RunComfy/execute';
+import type { systemRuntime } from '../../nodes/RunComfy/n8n/runtime';
 
 const ROOT = path.resolve(__dirname, '..', '..');
 

@@ -2,11 +2,10 @@ import { execFileSync } from 'node:child_process';
 import { cpSync, mkdirSync, mkdtempSync, rmSync, symlinkSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-
 import { sleep as newSleep } from 'n8n-workflow';
 import { sleep as oldSleep } from 'n8n-workflow-1-120';
 
-import { abortableSleep, systemRuntime } from '../../nodes/RunComfy/host/runtime';
+import { abortableSleep, systemRuntime } from '../../nodes/RunComfy/n8n/runtime';
 import { until } from '../until';
 import { items, TestEnvironment } from './testEnvironment';
 

@@ -1,16 +1,16 @@
 import type { ILoadOptionsFunctions, INode, INodeExecutionData, IRun } from 'n8n-workflow';
 
 import { RunComfyApi } from '../../credentials/RunComfyApi.credentials';
-import type { Clock } from '../../nodes/RunComfy/common/clock';
-import { omitUndefined } from '../../nodes/RunComfy/common/omitUndefined';
 import { executeRunComfy } from '../../nodes/RunComfy/execute';
-import { systemRuntime, type Runtime } from '../../nodes/RunComfy/host/runtime';
-import { RunComfy } from '../../nodes/RunComfy/RunComfy.node.js';
+import { type Runtime, systemRuntime } from '../../nodes/RunComfy/n8n/runtime';
+import type { Clock } from '../../nodes/RunComfy/util/time';
+import { omitUndefined } from '../../nodes/RunComfy/util/values';
 import type { Duration } from '../sandbox/queue';
 import { Sandbox, SANDBOX_TOKEN, type SandboxOptions } from '../sandbox/sandbox';
 import { buildWorkflow, RUNCOMFY_TYPE, workflowNode } from '../workflow';
 import { Engine, type EngineExecution, type EngineOptions, type EngineWorkflow } from './engine';
 import { loop, passThrough, source } from './fakeNodes';
+import { RunComfy } from '../../nodes/RunComfy/RunComfy.node.js';
 
 /** The node on n8n's engine against a sandbox, set up in one line. */
 export interface TestEnvironmentOptions {

@@ -3,7 +3,6 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { createServer, type AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-
 import type {
 	IConnections,
 	INode,
@@ -13,9 +12,9 @@ import type {
 } from 'n8n-workflow';
 import { request } from 'undici';
 
-import { omitUndefined } from '../../nodes/RunComfy/common/omitUndefined';
+import { omitUndefined } from '../../nodes/RunComfy/util/values';
 import { until } from '../until';
-import { installPackage, type Installation } from './installation';
+import { type Installation, installPackage } from './installation';
 
 /** A running n8n with its own database, its owner signed in, and this package installed as users have it. */
 export const OWNER = {

@@ -1,7 +1,6 @@
 import { RunComfyClient } from '../../nodes/RunComfy/api/client';
-import { NoAnswerError, type ApiAnswer, type ApiRequest } from '../../nodes/RunComfy/api/transport';
 import { RunComfyError } from '../../nodes/RunComfy/api/problems';
-import { StoppedError } from '../../nodes/RunComfy/common/stoppedError';
+import { type ApiAnswer, type ApiRequest, NoAnswerError } from '../../nodes/RunComfy/api/transport';
 import { Budget } from '../../nodes/RunComfy/jobs/budget';
 import { runJob } from '../../nodes/RunComfy/jobs/job';
 import { Ledger } from '../../nodes/RunComfy/jobs/ledger';
@@ -9,6 +8,7 @@ import { ItemFailedError, type ItemOutcome } from '../../nodes/RunComfy/jobs/run
 import { runTurn } from '../../nodes/RunComfy/jobs/runTurn';
 import { modelEndpoint, modelRequests } from '../../nodes/RunComfy/models/endpoint';
 import { findOutputProblem } from '../../nodes/RunComfy/operations/shared/finishedOutput';
+import { StoppedError } from '../../nodes/RunComfy/util/errors';
 import { callOf, placeOf } from '../unit/fakeApi';
 import { VirtualClock } from '../unit/virtualClock';
 

@@ -1,5 +1,4 @@
 import { BlockList } from 'node:net';
-
 import * as fc from 'fast-check';
 
 import {
@@ -9,7 +8,7 @@ import {
 	findTokenProblem,
 	hostKind,
 	isLoopbackUrl,
-} from '../../nodes/RunComfy/api/addresses';
+} from '../../nodes/RunComfy/api/urls';
 
 const hostOf = (url: string) => new URL(url).hostname;
 

@@ -1,11 +1,11 @@
 import type { RunComfyError } from '../../nodes/RunComfy/api/problems';
 import type { JobResult } from '../../nodes/RunComfy/api/responses';
-import { omitUndefined } from '../../nodes/RunComfy/common/omitUndefined';
 import { Budget, type ListedPrice } from '../../nodes/RunComfy/jobs/budget';
 import { runJob } from '../../nodes/RunComfy/jobs/job';
 import { Ledger, type LedgerEntry } from '../../nodes/RunComfy/jobs/ledger';
 import { ItemFailedError } from '../../nodes/RunComfy/jobs/run';
-import { FakeApi, makeRun, ok, openTurn, request, type FakeRun } from './fakeApi';
+import { omitUndefined } from '../../nodes/RunComfy/util/values';
+import { FakeApi, type FakeRun, makeRun, ok, openTurn, request } from './fakeApi';
 import { VirtualClock } from './virtualClock';
 
 const PER_REQUEST: ListedPrice = { usd: 0.06, unit: 'request' };

@@ -2,7 +2,7 @@ import * as fc from 'fast-check';
 import type { IHttpRequestOptions, ILoadOptionsFunctions } from 'n8n-workflow';
 
 import { RunComfyApi } from '../../credentials/RunComfyApi.credentials';
-import { readAccess } from '../../nodes/RunComfy/host/credential';
+import { readAccess } from '../../nodes/RunComfy/n8n/credential';
 
 const TOKEN = 'rc_token-0123456789';
 const CREDENTIAL = {

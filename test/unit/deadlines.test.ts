@@ -1,4 +1,4 @@
-import { Deadlines } from '../../nodes/RunComfy/common/deadlines';
+import { Deadlines } from '../../nodes/RunComfy/util/time';
 import { VirtualClock } from './virtualClock';
 
 describe('Deadlines', () => {

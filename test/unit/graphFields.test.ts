@@ -1,11 +1,11 @@
 import { readGraph, toOverrides } from '../../nodes/RunComfy/deployments/graph';
 import { readGraphFields } from '../../nodes/RunComfy/deployments/graphFields';
+import { readObjectInfo } from '../../nodes/RunComfy/deployments/objectInfo';
 import {
 	readSavedRules,
 	toDeploymentMapperField,
 	withSavedRules,
-} from '../../nodes/RunComfy/deployments/mapperFields';
-import { readObjectInfo } from '../../nodes/RunComfy/deployments/objectInfo';
+} from '../../nodes/RunComfy/deployments/savedRules';
 
 const node = (class_type: unknown, inputs: unknown, title?: unknown) => ({
 	class_type,

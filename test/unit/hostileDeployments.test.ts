@@ -1,13 +1,13 @@
 import { readDeployment, readDeploymentPoll } from '../../nodes/RunComfy/api/deployments';
 import { toOverrides } from '../../nodes/RunComfy/deployments/graph';
 import { readGraphFields } from '../../nodes/RunComfy/deployments/graphFields';
+import { readObjectInfo } from '../../nodes/RunComfy/deployments/objectInfo';
+import { findOutputProblem } from '../../nodes/RunComfy/deployments/outputs';
 import {
 	readSavedRules,
 	toDeploymentMapperField,
 	withSavedRules,
-} from '../../nodes/RunComfy/deployments/mapperFields';
-import { readObjectInfo } from '../../nodes/RunComfy/deployments/objectInfo';
-import { findOutputProblem } from '../../nodes/RunComfy/deployments/outputs';
+} from '../../nodes/RunComfy/deployments/savedRules';
 import { readInputValues } from '../../nodes/RunComfy/models/inputValues';
 import { readDeploymentChoice } from '../../nodes/RunComfy/operations/shared/deploymentIdField';
 import { readModelChoice } from '../../nodes/RunComfy/operations/shared/modelIdField';

@@ -1,6 +1,6 @@
 import type { IDataObject, IExecuteFunctions, INode } from 'n8n-workflow';
 
-import { createIdentities, decidingValues, type Field } from '../../nodes/RunComfy/host/identity';
+import { createIdentities, decidingValues, type Field } from '../../nodes/RunComfy/n8n/identity';
 import { allOperations } from '../../nodes/RunComfy/operations';
 
 /** What the node's fields hold, and who calls it. */

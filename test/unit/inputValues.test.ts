@@ -1,8 +1,8 @@
 import * as fc from 'fast-check';
 
-import { FieldError } from '../../nodes/RunComfy/common/fieldError';
 import { readInputFields } from '../../nodes/RunComfy/models/inputSchema';
 import { readInputValues } from '../../nodes/RunComfy/models/inputValues';
+import { FieldError } from '../../nodes/RunComfy/util/errors';
 import { field } from './inputField';
 import { names, schemas, values } from './schemaArbitraries';
 

@@ -1,7 +1,6 @@
-import { JobTimes } from '../../nodes/RunComfy/jobs/jobTimes';
-import { nextPauseMs } from '../../nodes/RunComfy/jobs/schedule';
 import { mean } from '../../bench/stats';
 import { durationsOf } from '../../bench/workload';
+import { JobTimes, nextPauseMs } from '../../nodes/RunComfy/jobs/schedule';
 import { simulateRun } from './pollingSimulation';
 
 const SEEDS = Array.from({ length: 40 }, (_, seed) => seed + 1);

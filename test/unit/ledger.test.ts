@@ -1,6 +1,6 @@
 import type { JobResult } from '../../nodes/RunComfy/api/responses';
-import { omitUndefined } from '../../nodes/RunComfy/common/omitUndefined';
 import { isFree, Ledger, type LedgerEntry, type LedgerTurn } from '../../nodes/RunComfy/jobs/ledger';
+import { omitUndefined } from '../../nodes/RunComfy/util/values';
 import { callOf, openTurn, placeOf } from './fakeApi';
 
 const result = (requestId: string, cost?: number): JobResult => ({

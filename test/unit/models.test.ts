@@ -1,11 +1,11 @@
 import * as fc from 'fast-check';
 
-import { hostKind } from '../../nodes/RunComfy/api/addresses';
 import { readBalance } from '../../nodes/RunComfy/api/account';
-import { readCategories, readModelEntry, readModelPage } from '../../nodes/RunComfy/api/models';
 import { DEPLOYMENT_CODES } from '../../nodes/RunComfy/api/deployments';
-import { MODEL_CODES, type ErrorCodes } from '../../nodes/RunComfy/api/problems';
+import { readCategories, readModelEntry, readModelPage } from '../../nodes/RunComfy/api/models';
+import { type ErrorCodes, MODEL_CODES } from '../../nodes/RunComfy/api/problems';
 import { readQuery } from '../../nodes/RunComfy/api/query';
+import { hostKind } from '../../nodes/RunComfy/api/urls';
 import { pagePathOf } from '../../nodes/RunComfy/models/modelReference';
 
 describe('Responses of the catalog', () => {

@@ -1,4 +1,4 @@
-import { dollars } from '../../nodes/RunComfy/common/money';
+import { dollars } from '../../nodes/RunComfy/util/values';
 
 describe('dollars', () => {
 	it.each([

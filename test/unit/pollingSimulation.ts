@@ -1,5 +1,4 @@
-import { JobTimes } from '../../nodes/RunComfy/jobs/jobTimes';
-import { nextPauseMs } from '../../nodes/RunComfy/jobs/schedule';
+import { JobTimes, nextPauseMs } from '../../nodes/RunComfy/jobs/schedule';
 import { seededRandom } from '../sandbox/random';
 
 /** The polls of one run of the node, simulated without network and waiting: thousands of jobs in milliseconds. */

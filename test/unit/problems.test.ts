@@ -1,5 +1,6 @@
 import * as fc from 'fast-check';
 
+import { DEPLOYMENT_CODES } from '../../nodes/RunComfy/api/deployments';
 import {
 	cleanReason,
 	explainAnswer,
@@ -7,10 +8,9 @@ import {
 	refusedProblem,
 	wasNotAccepted,
 } from '../../nodes/RunComfy/api/problems';
-import { DEPLOYMENT_CODES } from '../../nodes/RunComfy/api/deployments';
 import type { ApiAnswer } from '../../nodes/RunComfy/api/transport';
-import { createRedact, redactJson } from '../../nodes/RunComfy/common/redact';
 import { endedProblem } from '../../nodes/RunComfy/models/endpoint';
+import { createRedact, redactJson } from '../../nodes/RunComfy/util/redact';
 
 const TOKEN = 'rc_"token\\/0123456789';
 const HTML = '<!DOCTYPE html><html><body><h1>502 Bad Gateway</h1></body></html>';

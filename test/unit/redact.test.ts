@@ -1,6 +1,6 @@
 import * as fc from 'fast-check';
 
-import { createRedact, redactJson } from '../../nodes/RunComfy/common/redact';
+import { createRedact, redactJson } from '../../nodes/RunComfy/util/redact';
 
 describe('createRedact', () => {
 	const awkward = 'tok"en\\with/all=of%it';

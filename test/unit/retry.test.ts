@@ -1,4 +1,4 @@
-import { backoffMs, ERROR_BACKOFF, RATE_LIMIT_BACKOFF } from '../../nodes/RunComfy/common/retry';
+import { backoffMs, ERROR_BACKOFF, RATE_LIMIT_BACKOFF } from '../../nodes/RunComfy/util/retry';
 
 describe('backoffMs', () => {
 	it.each([

@@ -1,6 +1,6 @@
 import type { IExecuteFunctions } from 'n8n-workflow';
 
-import type { Access } from '../../nodes/RunComfy/host/credential';
+import type { Access } from '../../nodes/RunComfy/n8n/credential';
 import { runDeployment } from '../../nodes/RunComfy/operations/deployment/run';
 import type { OperationTools } from '../../nodes/RunComfy/operations/shared/operation';
 

@@ -1,4 +1,4 @@
-import { LightSignal, type Signal } from '../../nodes/RunComfy/common/signal';
+import { LightSignal, type Signal } from '../../nodes/RunComfy/util/time';
 
 /** Both behave alike in everything that is used here. */
 function aborted(signal: Signal, abort: () => void): string[] {

@@ -1,4 +1,4 @@
-import { Slots } from '../../nodes/RunComfy/common/slots';
+import { Slots } from '../../nodes/RunComfy/util/slots';
 
 it('Slots skip aborted waiters, and lose no slot', async () => {
 	const slots = new Slots(1);

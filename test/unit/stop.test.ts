@@ -1,8 +1,8 @@
 import { NoAnswerError } from '../../nodes/RunComfy/api/transport';
-import { StoppedError } from '../../nodes/RunComfy/common/stoppedError';
 import { runJob } from '../../nodes/RunComfy/jobs/job';
 import { modelRequests } from '../../nodes/RunComfy/models/endpoint';
-import { makeRun, ok, request, SECOND, setUp, tooMany, type FakeApi } from './fakeApi';
+import { StoppedError } from '../../nodes/RunComfy/util/errors';
+import { type FakeApi, makeRun, ok, request, SECOND, setUp, tooMany } from './fakeApi';
 import type { VirtualClock } from './virtualClock';
 
 describe('Stop, on a virtual clock', () => {

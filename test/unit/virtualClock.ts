@@ -1,5 +1,4 @@
-import type { Clock } from '../../nodes/RunComfy/common/clock';
-import type { Signal } from '../../nodes/RunComfy/common/signal';
+import type { Clock, Signal } from '../../nodes/RunComfy/util/time';
 
 interface Timer {
 	at: number;

@@ -1,11 +1,10 @@
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
-
 import { request } from 'undici';
 
 import { RunComfyClient } from '../../nodes/RunComfy/api/client';
 import { NoAnswerError, noAnswerReason, type Send } from '../../nodes/RunComfy/api/transport';
-import { omitUndefined } from '../../nodes/RunComfy/common/omitUndefined';
+import { omitUndefined } from '../../nodes/RunComfy/util/values';
 import { MODEL_ID, Sandbox, SANDBOX_TOKEN } from '../sandbox/sandbox';
 
 /** The client over a real connection, without n8n in between. */

@@ -1,26 +1,26 @@
-import type { Signal } from '../common/signal';
-import { readBalance, type Balance } from './account';
+import type { Signal } from '../util/time';
+import { type Balance, readBalance } from './account';
 import {
+	type Deployment,
 	DEPLOYMENT_CODES,
 	readDeployment,
 	readDeploymentCancel,
 	readDeploymentPoll,
 	readDeployments,
-	type Deployment,
 } from './deployments';
 import type { JsonObject } from './json';
-import { readCategories, readModelEntry, readModelPage, type ModelEntry, type ModelPage } from './models';
-import { describeNoAnswer, unreachableProblem, type ErrorCodes } from './problems';
-import { readQuery, type QueryAnswer } from './query';
+import { type ModelEntry, type ModelPage, readCategories, readModelEntry, readModelPage } from './models';
+import { describeNoAnswer, type ErrorCodes, unreachableProblem } from './problems';
+import { type QueryAnswer, readQuery } from './query';
 import {
+	type CancelAnswer,
+	type PollAnswer,
 	readCancel,
 	readPoll,
 	readSubmit,
-	type CancelAnswer,
-	type PollAnswer,
 	type SubmitAnswer,
 } from './responses';
-import { NoAnswerError, type ApiAnswer, type ApiRequest, type Send } from './transport';
+import { type ApiAnswer, type ApiRequest, NoAnswerError, type Send } from './transport';
 
 /** How long one call may take, in milliseconds. */
 export interface CallTimeouts {

@@ -1,7 +1,7 @@
-import { omitUndefined } from '../common/omitUndefined';
-import { isJsonObject, isTooDeep, numberOf, parseJson, textOf, textsOf, type JsonObject } from './json';
-import { TOKEN_ADVICE, type ErrorCodes } from './problems';
-import { readCancel, readPoll, readResult, type CancelAnswer, type PollAnswer } from './responses';
+import { omitUndefined } from '../util/values';
+import { isJsonObject, isTooDeep, type JsonObject, numberOf, parseJson, textOf, textsOf } from './json';
+import { type ErrorCodes, TOKEN_ADVICE } from './problems';
+import { type CancelAnswer, type PollAnswer, readCancel, readPoll, readResult } from './responses';
 import type { ApiAnswer } from './transport';
 
 /**

@@ -1,7 +1,6 @@
-import type { Clock, Random } from '../common/clock';
-import { retry } from '../common/retry';
-import type { Signal } from '../common/signal';
-import { StoppedError } from '../common/stoppedError';
+import { StoppedError } from '../util/errors';
+import { retry } from '../util/retry';
+import type { Clock, Random, Signal } from '../util/time';
 import type { RunComfyClient } from './client';
 import { RunComfyError } from './problems';
 import type { QueryAnswer } from './query';

@@ -1,7 +1,7 @@
-import { omitUndefined } from '../common/omitUndefined';
-import { findFileUrlProblem } from './addresses';
-import { isJsonObject, numberOf, textOf, textsOf, type JsonObject } from './json';
+import { omitUndefined } from '../util/values';
+import { isJsonObject, type JsonObject, numberOf, textOf, textsOf } from './json';
 import { cleanReason } from './problems';
+import { findFileUrlProblem } from './urls';
 
 /**
  * Pure readers of RunComfy's model catalog, which is known only from RunComfy's own clients [assumed]. Parts that are

@@ -1,6 +1,6 @@
-import { omitUndefined } from '../common/omitUndefined';
+import { omitUndefined } from '../util/values';
 import { isJsonObject, textOf } from './json';
-import { isSuccess, type ApiAnswer, type NoAnswerError } from './transport';
+import { type ApiAnswer, isSuccess, type NoAnswerError } from './transport';
 
 /** Where users see what they have generated and paid for. Its address is not documented. */
 export const GENERATIONS_PAGE = 'the Generations page of your RunComfy account';

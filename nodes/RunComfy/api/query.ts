@@ -1,15 +1,15 @@
-import { omitUndefined } from '../common/omitUndefined';
+import { omitUndefined } from '../util/values';
 import {
 	errorCodeOf,
+	type ErrorCodes,
 	explainAnswer,
 	isTransient,
 	MODEL_CODES,
-	withoutInputs,
-	type ErrorCodes,
 	type Problem,
+	withoutInputs,
 } from './problems';
 import { readRetryAfterMs } from './responses';
-import { isSuccess, type ApiAnswer } from './transport';
+import { type ApiAnswer, isSuccess } from './transport';
 
 /** The answer to a free query of the catalog or the account. */
 export type QueryAnswer<T> =

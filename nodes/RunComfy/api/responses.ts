@@ -1,18 +1,18 @@
-import { omitUndefined } from '../common/omitUndefined';
-import { kindByName, type FileKind } from '../common/fileKind';
-import { isJsonObject, numberOf, textOf, type JsonObject } from './json';
+import { type FileKind, kindByName } from '../files/fileTypes';
+import { omitUndefined } from '../util/values';
+import { isJsonObject, type JsonObject, numberOf, textOf } from './json';
 import {
 	describeUnreadable,
 	errorCodeOf,
+	type ErrorCodes,
 	isNotFound,
 	isTransient,
+	type Problem,
 	reasonOf,
 	refusedProblem,
 	wasNotAccepted,
-	type ErrorCodes,
-	type Problem,
 } from './problems';
-import { isSuccess, type ApiAnswer, type NoAnswerError } from './transport';
+import { type ApiAnswer, isSuccess, type NoAnswerError } from './transport';
 
 /**
  * Pure readers of RunComfy's answers.

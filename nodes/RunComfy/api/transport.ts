@@ -1,4 +1,4 @@
-import type { Signal } from '../common/signal';
+import type { Signal } from '../util/time';
 import { isJsonObject, type JsonObject } from './json';
 
 /** One call of RunComfy's API. */

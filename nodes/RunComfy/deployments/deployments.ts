@@ -1,7 +1,7 @@
 import type { Deployment } from '../api/deployments';
 import type { FreeQuery } from '../api/freeQuery';
 import type { QueryAnswer } from '../api/query';
-import { cached } from '../common/cached';
+import { cached } from '../util/values';
 import { graphFactsOf } from './graphFacts';
 
 /** The deployments of the account, for one run of the node, or one request of the editor. It caches what it has read. */

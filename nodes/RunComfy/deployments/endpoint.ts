@@ -1,7 +1,7 @@
 import type { RunComfyClient } from '../api/client';
 import { nameRequest, type Problem } from '../api/problems';
 import type { PollAnswer } from '../api/responses';
-import type { EndedState, Endpoint, RequestApi } from '../jobs/endpoint';
+import type { EndedState, Endpoint, RequestApi } from '../jobs/types';
 import { describeComfyError } from './comfyError';
 
 /** No model has a colon in its ID. */

@@ -1,5 +1,5 @@
-import { isJsonObject, textOf, type JsonObject } from '../api/json';
-import { omitUndefined } from '../common/omitUndefined';
+import { isJsonObject, type JsonObject, textOf } from '../api/json';
+import { omitUndefined } from '../util/values';
 
 /**
  * A ComfyUI workflow in the API format: nodes by their ID, each with its class and its inputs. Pure. An input is a

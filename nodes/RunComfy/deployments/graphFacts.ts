@@ -1,7 +1,7 @@
 import type { JsonObject } from '../api/json';
-import { cached } from '../common/cached';
 import type { InputField } from '../models/inputSchema';
-import { isSeed, readGraph, type GraphInput } from './graph';
+import { cached } from '../util/values';
+import { type GraphInput, isSeed, readGraph } from './graph';
 import { readGraphFields } from './graphFields';
 
 /** What a run needs of a graph. It is the same for all items, so it is derived once for each graph. */

@@ -1,8 +1,8 @@
-import { isJsonObject, numberOf, type JsonObject } from '../api/json';
-import { omitUndefined } from '../common/omitUndefined';
-import { kindByName } from '../common/fileKind';
-import { labelOf, type Choice, type InputField, type InputKind } from '../models/inputSchema';
-import { isSeed, readGraph, type GraphInput, type GraphNode } from './graph';
+import { isJsonObject, type JsonObject, numberOf } from '../api/json';
+import { kindByName } from '../files/fileTypes';
+import { type Choice, type InputField, type InputKind, labelOf } from '../models/inputSchema';
+import { omitUndefined } from '../util/values';
+import { type GraphInput, type GraphNode, isSeed, readGraph } from './graph';
 import type { Definitions, InputDefinition } from './objectInfo';
 
 /**

@@ -2,8 +2,8 @@ import { holdsOutputs } from '../api/deployments';
 import { isJsonObject, textOf } from '../api/json';
 import { nameRequest, type Problem } from '../api/problems';
 import type { JobResult } from '../api/responses';
-import { omitUndefined } from '../common/omitUndefined';
-import { kindByName } from '../common/fileKind';
+import { kindByName } from '../files/fileTypes';
+import { omitUndefined } from '../util/values';
 
 /** The outputs of a run of ComfyUI: files and texts by node and channel. Pure. */
 

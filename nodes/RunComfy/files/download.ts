@@ -1,25 +1,24 @@
 import type { IBinaryData, IExecuteFunctions } from 'n8n-workflow';
 
-import { findFileUrlProblem, hostKind, type AddressRules } from '../api/addresses';
 import { RunComfyError } from '../api/problems';
-import type { Clock, Random } from '../common/clock';
-import type { FileKind } from '../common/fileKind';
-import { omitUndefined } from '../common/omitUndefined';
-import { retry } from '../common/retry';
-import { LightSignal, unlessAborted, type Signal } from '../common/signal';
-import { Slots } from '../common/slots';
+import { type AddressRules, findFileUrlProblem, hostKind } from '../api/urls';
+import { retry } from '../util/retry';
+import { Slots } from '../util/slots';
+import { type Clock, LightSignal, type Random, type Signal, unlessAborted } from '../util/time';
+import { omitUndefined } from '../util/values';
+import { DownloadProblem, type FetchedFile, leadsToPrivateNetwork, openUrl } from './fetchFile';
 import { outputFileStems } from './fileNames';
 import {
+	BYTES_PER_MB,
+	type FileKind,
+	type FileType,
 	fileTypeOf,
 	looksLikeText,
 	looksLikeWebPage,
 	nameKind,
 	SNIFF_BYTES,
 	typeByName,
-	type FileType,
 } from './fileTypes';
-import { DownloadProblem, leadsToPrivateNetwork, openUrl, type FetchedFile } from './fetchFile';
-import { BYTES_PER_MB } from './sizes';
 import { peek, SizeLimit } from './streams';
 
 /** Parallel downloads per run: outputs are large, and more downloads would only share the same bandwidth. */

@@ -2,8 +2,7 @@ import type { IExecuteFunctions } from 'n8n-workflow';
 
 import { isJsonObject } from '../api/json';
 import { networkCodeOf } from '../api/transport';
-import type { Clock } from '../common/clock';
-import { LightSignal, unlessAborted, type Signal } from '../common/signal';
+import { type Clock, LightSignal, type Signal, unlessAborted } from '../util/time';
 
 /** Node's Readable. Its type comes from n8n, because a node may not import `stream`. */
 export type ByteStream = Awaited<ReturnType<IExecuteFunctions['helpers']['getBinaryStream']>>;

@@ -1,8 +1,7 @@
-import { findFileUrlProblem, hostKind } from '../api/addresses';
 import { parseJson } from '../api/json';
-import type { Clock } from '../common/clock';
-import { LightSignal } from '../common/signal';
-import { leadsToPrivateNetwork, openUrl, type FetchedFile, type RequestContext } from './fetchFile';
+import { findFileUrlProblem, hostKind } from '../api/urls';
+import { type Clock, LightSignal } from '../util/time';
+import { type FetchedFile, leadsToPrivateNetwork, openUrl, type RequestContext } from './fetchFile';
 
 export interface FetchJsonOptions {
 	context: RequestContext;

@@ -1,10 +1,8 @@
 import type { IBinaryData, IBinaryKeyData, IExecuteFunctions } from 'n8n-workflow';
 
 import { isJsonObject } from '../api/json';
-import { FieldError } from '../common/fieldError';
-import type { FileKind } from '../common/fileKind';
-import { fileTypeOf, isInputType, nameKind, SNIFF_BYTES } from './fileTypes';
-import { BYTES_PER_MB } from './sizes';
+import { FieldError } from '../util/errors';
+import { BYTES_PER_MB, type FileKind, fileTypeOf, isInputType, nameKind, SNIFF_BYTES } from './fileTypes';
 
 /** Which file of the item to open, and what it must be. */
 export interface InputFileOptions {

@@ -1,5 +1,5 @@
-import { DownloadProblem, type ByteStream, type FetchedFile } from './fetchFile';
-import { BYTES_PER_MB } from './sizes';
+import { type ByteStream, DownloadProblem, type FetchedFile } from './fetchFile';
+import { BYTES_PER_MB } from './fileTypes';
 
 /**
  * Reads the first bytes of a stream and puts them back. A file with fewer bytes `isWhole`: its bytes are not put back,

@@ -1,7 +1,7 @@
-import { RunComfyError, type Problem } from '../api/problems';
-import { dollars, TOLERANCE_USD } from '../common/money';
-import type { Signal } from '../common/signal';
-import { isAlive, isFree, type CostRecord, type Ledger, type LedgerEntry, type LedgerTurn } from './ledger';
+import { type Problem, RunComfyError } from '../api/problems';
+import type { Signal } from '../util/time';
+import { dollars, TOLERANCE_USD } from '../util/values';
+import { type CostRecord, isAlive, isFree, type Ledger, type LedgerEntry, type LedgerTurn } from './ledger';
 
 /**
  * Keeps an execution within the option “Spending Limit (USD)”. It stores nothing itself: what was spent and what is

@@ -1,9 +1,9 @@
-import type { Clock, Random } from '../common/clock';
-import { retry, type BackoffRange } from '../common/retry';
-import type { Slots } from '../common/slots';
-import type { RequestApi } from './endpoint';
+import { type BackoffRange, retry } from '../util/retry';
+import type { Slots } from '../util/slots';
+import type { Clock, Random } from '../util/time';
 import { isNewRequest } from './job';
 import type { CancelOutcome, LedgerEntry } from './ledger';
+import type { RequestApi } from './types';
 
 /** There are only seconds for all of them. */
 const CANCEL_BACKOFF: BackoffRange = { firstMs: 250, longestMs: 1_000 };

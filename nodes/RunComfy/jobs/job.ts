@@ -1,21 +1,20 @@
 import type { PollOptions } from '../api/client';
 import { isTooDeep, type JsonObject } from '../api/json';
-import { describeNoAnswer, RunComfyError, unreachableProblem, type Problem } from '../api/problems';
+import { describeNoAnswer, type Problem, RunComfyError, unreachableProblem } from '../api/problems';
 import type { JobResult, PollAnswer, SubmitAnswer } from '../api/responses';
-import { FieldError } from '../common/fieldError';
-import { backoffMs, ERROR_BACKOFF, retryPauseMs } from '../common/retry';
-import type { Endpoint, RequestApi } from './endpoint';
-import type { JobTimes } from './jobTimes';
+import { FieldError } from '../util/errors';
+import { backoffMs, ERROR_BACKOFF, retryPauseMs } from '../util/retry';
 import type { LedgerEntry, Seeds } from './ledger';
-import { RunEndedError, type Run } from './run';
 import {
 	neverAcceptedProblem,
 	outcomeUnknownProblem,
 	timeoutProblem,
 	unknownStatusProblem,
 } from './problems';
-import { nextPauseMs } from './schedule';
+import { type Run, RunEndedError } from './run';
+import { type JobTimes, nextPauseMs } from './schedule';
 import type { Verdict } from './throttle';
+import type { Endpoint, RequestApi } from './types';
 
 /** How to wait for one job. Times in milliseconds. */
 export interface WaitLimits {

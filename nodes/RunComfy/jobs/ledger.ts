@@ -1,10 +1,9 @@
 import { isJsonObject, type JsonObject } from '../api/json';
 import type { JobResult } from '../api/responses';
-import { cached } from '../common/cached';
-import { omitUndefined } from '../common/omitUndefined';
-import type { Signal } from '../common/signal';
-import { Slots } from '../common/slots';
-import { JobTimes } from './jobTimes';
+import { Slots } from '../util/slots';
+import type { Signal } from '../util/time';
+import { cached, omitUndefined } from '../util/values';
+import { JobTimes } from './schedule';
 
 /**
  * One ledger for every request of this node in one n8n execution: what was submitted for which item, its id, its state,

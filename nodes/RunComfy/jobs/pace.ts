@@ -1,4 +1,4 @@
-import type { Clock, Random } from '../common/clock';
+import type { Clock, Random } from '../util/time';
 
 /** The longest pause between two paced calls, on average: no run is silent while others are served. In milliseconds. */
 const LONGEST_MS = 20_000;

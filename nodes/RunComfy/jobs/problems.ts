@@ -1,5 +1,5 @@
 import { cleanReason, nameRequest, type Problem } from '../api/problems';
-import { omitUndefined } from '../common/omitUndefined';
+import { omitUndefined } from '../util/values';
 
 /** What can go wrong while a request is submitted or waited for, with the fields and operations that help. */
 

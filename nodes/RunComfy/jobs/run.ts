@@ -1,13 +1,12 @@
 import { RunComfyError } from '../api/problems';
-import type { Clock, Random } from '../common/clock';
-import { LightSignal, type Signal } from '../common/signal';
-import { Slots } from '../common/slots';
-import { StoppedError } from '../common/stoppedError';
+import { StoppedError } from '../util/errors';
+import { Slots } from '../util/slots';
+import { type Clock, LightSignal, type Random, type Signal } from '../util/time';
 import type { Budget } from './budget';
 import { cancelRequest } from './cancelRequest';
-import type { RequestApi } from './endpoint';
 import type { LedgerTurn } from './ledger';
-import { Throttle, type Late, type Verdict } from './throttle';
+import { type Late, Throttle, type Verdict } from './throttle';
+import type { RequestApi } from './types';
 
 export interface Log {
 	debug(message: string): void;

@@ -1,8 +1,8 @@
-import { omitUndefined } from '../common/omitUndefined';
-import { StoppedError } from '../common/stoppedError';
+import { StoppedError } from '../util/errors';
+import { omitUndefined } from '../util/values';
 import type { Budget } from './budget';
 import type { Ledger, LedgerTurn, RequestIdentity } from './ledger';
-import { Run, type ItemOutcome, type RunDependencies } from './run';
+import { type ItemOutcome, Run, type RunDependencies } from './run';
 
 export interface TurnDependencies extends Omit<RunDependencies, 'turn' | 'budget'> {
 	ledger: Ledger;

@@ -1,6 +1,5 @@
-import type { Clock, Random } from '../common/clock';
-import { RATE_LIMIT_BACKOFF, retryPauseMs } from '../common/retry';
-import { LightSignal, type Signal } from '../common/signal';
+import { RATE_LIMIT_BACKOFF, retryPauseMs } from '../util/retry';
+import { type Clock, LightSignal, type Random, type Signal } from '../util/time';
 import { Pace } from './pace';
 
 /** What the answer to a call means for the throttle. */

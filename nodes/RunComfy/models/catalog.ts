@@ -3,10 +3,9 @@ import type { FreeQuery } from '../api/freeQuery';
 import type { ModelEntry } from '../api/models';
 import { RunComfyError } from '../api/problems';
 import type { QueryAnswer } from '../api/query';
-import { cached } from '../common/cached';
-import { omitUndefined } from '../common/omitUndefined';
-import { toError } from '../common/toError';
-import { pagePathOf, type ModelReference } from './modelReference';
+import { toError } from '../util/errors';
+import { cached, omitUndefined } from '../util/values';
+import { type ModelReference, pagePathOf } from './modelReference';
 
 export interface CatalogPage {
 	models: ModelEntry[];

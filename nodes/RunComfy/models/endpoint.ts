@@ -1,7 +1,7 @@
 import type { RunComfyClient } from '../api/client';
 import { cleanReason, flattenReason, GENERATIONS_PAGE, nameRequest, type Problem } from '../api/problems';
-import { omitUndefined } from '../common/omitUndefined';
-import type { EndedState, Endpoint, RequestApi } from '../jobs/endpoint';
+import type { EndedState, Endpoint, RequestApi } from '../jobs/types';
+import { omitUndefined } from '../util/values';
 
 /** The requests of all models: RunComfy finds them by their ID alone (documented). */
 export function modelRequests(client: RunComfyClient): RequestApi {

@@ -1,6 +1,6 @@
-import { isJsonObject, numberOf, textOf, textsOf, type JsonObject } from '../api/json';
-import { omitUndefined } from '../common/omitUndefined';
-import { kindByName } from '../common/fileKind';
+import { isJsonObject, type JsonObject, numberOf, textOf, textsOf } from '../api/json';
+import { kindByName } from '../files/fileTypes';
+import { omitUndefined } from '../util/values';
 
 /**
  * The inputs of a model, read from the `input_schema` of its catalog entry, which is JSON Schema with RunComfy's own

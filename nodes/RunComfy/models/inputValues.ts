@@ -1,8 +1,8 @@
-import { isJsonObject, parseJson, type JsonObject } from '../api/json';
-import { FieldError } from '../common/fieldError';
-import { isEmpty } from '../common/isEmpty';
-import { splitSources } from './splitSources';
+import { isJsonObject, type JsonObject, parseJson } from '../api/json';
+import { FieldError } from '../util/errors';
+import { isEmpty } from '../util/values';
 import type { Choice, InputField } from './inputSchema';
+import { splitSources } from './splitSources';
 
 /** Checks the user's values for the inputs of a model, and converts them to what is sent. Pure. */
 

@@ -1,6 +1,6 @@
 import type { FieldType, ResourceMapperField } from 'n8n-workflow';
 
-import { omitUndefined } from '../common/omitUndefined';
+import { omitUndefined } from '../util/values';
 import type { InputField, InputKind } from './inputSchema';
 import { describeBounds } from './inputValues';
 

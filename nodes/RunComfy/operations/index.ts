@@ -1,19 +1,19 @@
 import type { IExecuteFunctions, INodeProperties } from 'n8n-workflow';
 
-import { FieldError } from '../common/fieldError';
-import type { Field } from '../host/identity';
-import { cancel } from './request/cancel';
+import type { Field } from '../n8n/identity';
+import { FieldError } from '../util/errors';
 import { getBalance } from './account/getBalance';
 import { getDeployment } from './deployment/get';
 import { getManyDeployments } from './deployment/getMany';
-import { getManyModels } from './model/getMany';
+import { runDeployment } from './deployment/run';
+import { replaceBackground } from './image/replaceBackground';
 import { getModel } from './model/get';
+import { getManyModels } from './model/getMany';
+import { runModel } from './model/run';
+import { cancel } from './request/cancel';
 import { getResult } from './request/getResult';
 import { getStatus } from './request/getStatus';
 import type { Operation } from './shared/operation';
-import { replaceBackground } from './image/replaceBackground';
-import { runDeployment } from './deployment/run';
-import { runModel } from './model/run';
 
 /** The operations by resource. Saved workflows hold these names. */
 const OPERATIONS: Record<string, Record<string, Operation>> = {

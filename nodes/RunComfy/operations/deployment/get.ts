@@ -2,9 +2,9 @@ import type { IDataObject } from 'n8n-workflow';
 
 import type { Deployment } from '../../api/deployments';
 import { graphFactsOf } from '../../deployments/graphFacts';
+import { omitUndefined } from '../../util/values';
 import { deploymentIdField, readDeploymentChoice } from '../shared/deploymentIdField';
 import type { Operation } from '../shared/operation';
-import { omitUndefined } from '../../common/omitUndefined';
 
 /** One deployment with its inputs and its graph. Free. */
 export const getDeployment: Operation = {

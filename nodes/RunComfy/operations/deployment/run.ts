@@ -2,19 +2,17 @@ import type { IExecuteFunctions } from 'n8n-workflow';
 
 import { isJsonObject, type JsonObject } from '../../api/json';
 import { RunComfyError } from '../../api/problems';
-import { FieldError } from '../../common/fieldError';
-import { isEmpty } from '../../common/isEmpty';
-import { omitUndefined } from '../../common/omitUndefined';
-import { toError } from '../../common/toError';
 import { deploymentEndpoint, deploymentIdOf } from '../../deployments/endpoint';
-import { toOverrides, type GraphInput } from '../../deployments/graph';
-import { graphFactsOf, type GraphFacts } from '../../deployments/graphFacts';
-import { readSavedRules, withSavedRules, type SavedRules } from '../../deployments/mapperFields';
+import { type GraphInput, toOverrides } from '../../deployments/graph';
+import { type GraphFacts, graphFactsOf } from '../../deployments/graphFacts';
 import { findOutputProblem } from '../../deployments/outputs';
+import { readSavedRules, type SavedRules, withSavedRules } from '../../deployments/savedRules';
 import { hasInputFile } from '../../files/inputFile';
-import type { Field } from '../../host/identity';
 import type { Seeds } from '../../jobs/ledger';
-import { inputLabel, readInputValues, type InputValues } from '../../models/inputValues';
+import { inputLabel, type InputValues, readInputValues } from '../../models/inputValues';
+import type { Field } from '../../n8n/identity';
+import { FieldError, toError } from '../../util/errors';
+import { isEmpty, omitUndefined } from '../../util/values';
 import { deploymentIdField, readDeploymentChoice } from '../shared/deploymentIdField';
 import { readTitles, toDeploymentOutput } from '../shared/deploymentOutput';
 import { openFileInputs } from '../shared/fileInputs';
@@ -27,9 +25,9 @@ import {
 	noContent,
 	readResumeOptions,
 	readSubmissionOptions,
-	submissionWork,
 	type RequestContent,
 	type SubmissionOptions,
+	submissionWork,
 } from '../shared/submission';
 
 /** A ComfyUI workflow that the user has deployed on RunComfy, with the literal inputs of its graph as fields. */

@@ -1,10 +1,10 @@
 import type { IExecuteFunctions } from 'n8n-workflow';
 
 import { isJsonObject, type JsonObject } from '../../api/json';
-import { omitUndefined } from '../../common/omitUndefined';
-import { FieldError } from '../../common/fieldError';
-import { openInputFile, urlSource, type InputSource } from '../../files/inputFile';
-import type { Field } from '../../host/identity';
+import { type InputSource, openInputFile, urlSource } from '../../files/inputFile';
+import type { Field } from '../../n8n/identity';
+import { FieldError } from '../../util/errors';
+import { omitUndefined } from '../../util/values';
 import { explainFileInput } from '../shared/fileInputs';
 import type { ItemWork, Operation, OperationTools } from '../shared/operation';
 import type { OptionsReader } from '../shared/options';
@@ -16,16 +16,16 @@ import {
 	readJsonObject,
 	readText,
 } from '../shared/parameters';
+import { randomSeed, SEED_RANGE } from '../shared/seeds';
 import {
 	modelWork,
 	noContent,
 	readResumeOptions,
 	readSubmissionOptions,
-	submissionFields,
 	type RequestContent,
+	submissionFields,
 	type SubmissionOptions,
 } from '../shared/submission';
-import { randomSeed, SEED_RANGE } from '../shared/seeds';
 
 /** Ideogram 3.0 Replace Background. Its inputs are typed fields, taken from the model's API page (documented). */
 const MODEL_ID = 'ideogram/ideogram-v3/replace-background';

@@ -1,8 +1,8 @@
 import type { IDataObject } from 'n8n-workflow';
 
 import type { ModelEntry } from '../../api/models';
-import { omitUndefined } from '../../common/omitUndefined';
 import { readInputFields } from '../../models/inputSchema';
+import { omitUndefined } from '../../util/values';
 import { findChosenModel, modelIdField } from '../shared/modelIdField';
 import type { Operation } from '../shared/operation';
 

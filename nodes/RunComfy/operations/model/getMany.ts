@@ -1,11 +1,11 @@
 import type { IExecuteFunctions } from 'n8n-workflow';
 
 import { isJsonObject } from '../../api/json';
-import { omitUndefined } from '../../common/omitUndefined';
-import { FieldError } from '../../common/fieldError';
-import { modelJson } from './get';
-import type { Operation, OperationOutput } from '../shared/operation';
+import { FieldError } from '../../util/errors';
+import { omitUndefined } from '../../util/values';
 import { limitFields, readLimit } from '../shared/limitFields';
+import type { Operation, OperationOutput } from '../shared/operation';
+import { modelJson } from './get';
 
 /** The models that RunComfy hosts, one item each. Free. */
 export const getManyModels: Operation = {

@@ -1,10 +1,10 @@
 import type { JsonObject } from '../../api/json';
-import { omitUndefined } from '../../common/omitUndefined';
 import { hasInputFile } from '../../files/inputFile';
-import type { Field } from '../../host/identity';
-import { readInputFields, type InputField } from '../../models/inputSchema';
-import { readInputValues, type InputValues } from '../../models/inputValues';
+import { type InputField, readInputFields } from '../../models/inputSchema';
+import { type InputValues, readInputValues } from '../../models/inputValues';
 import type { ModelReference } from '../../models/modelReference';
+import type { Field } from '../../n8n/identity';
+import { omitUndefined } from '../../util/values';
 import { explainFileInput, openFileInputs } from '../shared/fileInputs';
 import { INPUTS_MAPPER, readMappedInputs } from '../shared/mappedInputs';
 import { modelIdField, readModelChoice } from '../shared/modelIdField';
@@ -16,8 +16,8 @@ import {
 	noContent,
 	readResumeOptions,
 	readSubmissionOptions,
-	submissionFields,
 	type RequestContent,
+	submissionFields,
 	type SubmissionOptions,
 } from '../shared/submission';
 

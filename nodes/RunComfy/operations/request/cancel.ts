@@ -1,8 +1,8 @@
 import { RunComfyError } from '../../api/problems';
 import type { CancelAnswer } from '../../api/responses';
-import { retry } from '../../common/retry';
-import type { RequestApi } from '../../jobs/endpoint';
 import type { Run } from '../../jobs/run';
+import type { RequestApi } from '../../jobs/types';
+import { retry } from '../../util/retry';
 import type { Operation } from '../shared/operation';
 import { pollOnce } from '../shared/pollOnce';
 import { readRequest, requestFields } from '../shared/requestFields';

@@ -1,4 +1,4 @@
-import { omitUndefined } from '../../common/omitUndefined';
+import { omitUndefined } from '../../util/values';
 import type { Operation } from '../shared/operation';
 import { pollOnce } from '../shared/pollOnce';
 import { readRequest, requestFields } from '../shared/requestFields';

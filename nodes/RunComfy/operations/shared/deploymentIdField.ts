@@ -1,8 +1,8 @@
 import { isDeploymentId } from '../../api/deployments';
 import { isJsonObject } from '../../api/json';
-import { FieldError } from '../../common/fieldError';
-import { isEmpty } from '../../common/isEmpty';
-import type { Field } from '../../host/identity';
+import type { Field } from '../../n8n/identity';
+import { FieldError } from '../../util/errors';
+import { isEmpty } from '../../util/values';
 
 const LABEL = 'Deployment';
 

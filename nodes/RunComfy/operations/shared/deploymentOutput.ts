@@ -1,12 +1,12 @@
 import type { IDataObject } from 'n8n-workflow';
 
 import type { JobResult } from '../../api/responses';
-import { omitUndefined } from '../../common/omitUndefined';
-import { unlessAborted } from '../../common/signal';
 import type { Deployments } from '../../deployments/deployments';
-import { readOutputs, type OutputFile, type OutputKind } from '../../deployments/outputs';
+import { type OutputFile, type OutputKind, readOutputs } from '../../deployments/outputs';
 import type { ResultFile } from '../../files/download';
 import { isDetectable } from '../../files/fileTypes';
+import { unlessAborted } from '../../util/time';
+import { omitUndefined } from '../../util/values';
 import { downloadFiles, type DownloadOptions } from './downloads';
 import type { OperationOutput, WorkTools } from './operation';
 

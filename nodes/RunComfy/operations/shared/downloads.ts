@@ -1,12 +1,12 @@
 import type { IBinaryKeyData, IExecuteFunctions } from 'n8n-workflow';
 
-import { FieldError } from '../../common/fieldError';
 import type { DownloadOptions as FileOptions, ResultFile } from '../../files/download';
 import { outputFieldName } from '../../files/fileNames';
-import type { Field } from '../../host/identity';
+import type { Field } from '../../n8n/identity';
+import { FieldError } from '../../util/errors';
 import type { WorkTools } from './operation';
 import type { OptionsReader } from './options';
-import { orError, readBoolean, readFilledText, type ReadField } from './parameters';
+import { orError, readBoolean, type ReadField, readFilledText } from './parameters';
 
 /** The fields for downloading the files of a result, and the download itself. */
 

@@ -1,6 +1,6 @@
 import type { RunComfyClient } from '../../api/client';
 import { deploymentIdOf, deploymentRequests } from '../../deployments/endpoint';
-import type { RequestApi } from '../../jobs/endpoint';
+import type { RequestApi } from '../../jobs/types';
 import { modelRequests } from '../../models/endpoint';
 
 /** The requests of an endpoint, by the ID that the ledger keeps. */

@@ -1,12 +1,12 @@
 import type { JsonObject } from '../../api/json';
 import { RunComfyError } from '../../api/problems';
-import { findFileUrlProblem, type AddressRules } from '../../api/addresses';
-import { FieldError } from '../../common/fieldError';
-import type { FileKind } from '../../common/fileKind';
-import { hasInputFile, openInputFile, urlSource, type InputSource } from '../../files/inputFile';
-import { allowsLoopbackFiles } from '../../host/credential';
+import { type AddressRules, findFileUrlProblem } from '../../api/urls';
+import type { FileKind } from '../../files/fileTypes';
+import { hasInputFile, type InputSource, openInputFile, urlSource } from '../../files/inputFile';
 import type { InputField } from '../../models/inputSchema';
-import { inputLabel, type FileInput } from '../../models/inputValues';
+import { type FileInput, inputLabel } from '../../models/inputValues';
+import { allowsLoopbackFiles } from '../../n8n/credential';
+import { FieldError } from '../../util/errors';
 import type { ItemWork, OperationTools } from './operation';
 
 /** The file inputs of a request. They are checked now, and read only when they are sent, because files may be large. */

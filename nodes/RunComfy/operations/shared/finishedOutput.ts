@@ -2,10 +2,10 @@ import type { IDataObject } from 'n8n-workflow';
 
 import { isJsonObject } from '../../api/json';
 import { GENERATIONS_PAGE, nameRequest, type Problem } from '../../api/problems';
-import { readOutput, type JobOutput, type JobResult } from '../../api/responses';
-import { omitUndefined } from '../../common/omitUndefined';
+import { type JobOutput, type JobResult, readOutput } from '../../api/responses';
 import type { ResultFile } from '../../files/download';
-import type { FileKind } from '../../common/fileKind';
+import type { FileKind } from '../../files/fileTypes';
+import { omitUndefined } from '../../util/values';
 import { downloadFiles, type DownloadOptions } from './downloads';
 import type { OperationOutput, WorkTools } from './operation';
 

@@ -1,6 +1,6 @@
 import type { IExecuteFunctions } from 'n8n-workflow';
 
-import type { Field } from '../../host/identity';
+import type { Field } from '../../n8n/identity';
 import { numberIn, readBoolean } from './parameters';
 
 /** How many results an operation returns that lists something. */

@@ -1,7 +1,7 @@
 import type { IExecuteFunctions } from 'n8n-workflow';
 
 import { isJsonObject, type JsonObject } from '../../api/json';
-import { FieldError } from '../../common/fieldError';
+import { FieldError } from '../../util/errors';
 
 /** What the resource mappers “Inputs” of all operations have in common. */
 export const INPUTS_MAPPER = {

@@ -1,10 +1,10 @@
-import type { ModelEntry } from '../../api/models';
 import { isJsonObject } from '../../api/json';
-import { FieldError } from '../../common/fieldError';
-import { isEmpty } from '../../common/isEmpty';
-import type { Field } from '../../host/identity';
+import type { ModelEntry } from '../../api/models';
 import type { Catalog } from '../../models/catalog';
-import { readModelReference, type ModelReference } from '../../models/modelReference';
+import { type ModelReference, readModelReference } from '../../models/modelReference';
+import type { Field } from '../../n8n/identity';
+import { FieldError } from '../../util/errors';
+import { isEmpty } from '../../util/values';
 
 const LABEL = 'Model';
 

@@ -4,12 +4,12 @@ import type { RunComfyClient } from '../../api/client';
 import type { FreeQuery } from '../../api/freeQuery';
 import type { Deployments } from '../../deployments/deployments';
 import type { Downloader } from '../../files/download';
-import type { Access } from '../../host/credential';
-import type { Random } from '../../common/clock';
-import type { Field } from '../../host/identity';
 import type { ListedPrice, PlannedRequest } from '../../jobs/budget';
 import type { Run } from '../../jobs/run';
 import type { Catalog } from '../../models/catalog';
+import type { Access } from '../../n8n/credential';
+import type { Field } from '../../n8n/identity';
+import type { Random } from '../../util/time';
 
 /** What an operation may use. */
 export interface OperationTools {

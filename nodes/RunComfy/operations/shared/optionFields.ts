@@ -1,4 +1,4 @@
-import type { Field } from '../../host/identity';
+import type { Field } from '../../n8n/identity';
 import { SEED_RANGE } from './seeds';
 
 /** The options of the node. Their labels, defaults, and ranges also apply where `options.ts` reads the values. */

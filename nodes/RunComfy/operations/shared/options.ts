@@ -1,10 +1,10 @@
 import type { IExecuteFunctions } from 'n8n-workflow';
 
 import { isJsonObject, type JsonObject } from '../../api/json';
-import { FieldError } from '../../common/fieldError';
 import type { WaitLimits } from '../../jobs/job';
-import { DEPLOYMENT_OPTIONS, OPTIONS, type OptionName } from './optionFields';
-import { booleanOf, numberIn, orError, textOf, type ReadField } from './parameters';
+import { FieldError } from '../../util/errors';
+import { DEPLOYMENT_OPTIONS, type OptionName, OPTIONS } from './optionFields';
+import { booleanOf, numberIn, orError, type ReadField, textOf } from './parameters';
 
 /** Readers of the collection “Options”. The labels, defaults, and ranges are those of the fields in `optionFields.ts`. */
 

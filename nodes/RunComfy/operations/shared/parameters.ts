@@ -1,9 +1,9 @@
 import type { IExecuteFunctions } from 'n8n-workflow';
 
-import { findFileUrlProblem } from '../../api/addresses';
-import { isJsonObject, isTooDeep, parseJson, type JsonObject } from '../../api/json';
-import { FieldError } from '../../common/fieldError';
-import { isEmpty } from '../../common/isEmpty';
+import { isJsonObject, isTooDeep, type JsonObject, parseJson } from '../../api/json';
+import { findFileUrlProblem } from '../../api/urls';
+import { FieldError } from '../../util/errors';
+import { isEmpty } from '../../util/values';
 
 /**
  * Readers of parameters, whose values come from the user or from an expression. Each checks the value, and throws a

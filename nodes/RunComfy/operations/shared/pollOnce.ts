@@ -1,9 +1,9 @@
 import type { CallOptions } from '../../api/client';
 import { RunComfyError } from '../../api/problems';
 import type { PollAnswer } from '../../api/responses';
-import { retry } from '../../common/retry';
 import { judgePoll } from '../../jobs/job';
 import type { Run } from '../../jobs/run';
+import { retry } from '../../util/retry';
 
 /** A poll is free and most errors are transient, so it is repeated a few times. */
 const MAX_TRIES = 4;

@@ -1,11 +1,11 @@
 import type { IExecuteFunctions } from 'n8n-workflow';
 
 import { readRequestId as toRequestId } from '../../api/responses';
-import { FieldError } from '../../common/fieldError';
 import { deploymentRequests } from '../../deployments/endpoint';
-import type { Field } from '../../host/identity';
-import type { RequestApi } from '../../jobs/endpoint';
+import type { RequestApi } from '../../jobs/types';
 import { modelRequests } from '../../models/endpoint';
+import type { Field } from '../../n8n/identity';
+import { FieldError } from '../../util/errors';
 import { deploymentIdField, readDeploymentChoice } from './deploymentIdField';
 import type { OperationTools } from './operation';
 import { readChoice, readFilledText } from './parameters';

@@ -1,5 +1,5 @@
-import type { Random } from '../../common/clock';
 import type { InputField } from '../../models/inputSchema';
+import type { Random } from '../../util/time';
 
 /** The range of `seed` (documented). */
 export const SEED_RANGE = { min: 0, max: 2_147_483_647 };

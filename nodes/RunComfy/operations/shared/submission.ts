@@ -1,16 +1,16 @@
 import type { IDataObject } from 'n8n-workflow';
 
 import type { JobResult } from '../../api/responses';
-import { omitUndefined } from '../../common/omitUndefined';
-import { allowsLoopbackFiles } from '../../host/credential';
-import type { Field } from '../../host/identity';
-import { runJob, submitJob, type JobRequest, type WaitLimits } from '../../jobs/job';
+import { type JobRequest, runJob, submitJob, type WaitLimits } from '../../jobs/job';
 import type { RequestState, Seeds } from '../../jobs/ledger';
 import { modelEndpoint } from '../../models/endpoint';
-import { downloadFields, readDownloadOptions, type DownloadOptions } from './downloads';
-import { findOutputProblem, toFinishedOutput, type OutputOptions } from './finishedOutput';
+import { allowsLoopbackFiles } from '../../n8n/credential';
+import type { Field } from '../../n8n/identity';
+import { omitUndefined } from '../../util/values';
+import { downloadFields, type DownloadOptions, readDownloadOptions } from './downloads';
+import { findOutputProblem, type OutputOptions, toFinishedOutput } from './finishedOutput';
 import type { ItemWork, OperationOutput, OperationTools, PlannedSubmit, WorkTools } from './operation';
-import { DEPLOYMENT_OPTIONS, optionsField, type OptionName } from './optionFields';
+import { DEPLOYMENT_OPTIONS, type OptionName, optionsField } from './optionFields';
 import { OptionsReader } from './options';
 import { orDefault, orError, readBoolean, type ReadField } from './parameters';
 

@@ -1,10 +1,9 @@
 import { NodeApiError, type INode, type INodeExecutionData } from 'n8n-workflow';
 
 import { RunComfyError } from '../api/problems';
-import { omitUndefined } from '../common/omitUndefined';
-import { FieldError } from '../common/fieldError';
-import { StoppedError } from '../common/stoppedError';
 import { ItemFailedError } from '../jobs/run';
+import { FieldError, StoppedError } from '../util/errors';
+import { omitUndefined } from '../util/values';
 
 interface Wording {
 	message: string;

@@ -1,3 +1,4 @@
+import type { ApiAddresses } from '../api/client';
 import {
 	cleanBaseUrl,
 	cleanToken,
@@ -5,11 +6,10 @@ import {
 	findBaseUrlProblem,
 	findTokenProblem,
 	isLoopbackUrl,
-} from '../api/addresses';
-import type { ApiAddresses } from '../api/client';
-import { createRedact, type Redact } from '../common/redact';
-import { FieldError } from '../common/fieldError';
-import { CREDENTIAL_NAME, type CallingContext } from './transport';
+} from '../api/urls';
+import { FieldError } from '../util/errors';
+import { createRedact, type Redact } from '../util/redact';
+import { type CallingContext, CREDENTIAL_NAME } from './request';
 
 export interface Access extends ApiAddresses {
 	/** Whether the base URL is on this machine, as the sandbox is. */

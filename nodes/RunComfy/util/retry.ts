@@ -1,4 +1,4 @@
-import type { Clock, Random } from './clock';
+import type { Clock, Random } from './time';
 
 /** Exponential backoff, in milliseconds. */
 export interface BackoffRange {

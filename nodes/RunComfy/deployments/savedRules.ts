@@ -1,9 +1,9 @@
 import type { ResourceMapperField } from 'n8n-workflow';
 
 import { isJsonObject, numberOf, textOf } from '../api/json';
-import { omitUndefined } from '../common/omitUndefined';
 import type { InputField } from '../models/inputSchema';
 import { toMapperField } from '../models/mapperFields';
+import { omitUndefined } from '../util/values';
 import { isSeed } from './graph';
 
 /**

@@ -1,10 +1,9 @@
 import { sleep } from 'n8n-workflow';
 
-import { DEFAULT_CALL_TIMEOUTS, type CallTimeouts } from '../api/client';
+import { type CallTimeouts, DEFAULT_CALL_TIMEOUTS } from '../api/client';
 import { DOWNLOAD_IDLE_MS } from '../files/download';
-import type { Clock, Random } from '../common/clock';
-import type { Signal } from '../common/signal';
 import { STOP_GRACE_MS } from '../jobs/run';
+import type { Clock, Random, Signal } from '../util/time';
 
 /** What the node uses besides n8n: time, randomness, and timeouts. Tests pass their own. */
 export interface Runtime {

@@ -1,4 +1,4 @@
-import type { Signal } from './signal';
+import type { Signal } from './time';
 
 interface Waiting {
 	weight: number;

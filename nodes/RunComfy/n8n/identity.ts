@@ -7,10 +7,9 @@ import type {
 } from 'n8n-workflow';
 
 import { isJsonObject } from '../api/json';
-import { digest } from '../common/digest';
-import { isEmpty } from '../common/isEmpty';
 import type { RequestIdentity } from '../jobs/ledger';
-import { CREDENTIAL_NAME } from './transport';
+import { digest, isEmpty } from '../util/values';
+import { CREDENTIAL_NAME } from './request';
 
 /** A field of the node, which says itself whether its value decides what is generated. */
 export interface Field extends Omit<INodeProperties, 'options'> {

@@ -1,10 +1,9 @@
 import type { IExecuteFunctions, IHttpRequestOptions, ILoadOptionsFunctions } from 'n8n-workflow';
 
 import { isJsonObject, type JsonObject } from '../api/json';
-import { NoAnswerError, networkCodeOf, noAnswerReason, type ApiAnswer, type Send } from '../api/transport';
-import type { Clock } from '../common/clock';
-import { Deadlines } from '../common/deadlines';
-import { redactJson, type Redact } from '../common/redact';
+import { type ApiAnswer, networkCodeOf, NoAnswerError, noAnswerReason, type Send } from '../api/transport';
+import { type Redact, redactJson } from '../util/redact';
+import { type Clock, Deadlines } from '../util/time';
 
 export const CREDENTIAL_NAME = 'runComfyApi';
 

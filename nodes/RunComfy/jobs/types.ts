@@ -2,7 +2,7 @@ import type { CallOptions, PollOptions } from '../api/client';
 import type { JsonObject } from '../api/json';
 import type { Problem } from '../api/problems';
 import type { CancelAnswer, PollAnswer, SubmitAnswer } from '../api/responses';
-import type { Signal } from '../common/signal';
+import type { Signal } from '../util/time';
 
 /** What the queue needs of whatever runs requests at RunComfy. */
 

@@ -1,0 +1,45 @@
+/** True for a value that the user has left empty, or that an expression did not fill: undefined, null, or a blank text. */
+export function isEmpty(value: unknown): boolean {
+	return value === undefined || value === null || (typeof value === 'string' && value.trim() === '');
+}
+
+/** Amounts in USD that differ by less count as equal, because floating-point sums of cents are not exact. */
+export const TOLERANCE_USD = 1e-9;
+
+/** `$0.06`; with up to four decimals when two are not enough. */
+export function dollars(usd: number): string {
+	const cents = usd.toFixed(2);
+	return `$${Math.abs(Number(cents) - usd) < TOLERANCE_USD ? cents : String(Number(usd.toFixed(4)))}`;
+}
+
+/** @returns SHA-256 of a text as hexadecimal digits. As UTF-16, because UTF-8 has no half of a character. */
+export async function digest(text: string): Promise<string> {
+	return Buffer.from(await crypto.subtle.digest('SHA-256', Buffer.from(text, 'utf16le'))).toString('hex');
+}
+
+/** `T`, where every key that may be undefined is optional instead. */
+type Defined<T> = { [K in keyof T as undefined extends T[K] ? never : K]: T[K] } & {
+	[K in keyof T as undefined extends T[K] ? K : never]?: Exclude<T[K], undefined>;
+};
+
+/** A copy without the keys whose value is undefined. */
+export function omitUndefined<T extends object>(object: T): Defined<T> {
+	const copy: object & Partial<T> = {};
+	for (const name in object) {
+		if (object[name] !== undefined) copy[name] = object[name];
+	}
+	return copy as object as Defined<T>;
+}
+
+/** The value that a cache holds under a key; where it holds none, a new one, which it keeps. */
+export function cached<K, V>(
+	cache: { get(key: K): V | undefined; set(key: K, value: V): unknown },
+	key: K,
+	create: () => V,
+): V {
+	const known = cache.get(key);
+	if (known !== undefined) return known;
+	const value = create();
+	cache.set(key, value);
+	return value;
+}
