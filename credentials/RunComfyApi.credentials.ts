@@ -8,7 +8,14 @@ import type {
 	Icon,
 } from 'n8n-workflow';
 
-import { cleanBaseUrl, cleanToken, DEFAULT_BASE_URL, DEFAULT_PLATFORM_BASE_URL, findBaseUrlProblem, findTokenProblem } from '../nodes/RunComfy/api/urls';
+import {
+	cleanBaseUrl,
+	cleanToken,
+	DEFAULT_BASE_URL,
+	DEFAULT_PLATFORM_BASE_URL,
+	findBaseUrlProblem,
+	findTokenProblem,
+} from '../nodes/RunComfy/api/urls';
 
 /** The Model API's code (documented), and that of RunComfy's other APIs [assumed to mean the same here]. */
 const TOKEN_CODES = [400004, 401001];

@@ -5,9 +5,9 @@ import type {
 	ResourceMapperFields,
 } from 'n8n-workflow';
 
-import { RunComfyClient } from './api/client';
-import type { Deployment } from './api/deployments';
-import { createFreeQuery, type FreeQuery } from './api/freeQuery';
+import type { Deployment } from './api/deploymentApi';
+import { createFreeQuery, type FreeQuery, Http } from './api/http';
+import { listCategories } from './api/modelApi';
 import { Deployments } from './deployments/deployments';
 import { readGraph } from './deployments/graph';
 import { readGraphFields } from './deployments/graphFields';
@@ -21,9 +21,8 @@ import { type Access, readAccess } from './n8n/credential';
 import { toNodeError } from './n8n/nodeErrors';
 import { createSend } from './n8n/request';
 import { systemRuntime } from './n8n/runtime';
-import { readDeploymentChoice } from './operations/shared/deploymentIdField';
-import { findChosenModel } from './operations/shared/modelIdField';
-import { isRandomSeed } from './operations/shared/seeds';
+import { readDeploymentChoice, readModelChoice } from './fields/locators';
+import { isRandomSeed } from './models/seeds';
 import { dollars, omitUndefined } from './util/values';
 
 /**
@@ -37,8 +36,8 @@ async function open(context: ILoadOptionsFunctions): Promise<{ access: Access; q
 	const { clock, random, callTimeouts } = systemRuntime;
 	const access = await readAccess(context);
 	const send = createSend(context, clock, access.redact);
-	const client = new RunComfyClient(access, send, clock.timeOfDay, callTimeouts);
-	return { access, query: createFreeQuery({ client, clock, random, stopSignal: undefined }) };
+	const http = new Http(access, send, clock.timeOfDay, callTimeouts);
+	return { access, query: createFreeQuery({ http, clock, random, stopSignal: undefined }) };
 }
 
 export async function searchModels(
@@ -73,7 +72,7 @@ export async function searchModels(
 export async function getCategories(this: ILoadOptionsFunctions): Promise<INodePropertyOptions[]> {
 	try {
 		const { query } = await open(this);
-		const names = await query(async (client) => await client.listCategories());
+		const names = await query(listCategories);
 		return names.map((name) => ({ name, value: name }));
 	} catch (error) {
 		throw toNodeError(this.getNode(), error);
@@ -84,7 +83,7 @@ export async function getModelInputs(this: ILoadOptionsFunctions): Promise<Resou
 	try {
 		const { query } = await open(this);
 		const choice: unknown = this.getCurrentNodeParameter('modelId');
-		const { inputSchema, requiredInputs } = await findChosenModel(new Catalog(query), choice);
+		const { inputSchema, requiredInputs } = await new Catalog(query).find(readModelChoice(choice));
 		const fields = readInputFields(inputSchema, requiredInputs);
 		return { fields: fields.map((field) => toMapperField(field, isRandomSeed(field))) };
 	} catch (error) {
@@ -122,7 +121,7 @@ function deploymentLabel({ name, workflowVersion, hardware, status, isEnabled }:
 }
 
 /** Of ComfyUI's node definitions, which are several megabytes. */
-const MAX_OBJECT_INFO_BYTES = 20_000_000;
+const MAX_OBJECT_INFO_MB = 20;
 const OBJECT_INFO_MS = 15_000;
 
 export async function getDeploymentInputs(this: ILoadOptionsFunctions): Promise<ResourceMapperFields> {
@@ -137,7 +136,7 @@ export async function getDeploymentInputs(this: ILoadOptionsFunctions): Promise<
 						context: this,
 						clock: systemRuntime.clock,
 						allowLoopback: access.isPlatformLoopback,
-						maxBytes: MAX_OBJECT_INFO_BYTES,
+						maxMegabytes: MAX_OBJECT_INFO_MB,
 						deadlineMs: OBJECT_INFO_MS,
 					});
 		const classNames = readGraph(graph).flatMap(({ className }) => className ?? []);

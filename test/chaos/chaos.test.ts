@@ -97,7 +97,7 @@ async function open(seed: number, scenario: Scenario): Promise<TestEnvironment> 
 	// Each kind once, for an item whose number ends in the given digit.
 	for (const [n, kind] of HOSTILE_OUTPUTS.entries())
 		faults.add({ on: 'output', kind, times: 1, promptIncludes: `${(seed + n) % 10}.` });
-	// Slower than idle, so that only Stop or the download's own deadline ends it.
+	// It never pauses for longer than downloadIdleMs, so that only Stop ends it.
 	if (scenario === 'stop in the middle') faults.add({ on: 'output', kind: 'drip', times: 2, delayMs: 100 });
 	for (const [n, job] of JOB_FAULTS.entries()) {
 		for (let k = 0; k < 4; k++)

@@ -26,7 +26,7 @@ export async function loadCompiledExecution(root = ROOT): Promise<{
 	systemRuntime: typeof systemRuntime;
 }> {
 	const execution: unknown = await import(`${root}/dist/nodes/RunComfy/execute.js`);
-	const runtime: unknown = await import(`${root}/dist/nodes/RunComfy/host/runtime.js`);
+	const runtime: unknown = await import(`${root}/dist/nodes/RunComfy/n8n/runtime.js`);
 	return {
 		...(execution as { executeRunComfy: typeof executeRunComfy }),
 		...(runtime as { systemRuntime: typeof systemRuntime }),

@@ -334,7 +334,7 @@ describe('ComfyUI Deployment → Run', () => {
 		it('what is running is cancelled when there is no retry', async () => {
 			const run = await runBoth((n) => (n === 0 ? 60_000 : 100), {});
 			expect(failure(run).description).toContain(
-				`Cancelled while running: ${env.sandbox.jobs[0]?.requestId}`,
+				`Cancelled: ${env.sandbox.jobs[0]?.requestId} (was running)`,
 			);
 			expect(env.sandbox.stats.cancels).toBe(1);
 		});
@@ -367,8 +367,8 @@ describe('ComfyUI Deployment → Run', () => {
 	});
 
 	it.each([
-		['queued', { queueMs: 60_000, runMs: 100 }, 'Cancelled, queued when last polled'],
-		['running', { queueMs: 0, runMs: 60_000 }, 'Cancelled while running'],
+		['queued', { queueMs: 60_000, runMs: 100 }, 'Cancelled: '],
+		['running', { queueMs: 0, runMs: 60_000 }, ' (was running)'],
 	])('Stop cancels what is %s', async (_phase, sandbox, report) => {
 		await open(sandbox, { items: items(2) });
 		const execution = env.start(runOf(DEPLOYMENT_ID.textToImage, { [TEXT]: '={{ $json.n }}' }));

@@ -26,7 +26,7 @@ describe('A failure', () => {
 		expect(itemIndex).toBe(0);
 		expect(description).toContain('Item 0 failed.');
 		expect(description).toContain(`${idOf(2)} (item 2, running)`);
-		expect(description).toMatch(new RegExp(`Cancelled while queued: [^.]*${idOf(3)}`));
+		expect(description).toMatch(new RegExp(`Cancelled: [^.]*${idOf(3)}`));
 		expect(description).toMatch(new RegExp(`Finished and paid for: [^.]*${idOf(1)}`));
 		expect(description).toContain('Retry On Fail');
 		expect(idOf(5)).toBeUndefined();

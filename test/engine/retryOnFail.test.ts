@@ -350,14 +350,14 @@ describe('Retry On Fail', () => {
 			expect(env.sandbox.stats.submits).toBe(1);
 		});
 
-		it('cancels what is running at a deployment when an item fails and nobody tries again', async () => {
-			await open({ items: items(2), sandbox: { runMs: 60_000 }, settings: {} });
+		it('nothing is submitted for the others, and what has been submitted is waited for first', async () => {
+			await open({ items: items(2), sandbox: { runMs: 2_000 }, settings: {} });
 			const parameters = {
 				...{ resource: 'deployment', operation: 'run', deploymentId: byId(DEPLOYMENT_ID.textToImage) },
 				inputs: { mappingMode: 'defineBelow', value: {} },
 				options: {
 					pollInterval: 0.2,
-					timeout: changing('1', '$json.n === 1 ? "x" : 1'),
+					timeout: changing('1', '$json.n === 1 ? "x" : 60'),
 					maxConcurrency: changing('1', '2'),
 				},
 			};
@@ -366,8 +366,8 @@ describe('Retry On Fail', () => {
 			const { message, description, itemIndex } = failure(await env.retry(failed, parameters).done);
 			expect(message).toContain('Timeout');
 			expect(itemIndex).toBe(1);
-			expect(description).toContain(`Cancelled while running: ${env.sandbox.jobs[0]?.requestId}`);
-			expect(env.sandbox.stats).toMatchObject({ submits: 1, cancelled: 1 });
+			expect(description).toContain(`Finished and paid for: ${env.sandbox.jobs[0]?.requestId}`);
+			expect(env.sandbox.stats).toMatchObject({ submits: 1, cancels: 0 });
 		});
 
 		it('only the item fails that has no request, when the node continues on errors', async () => {

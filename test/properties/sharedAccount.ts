@@ -1,8 +1,7 @@
-import type { ApiAnswer } from '../../nodes/RunComfy/api/transport';
-import { runJob } from '../../nodes/RunComfy/jobs/job';
-import type { ItemOutcome } from '../../nodes/RunComfy/jobs/run';
+import type { ApiAnswer } from '../../nodes/RunComfy/api/http';
+import type { ItemOutcome } from '../../nodes/RunComfy/jobs/types';
 import { seededRandom } from '../sandbox/random';
-import { clientOf, FakeApi, makeRun, request, tooMany } from '../unit/fakeApi';
+import { FakeApi, httpOf, makeRun, tooMany } from '../unit/fakeApi';
 import { VirtualClock } from '../unit/virtualClock';
 
 /**
@@ -102,11 +101,10 @@ export async function runSharedAccount(options: SharedAccount): Promise<AccountR
 			await clock.sleep(LATENCY_MS, call.signal);
 			return tooMany(retryAfter);
 		};
-		const connection = { clock, client: clientOf(send, clock) };
-		const { run } = makeRun(connection, { random, continueOnFail: true });
-		report.outcomes = await run.forEachItem(
-			itemsEach,
-			async (itemIndex) => (await runJob(run, itemIndex, request(connection, itemIndex))).result.requestId,
+		const { start } = makeRun({ clock, http: httpOf(send, clock) }, { random, continueOnFail: true });
+		const outcomes = await start(itemsEach);
+		report.outcomes = outcomes.map((outcome) =>
+			outcome.ok ? { ok: true, value: outcome.value.requestId } : outcome,
 		);
 		report.endedAt = clock.now();
 		return report;

@@ -1,13 +1,10 @@
-import { RunComfyClient } from '../../nodes/RunComfy/api/client';
+import { Http, NoAnswerError, type ApiAnswer, type ApiRequest } from '../../nodes/RunComfy/api/http';
+import { modelEndpoint, modelRequests } from '../../nodes/RunComfy/api/modelApi';
 import { RunComfyError } from '../../nodes/RunComfy/api/problems';
-import { type ApiAnswer, type ApiRequest, NoAnswerError } from '../../nodes/RunComfy/api/transport';
-import { Budget } from '../../nodes/RunComfy/jobs/budget';
-import { runJob } from '../../nodes/RunComfy/jobs/job';
 import { Ledger } from '../../nodes/RunComfy/jobs/ledger';
-import { ItemFailedError, type ItemOutcome } from '../../nodes/RunComfy/jobs/run';
-import { runTurn } from '../../nodes/RunComfy/jobs/runTurn';
-import { modelEndpoint, modelRequests } from '../../nodes/RunComfy/models/endpoint';
-import { findOutputProblem } from '../../nodes/RunComfy/operations/shared/finishedOutput';
+import { runItems } from '../../nodes/RunComfy/jobs/runItems';
+import { ItemFailedError, type ItemOutcome, type ListedPrice } from '../../nodes/RunComfy/jobs/types';
+import { findModelOutputProblem } from '../../nodes/RunComfy/operations/modelOutput';
 import { StoppedError } from '../../nodes/RunComfy/util/errors';
 import { callOf, placeOf } from '../unit/fakeApi';
 import { VirtualClock } from '../unit/virtualClock';
@@ -242,49 +239,44 @@ export class Simulation {
 		const identityOf = (i: number) => (run.isTool ? callOf(inputOf(run.key)) : placeOf(run.runIndex, i));
 		const keyOf = (itemIndex: number) => (run.isTool ? run.key : `${run.key}, item ${itemIndex}`);
 		const write = (message: string) => void this.written.push(message);
-		const client = new RunComfyClient(
+		const http = new Http(
 			{ baseUrl: 'https://api.test', platformBaseUrl: 'https://account.test' },
 			async (request) => await this.send(request),
 			this.clock.timeOfDay,
 		);
-		const outcomes = await runTurn(
+		const endpoint = modelEndpoint(http, 'a/b');
+		const limits = { timeoutMs: this.settings.timeoutMs, pollIntervalMs: 1_000, includeCost: true };
+		const handling = { waits: true, limits };
+		const outcomes = await runItems(
 			{
-				requestApiOf: () => modelRequests(client),
+				requestApiOf: () => modelRequests(http),
 				clock: this.clock,
 				random: () => (this.draws = (this.draws + 0.37) % 1),
-				log: { debug: () => {}, info: write, warn: write },
+				log: { debug: () => {}, info: write, warn: write, notify: (_level, text) => write(text) },
 				ledger: Ledger.of(this.context),
 				runIndex: run.runIndex,
-				identities: new Map(Array.from({ length: count }, (_, i) => [i, identityOf(i)])),
-				openBudget: async (turn) => this.openBudget(turn.hasRequests, turn.ledger, count),
 				stopSignal: run.stopButton.signal,
 				maxConcurrency,
 				cancelOnStop: true,
 				continueOnFail: run.isTool ? false : continueOnFail,
 				retriesOnFail: true,
 				stopGraceMs: STOP_MS,
+				limitUsd: this.settings.limitUsd,
 			},
-			count,
-			async (inner, itemIndex) => {
-				const job = runJob(inner, itemIndex, {
-					endpoint: modelEndpoint(client, 'a/b'),
+			new Map(Array.from({ length: count }, (_, i) => [i, identityOf(i)])),
+			{
+				count,
+				read: async (itemIndex) => ({
+					endpoint,
+					handling,
 					// The expression of a prompt gives something else in every try.
 					buildInput: async () => ({ key: keyOf(itemIndex), at: this.clock.now() }),
-					waits: true,
 					inputBytes: 10,
-					limits: {
-						timeoutMs: this.settings.timeoutMs,
-						pollIntervalMs: 1_000,
-						includeCost: true,
-					},
-					findOutputProblem: (result) => findOutputProblem(result, true),
-				});
-				job.catch((error: unknown) => {
-					if (!(error instanceof RunComfyError)) return;
-					this.checkDenial(error.problem.message);
-					this.writeError(error);
-				});
-				return (await job).result.requestId;
+					getPrice: async () => this.price,
+				}),
+				readHandling: () => handling,
+				findOutputProblem: (result) => findModelOutputProblem(result, true),
+				toOutput: async (_itemIndex, { requestId }) => requestId,
 			},
 		).catch((error: unknown) => {
 			this.writeError(error);
@@ -299,16 +291,9 @@ export class Simulation {
 		run.state = outcomes[0]?.ok === false ? 'withErrors' : 'succeeded';
 	}
 
-	private openBudget(hasSubmitted: boolean, ledger: Ledger, count: number): Budget | undefined {
-		const { limitUsd, listedUsd, continueOnFail } = this.settings;
-		if (limitUsd === undefined) return undefined;
-		const price =
-			listedUsd === undefined ? { usd: 0.01, unit: 'second' } : { usd: listedUsd, unit: 'request' };
-		const budget = new Budget(limitUsd, new Map([['a/b', price]]), ledger);
-		const planned = Array.from({ length: count }, () => ({ endpointId: 'a/b', waits: true }));
-		const problem = budget.findProblem(planned, continueOnFail || hasSubmitted);
-		if (problem !== undefined) throw new RunComfyError(problem);
-		return budget;
+	private get price(): ListedPrice {
+		const { listedUsd } = this.settings;
+		return listedUsd === undefined ? { usd: 0.01, unit: 'second' } : { usd: listedUsd, unit: 'request' };
 	}
 
 	private writeError(error: unknown): void {
@@ -317,7 +302,9 @@ export class Simulation {
 			this.written.push(error.others);
 			this.writeError(error.reason);
 		} else if (error instanceof RunComfyError) {
-			this.written.push(`${error.problem.message} ${error.problem.advice}`);
+			const { message, advice } = error.problem;
+			this.checkDenial(message);
+			this.written.push(`${message} ${advice}`);
 		} else this.violations.push(`an undocumented error: ${String(error)}`);
 	}
 

@@ -1,29 +1,29 @@
+import type { JobResult } from '../../nodes/RunComfy/api/answers';
 import type { RunComfyError } from '../../nodes/RunComfy/api/problems';
-import type { JobResult } from '../../nodes/RunComfy/api/responses';
-import { Budget, type ListedPrice } from '../../nodes/RunComfy/jobs/budget';
-import { runJob } from '../../nodes/RunComfy/jobs/job';
-import { Ledger, type LedgerEntry } from '../../nodes/RunComfy/jobs/ledger';
-import { ItemFailedError } from '../../nodes/RunComfy/jobs/run';
-import { omitUndefined } from '../../nodes/RunComfy/util/values';
-import { FakeApi, type FakeRun, makeRun, ok, openTurn, request } from './fakeApi';
+import { Budget } from '../../nodes/RunComfy/jobs/budget';
+import type { LedgerEntry } from '../../nodes/RunComfy/jobs/entry';
+import { Ledger } from '../../nodes/RunComfy/jobs/ledger';
+import { ItemFailedError, type ListedPrice } from '../../nodes/RunComfy/jobs/types';
+import { FakeApi, makeRun, ok, openTurn, PER_REQUEST, request } from './fakeApi';
 import { VirtualClock } from './virtualClock';
 
-const PER_REQUEST: ListedPrice = { usd: 0.06, unit: 'request' };
 const never = new AbortController().signal;
 
-function budgetOf(
+async function budgetOf(
 	limit: number,
 	price: ListedPrice = PER_REQUEST,
 	context: Record<string, unknown> = {},
-): Budget {
-	return new Budget(limit, new Map([['a/b', price]]), Ledger.of(context));
+): Promise<Budget> {
+	const budget = new Budget(limit, Ledger.of(context));
+	await budget.readPrice('a/b', async () => price);
+	return budget;
 }
 
 /** A budget and a run of the node to try it with. */
-function setUpTurn(limit: number, price?: ListedPrice) {
+async function setUpTurn(limit: number, price?: ListedPrice) {
 	const context = {};
 	const turn = openTurn(context);
-	const budget = budgetOf(limit, price, context);
+	const budget = await budgetOf(limit, price, context);
 	const reserve = async (itemIndex: number): Promise<LedgerEntry> => {
 		const entry = await budget.reserve(turn, itemIndex, { endpointId: 'a/b', waits: true }, never);
 		if (entry === undefined) throw new Error('Not reserved');
@@ -31,17 +31,18 @@ function setUpTurn(limit: number, price?: ListedPrice) {
 	};
 	const submit = async (itemIndex: number): Promise<LedgerEntry> => {
 		const entry = await reserve(itemIndex);
-		turn.submitting(entry);
-		turn.accepted(entry, { requestId: `r${itemIndex}`, seeds: undefined, submittedAt: 0 });
+		turn.ledger.move(entry, 'submitting');
+		turn.ledger.move(entry, 'queued', { requestId: `r${itemIndex}`, submittedAt: 0 });
 		return entry;
 	};
-	const finish = (entry: LedgerEntry, cost?: number) => turn.ended(entry, 'finished', resultOf(cost), false);
+	const finish = (entry: LedgerEntry, cost?: number) =>
+		turn.ledger.end(entry, 'finished', resultOf(cost), false);
 	return { turn, budget, reserve, submit, finish };
 }
 
 const resultOf = (cost?: number): JobResult => ({
 	requestId: 'r',
-	...omitUndefined({ cost }),
+	...(cost === undefined ? {} : { cost }),
 });
 
 const planned = (count: number, waits = true) =>
@@ -49,7 +50,7 @@ const planned = (count: number, waits = true) =>
 
 describe('Budget', () => {
 	it('allows as many as the limit covers, to the cent', async () => {
-		const { reserve } = setUpTurn(0.18);
+		const { reserve } = await setUpTurn(0.18);
 		for (let item = 0; item < 3; item++) await reserve(item);
 		await expect(reserve(3)).rejects.toThrow('the Spending Limit of $0.18 does not pay for it');
 	});
@@ -57,23 +58,23 @@ describe('Budget', () => {
 	it.each(['refused', 'cancelled while queued'])(
 		'releases at once the reservation of what was %s',
 		async (how) => {
-			const { turn, submit, reserve } = setUpTurn(0.06);
-			if (how === 'refused') turn.refused(await reserve(0));
-			else turn.cancelAnswered(await submit(0), 'cancelled');
+			const { turn, submit, reserve } = await setUpTurn(0.06);
+			if (how === 'refused') turn.ledger.move(await reserve(0), 'refused');
+			else turn.ledger.move(await submit(0), 'cancelled');
 			await reserve(1);
 		},
 	);
 
 	it('counts a cost reported with a failure or without any output', async () => {
-		const { turn, budget, submit, finish, reserve } = setUpTurn(1, { usd: 0.06, unit: 'request' });
-		turn.ended(await submit(0), 'failed', resultOf(0.5), false);
+		const { turn, budget, submit, finish, reserve } = await setUpTurn(1, { usd: 0.06, unit: 'request' });
+		turn.ledger.end(await submit(0), 'failed', resultOf(0.5), false);
 		finish(await submit(1), 0.4);
 		await expect(reserve(2)).rejects.toThrow('does not pay for it');
 		expect(budget.report()).toContain('Spent $0.90 on 2 requests');
 	});
 
 	it('raises the reservations of running requests at once when a real cost exceeds the price', async () => {
-		const { budget, submit, finish, reserve } = setUpTurn(10, { usd: 1, unit: 'request' });
+		const { budget, submit, finish, reserve } = await setUpTurn(10, { usd: 1, unit: 'request' });
 		const first = await submit(0);
 		for (let item = 1; item < 4; item++) await submit(item);
 		finish(first, 3);
@@ -83,21 +84,21 @@ describe('Budget', () => {
 	});
 
 	it('treats a listed price of 0 as unknown: one request of unknown cost, and no more', async () => {
-		const { submit, finish, reserve } = setUpTurn(0.01, { usd: 0, unit: 'request' });
+		const { submit, finish, reserve } = await setUpTurn(0.01, { usd: 0, unit: 'request' });
 		finish(await submit(0));
 		await expect(reserve(1)).rejects.toThrow('the cost of an earlier request is not known (r0)');
 	});
 
 	it('counts over retries, turns and parallel tool calls of one execution', async () => {
 		const context = {};
-		const budget = budgetOf(0.18, PER_REQUEST, context);
+		const budget = await budgetOf(0.18, PER_REQUEST, context);
 		for (const turn of [0, 1, 2]) {
 			const run = openTurn(context, turn);
 			const entry = await budget.reserve(run, 0, { endpointId: 'a/b', waits: true }, never);
 			if (entry === undefined) throw new Error('Not reserved');
-			run.submitting(entry);
-			run.accepted(entry, { requestId: `r${turn}`, seeds: undefined, submittedAt: 0 });
-			run.ended(entry, 'failed', resultOf(0.06), false);
+			run.ledger.move(entry, 'submitting');
+			run.ledger.move(entry, 'queued', { requestId: `r${turn}`, submittedAt: 0 });
+			run.ledger.end(entry, 'failed', resultOf(0.06), false);
 			run.close(false);
 		}
 		await expect(
@@ -107,7 +108,7 @@ describe('Budget', () => {
 	});
 
 	it('starts no second request of unknown price while the first may still run, timed out or not', async () => {
-		const { turn, submit, reserve } = setUpTurn(0.01, { usd: 0.05, unit: 'second' });
+		const { turn, submit, reserve } = await setUpTurn(0.01, { usd: 0.05, unit: 'second' });
 		const first = await submit(0);
 		turn.ledger.setWaitedFor(first, false);
 		await expect(reserve(1)).rejects.toThrow('the cost of an earlier request is not known (r0)');
@@ -119,17 +120,14 @@ describe('Budget', () => {
 	])('counts what was reserved at its price though the model %s', async (_what, prices) => {
 		const context = {};
 		const turn = openTurn(context);
-		const entry = await budgetOf(1, { usd: 1, unit: 'request' }, context).reserve(
-			turn,
-			0,
-			{ endpointId: 'a/b', waits: true },
-			never,
-		);
+		const first = await budgetOf(1, { usd: 1, unit: 'request' }, context);
+		const entry = await first.reserve(turn, 0, { endpointId: 'a/b', waits: true }, never);
 		if (entry === undefined) throw new Error('Not reserved');
-		turn.submitting(entry);
-		turn.accepted(entry, { requestId: 'r', seeds: undefined, submittedAt: 0 });
+		turn.ledger.move(entry, 'submitting');
+		turn.ledger.move(entry, 'queued', { requestId: 'r', submittedAt: 0 });
 		prices.set('c/d', { usd: 0.5, unit: 'request' });
-		const later = new Budget(1, prices, Ledger.of(context));
+		const later = new Budget(1, Ledger.of(context));
+		for (const [endpointId, price] of prices) await later.readPrice(endpointId, async () => price);
 		await expect(
 			later.reserve(openTurn(context, 1), 1, { endpointId: 'c/d', waits: true }, never),
 		).rejects.toThrow('does not pay for it');
@@ -137,7 +135,7 @@ describe('Budget', () => {
 	});
 
 	it('counts the expected cost where none is reported, and says so', async () => {
-		const { budget, submit, finish } = setUpTurn(1);
+		const { budget, submit, finish } = await setUpTurn(1);
 		finish(await submit(0));
 		expect(budget.report()).toBe(
 			'Spent $0.06 on 1 request (RunComfy did not report the cost of 1; the expected cost was counted), of a Spending Limit of $1.00.',
@@ -148,15 +146,15 @@ describe('Budget', () => {
 		[1, 3, undefined],
 		[0.18, 3, undefined],
 		[0.1, 3, 'Nothing was submitted: 3 items cost about $0.18, more than the Spending Limit of $0.10'],
-	])('with a limit of %d checks %i items in advance', (limit, items, message) =>
-		expect(budgetOf(limit).findProblem(planned(items), false)?.message).toBe(message),
+	])('with a limit of %d checks %i items in advance', async (limit, items, message) =>
+		expect((await budgetOf(limit)).findProblem(planned(items), false)?.message).toBe(message),
 	);
 
 	it.each([
 		{ usd: 0.06, unit: 'image' },
 		{ usd: 0.06, unit: 'output' },
-	])('refuses in advance what costs too much even at the least: %j', (price) =>
-		expect(budgetOf(0.1, price).findProblem(planned(2), false)?.message).toContain(
+	])('refuses in advance what costs too much even at the least: %j', async (price) =>
+		expect((await budgetOf(0.1, price)).findProblem(planned(2), false)?.message).toContain(
 			'2 items cost at least $0.12',
 		),
 	);
@@ -167,26 +165,27 @@ describe('Budget', () => {
 		[{ usd: 0, unit: 'request' }, 'RunComfy lists no price for it'],
 		[{}, 'RunComfy lists no price for it'],
 		[{ usd: 1 }, 'RunComfy lists no price for it'],
-	])('warns about %j', (price, why) => {
-		const [warning] = budgetOf(1, price).warnings;
+	])('warns about %j', async (price, why) => {
+		const [warning] = (await budgetOf(1, price)).warnings;
 		expect(warning).toContain(`cannot be checked in advance for “a/b”, because ${why}`);
 		expect(warning).toContain('one item runs first');
 	});
 
-	it('refuses none in advance when some may run', () =>
-		expect(budgetOf(0.1).findProblem(planned(3), true)).toBeUndefined());
+	it('refuses none in advance when some may run', async () =>
+		expect((await budgetOf(0.1)).findProblem(planned(3), true)).toBeUndefined());
 
 	it.each([[{ usd: 0.12, unit: 'second' }], [{}]])(
 		'refuses %j when results, and so costs, are not waited for',
-		(price) => {
-			expect(budgetOf(1, price).findProblem(planned(1, false), true)?.message).toBe(
+		async (price) => {
+			expect((await budgetOf(1, price)).findProblem(planned(1, false), true)?.message).toBe(
 				'Nothing was submitted: the Spending Limit of $1.00 cannot be kept for “a/b” without waiting',
 			);
-			expect(budgetOf(1).findProblem(planned(1, false), true)).toBeUndefined();
+			expect((await budgetOf(1)).findProblem(planned(1, false), true)).toBeUndefined();
 		},
 	);
 
-	it('gives no warning for a price per request', () => expect(budgetOf(1).warnings).toEqual([]));
+	it('gives no warning for a price per request', async () =>
+		expect((await budgetOf(1)).warnings).toEqual([]));
 });
 
 describe('A spending limit, on a virtual clock', () => {
@@ -195,17 +194,22 @@ describe('A spending limit, on a virtual clock', () => {
 		const api = new FakeApi(clock, () => ({ queueMs: 0, runMs: 5_000 }));
 		api.costOf = costs;
 		const context = {};
-		const budget = budgetOf(limit, price, context);
-		const open = (more: object = {}): FakeRun => makeRun(api, { budget, ...more }, context);
+		const budget = new Budget(limit, Ledger.of(context));
+		const open = (more: object = {}) => {
+			const run = makeRun(api, { limitUsd: limit, ...more }, context);
+			const requestOf = (i: number) => ({
+				...request(api, i, { includeCost: true }),
+				getPrice: async () => price,
+			});
+			return { ...run, start: async (items: number) => await run.start(items, requestOf) };
+		};
 		return { clock, api, budget, open };
 	}
 
 	it('sends one item first where the price is for a second, and then as many as its real cost allows', async () => {
 		const { clock, api, budget, open } = setUp(1, { usd: 0.05, unit: 'second' }, () => 0.25);
-		const { run } = open({ continueOnFail: true });
-		const outcomes = await clock.run(
-			run.forEachItem(8, async (i) => await runJob(run, i, request(api, i, { includeCost: true }))),
-		);
+		const { start } = open({ continueOnFail: true });
+		const outcomes = await clock.run(start(8));
 		const submits = api.calls.filter(({ method }) => method === 'POST').map(({ at }) => at);
 		expect(submits).toHaveLength(4);
 		expect(submits[1]).toBeGreaterThanOrEqual(5_000);
@@ -224,10 +228,8 @@ describe('A spending limit, on a virtual clock', () => {
 
 	it('starts no second item when the first one’s cost is never reported', async () => {
 		const { clock, api, open } = setUp(1, {}, () => undefined);
-		const { run } = open({ continueOnFail: true });
-		const outcomes = await clock.run(
-			run.forEachItem(3, async (i) => await runJob(run, i, request(api, i, { includeCost: true }))),
-		);
+		const { start } = open({ continueOnFail: true });
+		const outcomes = await clock.run(start(3));
 		expect(api.jobs).toHaveLength(1);
 		const [, second] = outcomes;
 		expect(second?.ok === false && (second.error as RunComfyError).problem.advice).toContain(
@@ -249,10 +251,8 @@ describe('A spending limit, on a virtual clock', () => {
 			const [, id] = /job-(\d+)/.exec(path) ?? [];
 			return Number(id) === 0 ? ok({ status: 'failed', cost }) : undefined;
 		};
-		const { run } = open({ continueOnFail: true });
-		const outcomes = await clock.run(
-			run.forEachItem(4, async (i) => await runJob(run, i, request(api, i, { includeCost: true }))),
-		);
+		const { start } = open({ continueOnFail: true });
+		const outcomes = await clock.run(start(4));
 		expect(outcomes.map(({ ok: isOk }) => isOk)).toEqual(succeeded);
 		expect(api.jobs).toHaveLength(jobs);
 	});
@@ -261,23 +261,17 @@ describe('A spending limit, on a virtual clock', () => {
 		const { clock, api, budget, open } = setUp(0.25, {}, () => 0.1);
 		api.intercept = (_request, path) =>
 			path.includes('job-0') ? ok({ status: 'failed', cost: 0 }) : undefined;
-		const { run } = open({ continueOnFail: true });
-		await clock.run(
-			run.forEachItem(6, async (i) => await runJob(run, i, request(api, i, { includeCost: true }))),
-		);
+		const { start } = open({ continueOnFail: true });
+		await clock.run(start(6));
 		expect(api.jobs).toHaveLength(3);
 		expect(budget.report()).toContain('Spent $0.20 on 3 requests, of');
 	});
 
 	it('polls again for a cost that is reported late', async () => {
-		const { api, clock, budget, open } = setUp(1, PER_REQUEST, () =>
-			clock.now() < 8_000 ? undefined : 0.07,
-		);
-		const { run } = open();
-		const [outcome] = await clock.run(
-			run.forEachItem(1, async (i) => await runJob(run, i, request(api, i, { includeCost: true }))),
-		);
-		expect(outcome?.ok && outcome.value.result.cost).toBe(0.07);
+		const { clock, budget, open } = setUp(1, PER_REQUEST, () => (clock.now() < 8_000 ? undefined : 0.07));
+		const { start } = open();
+		const [outcome] = await clock.run(start(1));
+		expect(outcome?.ok && outcome.value.result?.cost).toBe(0.07);
 		expect(budget.report()).toContain('Spent $0.07 on 1 request,');
 	});
 
@@ -287,21 +281,17 @@ describe('A spending limit, on a virtual clock', () => {
 			api.calls.length === 1 && path.includes('models')
 				? { status: 422, headers: {}, body: { error_code: 422001 } }
 				: undefined;
-		const { run } = open({ continueOnFail: true });
-		const outcomes = await clock.run(
-			run.forEachItem(3, async (i) => await runJob(run, i, request(api, i, { includeCost: true }))),
-		);
+		const { start } = open({ continueOnFail: true });
+		const outcomes = await clock.run(start(3));
 		expect(outcomes.map(({ ok: isOk }) => isOk)).toEqual([false, true, true]);
 		expect(budget.report()).toContain('Spent $0.20 on 2 requests');
 	});
 
 	it('ends the waiting for the first one when the run is stopped', async () => {
 		const { clock, api, open } = setUp(1, {}, () => 0.1);
-		const { run, stop } = open();
+		const { start, stop } = open();
 		clock.at(2_000, stop);
-		await expect(
-			clock.run(run.forEachItem(5, async (i) => await runJob(run, i, request(api, i)))),
-		).rejects.toThrow('Stopped');
+		await expect(clock.run(start(5))).rejects.toThrow('Stopped');
 		expect(clock.now()).toBe(2_000);
 		expect(api.jobs).toHaveLength(1);
 	});
@@ -310,11 +300,9 @@ describe('A spending limit, on a virtual clock', () => {
 		const clock = new VirtualClock();
 		const api = new FakeApi(clock, (n) => ({ queueMs: n === 0 ? 0 : 60_000, runMs: 60_000 }));
 		const context = {};
-		const { run, stop } = makeRun(api, { budget: budgetOf(1, PER_REQUEST, context) }, context);
+		const { start, stop } = makeRun(api, { limitUsd: 1 }, context);
 		clock.at(8_000, stop);
-		await expect(
-			clock.run(run.forEachItem(4, async (i) => await runJob(run, i, request(api, i)))),
-		).rejects.toMatchObject({
+		await expect(clock.run(start(4))).rejects.toMatchObject({
 			report: expect.stringContaining('Spent $0.06 on 1 request, of') as string,
 		});
 		expect(api.jobs.filter(({ cancelled }) => cancelled)).toHaveLength(3);
@@ -324,28 +312,18 @@ describe('A spending limit, on a virtual clock', () => {
 		const { clock, api, budget, open } = setUp(0.06, PER_REQUEST, () => 0.06);
 		const first = open();
 		clock.at(3_000, first.stop);
-		await expect(
-			clock.run(first.run.forEachItem(1, async (i) => await runJob(first.run, i, request(api, i)))),
-		).rejects.toThrow('Stopped');
-		first.turn.close(false);
+		await expect(clock.run(first.start(1))).rejects.toThrow('Stopped');
 		const second = open({ continueOnFail: true });
-		const outcomes = await clock.run(
-			second.run.forEachItem(
-				2,
-				async (i) => await runJob(second.run, i, request(api, i, { includeCost: true })),
-			),
-		);
+		const outcomes = await clock.run(second.start(2));
 		expect(outcomes.map(({ ok: isOk }) => isOk)).toEqual([true, false]);
 		expect(api.jobs).toHaveLength(1);
 		expect(budget.report()).toContain('Spent $0.06 on 1 request,');
 	});
 
 	it('reports what was spent when the run gives up', async () => {
-		const { api, clock, open } = setUp(0.13, PER_REQUEST, () => 0.06);
-		const { run } = open({ maxConcurrency: 1 });
-		const failure = await clock
-			.run(run.forEachItem(3, async (i) => await runJob(run, i, request(api, i, { includeCost: true }))))
-			.catch((error: unknown) => error);
+		const { clock, open } = setUp(0.13, { usd: 0.05, unit: 'second' }, () => 0.06);
+		const { start } = open({ maxConcurrency: 1 });
+		const failure = await clock.run(start(3)).catch((error: unknown) => error);
 		expect(failure).toBeInstanceOf(ItemFailedError);
 		expect((failure as ItemFailedError).others).toContain(
 			'Finished and paid for: job-0, job-1. Spent $0.12 on 2 requests',
@@ -355,8 +333,8 @@ describe('A spending limit, on a virtual clock', () => {
 	it('works without asking for money when there is no limit', async () => {
 		const clock = new VirtualClock();
 		const api = new FakeApi(clock, () => ({ queueMs: 0, runMs: 1_000 }));
-		const { run } = makeRun(api);
-		await clock.run(run.forEachItem(1, async (i) => await runJob(run, i, request(api, i))));
+		const { start } = makeRun(api);
+		await clock.run(start(1));
 		expect(api.countCalls(/include_cost/)).toBe(0);
 	});
 });

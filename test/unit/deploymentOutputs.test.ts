@@ -1,4 +1,3 @@
-import { describeComfyError } from '../../nodes/RunComfy/deployments/comfyError';
 import { findOutputProblem, readOutputs } from '../../nodes/RunComfy/deployments/outputs';
 
 const file = (filename: string, type = 'output') => ({
@@ -98,51 +97,4 @@ describe('The outputs of a deployment', () => {
 		expect(problem === undefined).toBe(isFine);
 		if (!isFine) expect(problem?.advice).toContain('“Randomize Seeds”');
 	});
-});
-
-describe("ComfyUI's errors", () => {
-	it.each<[string, unknown, { reason?: string; node?: string }]>([
-		['an object', { type: 'execution_error', message: 'Out of memory' }, { reason: 'Out of memory' }],
-		[
-			'a list',
-			[{ errorCode: 'E1', error: 'Out of memory', debugInfo: 'KSampler (3)' }],
-			{ reason: 'Out of memory – KSampler (3)' },
-		],
-		[
-			'a traceback',
-			[{ error: 'Out of memory', debugInfo: `Traceback ${'x '.repeat(200)}` }],
-			{ reason: 'Out of memory' },
-		],
-		['a text', 'Out of memory', { reason: 'Out of memory' }],
-		['JSON in a text', '{"message": "Out of memory"}', { reason: 'Out of memory' }],
-		['broken JSON', '{"message"', { reason: '{"message"' }],
-		[
-			'an execution error',
-			{
-				node_id: '3',
-				node_type: 'KSampler',
-				exception_message: 'Out of memory',
-				exception_type: 'X',
-				traceback: ['…'],
-			},
-			{ reason: 'Out of memory', node: 'node 3 (KSampler)' },
-		],
-		[
-			'a validation error',
-			{
-				error: { type: 'prompt_outputs_failed_validation', message: 'Prompt outputs failed validation' },
-				node_errors: {
-					10: {
-						class_type: 'LoadImage',
-						errors: [{ type: 'x', message: 'Invalid image file', details: 'image - a.png' }],
-					},
-				},
-			},
-			{ reason: 'Invalid image file – image - a.png', node: 'node 10 (LoadImage)' },
-		],
-		['only a type', { type: 'timeout' }, { reason: 'timeout' }],
-		['a page', '<html><body>502</body></html>', {}],
-		['nothing', undefined, {}],
-		['odd things', [null, 7, []], {}],
-	])('%s', (_name, error, expected) => expect(describeComfyError(error)).toEqual(expected));
 });

@@ -1,15 +1,24 @@
-import { RunComfyClient } from '../../nodes/RunComfy/api/client';
 import {
+	Http,
 	NoAnswerError,
 	type ApiAnswer,
 	type ApiRequest,
 	type Send,
-} from '../../nodes/RunComfy/api/transport';
-import type { JobRequest, WaitLimits } from '../../nodes/RunComfy/jobs/job';
-import { Ledger, type LedgerTurn, type RequestIdentity } from '../../nodes/RunComfy/jobs/ledger';
-import { Run, type RunDependencies } from '../../nodes/RunComfy/jobs/run';
-import { modelEndpoint, modelRequests } from '../../nodes/RunComfy/models/endpoint';
-import { findOutputProblem } from '../../nodes/RunComfy/operations/shared/finishedOutput';
+} from '../../nodes/RunComfy/api/http';
+import { modelEndpoint, modelRequests } from '../../nodes/RunComfy/api/modelApi';
+import type { RequestIdentity } from '../../nodes/RunComfy/jobs/entry';
+import { Ledger } from '../../nodes/RunComfy/jobs/ledger';
+import { runItems, type SubmittingDependencies } from '../../nodes/RunComfy/jobs/runItems';
+import { Turn } from '../../nodes/RunComfy/jobs/turn';
+import type {
+	ItemOutcome,
+	ItemSource,
+	JobRequest,
+	ListedPrice,
+	SubmittedJob,
+	WaitLimits,
+} from '../../nodes/RunComfy/jobs/types';
+import { findModelOutputProblem } from '../../nodes/RunComfy/operations/modelOutput';
 import { VirtualClock } from './virtualClock';
 
 export const SECOND = 1_000;
@@ -26,22 +35,23 @@ interface FakeJob {
 /** A fake job's milliseconds in the queue, and then running. */
 export type Timing = { queueMs: number; runMs: number };
 
-export const ok = (body: unknown): ApiAnswer => ({ status: 200, headers: {}, body });
-
-/** “Too many requests” (429). */
-export const tooMany = (retryAfter?: number | string): ApiAnswer => ({
-	status: 429,
-	headers: retryAfter === undefined ? {} : { 'retry-after': String(retryAfter) },
-	body: {},
+export const answer = (status: number, body: unknown, headers: Record<string, unknown> = {}): ApiAnswer => ({
+	...{ status, body, headers },
 });
 
-/** The client of a fake API, which gets its calls through `send`. */
-export function clientOf(send: Send, clock: VirtualClock): RunComfyClient {
-	return new RunComfyClient(ADDRESSES, send, clock.now);
+export const ok = (body: unknown): ApiAnswer => answer(200, body);
+
+/** “Too many requests” (429). */
+export const tooMany = (retryAfter?: number | string): ApiAnswer =>
+	answer(429, {}, retryAfter === undefined ? {} : { 'retry-after': String(retryAfter) });
+
+/** The HTTP of a fake API, which gets its calls through `send`. */
+export function httpOf(send: Send, clock: VirtualClock): Http {
+	return new Http(ADDRESSES, send, clock.now);
 }
 
 /** What a run needs of a fake API. */
-type Connection = Pick<FakeApi, 'clock' | 'client'>;
+type Connection = Pick<FakeApi, 'clock' | 'http'>;
 
 /** RunComfy's queue in memory and on a virtual clock: exact, and without a wire. */
 export class FakeApi {
@@ -51,7 +61,7 @@ export class FakeApi {
 	latencyMs = 0;
 	/** In USD, in results that include the cost; undefined while it is not known. */
 	costOf: (jobNumber: number) => number | undefined = () => undefined;
-	readonly client: RunComfyClient;
+	readonly http: Http;
 	inFlight = 0;
 	mostInFlight = 0;
 	mostAlive = 0;
@@ -63,7 +73,7 @@ export class FakeApi {
 		readonly clock: VirtualClock,
 		private readonly timingOf: (jobNumber: number) => Timing,
 	) {
-		this.client = clientOf(async (request) => await this.send(request), clock);
+		this.http = httpOf(async (request) => await this.send(request), clock);
 	}
 
 	send = async (request: ApiRequest): Promise<ApiAnswer> => {
@@ -143,6 +153,8 @@ export const LIMITS: WaitLimits = {
 	includeCost: false,
 };
 
+export const PER_REQUEST: ListedPrice = { usd: 0.06, unit: 'request' };
+
 export function request(
 	api: Connection,
 	itemIndex: number,
@@ -150,19 +162,21 @@ export function request(
 	modelId = 'a/b',
 ): JobRequest {
 	return {
-		endpoint: modelEndpoint(api.client, modelId),
+		endpoint: modelEndpoint(api.http, modelId),
+		handling: { waits: true, limits: { ...LIMITS, ...limits } },
 		buildInput: async () => ({ prompt: `item ${itemIndex}` }),
 		inputBytes: 10,
-		waits: true,
-		limits: { ...LIMITS, ...limits },
-		findOutputProblem: (result) => findOutputProblem(result, true),
+		getPrice: async () => PER_REQUEST,
 	};
 }
 
 /** A run of the node over so many items, each the same in every try. */
-export function openTurn(context: Record<string, unknown>, runIndex = 0, items = 1_000): LedgerTurn {
-	const all = Array.from({ length: items }, (_, i) => [i, placeOf(runIndex, i)] as const);
-	return Ledger.of(context).openTurn(runIndex, new Map(all));
+export function openTurn(context: Record<string, unknown>, runIndex = 0, items = 100): Turn {
+	return new Turn(Ledger.of(context), runIndex, placesOf(runIndex, items));
+}
+
+function placesOf(runIndex: number, items: number): Map<number, RequestIdentity> {
+	return new Map(Array.from({ length: items }, (_, i) => [i, placeOf(runIndex, i)] as const));
 }
 
 /** An item of a run of the node. */
@@ -175,37 +189,54 @@ export function callOf(args: string): RequestIdentity {
 	return { place: args, identity: 'prompt', isCall: true };
 }
 
+type RequestOf = (itemIndex: number) => JobRequest | Promise<JobRequest>;
+
 export interface FakeRun {
-	run: Run;
+	/** Runs the node over so many items. */
+	start: (items: number, requestOf?: RequestOf) => Promise<Array<ItemOutcome<SubmittedJob>>>;
 	stop: () => void;
 	log: string[];
 	context: Record<string, unknown>;
-	turn: LedgerTurn;
 }
 
 export function makeRun(
 	api: Connection,
-	more: Partial<RunDependencies> = {},
+	more: Partial<SubmittingDependencies> = {},
 	context: Record<string, unknown> = {},
 ): FakeRun {
 	const stopButton = new AbortController();
 	const log: string[] = [];
 	const line = (message: string) => void log.push(message);
 	const { clock } = api;
-	const turn = openTurn(context);
-	const run = new Run({
-		requestApiOf: () => modelRequests(api.client),
-		clock,
-		random: () => 0.5,
-		turn,
-		log: { debug: () => {}, info: line, warn: line },
-		stopSignal: stopButton.signal,
-		maxConcurrency: 10,
-		cancelOnStop: true,
-		continueOnFail: false,
-		retriesOnFail: false,
-		stopGraceMs: 5_000,
-		...more,
-	});
-	return { run, stop: () => stopButton.abort(), log, context, turn };
+	const start: FakeRun['start'] = async (count, requestOf = (itemIndex) => request(api, itemIndex)) => {
+		const { runIndex = 0 } = more;
+		const source: ItemSource<JobRequest['handling'], SubmittedJob> = {
+			count,
+			read: async (itemIndex) => await requestOf(itemIndex),
+			readHandling: (_itemIndex, saved) => {
+				const { limits, ...handling } = saved as JobRequest['handling'];
+				return { ...handling, limits: { ...limits, timeoutMs: LIMITS.timeoutMs } };
+			},
+			findOutputProblem: (result) => findModelOutputProblem(result, true),
+			toOutput: async (_itemIndex, job) => job,
+		};
+		const dependencies = {
+			requestApiOf: () => modelRequests(api.http),
+			clock,
+			random: () => 0.5,
+			ledger: Ledger.of(context),
+			runIndex,
+			log: { debug: () => {}, info: line, warn: line, notify: (_level: string, text: string) => line(text) },
+			stopSignal: stopButton.signal,
+			maxConcurrency: 10,
+			cancelOnStop: true,
+			continueOnFail: false,
+			retriesOnFail: false,
+			stopGraceMs: 5_000,
+			limitUsd: undefined,
+			...more,
+		};
+		return await runItems(dependencies, placesOf(runIndex, count), source);
+	};
+	return { start, stop: () => stopButton.abort(), log, context };
 }

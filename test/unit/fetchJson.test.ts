@@ -1,6 +1,6 @@
 import { Readable } from 'node:stream';
 
-import type { RequestContext } from '../../nodes/RunComfy/files/fetchFile';
+import type { RequestContext } from '../../nodes/RunComfy/files/transfer';
 import { fetchJson } from '../../nodes/RunComfy/files/fetchJson';
 import { VirtualClock } from './virtualClock';
 
@@ -16,7 +16,7 @@ interface Call {
 /** Fetches with a fake of n8n's helper. */
 async function fetchWith(
 	respond: (call: Call) => unknown,
-	more: { url?: string; isPrivate?: boolean; maxBytes?: number; clock?: VirtualClock } = {},
+	more: { url?: string; isPrivate?: boolean; clock?: VirtualClock } = {},
 ) {
 	const calls: Call[] = [];
 	const { clock = new VirtualClock(), isPrivate = false } = more;
@@ -33,7 +33,7 @@ async function fetchWith(
 			context: { helpers } as unknown as RequestContext,
 			clock,
 			allowLoopback: false,
-			maxBytes: more.maxBytes ?? 1_000,
+			maxMegabytes: 0.001,
 			deadlineMs: 15_000,
 		}),
 	);

@@ -1,16 +1,14 @@
-import { readDeployment, readDeploymentPoll } from '../../nodes/RunComfy/api/deployments';
+import { readDeployment } from '../../nodes/RunComfy/api/deploymentApi';
 import { toOverrides } from '../../nodes/RunComfy/deployments/graph';
 import { readGraphFields } from '../../nodes/RunComfy/deployments/graphFields';
 import { readObjectInfo } from '../../nodes/RunComfy/deployments/objectInfo';
-import { findOutputProblem } from '../../nodes/RunComfy/deployments/outputs';
 import {
 	readSavedRules,
 	toDeploymentMapperField,
 	withSavedRules,
 } from '../../nodes/RunComfy/deployments/savedRules';
 import { readInputValues } from '../../nodes/RunComfy/models/inputValues';
-import { readDeploymentChoice } from '../../nodes/RunComfy/operations/shared/deploymentIdField';
-import { readModelChoice } from '../../nodes/RunComfy/operations/shared/modelIdField';
+import { readDeploymentChoice, readModelChoice } from '../../nodes/RunComfy/fields/locators';
 
 /** What a deployment and its answers may hold besides what they should. */
 
@@ -63,27 +61,6 @@ describe('Choices of several types', () => {
 		const chosen = { '1.size': 'auto', '1.edge': 512, '1.mode': 'b' };
 		expect(readInputValues(fields, chosen).input).toEqual(chosen);
 		expect(rules.get('1.mode')).toEqual({});
-	});
-});
-
-describe('A result with an error', () => {
-	it.each([{}, { 9: {} }, { 9: { images: [] } }, { 9: { images: [], text: '' } }, null])(
-		'is a failure when its outputs hold nothing: %j',
-		(outputs) => {
-			const body = { status: 'completed', error: { message: 'CUDA out of memory' }, outputs };
-			expect(readDeploymentPoll({ status: 200, headers: {}, body }, 'r', 0)).toMatchObject({
-				kind: 'state',
-				phase: 'failed',
-			});
-			expect(findOutputProblem({ requestId: 'r', output: outputs })).toBeDefined();
-		},
-	);
-
-	it('is a success when its outputs hold something', () => {
-		const body = { status: 'completed', error: 'a warning', outputs: { 9: { text: ['x'] } } };
-		expect(readDeploymentPoll({ status: 200, headers: {}, body }, 'r', 0)).toMatchObject({
-			phase: 'finished',
-		});
 	});
 });
 

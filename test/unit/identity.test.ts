@@ -1,6 +1,7 @@
 import type { IDataObject, IExecuteFunctions, INode } from 'n8n-workflow';
 
-import { createIdentities, decidingValues, type Field } from '../../nodes/RunComfy/n8n/identity';
+import type { Field } from '../../nodes/RunComfy/fields/item';
+import { createIdentities, decidingValues } from '../../nodes/RunComfy/n8n/identity';
 import { allOperations } from '../../nodes/RunComfy/operations';
 
 /** What the node's fields hold, and who calls it. */
@@ -25,22 +26,23 @@ async function identityOf({
 	read = json,
 	runIndex = 0,
 }: Call) {
-	const all = { resource: 'model', operation: 'run', ...parameters };
+	const given: IDataObject = { resource: 'model', operation: 'run', ...parameters };
 	const context = {
 		getNode: () => ({
 			type: 'n8n-nodes-runcomfy.runComfy',
 			credentials: { runComfyApi: { id: '1', name: 'RunComfy' } },
 			...node,
-			parameters: all,
+			parameters: given,
 		}),
 		getInputData: () => [{ json }],
 		getExecuteData: () => ({ source }),
 		getWorkflowDataProxy: () => ({ $thisItem: { json: read } }),
 	};
-	const fields = fieldsOf(String(all.resource), String(all.operation));
-	return await (
-		await createIdentities(context as unknown as IExecuteFunctions, runIndex, fields)
-	)(0);
+	const fields = fieldsOf(String(given.resource), String(given.operation));
+	const all = await createIdentities(context as unknown as IExecuteFunctions, runIndex, fields, 1);
+	const [identity] = all.values();
+	if (identity === undefined) throw new Error('The item has no identity');
+	return identity;
 }
 
 const model = (more: object) => ({ modelId: { __rl: true, mode: 'list', value: 'a/b', ...more } });

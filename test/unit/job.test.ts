@@ -1,6 +1,6 @@
-import { NoAnswerError } from '../../nodes/RunComfy/api/transport';
-import { isNewRequest, runJob } from '../../nodes/RunComfy/jobs/job';
-import { ItemFailedError } from '../../nodes/RunComfy/jobs/run';
+import { NoAnswerError } from '../../nodes/RunComfy/api/http';
+import { isNewRequest } from '../../nodes/RunComfy/jobs/types';
+import { ItemFailedError } from '../../nodes/RunComfy/jobs/types';
 import { makeRun, request, SECOND, setUp } from './fakeApi';
 
 describe('Polling a job, on a virtual clock', () => {
@@ -11,8 +11,8 @@ describe('Polling a job, on a virtual clock', () => {
 	])('polls a job of %i s at most %i times', async (seconds, polls) => {
 		for (const random of [0, 0.5, 0.999]) {
 			const { clock, api } = setUp(() => ({ queueMs: 0, runMs: seconds * SECOND }));
-			const { run } = makeRun(api, { random: () => random });
-			await clock.run(run.forEachItem(1, async (i) => await runJob(run, i, request(api, i))));
+			const { start } = makeRun(api, { random: () => random });
+			await clock.run(start(1));
 			expect(api.jobs[0]?.polls.length).toBeLessThanOrEqual(polls);
 			expect(api.jobs[0]?.polls[0]).toBeGreaterThanOrEqual(1 * SECOND);
 		}
@@ -20,8 +20,8 @@ describe('Polling a job, on a virtual clock', () => {
 
 	it('polls later jobs less often, once earlier ones have shown how long they take, and finds them no later', async () => {
 		const { clock, api } = setUp((n) => ({ queueMs: 1 * SECOND, runMs: (11 + (n % 3) * 0.3) * SECOND }));
-		const { run } = makeRun(api);
-		await clock.run(run.forEachItem(100, async (i) => await runJob(run, i, request(api, i))));
+		const { start } = makeRun(api);
+		await clock.run(start(100));
 		const later = api.jobs.slice(10);
 		expect(api.jobs.slice(0, 10).every(({ polls }) => polls.length >= 11)).toBe(true);
 		expect(later.every(({ polls }) => polls.length <= 6)).toBe(true);
@@ -34,8 +34,8 @@ describe('Polling a job, on a virtual clock', () => {
 
 	it('finds a job that is faster than all earlier ones within the longest pause', async () => {
 		const { clock, api } = setUp((n) => ({ queueMs: 0, runMs: (n < 40 ? 60 : 3) * SECOND }));
-		const { run } = makeRun(api);
-		await clock.run(run.forEachItem(50, async (i) => await runJob(run, i, request(api, i))));
+		const { start } = makeRun(api);
+		await clock.run(start(50));
 		expect(api.jobs[39]?.polls.length).toBeLessThan(20);
 		for (const { polls, endsAt } of api.jobs)
 			expect((polls.at(-1) ?? Infinity) - endsAt).toBeLessThanOrEqual(5 * SECOND);
@@ -43,9 +43,9 @@ describe('Polling a job, on a virtual clock', () => {
 
 	it('does not apply the job times of another model', async () => {
 		const { clock, api } = setUp((n) => ({ queueMs: 0, runMs: (n < 10 ? 30 : 2) * SECOND }));
-		const { run } = makeRun(api, { maxConcurrency: 1 });
+		const { start } = makeRun(api, { maxConcurrency: 1 });
 		const requestOf = (i: number) => request(api, i, {}, i < 10 ? 'slow/one' : 'fast/one');
-		await clock.run(run.forEachItem(20, async (i) => await runJob(run, i, requestOf(i))));
+		await clock.run(start(20, (i) => requestOf(i)));
 		const fast = api.jobs.slice(10);
 		for (const { polls, endsAt } of fast)
 			expect((polls.at(-1) ?? Infinity) - endsAt).toBeLessThanOrEqual(1 * SECOND);
@@ -68,14 +68,12 @@ describe('Faults and deadlines', () => {
 		api.intercept = () =>
 			api.calls.length <= 2 ? new NoAnswerError('unreachable', 'ECONNREFUSED') : undefined;
 		const first = makeRun(api);
-		await clock.run(first.run.forEachItem(1, async (i) => await runJob(first.run, i, request(api, i))));
+		await clock.run(first.start(1));
 		expect(api.countCalls(/^POST \/v1\/models/)).toBe(3);
 
 		api.intercept = () => new NoAnswerError('unreachable', 'ENOTFOUND');
 		const second = makeRun(api);
-		const error: unknown = await clock
-			.run(second.run.forEachItem(1, async (i) => await runJob(second.run, i, request(api, i))))
-			.catch((reason: unknown) => reason);
+		const error: unknown = await clock.run(second.start(1)).catch((reason: unknown) => reason);
 		expect((error as ItemFailedError).reason).toMatchObject({
 			problem: { message: expect.stringContaining('could not be reached') as string },
 		});
@@ -84,11 +82,8 @@ describe('Faults and deadlines', () => {
 
 	it('ends at the deadline with a last poll, and does not cancel', async () => {
 		const { clock, api } = setUp(() => ({ queueMs: 3_600 * SECOND, runMs: 0 }));
-		const { run } = makeRun(api);
-		const running = run.forEachItem(
-			1,
-			async (i) => await runJob(run, i, request(api, i, { timeoutMs: 47_300 })),
-		);
+		const { start } = makeRun(api);
+		const running = start(1, (i) => request(api, i, { timeoutMs: 47_300 }));
 		const error: unknown = await clock.run(running).catch((reason: unknown) => reason);
 		expect((error as ItemFailedError).reason).toMatchObject({
 			problem: { message: expect.stringContaining('was not finished after') as string, requestId: 'job-0' },
@@ -100,10 +95,8 @@ describe('Faults and deadlines', () => {
 
 	it('finds a job that ends in its very last moment', async () => {
 		const { clock, api } = setUp(() => ({ queueMs: 0, runMs: 47_299 }));
-		const { run } = makeRun(api);
-		const [outcome] = await clock.run(
-			run.forEachItem(1, async (i) => await runJob(run, i, request(api, i, { timeoutMs: 47_300 }))),
-		);
+		const { start } = makeRun(api);
+		const [outcome] = await clock.run(start(1, (i) => request(api, i, { timeoutMs: 47_300 })));
 		expect(outcome?.ok).toBe(true);
 	});
 
@@ -114,14 +107,11 @@ describe('Faults and deadlines', () => {
 		const context = {};
 		const first = makeRun(api, {}, context);
 		const limits = { timeoutMs: 3 * SECOND };
-		await expect(
-			clock.run(first.run.forEachItem(1, async (i) => await runJob(first.run, i, request(api, i, limits)))),
-		).rejects.toBeInstanceOf(ItemFailedError);
-		first.turn.close(false);
-		const second = makeRun(api, {}, context);
-		const [outcome] = await clock.run(
-			second.run.forEachItem(1, async (i) => await runJob(second.run, i, request(api, i))),
+		await expect(clock.run(first.start(1, (i) => request(api, i, limits)))).rejects.toBeInstanceOf(
+			ItemFailedError,
 		);
+		const second = makeRun(api, {}, context);
+		const [outcome] = await clock.run(second.start(1));
 		expect(outcome?.ok).toBe(true);
 		expect(api.jobs).toHaveLength(1);
 	});
@@ -131,15 +121,11 @@ describe('Faults and deadlines', () => {
 		const notFound = { status: 404, headers: {}, body: { error_code: 404001 } };
 		api.intercept = ({ method }) => (method === 'GET' && clock.now() < 5 * SECOND ? notFound : undefined);
 		const early = makeRun(api);
-		const [outcome] = await clock.run(
-			early.run.forEachItem(1, async (i) => await runJob(early.run, i, request(api, i))),
-		);
+		const [outcome] = await clock.run(early.start(1));
 		expect(outcome?.ok).toBe(true);
 		api.intercept = ({ method }) => (method === 'GET' ? notFound : undefined);
 		const late = makeRun(api);
-		const error: unknown = await clock
-			.run(late.run.forEachItem(1, async (i) => await runJob(late.run, i, request(api, i))))
-			.catch((reason: unknown) => reason);
+		const error: unknown = await clock.run(late.start(1)).catch((reason: unknown) => reason);
 		expect((error as ItemFailedError).reason).toMatchObject({
 			problem: { message: expect.stringContaining('no such request') as string, requestId: 'job-1' },
 		});

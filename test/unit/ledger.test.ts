@@ -1,19 +1,20 @@
-import type { JobResult } from '../../nodes/RunComfy/api/responses';
-import { isFree, Ledger, type LedgerEntry, type LedgerTurn } from '../../nodes/RunComfy/jobs/ledger';
-import { omitUndefined } from '../../nodes/RunComfy/util/values';
+import type { JobResult } from '../../nodes/RunComfy/api/answers';
+import { isFree, type LedgerEntry } from '../../nodes/RunComfy/jobs/entry';
+import { Ledger } from '../../nodes/RunComfy/jobs/ledger';
+import { Turn } from '../../nodes/RunComfy/jobs/turn';
 import { callOf, openTurn, placeOf } from './fakeApi';
 
 const result = (requestId: string, cost?: number): JobResult => ({
 	requestId,
 	output: { image: `https://cdn.test/${requestId}.png` },
-	...omitUndefined({ cost }),
+	...(cost === undefined ? {} : { cost }),
 });
 
 /** Submits for an item, and gets an id. */
-function submit(turn: LedgerTurn, requestId: string, itemIndex = 0): LedgerEntry {
+function submit(turn: Turn, requestId: string, itemIndex = 0): LedgerEntry {
 	const entry = turn.reserve(itemIndex, 'a/b');
-	turn.submitting(entry);
-	turn.accepted(entry, { requestId, seeds: undefined, submittedAt: 0 });
+	turn.ledger.move(entry, 'submitting');
+	turn.ledger.move(entry, 'queued', { requestId, submittedAt: 0 });
 	return entry;
 }
 
@@ -39,7 +40,7 @@ describe('Ledger: what a later run resumes', () => {
 	it('nothing after a run in which every item succeeded, not even in the same turn', () => {
 		const context = {};
 		const first = openTurn(context);
-		first.ended(submit(first, 'r'), 'finished', result('r'), false);
+		first.ledger.end(submit(first, 'r'), 'finished', result('r'), false);
 		first.close(true);
 		expect(openTurn(context).find(0)).toBeUndefined();
 	});
@@ -49,19 +50,19 @@ describe('Ledger: what a later run resumes', () => {
 		const first = openTurn(context);
 		submit(first, 'r');
 		first.close(false);
-		const changed = Ledger.of(context).openTurn(0, other);
+		const changed = new Turn(Ledger.of(context), 0, other);
 		expect(changed.find(0)).toBeUndefined();
-		expect(changed.abandonedIds(0)).toEqual(['r']);
-		expect(changed.abandonedIds(1)).toEqual([]);
+		expect(changed.ledger.findAbandoned(changed.identityOf(0))).toMatchObject([{ requestId: 'r' }]);
+		expect(changed.ledger.findAbandoned(placeOf(0, 1))).toEqual([]);
 	});
 
 	const call = (context: Record<string, unknown>, runIndex: number, args: string) =>
-		Ledger.of(context).openTurn(runIndex, new Map([[0, callOf(args)]]));
+		new Turn(Ledger.of(context), runIndex, new Map([[0, callOf(args)]]));
 
 	it('an agent’s call in whichever run, also after its success: A, B, A', () => {
 		const context = {};
 		const a = call(context, 0, 'A');
-		a.ended(submit(a, 'a'), 'finished', result('a'), false);
+		a.ledger.end(submit(a, 'a'), 'finished', result('a'), false);
 		a.close(true);
 		const b = call(context, 1, 'B');
 		submit(b, 'b');
@@ -77,13 +78,13 @@ describe('Ledger: what a later run resumes', () => {
 		const second = call(context, 1, 'A');
 		expect(second.find(0)).toBe(entry);
 		first.close(false);
-		expect(second.waitedFor).toEqual([entry]);
+		expect(Ledger.of(context).entriesOf(second)).toEqual([entry]);
 	});
 
 	it.each(['failed', 'cancelled'] as const)('not a request that RunComfy has reported %s', (state) => {
 		const context = {};
 		const first = openTurn(context);
-		first.ended(submit(first, 'r'), state, result('r'), false);
+		first.ledger.end(submit(first, 'r'), state, result('r'), false);
 		first.close(false);
 		expect(openTurn(context).find(0)).toBeUndefined();
 	});
@@ -91,7 +92,7 @@ describe('Ledger: what a later run resumes', () => {
 	it('a try that died while it was submitting as one whose outcome is unknown', () => {
 		const context: Record<string, unknown> = {};
 		const died = openTurn(context);
-		died.submitting(died.reserve(0, 'a/b'));
+		died.ledger.move(died.reserve(0, 'a/b'), 'submitting');
 		// Another process reads n8n's database.
 		const restored = JSON.parse(JSON.stringify(context)) as Record<string, unknown>;
 		expect(openTurn(restored).find(0)).toMatchObject({ state: 'outcomeUnknown' });
@@ -120,10 +121,10 @@ describe('Ledger: transitions', () => {
 	it('does not leave a final state', () => {
 		const turn = openTurn({});
 		const entry = submit(turn, 'r');
-		turn.ended(entry, 'finished', result('r'), false);
-		turn.polled(entry, 'queued');
-		turn.cancelAnswered(entry, 'cancelled');
-		turn.outcomeUnknown(entry, 'late');
+		turn.ledger.end(entry, 'finished', result('r'), false);
+		turn.ledger.move(entry, 'queued');
+		turn.ledger.move(entry, 'cancelled');
+		turn.ledger.move(entry, 'outcomeUnknown', { why: 'late' });
 		expect(entry).toMatchObject({ state: 'finished', requestId: 'r' });
 		expect(entry.cancelOutcome).toBeUndefined();
 	});
@@ -133,9 +134,9 @@ describe('Ledger: transitions', () => {
 		(state) => {
 			const turn = openTurn({});
 			const entry = submit(turn, 'r');
-			turn.ended(entry, 'finished', result('r'), false);
-			turn.ended(entry, state, result('r'), false);
-			turn.ended(entry, 'finished', result('r'), false);
+			turn.ledger.end(entry, 'finished', result('r'), false);
+			turn.ledger.end(entry, state, result('r'), false);
+			turn.ledger.end(entry, 'finished', result('r'), false);
 			expect(entry.state).toBe('failed');
 		},
 	);
@@ -143,24 +144,24 @@ describe('Ledger: transitions', () => {
 	it('never forgets that an outcome is unknown', () => {
 		const turn = openTurn({});
 		const entry = turn.reserve(0, 'a/b');
-		turn.submitting(entry);
-		turn.outcomeUnknown(entry, 'lost');
-		turn.refused(entry);
-		turn.notAccepted(entry);
+		turn.ledger.move(entry, 'submitting');
+		turn.ledger.move(entry, 'outcomeUnknown', { why: 'lost' });
+		turn.ledger.move(entry, 'refused');
+		turn.ledger.move(entry, 'reserved');
 		expect(entry.state).toBe('outcomeUnknown');
 	});
 
 	it('counts nothing for what was refused, or cancelled while queued, unless a cost is reported', () => {
 		const turn = openTurn({});
 		const refused = turn.reserve(0, 'a/b');
-		turn.refused(refused);
+		turn.ledger.move(refused, 'refused');
 		const cancelled = submit(turn, 'c', 1);
-		turn.cancelAnswered(cancelled, 'cancelled');
+		turn.ledger.move(cancelled, 'cancelled');
 		const charged = submit(turn, 'd', 2);
-		turn.ended(charged, 'cancelled', result('d', 0.05), false);
+		turn.ledger.end(charged, 'cancelled', result('d', 0.05), false);
 		const ran = submit(turn, 'e', 3);
-		turn.polled(ran, 'running');
-		turn.ended(ran, 'cancelled', result('e'), false);
+		turn.ledger.move(ran, 'running');
+		turn.ledger.end(ran, 'cancelled', result('e'), false);
 		expect([refused, cancelled, charged, ran].map(isFree)).toEqual([true, true, false, false]);
 	});
 });
@@ -170,8 +171,8 @@ describe('Ledger: a long loop', () => {
 		const context = {};
 		for (let turn = 0; turn < 200; turn++) {
 			const run = openTurn(context, turn);
-			run.ended(submit(run, `r${turn}`), 'finished', result(`r${turn}`, 0.5), false);
-			run.refused(run.reserve(1, 'a/b'));
+			run.ledger.end(submit(run, `r${turn}`), 'finished', result(`r${turn}`, 0.5), false);
+			run.ledger.move(run.reserve(1, 'a/b'), 'refused');
 			run.close(turn % 2 === 0);
 		}
 		openTurn(context, 200).close(true);
@@ -186,8 +187,8 @@ describe('Ledger: a long loop', () => {
 		const first = openTurn(context, 0);
 		submit(first, 'alive');
 		const lost = first.reserve(1, 'a/b');
-		first.submitting(lost);
-		first.outcomeUnknown(lost, 'lost');
+		first.ledger.move(lost, 'submitting');
+		first.ledger.move(lost, 'outcomeUnknown', { why: 'lost' });
 		first.close(false);
 		expect(Ledger.of(context).entries.map(({ state }) => state)).toEqual(['queued', 'outcomeUnknown']);
 		openTurn(context, 1).close(true);

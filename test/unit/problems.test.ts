@@ -1,20 +1,21 @@
 import * as fc from 'fast-check';
 
-import { DEPLOYMENT_CODES } from '../../nodes/RunComfy/api/deployments';
+import { DEPLOYMENT_CODES } from '../../nodes/RunComfy/api/deploymentApi';
+import { endedProblem, MODEL_CODES } from '../../nodes/RunComfy/api/modelApi';
 import {
+	aboutRequest,
 	cleanReason,
+	describeComfyError,
 	explainAnswer,
 	reasonOf,
 	refusedProblem,
 	wasNotAccepted,
 } from '../../nodes/RunComfy/api/problems';
-import type { ApiAnswer } from '../../nodes/RunComfy/api/transport';
-import { endedProblem } from '../../nodes/RunComfy/models/endpoint';
 import { createRedact, redactJson } from '../../nodes/RunComfy/util/redact';
+import { answer } from './fakeApi';
 
 const TOKEN = 'rc_"token\\/0123456789';
 const HTML = '<!DOCTYPE html><html><body><h1>502 Bad Gateway</h1></body></html>';
-const answer = (status: number, body: unknown): ApiAnswer => ({ status, body, headers: {} });
 
 describe('What an error means', () => {
 	it.each([
@@ -27,7 +28,7 @@ describe('What an error means', () => {
 		[answer(422, { detail: [{ loc: ['body', 'seed'], msg: 'too big' }] }), 'the fields: “seed: too big”'],
 		[answer(418, { message: 'teapot' }), 'RunComfy answered with an error (HTTP 418): “teapot”'],
 		[answer(500, { error_code: 999999, error: { message: 'odd' } }), '“odd” (code 999999)'],
-	])('%j', (given, words) => expect(explainAnswer(given).what).toContain(words));
+	])('%j', (given, words) => expect(explainAnswer(given, MODEL_CODES).what).toContain(words));
 
 	it.each([
 		[{ error: 'plain' }, 'plain'],
@@ -54,23 +55,33 @@ describe('What an error means', () => {
 
 	it('speaks of inputs only where inputs were sent', () => {
 		const invalid = answer(422, { error_code: 422001, error_message: 'Invalid.' });
-		expect(refusedProblem(invalid, undefined, DEPLOYMENT_CODES)).toMatchObject({
+		expect(refusedProblem(invalid, DEPLOYMENT_CODES)).toMatchObject({
 			message: 'Nothing was submitted: RunComfy did not accept the inputs: “Invalid.”',
 			mayBeInput: true,
 		});
-		const ofRequest = refusedProblem(invalid, 'r1', DEPLOYMENT_CODES);
+		const ofRequest = refusedProblem(invalid, DEPLOYMENT_CODES, aboutRequest('r1'));
 		expect(ofRequest.message).toBe('RunComfy request r1: RunComfy did not accept the request: “Invalid.”');
 		expect(ofRequest.mayBeInput).toBeUndefined();
 	});
 
-	it('recognizes when a submit was certainly not accepted', () => {
-		expect(wasNotAccepted(answer(400, {}))).toBe(false);
-		expect(wasNotAccepted(answer(400, { error_code: 400001 }))).toBe(true);
-		expect(wasNotAccepted(answer(400, { error_code: 'constructor' }))).toBe(false);
-		expect(wasNotAccepted(answer(503, { error_code: 400002 }))).toBe(true);
-		expect(wasNotAccepted(answer(503, {}))).toBe(false);
-		expect(wasNotAccepted(answer(409, {}))).toBe(false);
+	it('shows the detail of a validation error beside its sentence', () => {
+		const detail = [{ loc: ['body', 'overrides', '3', 'inputs', 'steps'], msg: 'is too large' }];
+		const body = { error_code: 422001, error_message: 'Invalid.', detail };
+		expect(explainAnswer(answer(422, body), DEPLOYMENT_CODES).what).toBe(
+			'RunComfy did not accept the inputs: “Invalid. overrides.3.inputs.steps: is too large”',
+		);
 	});
+
+	it.each<[number, object, boolean]>([
+		[400, {}, false],
+		[400, { error_code: 400001 }, true],
+		[400, { error_code: 'constructor' }, false],
+		[503, { error_code: 400002 }, true],
+		[503, {}, false],
+		[409, {}, false],
+	])('HTTP %i with %j: a submit was certainly not accepted: %j', (status, body, isCertain) =>
+		expect(wasNotAccepted(answer(status, body), MODEL_CODES)).toBe(isCertain),
+	);
 });
 
 describe('What an error means, whatever RunComfy responds', () => {
@@ -103,7 +114,7 @@ describe('What an error means, whatever RunComfy responds', () => {
 		fc.assert(
 			fc.property(body, fc.integer({ min: 100, max: 599 }), (given, status) => {
 				const read = redactJson(given, redact);
-				const { what, advice } = explainAnswer({ status, headers: {}, body: read });
+				const { what, advice } = explainAnswer(answer(status, read), MODEL_CODES);
 				const { message } = endedProblem('job', { status: 'failed', phase: 'failed', error: read });
 				for (const one of [what, advice, message, reasonOf(read) ?? '']) {
 					expect(redact(one)).toBe(one);
@@ -129,4 +140,51 @@ describe('What an error means, whatever RunComfy responds', () => {
 		fc.assert(
 			fc.property(fc.string({ unit: 'binary' }), (given) => (cleanReason(given) ?? '').length <= 301),
 		));
+});
+
+describe("ComfyUI's errors", () => {
+	it.each<[string, unknown, { reason?: string; node?: string }]>([
+		['an object', { type: 'execution_error', message: 'Out of memory' }, { reason: 'Out of memory' }],
+		[
+			'a list',
+			[{ errorCode: 'E1', error: 'Out of memory', debugInfo: 'KSampler (3)' }],
+			{ reason: 'Out of memory – KSampler (3)' },
+		],
+		[
+			'a traceback',
+			[{ error: 'Out of memory', debugInfo: `Traceback ${'x '.repeat(200)}` }],
+			{ reason: 'Out of memory' },
+		],
+		['a text', 'Out of memory', { reason: 'Out of memory' }],
+		['JSON in a text', '{"message": "Out of memory"}', { reason: 'Out of memory' }],
+		['broken JSON', '{"message"', { reason: '{"message"' }],
+		[
+			'an execution error',
+			{
+				node_id: '3',
+				node_type: 'KSampler',
+				exception_message: 'Out of memory',
+				exception_type: 'X',
+				traceback: ['…'],
+			},
+			{ reason: 'Out of memory', node: 'node 3 (KSampler)' },
+		],
+		[
+			'a validation error',
+			{
+				error: { type: 'prompt_outputs_failed_validation', message: 'Prompt outputs failed validation' },
+				node_errors: {
+					10: {
+						class_type: 'LoadImage',
+						errors: [{ type: 'x', message: 'Invalid image file', details: 'image - a.png' }],
+					},
+				},
+			},
+			{ reason: 'Invalid image file – image - a.png', node: 'node 10 (LoadImage)' },
+		],
+		['only a type', { type: 'timeout' }, { reason: 'timeout' }],
+		['a page', '<html><body>502</body></html>', {}],
+		['nothing', undefined, {}],
+		['odd things', [null, 7, []], {}],
+	])('%s', (_name, error, expected) => expect(describeComfyError(error)).toEqual(expected));
 });

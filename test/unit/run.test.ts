@@ -1,13 +1,10 @@
-import { runJob } from '../../nodes/RunComfy/jobs/job';
-import { makeRun, request, SECOND, setUp } from './fakeApi';
+import { makeRun, SECOND, setUp } from './fakeApi';
 
 describe('Many items at once, on a virtual clock', () => {
 	it('takes as long as the longest job plus 10 %, when there is room for all', async () => {
 		const { clock, api } = setUp((n) => ({ queueMs: 1 * SECOND, runMs: (8 + (n % 40)) * SECOND }));
-		const { run } = makeRun(api, { maxConcurrency: 100 });
-		const outcomes = await clock.run(
-			run.forEachItem(100, async (i) => await runJob(run, i, request(api, i))),
-		);
+		const { start } = makeRun(api, { maxConcurrency: 100 });
+		const outcomes = await clock.run(start(100));
 		expect(outcomes).toHaveLength(100);
 		expect(clock.now()).toBeLessThanOrEqual(48 * SECOND * 1.1);
 		expect(clock.sleeping).toBe(0);
@@ -15,9 +12,9 @@ describe('Many items at once, on a virtual clock', () => {
 
 	it('returns results in the order of the items, whatever order they finish in', async () => {
 		const { clock, api } = setUp((n) => ({ queueMs: 0, runMs: (20 - n) * SECOND }));
-		const { run } = makeRun(api, { maxConcurrency: 20 });
-		const outcomes = await clock.run(run.forEachItem(20, async (i) => await runJob(run, i, request(api, i))));
-		expect(outcomes.map((outcome) => outcome.ok && outcome.value.result.requestId)).toEqual(
+		const { start } = makeRun(api, { maxConcurrency: 20 });
+		const outcomes = await clock.run(start(20));
+		expect(outcomes.map((outcome) => outcome.ok && outcome.value.requestId)).toEqual(
 			Array.from({ length: 20 }, (_, i) => `job-${i}`),
 		);
 	});
@@ -25,18 +22,16 @@ describe('Many items at once, on a virtual clock', () => {
 	it('never exceeds the concurrency, in unfinished requests or calls in flight', async () => {
 		const { clock, api } = setUp((n) => ({ queueMs: 500, runMs: 3_000 + (n % 7) * 900 }));
 		api.latencyMs = 80;
-		const { run } = makeRun(api, { maxConcurrency: 7 });
-		await clock.run(run.forEachItem(60, async (i) => await runJob(run, i, request(api, i))));
+		const { start } = makeRun(api, { maxConcurrency: 7 });
+		await clock.run(start(60));
 		expect(api.mostAlive).toBe(7);
 		expect(api.mostInFlight).toBeLessThanOrEqual(7);
 	});
 
 	it('works through a thousand items', async () => {
 		const { clock, api } = setUp(() => ({ queueMs: 0, runMs: 4 * SECOND }));
-		const { run } = makeRun(api, { maxConcurrency: 100 });
-		const outcomes = await clock.run(
-			run.forEachItem(1_000, async (i) => await runJob(run, i, request(api, i))),
-		);
+		const { start } = makeRun(api, { maxConcurrency: 100 });
+		const outcomes = await clock.run(start(1_000));
 		expect(outcomes.filter(({ ok }) => ok)).toHaveLength(1_000);
 		expect(api.jobs).toHaveLength(1_000);
 		expect(clock.sleeping).toBe(0);

@@ -1,15 +1,14 @@
 import type { IExecuteFunctions } from 'n8n-workflow';
 
-import type { Access } from '../../nodes/RunComfy/n8n/credential';
+import { Item } from '../../nodes/RunComfy/fields/item';
 import { runDeployment } from '../../nodes/RunComfy/operations/deployment/run';
-import type { OperationTools } from '../../nodes/RunComfy/operations/shared/operation';
+import type { OperationTools } from '../../nodes/RunComfy/operations/operation';
 
-/** What an operation gets, for a deployment with this graph and a node with these parameters. */
-function toolsWith(
-	graph: object,
-	parameters: Record<string, unknown>,
-	access: Partial<Access> = {},
-): OperationTools {
+import { httpOf } from './fakeApi';
+import { VirtualClock } from './virtualClock';
+
+/** Reads an item of the operation, for a deployment with this graph and a node with these parameters. */
+function readerOf(graph: object, parameters: Record<string, unknown>, allowLoopback = false) {
 	const all: Record<string, unknown> = {
 		deploymentId: 'd1',
 		waitForCompletion: true,
@@ -23,7 +22,10 @@ function toolsWith(
 		getInputData: () => [],
 	} as unknown as IExecuteFunctions;
 	const deployments = { get: async () => ({ deploymentId: 'd1', graph }) };
-	return { context, access, deployments, random: () => 0 } as unknown as OperationTools;
+	const http = httpOf(async () => await Promise.reject(new Error('Nothing is sent')), new VirtualClock());
+	const tools = { http, deployments, random: () => 0, deploymentFiles: { allowLoopback } };
+	return async (itemIndex: number) =>
+		await runDeployment.read(tools as unknown as OperationTools, new Item(context, itemIndex));
 }
 
 describe('ComfyUI Deployment → Run, before anything is submitted', () => {
@@ -39,27 +41,27 @@ describe('ComfyUI Deployment → Run, before anything is submitted', () => {
 				return { seed: 1, steps: 20 };
 			},
 		};
-		const tools = toolsWith({ 3: node }, parameters);
-		await runDeployment.prepare(tools, 0);
+		const read = readerOf({ 3: node }, parameters);
+		await read(0);
 		const readsOfOne = reads;
 		expect(readsOfOne).toBeGreaterThan(0);
-		for (let itemIndex = 1; itemIndex < 1_000; itemIndex++) await runDeployment.prepare(tools, itemIndex);
+		for (let itemIndex = 1; itemIndex < 1_000; itemIndex++) await read(itemIndex);
 		expect(reads).toBe(readsOfOne);
 	});
 
 	it.each([
-		['on this machine', { isLoopback: false, isPlatformLoopback: true }, undefined],
+		['on this machine', true, undefined],
 		[
 			'elsewhere',
-			{ isLoopback: true, isPlatformLoopback: false },
+			false,
 			'“Inputs → LoadImage → Image” points to this computer or a private network (127.0.0.1), which cannot be reached from the internet',
 		],
 	])(
 		'judges the address of an input file by whether the API of deployments is %s',
-		async (_, access, problem) => {
+		async (_, allowLoopback, problem) => {
 			const graph = { 10: { class_type: 'LoadImage', inputs: { image: 'a.png' } } };
 			const inputs = { value: { '10.image': 'https://127.0.0.1:9/a.png' } };
-			const prepared = runDeployment.prepare(toolsWith(graph, { inputMode: 'fields', inputs }, access), 0);
+			const prepared = readerOf(graph, { inputMode: 'fields', inputs }, allowLoopback)(0);
 			expect(
 				await prepared.then(
 					() => undefined,

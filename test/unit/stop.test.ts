@@ -1,20 +1,18 @@
-import { NoAnswerError } from '../../nodes/RunComfy/api/transport';
-import { runJob } from '../../nodes/RunComfy/jobs/job';
-import { modelRequests } from '../../nodes/RunComfy/models/endpoint';
+import { NoAnswerError } from '../../nodes/RunComfy/api/http';
+import { modelRequests } from '../../nodes/RunComfy/api/modelApi';
+import { Ledger } from '../../nodes/RunComfy/jobs/ledger';
 import { StoppedError } from '../../nodes/RunComfy/util/errors';
-import { type FakeApi, makeRun, ok, request, SECOND, setUp, tooMany } from './fakeApi';
+import { type FakeApi, makeRun, ok, SECOND, setUp, tooMany } from './fakeApi';
 import type { VirtualClock } from './virtualClock';
 
 describe('Stop, on a virtual clock', () => {
 	const stopAt = async (api: FakeApi, clock: VirtualClock, time: number, items = 1, more = {}) => {
-		const { run, stop, log } = makeRun(api, more);
+		const { start, stop, log } = makeRun(api, more);
 		let restedAt = NaN;
-		const running = run
-			.forEachItem(items, async (i) => await runJob(run, i, request(api, i)))
-			.catch((reason: unknown) => {
-				restedAt = clock.now();
-				return reason;
-			});
+		const running = start(items).catch((reason: unknown) => {
+			restedAt = clock.now();
+			return reason;
+		});
 		clock.at(time, stop);
 		const error: unknown = await clock.run(running);
 		expect(error).toBeInstanceOf(StoppedError);
@@ -33,20 +31,18 @@ describe('Stop, on a virtual clock', () => {
 			if (method === 'POST') return api.countCalls(/^POST/) === 3 ? 'hang' : undefined;
 			return path.includes('job-0') && clock.now() > 5 * SECOND ? ok({ status: 'failed' }) : undefined;
 		};
-		const requests = { ...modelRequests(api.client), cancelsRunning: true };
+		const requests = { ...modelRequests(api.http), cancelsRunning: true };
 		const more = { retriesOnFail: true, requestApiOf: () => requests };
 		const { log } = await stopAt(api, clock, 25 * SECOND, 3, more);
-		expect(log).toContain('Cancelled while running: job-1');
+		expect(log).toContain('Cancelled: job-1 (was running)');
 		expect(api.calls.filter(({ path }) => isCancel(path)).every(({ at }) => at >= 25 * SECOND)).toBe(true);
 	});
 
 	it('before the first submit: nothing is sent', async () => {
 		const { clock, api } = setUp(() => ({ queueMs: 0, runMs: 0 }));
-		const { run, stop } = makeRun(api);
+		const { start, stop } = makeRun(api);
 		stop();
-		await expect(
-			clock.run(run.forEachItem(3, async (i) => await runJob(run, i, request(api, i)))),
-		).rejects.toBeInstanceOf(StoppedError);
+		await expect(clock.run(start(3))).rejects.toBeInstanceOf(StoppedError);
 		expect(api.calls).toEqual([]);
 	});
 
@@ -75,7 +71,7 @@ describe('Stop, on a virtual clock', () => {
 		api.intercept = ({ method }) => (method === 'POST' ? 'hang' : undefined);
 		const { tookMs, log } = await stopAt(api, clock, 1 * SECOND);
 		expect(tookMs).toBe(5 * SECOND);
-		expect(log).toContain('It is not known whether RunComfy accepted the request of item: 0');
+		expect(log).toContain('Not known: whether RunComfy accepted the request of item 0.');
 	});
 
 	it('in the pause after “too many requests”, and in a backoff: at once', async () => {
@@ -123,7 +119,7 @@ describe('Stop, on a virtual clock', () => {
 		};
 		const { log } = await stopAt(api, clock, 10 * SECOND);
 		expect(api.jobs[0]).toMatchObject({ cancels: 2, cancelled: true });
-		expect(log).toContain('Not known whether cancelled: job-0.');
+		expect(log).toContain('Not known: whether job-0 was cancelled.');
 	});
 
 	it('an answer that has just reported a result: kept, and reported as finished', async () => {
@@ -135,15 +131,11 @@ describe('Stop, on a virtual clock', () => {
 			if (JSON.stringify(given.body).includes('succeeded')) stopNow();
 			return given;
 		};
-		const { run, stop, turn, log } = makeRun(api);
+		const { start, stop, context, log } = makeRun(api);
 		stopNow = stop;
-		const running = run.forEachItem(1, async (i) => {
-			const finished = await runJob(run, i, request(api, i));
-			run.throwIfEnded();
-			return finished;
-		});
-		await expect(clock.run(running)).rejects.toBeInstanceOf(StoppedError);
-		expect(turn.find(0)).toMatchObject({ state: 'finished', result: { requestId: 'job-0' } });
+		await expect(clock.run(start(1))).rejects.toBeInstanceOf(StoppedError);
+		const [entry] = Ledger.of(context).entries;
+		expect(entry).toMatchObject({ state: 'finished', result: { requestId: 'job-0' } });
 		expect(log.at(-1)).toContain('Finished and paid for: job-0.');
 	});
 
@@ -152,6 +144,6 @@ describe('Stop, on a virtual clock', () => {
 		api.intercept = (_request, path) => (path.endsWith('/cancel') ? 'hang' : undefined);
 		const { tookMs, log } = await stopAt(api, clock, 10 * SECOND, 5);
 		expect(tookMs).toBe(5 * SECOND);
-		expect(log).toContain('Not known whether cancelled: job-0, job-1, job-2, job-3, job-4');
+		expect(log).toContain('Not known: whether job-0 was cancelled, whether job-1 was cancelled');
 	});
 });

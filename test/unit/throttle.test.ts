@@ -1,5 +1,4 @@
-import { runJob } from '../../nodes/RunComfy/jobs/job';
-import { ItemFailedError } from '../../nodes/RunComfy/jobs/run';
+import { ItemFailedError } from '../../nodes/RunComfy/jobs/types';
 import { makeRun, request, SECOND, setUp, tooMany } from './fakeApi';
 
 describe('“Too many requests”', () => {
@@ -11,8 +10,8 @@ describe('“Too many requests”', () => {
 			refused = true;
 			return tooMany(20);
 		};
-		const { run } = makeRun(api);
-		await clock.run(run.forEachItem(10, async (i) => await runJob(run, i, request(api, i))));
+		const { start } = makeRun(api);
+		await clock.run(start(10));
 		const refusedAt = api.calls.find(({ at }) => at >= 5 * SECOND)?.at ?? 0;
 		const during = api.calls.filter(({ at }) => at > refusedAt && at < refusedAt + 20 * SECOND);
 		expect(during).toEqual([]);
@@ -22,8 +21,8 @@ describe('“Too many requests”', () => {
 	it('caps Retry-After at one minute, and some jitter', async () => {
 		const { clock, api } = setUp(() => ({ queueMs: 0, runMs: 1 * SECOND }));
 		api.intercept = () => (api.calls.length === 1 ? tooMany(86_400) : undefined);
-		const { run } = makeRun(api);
-		await clock.run(run.forEachItem(1, async (i) => await runJob(run, i, request(api, i))));
+		const { start } = makeRun(api);
+		await clock.run(start(1));
 		expect(api.calls[1]?.at).toBeGreaterThanOrEqual(60 * SECOND);
 		expect(api.calls[1]?.at).toBeLessThan(61 * SECOND);
 	});
@@ -36,11 +35,9 @@ describe('“Too many requests”', () => {
 			refused = true;
 			return tooMany(1);
 		};
-		const { run } = makeRun(api, { continueOnFail: true });
+		const { start } = makeRun(api, { continueOnFail: true });
 		const limits = { timeoutMs: 60 * SECOND };
-		const outcomes = await clock.run(
-			run.forEachItem(10, async (i) => await runJob(run, i, request(api, i, limits))),
-		);
+		const outcomes = await clock.run(start(10, (i) => request(api, i, limits)));
 		expect(outcomes.filter(({ ok }) => ok)).toHaveLength(10);
 	});
 
@@ -50,11 +47,9 @@ describe('“Too many requests”', () => {
 	])('does not hold an item back beyond its timeout, and the last poll (%s)', async (method, seconds) => {
 		const { clock, api } = setUp(() => ({ queueMs: 0, runMs: 3_600 * SECOND }));
 		api.intercept = (call) => (call.method === method ? tooMany(4) : undefined);
-		const { run } = makeRun(api, { continueOnFail: true });
+		const { start } = makeRun(api, { continueOnFail: true });
 		const limits = { timeoutMs: 10 * SECOND };
-		const outcomes = await clock.run(
-			run.forEachItem(10, async (i) => await runJob(run, i, request(api, i, limits))),
-		);
+		const outcomes = await clock.run(start(10, (i) => request(api, i, limits)));
 		expect(outcomes.every(({ ok }) => !ok)).toBe(true);
 		expect(clock.now()).toBeLessThanOrEqual(seconds * SECOND);
 		expect(clock.sleeping).toBe(0);
@@ -64,15 +59,15 @@ describe('“Too many requests”', () => {
 		const { clock, api } = setUp(() => ({ queueMs: 0, runMs: 1 * SECOND }));
 		clock.at(15 * SECOND, () => (api.intercept = () => undefined));
 		api.intercept = () => tooMany(4);
-		const { run } = makeRun(api, { continueOnFail: true });
+		const { start } = makeRun(api, { continueOnFail: true });
 		const limits = { timeoutMs: 10 * SECOND };
-		await clock.run(run.forEachItem(10, async (i) => await runJob(run, i, request(api, i, limits))));
+		await clock.run(start(10, (i) => request(api, i, limits)));
 		expect(api.jobs).toHaveLength(0);
 	});
 
-	it('submits nothing after the timeout, also where a large body waits for another', async () => {
+	it('counts an item’s time from its own turn, where a large body waits for others', async () => {
 		const { clock, api } = setUp(() => ({ queueMs: 0, runMs: 1 * SECOND }));
-		const { run } = makeRun(api, { continueOnFail: true });
+		const { start } = makeRun(api, { continueOnFail: true });
 		const large = (i: number, timeoutMs: number) => ({
 			...request(api, i, { timeoutMs }),
 			inputBytes: 20_000_000,
@@ -81,10 +76,8 @@ describe('“Too many requests”', () => {
 				return { prompt: `item ${i}` };
 			},
 		});
-		const work = async (i: number) => await runJob(run, i, large(i, (i === 0 ? 60 : 10) * SECOND));
-		const outcomes = await clock.run(run.forEachItem(3, work));
-		expect(outcomes.map(({ ok }) => ok)).toEqual([true, false, false]);
-		expect(api.jobs).toHaveLength(1);
+		const outcomes = await clock.run(start(3, (i) => large(i, 25 * SECOND)));
+		expect(outcomes.map(({ ok }) => ok)).toEqual([true, true, true]);
 	});
 
 	it.each([0, 'Thu, 01 Jan 1970 00:00:00 GMT'])(
@@ -93,8 +86,8 @@ describe('“Too many requests”', () => {
 			const { clock, api } = setUp(() => ({ queueMs: 0, runMs: 1 * SECOND }));
 			clock.at(4 * SECOND, () => (api.intercept = () => undefined));
 			api.intercept = ({ method }) => (method === 'POST' ? tooMany(retryAfter) : undefined);
-			const { run } = makeRun(api);
-			await clock.run(run.forEachItem(10, async (i) => await runJob(run, i, request(api, i))));
+			const { start } = makeRun(api);
+			await clock.run(start(10));
 			const posts = api.calls.filter(({ method, at }) => method === 'POST' && at < 4 * SECOND);
 			expect(posts.length).toBeLessThanOrEqual(10 + 5 + 2);
 			expect(api.jobs).toHaveLength(10);
@@ -104,12 +97,8 @@ describe('“Too many requests”', () => {
 	it('spreads the next calls of runs that were given the same Retry-After', async () => {
 		const { clock, api } = setUp(() => ({ queueMs: 0, runMs: 1 * SECOND }));
 		api.intercept = () => (clock.now() === 0 ? tooMany(20) : undefined);
-		const runs = [0.1, 0.5, 0.9].map((draw) => makeRun(api, { random: () => draw }).run);
-		await clock.run(
-			Promise.all(
-				runs.map(async (run) => await run.forEachItem(1, async (i) => await runJob(run, i, request(api, i)))),
-			),
-		);
+		const runs = [0.1, 0.5, 0.9].map((draw) => makeRun(api, { random: () => draw }));
+		await clock.run(Promise.all(runs.map(async ({ start }) => await start(1))));
 		const again = api.calls.slice(3).filter(({ method }) => method === 'POST');
 		expect(new Set(again.map(({ at }) => at)).size).toBe(3);
 	});
@@ -124,8 +113,8 @@ describe('“Too many requests”', () => {
 			accepted.push(clock.now());
 			return undefined;
 		};
-		const { run } = makeRun(api);
-		await clock.run(run.forEachItem(200, async (i) => await runJob(run, i, request(api, i))));
+		const { start } = makeRun(api);
+		await clock.run(start(200));
 		const count = (list: number[], from: number, to: number) =>
 			list.filter((at) => at >= from * SECOND && at < to * SECOND).length;
 		const all = api.calls.map(({ at }) => at);
@@ -139,36 +128,18 @@ describe('“Too many requests”', () => {
 	it('backs off exponentially without a Retry-After, and submits again because nothing was accepted', async () => {
 		const { clock, api } = setUp(() => ({ queueMs: 0, runMs: 1 * SECOND }));
 		api.intercept = () => (api.calls.length <= 4 ? tooMany() : undefined);
-		const { run } = makeRun(api);
-		await clock.run(run.forEachItem(1, async (i) => await runJob(run, i, request(api, i))));
+		const { start } = makeRun(api);
+		await clock.run(start(1));
 		const pauses = api.calls.slice(1, 5).map(({ at }, i) => at - (api.calls[i]?.at ?? 0));
 		expect(pauses).toEqual([750, 1_500, 3_000, 6_000]);
 		expect(api.jobs).toHaveLength(1);
 	});
 
-	it('halves the concurrency once, however many are refused together, and restores it step by step', async () => {
-		const { clock, api } = setUp(() => ({ queueMs: 0, runMs: 60 * SECOND }));
-		api.latencyMs = 100;
-		api.intercept = () => (api.calls.length <= 16 ? tooMany(1) : undefined);
-		const { run } = makeRun(api, { maxConcurrency: 16 });
-		const limits: number[] = [];
-		for (let t = 0; t < 70; t++) clock.at(t * SECOND, () => limits.push(run.throttle.currentLimit));
-		const running = run.forEachItem(16, async (i) => await runJob(run, i, request(api, i)));
-		clock.at(500, () => expect(run.throttle.currentLimit).toBe(8));
-		await clock.run(running);
-		expect(limits[0]).toBe(16);
-		expect(Math.min(...limits)).toBe(8);
-		expect(limits.at(-1)).toBe(16);
-	});
-
 	it('gives up at the deadline, and reports that nothing was submitted', async () => {
 		const { clock, api } = setUp(() => ({ queueMs: 0, runMs: 0 }));
 		api.intercept = () => tooMany(10);
-		const { run } = makeRun(api);
-		const running = run.forEachItem(
-			1,
-			async (i) => await runJob(run, i, request(api, i, { timeoutMs: 60_000 })),
-		);
+		const { start } = makeRun(api);
+		const running = start(1, (i) => request(api, i, { timeoutMs: 60_000 }));
 		const error: unknown = await clock.run(running).catch((reason: unknown) => reason);
 		expect(error).toBeInstanceOf(ItemFailedError);
 		expect((error as ItemFailedError).reason).toMatchObject({

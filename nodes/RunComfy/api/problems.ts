@@ -1,10 +1,8 @@
-import { omitUndefined } from '../util/values';
-import { isJsonObject, textOf } from './json';
-import { type ApiAnswer, isSuccess, type NoAnswerError } from './transport';
+import type { ApiAnswer, NoAnswerError, NoAnswerReason } from './http';
+import { isJsonObject, type JsonObject, parseJson, textOf } from './json';
 
 /** Where users see what they have generated and paid for. Its address is not documented. */
 export const GENERATIONS_PAGE = 'the Generations page of your RunComfy account';
-const PROFILE_PAGE = 'https://www.runcomfy.com/profile';
 
 /** What went wrong, as the user reads it. */
 export interface Problem {
@@ -20,13 +18,29 @@ export interface Problem {
 	isNotFound?: true;
 }
 
-/** The failure of one item. `host/nodeErrors.ts` turns it into n8n's NodeApiError. */
+/** The failure of one item. `n8n/nodeErrors.ts` turns it into n8n's NodeApiError. */
 export class RunComfyError extends Error {
 	override readonly name = 'RunComfyError';
 
 	constructor(readonly problem: Problem) {
 		super(problem.message);
 	}
+}
+
+/** What a problem is about: how its message begins, and the request, where there is one. */
+export interface Subject {
+	what: string;
+	requestId?: string;
+}
+
+const SUBMIT: Subject = { what: 'Nothing was submitted' };
+
+export function aboutRequest(requestId: string): Subject {
+	return { what: nameRequest(requestId), requestId };
+}
+
+export function nameRequest(requestId: string): string {
+	return `RunComfy request ${requestId}`;
 }
 
 /** What the error codes of one of RunComfy's APIs mean. */
@@ -37,57 +51,25 @@ export interface ErrorCodes {
 }
 
 /** The code for values that were not accepted. */
-export const INPUT_CODE = '422001';
-/** What to do about an API token that RunComfy refuses. */
-export const TOKEN_ADVICE = `Open the RunComfy credential in n8n and paste a fresh token from ${PROFILE_PAGE}. A token stops working as soon as a new one is generated.`;
-
-/** Codes of the Model API and of other RunComfy APIs: documented by RunComfy unless marked. */
-const MODEL_MEANINGS: ErrorCodes['meanings'] = {
-	'400001': [
-		'RunComfy does not know this model or request ID',
-		'Check the request ID. If it is right, the model may have been renamed: update this node.',
-	],
-	'400002': [
-		'your RunComfy balance is empty',
-		'Nothing was paid for. Top up your balance on RunComfy and run the workflow again.',
-	],
-	'400004': ['RunComfy did not accept the API token', TOKEN_ADVICE],
-	'403001': [
-		'this request belongs to another RunComfy account',
-		'Use the credential of the account that submitted the request.',
-	],
-	'404001': [
-		'RunComfy has no such request, or its result has expired',
-		`Check the request ID, and check ${GENERATIONS_PAGE} for the result.`,
-	],
-	// Seen in other RunComfy APIs only [assumed to mean the same here].
-	'401001': [
-		'RunComfy did not accept the API token',
-		`Open the RunComfy credential in n8n and paste a fresh token from ${PROFILE_PAGE}.`,
-	],
-	'403003': ['your RunComfy account may not do this', 'Check the account and its plan on RunComfy.'],
-	'422001': [
-		'RunComfy did not accept the values of the fields',
-		'Correct the field that RunComfy names, and run again.',
-	],
+const INPUT_CODE = '422001';
+/** The code for what RunComfy does not know, or not any more. */
+const NOT_FOUND_CODE = '404001';
+/** What both APIs have in common [assumed]: which status goes with which code is not documented. */
+export const COMMON_STATUSES: ErrorCodes['byStatus'] = {
+	400: INPUT_CODE,
+	404: NOT_FOUND_CODE,
+	410: NOT_FOUND_CODE,
+	422: INPUT_CODE,
 };
 
-/** [assumed]: which status goes with which code is not documented. */
-export const MODEL_CODES: ErrorCodes = {
-	meanings: MODEL_MEANINGS,
-	byStatus: {
-		400: INPUT_CODE,
-		401: '400004',
-		402: '400002',
-		403: '403003',
-		404: '404001',
-		410: '404001',
-		422: INPUT_CODE,
-	},
-};
+/** What an API token that RunComfy refuses means. */
+export const TOKEN_REFUSED = [
+	'RunComfy did not accept the API token',
+	'Open the RunComfy credential in n8n and paste a fresh token from https://www.runcomfy.com/profile. A token stops working as soon as a new one is generated.',
+] as const;
 
 /** The codes where nothing is submitted: then there are no inputs that RunComfy could refuse. */
-export function withoutInputs({ meanings, byStatus }: ErrorCodes): ErrorCodes {
+function withoutInputs({ meanings, byStatus }: ErrorCodes): ErrorCodes {
 	const refused = [
 		'RunComfy did not accept the request',
 		'Correct what RunComfy names, and run again. If it names nothing, contact RunComfy’s support with the time.',
@@ -134,44 +116,99 @@ export function errorCodeOf(body: unknown): string | undefined {
 	return text === '' || text === '0' ? undefined : text;
 }
 
-/** The sentence of an error answer, from `error_message`, `message`, `error`, `detail`, or `msg`, of any shape. */
-export function reasonOf(body: unknown, depth = 0): string | undefined {
-	if (typeof body === 'string') return cleanReason(body);
-	if (!isJsonObject(body)) return undefined;
-	for (const name of ['error_message', 'message', 'error', 'detail', 'msg']) {
-		const reason = cleanReason(flattenReason(body[name], depth + 1));
-		if (reason !== undefined) return reason;
+/** Where an error may hold its sentence. */
+const REASON_NAMES = ['error_message', 'message', 'msg', 'error', 'detail', 'code'];
+
+/**
+ * The sentence of an error of any shape: a text, an object, or a list. Not cleaned yet. A list of `{loc, msg}` is FastAPI's
+ * shape, seen in other RunComfy APIs.
+ */
+export function flattenReason(value: unknown, depth = 0): string | undefined {
+	if (typeof value === 'string') return value;
+	if (depth > MAX_READ_DEPTH) return undefined;
+	const read = (part: unknown) => flattenReason(part, depth + 1);
+	if (Array.isArray(value)) {
+		const parts = value.slice(0, MAX_READ_PARTS).map(read);
+		return parts.filter((part) => part !== undefined).join('; ') || undefined;
+	}
+	if (!isJsonObject(value)) return undefined;
+	const names: unknown[] = Array.isArray(value.loc) ? value.loc.slice(0, MAX_READ_PARTS) : [];
+	const isName = (part: unknown) => (typeof part === 'string' && part !== 'body') || typeof part === 'number';
+	const field = names.filter(isName).join('.');
+	for (const name of REASON_NAMES) {
+		const text = read(value[name]);
+		if (text !== undefined && cleanReason(text) !== undefined)
+			return field === '' ? text : `${field}: ${text}`;
 	}
 	return undefined;
+}
+
+/** The sentence of an error answer. */
+export function reasonOf(body: unknown): string | undefined {
+	return cleanReason(flattenReason(body));
 }
 
 /** The sentence of an error answer, and what its `detail` lists besides. */
 function reasonWithDetail(body: unknown): string | undefined {
 	const reason = reasonOf(body);
-	if (!isJsonObject(body) || !Array.isArray(body.detail)) return reason;
-	const detail = cleanReason(flattenReason(body.detail));
+	const detail = isJsonObject(body) && Array.isArray(body.detail) ? reasonOf(body.detail) : undefined;
 	return detail === undefined || detail === reason ? reason : `${reason ?? ''} ${detail}`.trim();
 }
 
-/** `detail` may be a list of `{loc, msg}` (FastAPI's shape, seen in other RunComfy APIs). */
-export function flattenReason(value: unknown, depth = 0): string | undefined {
-	if (typeof value === 'string') return value;
-	if (depth > MAX_READ_DEPTH) return undefined;
-	if (Array.isArray(value)) {
-		const parts = value
-			.slice(0, MAX_READ_PARTS)
-			.map((part: unknown) => flattenReason(part, depth + 1))
-			.filter((part): part is string => part !== undefined);
-		return parts.length > 0 ? parts.join('; ') : undefined;
-	}
-	if (!isJsonObject(value)) return undefined;
-	const text =
-		textOf(value, 'msg') ?? textOf(value, 'message') ?? reasonOf(value, depth) ?? textOf(value, 'code');
-	const names = Array.isArray(value.loc) ? value.loc.slice(0, MAX_READ_PARTS) : [];
-	const field = names
-		.filter((part) => (typeof part === 'string' && part !== 'body') || typeof part === 'number')
-		.join('.');
-	return text !== undefined && field !== '' ? `${field}: ${text}` : text;
+/** How ComfyUI reports why a run failed. */
+export interface ComfyError {
+	/** ComfyUI's own message. */
+	reason?: string;
+	/** The node, such as `node 3 (KSampler)`, where the error names it apart from its message. */
+	node?: string;
+}
+
+const MAX_DETAIL_LENGTH = 200;
+
+/**
+ * Reads the `error` of a failed request: an object with a `message` (documented), a list of `{errorCode, error, debugInfo}`
+ * [assumed: seen in other clients], or one of ComfyUI's own errors [assumed: passed on as they are].
+ */
+export function describeComfyError(error: unknown): ComfyError {
+	// An error may be JSON within a text.
+	const isJson = typeof error === 'string' && /^\s*[[{]/.test(error);
+	const parsed = isJson ? (parseJson(error) ?? error) : error;
+	const invalidNode = isJsonObject(parsed) ? readNodeErrors(parsed.node_errors) : undefined;
+	if (invalidNode !== undefined) return invalidNode;
+	const errors: unknown[] = Array.isArray(parsed) ? parsed : [parsed];
+	const [first] = errors;
+	return { reason: sentencesOf(errors), node: isJsonObject(first) ? nodeOf(first) : undefined };
+}
+
+/** `{"3": {"class_type": "KSampler", "errors": [{"message", "details"}]}}`: what ComfyUI's validation found. */
+function readNodeErrors(nodeErrors: unknown): ComfyError | undefined {
+	const [id, node] = (isJsonObject(nodeErrors) ? Object.entries(nodeErrors)[0] : undefined) ?? [];
+	if (!isJsonObject(node)) return undefined;
+	return { reason: sentencesOf([node.errors].flat()), node: nodeOf({ ...node, node_id: id }) };
+}
+
+function sentencesOf(errors: unknown[]): string | undefined {
+	const texts = errors.slice(0, MAX_READ_PARTS).map(sentenceOf);
+	return cleanReason(texts.filter((text) => text !== undefined).join('; '));
+}
+
+function sentenceOf(error: unknown): string | undefined {
+	if (!isJsonObject(error)) return flattenReason(error);
+	const text = textOf(error, 'exception_message') ?? flattenReason(error) ?? textOf(error, 'type');
+	const details = [textOf(error, 'details'), textOf(error, 'debugInfo')].filter(
+		// A longer one is a traceback.
+		(detail) => detail !== undefined && detail.length <= MAX_DETAIL_LENGTH && detail !== text,
+	);
+	return text === undefined ? details[0] : [text, ...details].join(' – ');
+}
+
+/** `node 3 (KSampler)`. */
+function nodeOf(error: JsonObject): string | undefined {
+	const id: unknown = error.node_id ?? error.nodeId;
+	const isId = typeof id === 'string' || typeof id === 'number';
+	const type = textOf(error, 'node_type') ?? textOf(error, 'class_type') ?? textOf(error, 'nodeType');
+	if (!isId) return cleanReason(type);
+	return cleanReason(`node ${id}${type === undefined ? '' : ` (${type})`}`);
 }
 
 const TRANSIENT_STATUSES = new Set([408, 425, 429]);
@@ -181,29 +218,29 @@ export function isTransient({ status, body }: ApiAnswer): boolean {
 	return status >= 500 || TRANSIENT_STATUSES.has(status) || errorCodeOf(body)?.startsWith('500') === true;
 }
 
-/** What an error answer means, as far as that is known. */
-export interface ErrorMeaning {
+/** What an error answer means, as far as that is known: its `error_code` decides, then its HTTP status. */
+export function explainAnswer(
+	{ status, body }: ApiAnswer,
+	codes: ErrorCodes,
+): {
 	what: string;
 	advice: string;
 	/** True when the error is about the values that were sent, and not about the account, the token, or the address. */
 	isAboutInput: boolean;
-}
-
-/** Reads an error answer: its `error_code` first, then its HTTP status. */
-export function explainAnswer(answer: ApiAnswer, codes: ErrorCodes = MODEL_CODES): ErrorMeaning {
-	const code = errorCodeOf(answer.body);
+} {
+	const code = errorCodeOf(body);
 	const known = meaningOf(codes, code);
-	const meaning = known ?? meaningOf(codes, codes.byStatus[answer.status]);
+	const meaning = known ?? meaningOf(codes, codes.byStatus[status]);
 	const [what, advice] = meaning ?? [
-		`RunComfy answered with an error (HTTP ${answer.status})`,
+		`RunComfy answered with an error (HTTP ${status})`,
 		'Try again later. If the error persists, contact RunComfy’s support with the time and the request ID.',
 	];
-	const reason = reasonWithDetail(answer.body);
+	const reason = reasonWithDetail(body);
 	const withReason = reason === undefined ? what : `${what}: “${reason}”`;
 	return {
 		what: code === undefined || known ? withReason : `${withReason} (code ${cleanReason(code) ?? '?'})`,
 		advice,
-		isAboutInput: (meaning !== undefined && meaning === codes.meanings[INPUT_CODE]) || answer.status === 413,
+		isAboutInput: (meaning !== undefined && meaning === codes.meanings[INPUT_CODE]) || status === 413,
 	};
 }
 
@@ -211,64 +248,51 @@ export function explainAnswer(answer: ApiAnswer, codes: ErrorCodes = MODEL_CODES
  * True when a paid POST was certainly not accepted, so that no job can exist because of it: RunComfy says so with one
  * of its documented codes. A redirect, a status alone, an unknown code, and an internal error say nothing certain.
  */
-export function wasNotAccepted({ body }: ApiAnswer, codes: ErrorCodes = MODEL_CODES): boolean {
+export function wasNotAccepted({ body }: ApiAnswer, codes: ErrorCodes): boolean {
 	return meaningOf(codes, errorCodeOf(body)) !== undefined;
 }
 
-/** True when RunComfy does not know the request, or not any more [assumed: 410 is not documented]. */
-export function isNotFound({ status, body }: ApiAnswer): boolean {
+/** True when RunComfy does not know what was asked for, or not any more [assumed: 410 is not documented]. */
+function isNotFound({ status, body }: ApiAnswer, { requestId }: Subject): boolean {
 	const code = errorCodeOf(body);
-	return code === undefined ? status === 404 || status === 410 : code === '404001';
+	if (code === undefined) return status === 404 || status === 410;
+	// In an answer about a request, 400001 may mean its model.
+	return code === NOT_FOUND_CODE || (code === '400001' && requestId === undefined);
 }
 
-/** `RunComfy request abc` or, without an id, `RunComfy`. */
-export function nameRequest(requestId: string | undefined): string {
-	return requestId === undefined ? 'RunComfy' : `RunComfy request ${requestId}`;
-}
-
-/** A call that RunComfy refused for good: about a request, or, without an ID, a submit. */
-export function refusedProblem(
-	answer: ApiAnswer,
-	requestId?: string,
-	codes: ErrorCodes = MODEL_CODES,
-): Problem {
-	const isSubmit = requestId === undefined;
+/** A call that RunComfy refused for good: by default, a submit. */
+export function refusedProblem(answer: ApiAnswer, codes: ErrorCodes, about = SUBMIT): Problem {
+	const isSubmit = about === SUBMIT;
 	const { what, advice, isAboutInput } = explainAnswer(answer, isSubmit ? codes : withoutInputs(codes));
 	return {
-		message: `${isSubmit ? 'Nothing was submitted' : nameRequest(requestId)}: ${what}`,
+		message: `${about.what}: ${what}`,
 		advice,
 		httpStatus: answer.status,
-		...omitUndefined({ requestId, mayBeInput: isSubmit && isAboutInput ? (true as const) : undefined }),
+		requestId: about.requestId,
+		mayBeInput: isSubmit && isAboutInput ? true : undefined,
+		isNotFound: isNotFound(answer, about) ? true : undefined,
 	};
 }
+
+const NO_ANSWER: Record<NoAnswerReason, string> = {
+	unreachable: 'RunComfy could not be reached',
+	untrusted: 'the server’s certificate was not accepted',
+	timeout: 'RunComfy did not answer in time',
+	lost: 'the connection was lost before the answer was complete',
+	stopped: 'the call was aborted',
+};
 
 /** Why there was no answer, as a part of a sentence. */
-export function describeNoAnswer(error: NoAnswerError): string {
-	switch (error.reason) {
-		case 'unreachable':
-			return 'RunComfy could not be reached';
-		case 'untrusted':
-			return 'the server’s certificate was not accepted';
-		case 'timeout':
-			return 'RunComfy did not answer in time';
-		case 'lost':
-			return 'the connection was lost before the answer was complete';
-		case 'stopped':
-			return 'the call was aborted';
-	}
+export function describeNoAnswer({ reason }: NoAnswerError): string {
+	return NO_ANSWER[reason];
 }
 
-/** A call that could not be sent: RunComfy could not be reached, or its certificate was not accepted. */
-export function unreachableProblem(error: NoAnswerError, requestId?: string): Problem {
+/** A call that could not be sent, by default a submit: RunComfy could not be reached, or its certificate was not accepted. */
+export function unreachableProblem(error: NoAnswerError, about = SUBMIT): Problem {
 	const code = error.code === undefined ? '' : ` (${error.code})`;
 	return {
-		message: `${requestId === undefined ? 'Nothing was submitted' : nameRequest(requestId)}: ${describeNoAnswer(error)}`,
+		message: `${about.what}: ${describeNoAnswer(error)}`,
 		advice: `Check the base URL of the RunComfy credential and the internet connection of n8n${code}.`,
-		...omitUndefined({ requestId }),
+		requestId: about.requestId,
 	};
-}
-
-/** The body of an answer whose JSON could not be read. */
-export function describeUnreadable(answer: ApiAnswer): string {
-	return isSuccess(answer) ? 'its answer could not be read' : `it answered with HTTP ${answer.status}`;
 }

@@ -1,6 +1,6 @@
-import type { Deployment } from '../api/deployments';
-import type { FreeQuery } from '../api/freeQuery';
-import type { QueryAnswer } from '../api/query';
+import type { Answer } from '../api/answers';
+import { type Deployment, getDeployment, listDeployments } from '../api/deploymentApi';
+import type { FreeQuery } from '../api/http';
 import { cached } from '../util/values';
 import { graphFactsOf } from './graphFacts';
 
@@ -20,8 +20,8 @@ export class Deployments {
 			this.known,
 			deploymentId,
 			async () =>
-				await this.query(async (client, signal) =>
-					explainUnknown(await client.getDeployment(deploymentId, signal), deploymentId),
+				await this.query(async (http, signal) =>
+					explainUnknown(await getDeployment(http, deploymentId, signal), deploymentId),
 				),
 		);
 	}
@@ -34,8 +34,7 @@ export class Deployments {
 		return await cached(
 			this.lists,
 			withGraphs,
-			async () =>
-				await this.query(async (client, signal) => await client.listDeployments(withGraphs, signal)),
+			async () => await this.query(async (http, signal) => await listDeployments(http, withGraphs, signal)),
 		);
 	}
 
@@ -46,7 +45,7 @@ export class Deployments {
 	}
 }
 
-function explainUnknown(answer: QueryAnswer<Deployment>, deploymentId: string): QueryAnswer<Deployment> {
+function explainUnknown(answer: Answer<Deployment>, deploymentId: string): Answer<Deployment> {
 	if (answer.kind !== 'refused' || answer.problem.isNotFound !== true) return answer;
 	const message = `RunComfy has no deployment “${deploymentId}”`;
 	const advice = 'Choose the deployment from the list, or copy its ID from its page on RunComfy.';

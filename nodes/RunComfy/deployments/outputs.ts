@@ -1,8 +1,8 @@
-import { holdsOutputs } from '../api/deployments';
+import type { JobResult } from '../api/answers';
+import { holdsOutputs } from '../api/deploymentApi';
 import { isJsonObject, textOf } from '../api/json';
 import { nameRequest, type Problem } from '../api/problems';
-import type { JobResult } from '../api/responses';
-import { kindByName } from '../files/fileTypes';
+import { knownTypeByName } from '../files/fileTypes';
 import { omitUndefined } from '../util/values';
 
 /** The outputs of a run of ComfyUI: files and texts by node and channel. Pure. */
@@ -37,9 +37,6 @@ const KIND_BY_CHANNEL = new Map<string, OutputKind>([
 	['audio', 'audio'],
 	['audios', 'audio'],
 ]);
-
-const OTHER_FILE =
-	/\.(glb|gltf|obj|fbx|ply|stl|usdz|splat|zip|json|txt|csv|srt|safetensors|latent|pt|npz?)$/i;
 
 /** What a workflow has not saved, only shown. */
 const PREVIEW = 'temp';
@@ -82,7 +79,7 @@ export function readOutputs(
 /** The name decides, because ComfyUI itself puts videos into `images`; but `gifs` are videos in every format. */
 function kindOf(channel: string, fileName: string): OutputKind {
 	const byChannel = KIND_BY_CHANNEL.get(channel);
-	const byName = OTHER_FILE.test(fileName) ? 'file' : kindByName(fileName);
+	const byName = knownTypeByName(fileName)?.kind;
 	return byChannel === 'video' && byName === 'image' ? 'video' : (byName ?? byChannel ?? 'file');
 }
 

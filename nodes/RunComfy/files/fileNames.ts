@@ -18,41 +18,34 @@ function trimDots(text: string): string {
 	return text.replace(/^[.\s]+|[.\s]+$/g, '');
 }
 
-const EXTENSION = /\.[a-z0-9]{1,5}$/i;
-/** Files of ComfyUI may also end in `.latent` or `.safetensors`. */
-const OWN_EXTENSION = /\.[a-z0-9]{1,11}$/i;
-
-/** The last part of a URL's path without its extension. */
+/** The last part of a URL's path. */
 function nameInUrl(url: string): string {
 	try {
 		const last = new URL(url).pathname.split('/').pop() ?? '';
-		return decodeURIComponent(last.slice(0, MAX_TEXT_LENGTH)).replace(EXTENSION, '');
+		return decodeURIComponent(last.slice(0, MAX_TEXT_LENGTH));
 	} catch {
 		return '';
 	}
 }
 
-/** A file of a result that needs a name. */
-export interface NamedFile {
-	url: string;
-	/** The file's own name; undefined to use the name in the URL. */
-	name?: string;
-	/** The name when there is no other. */
-	kind: string;
-}
+/** Files of ComfyUI may also end in `.latent` or `.safetensors`. */
+const EXTENSION = /\.[a-z0-9]{1,11}$/i;
 
 /**
  * The names of a result's files without extension. They differ even when case is ignored, because storages overwrite files
  * of the same name.
+ * @param files with their own names, where they have one other than that in the URL, and the name when there is no other.
  * @param fileName the user's name without extension; empty to use the files' own names.
  */
-export function outputFileStems(files: NamedFile[], fileName: string): string[] {
+export function outputFileStems(
+	files: Array<{ url: string; name?: string; kind: string }>,
+	fileName: string,
+): string[] {
 	const taken = new Set<string>();
 	// Where to go on counting, because a result may hold thousands of files of the same name.
 	const counts = new Map<string, number>();
 	return files.map(({ url, name: own, kind }) => {
-		const inUrl = own === undefined ? nameInUrl(url) : own.replace(OWN_EXTENSION, '');
-		const wanted = safeName(fileName) || safeName(inUrl) || kind;
+		const wanted = safeName(fileName) || safeName((own ?? nameInUrl(url)).replace(EXTENSION, '')) || kind;
 		const key = wanted.toLowerCase();
 		let n = counts.get(key) ?? 0;
 		const numbered = () => (n === 0 ? wanted : `${wanted}_${n}`);

@@ -1,129 +1,103 @@
+/** What a file is, by its first bytes or by the ending of its name. Pure. */
+
 export type FileKind = 'image' | 'video' | 'audio';
 
-const KIND_BY_NAME: ReadonlyArray<readonly [RegExp, FileKind]> = [
-	[/\.(png|jpe?g|webp|gif|avif|bmp|tiff?|svg|exr)$/i, 'image'],
-	[/\.(mp4|webm|mov|avi|mkv|m4v)$/i, 'video'],
-	[/\.(mp3|wav|ogg|flac|m4a|aac|opus)$/i, 'audio'],
-];
-
-/** What a file contains according to the extension of its name; undefined for other extensions. */
-export function kindByName(fileName: string): FileKind | undefined {
-	return KIND_BY_NAME.find(([pattern]) => pattern.test(fileName))?.[1];
+export interface FileType {
+	kind: FileKind | 'file';
+	mimeType: string;
+	extension: string;
+	/** Whether the first bytes of such a file show its type. */
+	isDetected: boolean;
 }
 
 /** The megabyte of the option “Max File Size (MB)”. */
 export const BYTES_PER_MB = 1_000_000;
 
-/** Detects the type of a file from its first bytes. Pure. */
-
-export interface FileType {
-	kind: FileKind;
-	mimeType: string;
-	extension: string;
-}
-
 /** The number of bytes that `fileTypeOf` needs. */
 export const SNIFF_BYTES = 16;
 
-const type = (kind: FileKind, subtype: string, extension: string): FileType => ({
-	kind,
-	mimeType: `${kind}/${subtype}`,
-	extension,
-});
-const PNG = type('image', 'png', 'png');
-const JPEG = type('image', 'jpeg', 'jpg');
-const WEBP = type('image', 'webp', 'webp');
-const GIF = type('image', 'gif', 'gif');
-const AVIF = type('image', 'avif', 'avif');
-const MP4 = type('video', 'mp4', 'mp4');
-const QUICKTIME = type('video', 'quicktime', 'mov');
-const WEBM = type('video', 'webm', 'webm');
-const AVI = type('video', 'x-msvideo', 'avi');
-const MP3 = type('audio', 'mpeg', 'mp3');
-const WAV = type('audio', 'wav', 'wav');
-const OGG = type('audio', 'ogg', 'ogg');
-const FLAC = type('audio', 'flac', 'flac');
-const M4A = type('audio', 'mp4', 'm4a');
-const AAC = type('audio', 'aac', 'aac');
+const BYTES = 'application/octet-stream';
 
-/** The image types that models accept: JPEG, PNG, and WebP (documented). */
-const INPUT_IMAGES = new Set([PNG, JPEG, WEBP]);
-
-/** Signatures at the beginning of a file. */
-const SIGNATURES: ReadonlyArray<readonly [string, FileType]> = [
-	['\x89PNG\r\n\x1a\n', PNG],
-	['\xff\xd8\xff', JPEG],
-	['GIF87a', GIF],
-	['GIF89a', GIF],
-	['\x1a\x45\xdf\xa3', WEBM],
-	['ID3', MP3],
-	['OggS', OGG],
-	['fLaC', FLAC],
-	// AAC (in ADTS) before MP3: both begin with eleven ones, and only the layer bits differ.
-	['\xff\xf1', AAC],
-	['\xff\xf9', AAC],
-	['\xff\xfb', MP3],
-	['\xff\xfa', MP3],
-	['\xff\xf3', MP3],
-	['\xff\xf2', MP3],
+/** The known endings of names with their MIME types, by kind and by whether the first bytes show the type. */
+const KNOWN_ENDINGS: ReadonlyArray<readonly [FileType['kind'], boolean, Record<string, string>]> = [
+	['image', true, { png: 'png', jpg: 'jpeg', jpeg: 'jpeg', webp: 'webp', gif: 'gif', avif: 'avif' }],
+	['image', false, { bmp: 'bmp', tif: 'tiff', tiff: 'tiff', svg: 'svg+xml', exr: 'x-exr' }],
+	['video', true, { mp4: 'mp4', mov: 'quicktime', webm: 'webm', mkv: 'x-matroska', avi: 'x-msvideo' }],
+	['video', false, { m4v: 'x-m4v' }],
+	['audio', true, { mp3: 'mpeg', wav: 'wav', ogg: 'ogg', flac: 'flac', m4a: 'mp4', aac: 'aac' }],
+	['audio', false, { opus: 'ogg' }],
+	['file', false, { glb: 'model/gltf-binary', gltf: 'model/gltf+json', obj: 'model/obj', stl: 'model/stl' }],
+	['file', false, { txt: 'text/plain', csv: 'text/csv', json: 'application/json', zip: 'application/zip' }],
+	['file', false, { fbx: BYTES, ply: BYTES, usdz: BYTES, splat: BYTES, srt: BYTES, safetensors: BYTES }],
+	['file', false, { latent: BYTES, pt: BYTES, npy: BYTES, npz: BYTES }],
 ];
 
-/** By the four letters after the length in a RIFF header. */
-const RIFF_TYPES = new Map([
-	['WEBP', WEBP],
-	['WAVE', WAV],
-	['AVI ', AVI],
-]);
+const TYPES = new Map<string, FileType>(
+	KNOWN_ENDINGS.flatMap(([kind, isDetected, types]) =>
+		Object.entries(types).map(([extension, type]) => {
+			const mimeType = kind === 'file' ? type : `${kind}/${type}`;
+			return [extension, { kind, mimeType, extension, isDetected }] as const;
+		}),
+	),
+);
 
-/** By the brand of an ISO base media file; other brands count as MP4 video. */
-const BRANDS = new Map([
-	['avif', AVIF],
-	['avis', AVIF],
-	['qt  ', QUICKTIME],
-	['M4A ', M4A],
-	['M4B ', M4A],
-]);
-/** Brands of image formats that browsers and models do not support. */
-const OTHER_BRANDS = /^(heic|heix|hevc|mif1|msf1|crx )/;
-
-/** The type of a file; undefined when the bytes are no image, video, or audio of a known type. */
-export function fileTypeOf(bytes: Buffer): FileType | undefined {
-	const text = bytes.toString('latin1', 0, SNIFF_BYTES);
-	if (text.startsWith('RIFF')) return RIFF_TYPES.get(text.slice(8, 12));
-	if (text.slice(4, 8) === 'ftyp') {
-		const brand = text.slice(8, 12);
-		return BRANDS.get(brand) ?? (OTHER_BRANDS.test(brand) ? undefined : MP4);
-	}
-	return SIGNATURES.find(([signature]) => text.startsWith(signature))?.[1];
+function endingOf(fileName: string): string | undefined {
+	return /\.([a-z0-9]{1,11})$/i.exec(fileName)?.[1]?.toLowerCase();
 }
 
-/** Types that cannot be detected from the first bytes, by the extension of the name. */
-const OTHER_TYPES = new Map([
-	['glb', 'model/gltf-binary'],
-	['gltf', 'model/gltf+json'],
-	['obj', 'model/obj'],
-	['stl', 'model/stl'],
-	['txt', 'text/plain'],
-	['csv', 'text/csv'],
-	['json', 'application/json'],
-	['svg', 'image/svg+xml'],
-	['zip', 'application/zip'],
-]);
+/** The type of a file by its name; undefined for an ending that is not known. */
+export function knownTypeByName(fileName: string): FileType | undefined {
+	return TYPES.get(endingOf(fileName) ?? '');
+}
+
+/** What a file contains according to its name; undefined for anything but an image, a video, or sound. */
+export function kindByName(fileName: string): FileKind | undefined {
+	const kind = knownTypeByName(fileName)?.kind;
+	return kind === 'file' ? undefined : kind;
+}
 
 /** The type of a file that may be of any type, by its name. */
 export function typeByName(fileName: string): Pick<FileType, 'extension' | 'mimeType'> {
-	const extension = /\.([a-z0-9]{1,11})$/i.exec(fileName)?.[1]?.toLowerCase() ?? 'bin';
-	return { extension, mimeType: OTHER_TYPES.get(extension) ?? 'application/octet-stream' };
+	const extension = endingOf(fileName) ?? 'bin';
+	return TYPES.get(extension) ?? { extension, mimeType: BYTES };
 }
 
 /** True for the name of a file whose type is detected from its first bytes. */
 export function isDetectable(fileName: string): boolean {
-	return /\.(png|jpe?g|webp|gif|avif|mp4|mov|webm|mkv|avi|mp3|wav|ogg|flac|m4a|aac)$/i.test(fileName);
+	return knownTypeByName(fileName)?.isDetected === true;
 }
 
-/** True for a type that a model accepts as an input of that kind. */
-export function isInputType(found: FileType, kind: FileKind): boolean {
-	return kind === 'image' ? INPUT_IMAGES.has(found) : found.kind === kind;
+/** The ending that names the type, by how the file begins. `\cZ` is the byte 0x1a. */
+const SIGNATURES: ReadonlyArray<readonly [RegExp, string]> = [
+	[/^\x89PNG\r\n\cZ\n/, 'png'],
+	[/^\xff\xd8\xff/, 'jpg'],
+	[/^GIF8[79]a/, 'gif'],
+	[/^RIFF.{4}WEBP/s, 'webp'],
+	[/^RIFF.{4}WAVE/s, 'wav'],
+	[/^RIFF.{4}AVI /s, 'avi'],
+	[/^\cZ\x45\xdf\xa3/, 'webm'],
+	[/^ID3/, 'mp3'],
+	[/^OggS/, 'ogg'],
+	[/^fLaC/, 'flac'],
+	// AAC (in ADTS) and MP3 both begin with eleven ones; only the layer bits differ.
+	[/^\xff[\xf1\xf9]/, 'aac'],
+	[/^\xff[\xfb\xfa\xf3\xf2]/, 'mp3'],
+	[/^.{4}ftypavi[fs]/s, 'avif'],
+	[/^.{4}ftypqt {2}/s, 'mov'],
+	[/^.{4}ftypM4[AB] /s, 'm4a'],
+	// Every other brand of ISO base media files, but not image formats that browsers and models do not support.
+	[/^.{4}ftyp(?!heic|heix|hevc|mif1|msf1|crx )/s, 'mp4'],
+];
+
+/** The type of a file; undefined when the bytes are no image, video, or audio of a known type. */
+export function fileTypeOf(bytes: Buffer): FileType | undefined {
+	const text = bytes.toString('latin1', 0, SNIFF_BYTES);
+	return TYPES.get(SIGNATURES.find(([signature]) => signature.test(text))?.[1] ?? '');
+}
+
+/** True for a type that a model accepts as an input of that kind: of images, JPEG, PNG, and WebP (documented). */
+export function isInputType({ kind, extension }: FileType, expected: FileType['kind']): boolean {
+	return kind === expected && (kind !== 'image' || ['jpg', 'png', 'webp'].includes(extension));
 }
 
 /** True when bytes of an unknown type are a web page or another text, usually an error page. */

@@ -89,9 +89,6 @@ function findBinary(
 	itemIndex: number,
 	fieldName: string,
 ): IBinaryData | undefined {
-	const fields = context.getInputData()[itemIndex]?.binary ?? {};
-	const binary = Object.hasOwn(fields, fieldName) ? fields[fieldName] : undefined;
-	if (binary !== undefined) return binary;
 	try {
 		// Newer versions of n8n may keep files in the JSON, where their helper finds them. It also accepts `constructor`.
 		const found: unknown = context.helpers.assertBinaryData(itemIndex, fieldName);

@@ -1,7 +1,11 @@
 import { type Problem, RunComfyError } from '../api/problems';
+import { toError } from '../util/errors';
 import type { Signal } from '../util/time';
 import { dollars, TOLERANCE_USD } from '../util/values';
-import { type CostRecord, isAlive, isFree, type Ledger, type LedgerEntry, type LedgerTurn } from './ledger';
+import { isAlive, isFree, type CostRecord, type LedgerEntry } from './entry';
+import type { Ledger } from './ledger';
+import type { Turn } from './turn';
+import type { ListedPrice } from './types';
 
 /**
  * Keeps an execution within the option “Spending Limit (USD)”. It stores nothing itself: what was spent and what is
@@ -17,13 +21,6 @@ const PER_REQUEST = 'request';
 /** Units of which a request makes one at least. */
 const AT_LEAST_ONE = new Set([PER_REQUEST, 'image', 'output']);
 
-/** What RunComfy lists as the price of an endpoint. */
-export interface ListedPrice {
-	usd?: number;
-	/** RunComfy's word, such as `request` or `second`. */
-	unit?: string;
-}
-
 /** A request that an item wants to submit. */
 export interface PlannedRequest {
 	endpointId: string;
@@ -32,11 +29,24 @@ export interface PlannedRequest {
 }
 
 export class Budget {
+	private readonly prices = new Map<string, ListedPrice>();
+
 	constructor(
 		readonly limitUsd: number,
-		private readonly prices: ReadonlyMap<string, ListedPrice>,
 		private readonly ledger: Ledger,
 	) {}
+
+	/**
+	 * Reads what RunComfy lists as the price of an endpoint.
+	 * @throws what `read` throws, unless RunComfy has reported a cost of the endpoint, which will do.
+	 */
+	async readPrice(endpointId: string, read: () => Promise<ListedPrice>): Promise<void> {
+		try {
+			this.prices.set(endpointId, await read());
+		} catch (error) {
+			if (this.ledger.highestCostUsd(endpointId) === undefined) throw toError(error);
+		}
+	}
 
 	/** Sentences for the user about endpoints whose requests have no known price; empty when all have one. */
 	get warnings(): string[] {
@@ -100,7 +110,7 @@ export class Budget {
 	 * @throws RunComfyError when the limit does not pay for it.
 	 */
 	async reserve(
-		turn: LedgerTurn,
+		turn: Turn,
 		itemIndex: number,
 		planned: PlannedRequest,
 		signal: Signal,

@@ -1,10 +1,9 @@
-import type { ModelQuery } from '../api/client';
-import type { FreeQuery } from '../api/freeQuery';
-import type { ModelEntry } from '../api/models';
+import type { Answer } from '../api/answers';
+import type { FreeQuery } from '../api/http';
+import { getModel, listModels, type ModelEntry, type ModelQuery } from '../api/modelApi';
 import { RunComfyError } from '../api/problems';
-import type { QueryAnswer } from '../api/query';
 import { toError } from '../util/errors';
-import { cached, omitUndefined } from '../util/values';
+import { cached } from '../util/values';
 import { type ModelReference, pagePathOf } from './modelReference';
 
 export interface CatalogPage {
@@ -40,8 +39,8 @@ export class Catalog {
 			this.models,
 			modelId,
 			async () =>
-				await this.query(async (client, signal) =>
-					explainUnknownModel(await client.getModel(modelId, signal), modelId),
+				await this.query(async (http, signal) =>
+					explainUnknownModel(await getModel(http, modelId, signal), modelId),
 				),
 		);
 	}
@@ -106,17 +105,17 @@ export class Catalog {
 	}
 
 	private async readPage(query: ModelQuery): Promise<CatalogPage> {
-		const { search, category } = query;
-		const filters = omitUndefined({ search: wholeCharacters(search), category: wholeCharacters(category) });
+		const search = wholeCharacters(query.search);
+		const category = wholeCharacters(query.category);
 		const { models, received } = await this.query(
-			async (client, signal) => await client.listModels({ ...query, ...filters }, signal),
+			async (http, signal) => await listModels(http, { ...query, search, category }, signal),
 		);
 		return { models, next: received === 0 ? undefined : query.offset + received };
 	}
 }
 
 /** An unknown model: the message names it, and the advice says where to find the right one. */
-function explainUnknownModel(answer: QueryAnswer<ModelEntry>, modelId: string): QueryAnswer<ModelEntry> {
+function explainUnknownModel(answer: Answer<ModelEntry>, modelId: string): Answer<ModelEntry> {
 	if (answer.kind !== 'refused' || answer.problem.isNotFound !== true) return answer;
 	const message = `RunComfy has no model “${modelId}”`;
 	const advice = 'Choose the model from the list, or copy its ID or URL from its page on RunComfy.';

@@ -1,4 +1,4 @@
-import { isModelId } from '../api/models';
+import { isModelId } from '../api/modelApi';
 
 /** How a user refers to a model. Pure. */
 export type ModelReference =

@@ -1,4 +1,4 @@
-import type { ApiAddresses } from '../api/client';
+import type { ApiAddresses } from '../api/http';
 import {
 	cleanBaseUrl,
 	cleanToken,
@@ -18,17 +18,6 @@ export interface Access extends ApiAddresses {
 	isPlatformLoopback: boolean;
 	/** Redacts the token in a text: a server may repeat it in an error. */
 	redact: Redact;
-}
-
-/**
- * Whether the files that an API takes or gives may be on this machine: only where the API is there itself.
- * @param ofDeployments whether it is the API of deployments, which is on the platform's host, or that of models.
- */
-export function allowsLoopbackFiles(
-	{ isLoopback, isPlatformLoopback }: Pick<Access, 'isLoopback' | 'isPlatformLoopback'>,
-	ofDeployments: boolean,
-): boolean {
-	return ofDeployments ? isPlatformLoopback : isLoopback;
 }
 
 /**

@@ -1,22 +1,10 @@
-import type {
-	IDataObject,
-	IExecuteFunctions,
-	INodeProperties,
-	INodePropertyCollection,
-	INodePropertyOptions,
-} from 'n8n-workflow';
+import type { IDataObject, IExecuteFunctions } from 'n8n-workflow';
 
 import { isJsonObject } from '../api/json';
-import type { RequestIdentity } from '../jobs/ledger';
+import type { Field } from '../fields/item';
+import type { RequestIdentity } from '../jobs/entry';
 import { digest, isEmpty } from '../util/values';
 import { CREDENTIAL_NAME } from './request';
-
-/** A field of the node, which says itself whether its value decides what is generated. */
-export interface Field extends Omit<INodeProperties, 'options'> {
-	/** False for what only says how to wait, what to spend, and what to return. Of a collection, each option says it. */
-	decides: boolean;
-	options?: Field[] | INodePropertyOptions[] | INodePropertyCollection[];
-}
 
 /** A node that an AI agent uses as its tool has a type of its own, which n8n derives from the node's. */
 function isUsedAsTool(context: IExecuteFunctions): boolean {
@@ -29,28 +17,33 @@ function isUsedAsTool(context: IExecuteFunctions): boolean {
  * input item, whose files n8n renames and whose fields an expression may change. For an agent's tool, the place is the
  * arguments of the call, with the agent's run and the item that expressions read: these may belong to another photo.
  * @param fields of the operation.
- * @returns hashes, so that n8n's execution data, where they are stored, holds no prompts because of them.
+ * @returns hashes by item index, so that n8n's execution data, where they are stored, holds no prompts because of them.
  */
 export async function createIdentities(
 	context: IExecuteFunctions,
 	runIndex: number,
 	fields: Field[],
-): Promise<(itemIndex: number) => Promise<RequestIdentity>> {
+	count: number,
+): Promise<Map<number, RequestIdentity>> {
 	const { parameters, credentials } = context.getNode();
 	const { id, name } = credentials?.[CREDENTIAL_NAME] ?? {};
 	const { resource, operation } = parameters;
 	const decisive = [resource, operation, id ?? name, decidingValues(fields, parameters)];
 	const identity = await digest(JSON.stringify(decisive, sortKeys));
-	if (!isUsedAsTool(context))
-		return async (itemIndex) => ({ place: `${runIndex}:${itemIndex}`, identity, isCall: false });
+	const isCall = isUsedAsTool(context);
+	const identities = new Map<number, RequestIdentity>();
+	for (let itemIndex = 0; itemIndex < count; itemIndex++) {
+		const place = isCall ? await placeOfCall(context, itemIndex) : `${runIndex}:${itemIndex}`;
+		identities.set(itemIndex, { place, identity, isCall });
+	}
+	return identities;
+}
+
+async function placeOfCall(context: IExecuteFunctions, itemIndex: number): Promise<string> {
 	const { source } = context.getExecuteData();
-	const items = context.getInputData();
-	return async (itemIndex) => {
-		const { $thisItem: read } = context.getWorkflowDataProxy(itemIndex);
-		const call = [items[itemIndex], read].map(withoutCallId);
-		const place = await digest(JSON.stringify([source, itemIndex, call], sortKeys));
-		return { place, identity, isCall: true };
-	};
+	const { $thisItem: read } = context.getWorkflowDataProxy(itemIndex);
+	const call = [context.getInputData()[itemIndex], read].map(withoutCallId);
+	return await digest(JSON.stringify([source, itemIndex, call], sortKeys));
 }
 
 /** The fields of an item. An AI agent gives its tool call a new ID in every attempt. */

@@ -1,9 +1,14 @@
 import type { IExecuteFunctions } from 'n8n-workflow';
 
-import type { Log } from '../jobs/run';
+import type { Log } from '../jobs/types';
 
-/** n8n's log, with the node, workflow, and execution of each line: after a crash, users find request IDs by them. */
-export function createLog(context: IExecuteFunctions): Log {
+export type Hint = (message: string, type?: 'info' | 'warning') => void;
+
+/**
+ * n8n's log, with the node, workflow, and execution of each line: after a crash, users find request IDs by them.
+ * @param hint shows what is meant for the user.
+ */
+export function createLog(context: IExecuteFunctions, hint: Hint): Log {
 	const { logger } = context;
 	const origin = {
 		nodeName: context.getNode().name,
@@ -14,11 +19,19 @@ export function createLog(context: IExecuteFunctions): Log {
 		debug: (message) => logger.debug(message, origin),
 		info: (message) => logger.info(message, origin),
 		warn: (message) => logger.warn(message, origin),
+		notify(level, sentence) {
+			logger[level](`RunComfy: ${sentence}`, origin);
+			hint(sentence, level === 'warn' ? 'warning' : 'info');
+		},
 	};
 }
 
-/** Shows a line above the node's output in the editor; older versions of n8n do not support it. */
-export function showHint(context: IExecuteFunctions, message: string, type: 'info' | 'warning'): void {
+/** Shows a line above the node's output in the editor, each only once; older versions of n8n do not support it. */
+export function createHint(context: IExecuteFunctions): Hint {
 	const { addExecutionHints }: Partial<Pick<IExecuteFunctions, 'addExecutionHints'>> = context;
-	addExecutionHints?.call(context, { message, type, location: 'outputPane' });
+	const shown = new Set<string>();
+	return (message, type = 'warning') => {
+		if (!shown.has(message)) addExecutionHints?.call(context, { message, type, location: 'outputPane' });
+		shown.add(message);
+	};
 }

@@ -1,7 +1,7 @@
 import { NodeApiError, type INode, type INodeExecutionData } from 'n8n-workflow';
 
 import { RunComfyError } from '../api/problems';
-import { ItemFailedError } from '../jobs/run';
+import { ItemFailedError } from '../jobs/types';
 import { FieldError, StoppedError } from '../util/errors';
 import { omitUndefined } from '../util/values';
 

@@ -1,7 +1,7 @@
 import type { IExecuteFunctions, IHttpRequestOptions, ILoadOptionsFunctions } from 'n8n-workflow';
 
+import { type ApiAnswer, networkCodeOf, NoAnswerError, noAnswerReason, type Send } from '../api/http';
 import { isJsonObject, type JsonObject } from '../api/json';
-import { type ApiAnswer, networkCodeOf, NoAnswerError, noAnswerReason, type Send } from '../api/transport';
 import { type Redact, redactJson } from '../util/redact';
 import { type Clock, Deadlines } from '../util/time';
 

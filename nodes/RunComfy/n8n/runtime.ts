@@ -1,8 +1,8 @@
 import { sleep } from 'n8n-workflow';
 
-import { type CallTimeouts, DEFAULT_CALL_TIMEOUTS } from '../api/client';
+import { type CallTimeouts, DEFAULT_CALL_TIMEOUTS } from '../api/http';
 import { DOWNLOAD_IDLE_MS } from '../files/download';
-import { STOP_GRACE_MS } from '../jobs/run';
+import { STOP_GRACE_MS } from '../jobs/pool';
 import type { Clock, Random, Signal } from '../util/time';
 
 /** What the node uses besides n8n: time, randomness, and timeouts. Tests pass their own. */

@@ -1,6 +1,6 @@
-import type { IExecuteFunctions, INodeProperties } from 'n8n-workflow';
+import type { INodeProperties } from 'n8n-workflow';
 
-import type { Field } from '../n8n/identity';
+import type { Field, Item } from '../fields/item';
 import { FieldError } from '../util/errors';
 import { getBalance } from './account/getBalance';
 import { getDeployment } from './deployment/get';
@@ -10,45 +10,88 @@ import { replaceBackground } from './image/replaceBackground';
 import { getModel } from './model/get';
 import { getManyModels } from './model/getMany';
 import { runModel } from './model/run';
+import type { Operation } from './operation';
 import { cancel } from './request/cancel';
 import { getResult } from './request/getResult';
 import { getStatus } from './request/getStatus';
-import type { Operation } from './shared/operation';
 
-/** The operations by resource. Saved workflows hold these names. */
-const OPERATIONS: Record<string, Record<string, Operation>> = {
-	account: { getBalance },
-	deployment: { get: getDeployment, getMany: getManyDeployments, run: runDeployment },
-	image: { replaceBackground },
-	model: { get: getModel, getMany: getManyModels, run: runModel },
-	request: { cancel, getResult, getStatus },
+interface Resource {
+	name: string;
+	/** The operation of a new node. */
+	default: string;
+	operations: Record<string, Operation>;
+}
+
+/** The operations by resource. Saved workflows hold these keys. */
+const RESOURCES: Record<string, Resource> = {
+	account: { name: 'Account', default: 'getBalance', operations: { getBalance } },
+	deployment: {
+		name: 'ComfyUI Deployment',
+		default: 'run',
+		operations: { get: getDeployment, getMany: getManyDeployments, run: runDeployment },
+	},
+	image: { name: 'Image', default: 'replaceBackground', operations: { replaceBackground } },
+	model: {
+		name: 'Model',
+		default: 'run',
+		operations: { get: getModel, getMany: getManyModels, run: runModel },
+	},
+	request: { name: 'Request', default: 'getStatus', operations: { cancel, getResult, getStatus } },
 };
 
+const resourceField: INodeProperties = {
+	displayName: 'Resource',
+	name: 'resource',
+	type: 'options',
+	noDataExpression: true,
+	options: Object.entries(RESOURCES).map(([value, { name }]) => ({ name, value })),
+	default: 'image',
+};
+
+/** The lists of operations, one for each resource. */
+const operationLists = Object.entries(RESOURCES).map(
+	([resource, { operations, default: first }]): INodeProperties => ({
+		displayName: 'Operation',
+		name: 'operation',
+		type: 'options',
+		noDataExpression: true,
+		displayOptions: { show: { resource: [resource] } },
+		options: Object.entries(operations).map(([value, { name, action, description }]) => ({
+			...{ name, value, action, description },
+		})),
+		default: first,
+	}),
+);
+
 /** The operation that the user has selected. Resource and operation are the same for all items. */
-export function findOperation(context: IExecuteFunctions): Operation {
-	const resource = String(context.getNodeParameter('resource', 0));
-	const name = String(context.getNodeParameter('operation', 0));
-	const operations = Object.hasOwn(OPERATIONS, resource) ? OPERATIONS[resource] : undefined;
+export function findOperation(first: Item): Operation {
+	const resource = String(first.raw({ name: 'resource' }));
+	const name = String(first.raw({ name: 'operation' }));
+	const { operations } = (Object.hasOwn(RESOURCES, resource) ? RESOURCES[resource] : undefined) ?? {};
 	const operation = operations && Object.hasOwn(operations, name) ? operations[name] : undefined;
 	if (operation === undefined) throw new FieldError('Operation', `is not known: ${resource} → ${name}`);
 	return operation;
 }
 
-/** Every operation with its fields, for the node's description and for tests of all fields. */
-export const allOperations = Object.entries(OPERATIONS).flatMap(([resource, operations]) =>
+/** Every operation with its fields. */
+export const allOperations = Object.entries(RESOURCES).flatMap(([resource, { operations }]) =>
 	Object.entries(operations).map(([operation, { fields }]) => ({ resource, operation, fields })),
 );
 
-/** The fields of all operations, each shown only for its own operation. */
-export const operationFields: INodeProperties[] = allOperations.flatMap(({ resource, operation, fields }) =>
-	fields.map((field) => ({
-		...toProperty(field),
-		displayOptions: {
-			...field.displayOptions,
-			show: { resource: [resource], operation: [operation], ...field.displayOptions?.show },
-		},
-	})),
-);
+/** The properties of the node: the lists of resources and operations, and the fields of each operation. */
+export const properties: INodeProperties[] = [
+	resourceField,
+	...operationLists,
+	...allOperations.flatMap(({ resource, operation, fields }) =>
+		fields.map((field) => ({
+			...toProperty(field),
+			displayOptions: {
+				...field.displayOptions,
+				show: { resource: [resource], operation: [operation], ...field.displayOptions?.show },
+			},
+		})),
+	),
+];
 
 /** The field as n8n knows it. */
 function toProperty({ decides: _decides, ...property }: Field): INodeProperties {

@@ -1,15 +1,14 @@
-import type { Operation } from '../shared/operation';
+import { getBalance as queryBalance } from '../../api/deploymentApi';
+import type { FreeOperation } from '../operation';
 
-/** The remaining balance of the account. Free. */
-export const getBalance: Operation = {
+export const getBalance: FreeOperation = {
+	name: 'Get Balance',
+	action: 'Get account balance',
+	description: 'Get the remaining balance of your RunComfy account (free)',
 	fields: [],
 
-	async prepare({ query }) {
-		return {
-			run: async () => {
-				const { balance, currency } = await query(async (client, signal) => await client.getBalance(signal));
-				return { json: { balance, currency } };
-			},
-		};
+	async run({ query }) {
+		const { balance, currency } = await query(queryBalance);
+		return { json: { balance, currency } };
 	},
 };

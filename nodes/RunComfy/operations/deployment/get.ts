@@ -1,29 +1,21 @@
 import type { IDataObject } from 'n8n-workflow';
 
-import type { Deployment } from '../../api/deployments';
+import type { Deployment } from '../../api/deploymentApi';
 import { graphFactsOf } from '../../deployments/graphFacts';
+import { deploymentIdField, readDeploymentChoice } from '../../fields/locators';
 import { omitUndefined } from '../../util/values';
-import { deploymentIdField, readDeploymentChoice } from '../shared/deploymentIdField';
-import type { Operation } from '../shared/operation';
+import type { FreeOperation } from '../operation';
 
-/** One deployment with its inputs and its graph. Free. */
-export const getDeployment: Operation = {
+export const getDeployment: FreeOperation = {
+	name: 'Get',
+	action: 'Get deployment',
+	description: 'Get the inputs and the workflow of a deployment (free)',
 	fields: [deploymentIdField],
 
-	async prepare({ context, deployments }, itemIndex) {
-		const deploymentId = readDeploymentChoice(context.getNodeParameter('deploymentId', itemIndex));
-		return {
-			run: async () => {
-				const deployment = await deployments.get(deploymentId);
-				const { graph } = deployment;
-				return {
-					json: {
-						...deploymentJson(deployment),
-						...omitUndefined({ graph: graph as IDataObject | undefined }),
-					},
-				};
-			},
-		};
+	async run({ deployments }, item) {
+		const deployment = await deployments.get(readDeploymentChoice(item.raw(deploymentIdField)));
+		const graph = deployment.graph as IDataObject | undefined;
+		return { json: { ...deploymentJson(deployment), ...omitUndefined({ graph }) } };
 	},
 };
 

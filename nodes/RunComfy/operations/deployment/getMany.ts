@@ -1,19 +1,17 @@
-import type { Operation } from '../shared/operation';
-import { limitFields, readLimit } from '../shared/limitFields';
+import { limitFields, readLimit } from '../../fields/limit';
+import type { FreeOperation } from '../operation';
 import { deploymentJson } from './get';
 
-/** The user's deployments with their inputs, one item each. Free. */
-export const getManyDeployments: Operation = {
+export const getManyDeployments: FreeOperation = {
+	name: 'Get Many',
+	action: 'Get many deployments',
+	description: 'List your ComfyUI deployments (free)',
 	fields: limitFields,
 
-	async prepare({ context, deployments }, itemIndex) {
-		const limit = readLimit(context, itemIndex);
-		return {
-			run: async ({ run }) => {
-				const all = await deployments.list(true);
-				run.throwIfEnded();
-				return all.slice(0, limit).map((deployment) => ({ json: deploymentJson(deployment) }));
-			},
-		};
+	async run({ deployments, pool }, item) {
+		const limit = readLimit(item);
+		const all = await deployments.list(true);
+		pool.throwIfEnded();
+		return all.slice(0, limit).map((deployment) => ({ json: deploymentJson(deployment) }));
 	},
 };

@@ -1,150 +1,121 @@
-import type { IExecuteFunctions } from 'n8n-workflow';
-
+import { deploymentEndpoint, deploymentIdOf } from '../../api/deploymentApi';
 import { isJsonObject, type JsonObject } from '../../api/json';
 import { RunComfyError } from '../../api/problems';
-import { deploymentEndpoint, deploymentIdOf } from '../../deployments/endpoint';
-import { type GraphInput, toOverrides } from '../../deployments/graph';
-import { type GraphFacts, graphFactsOf } from '../../deployments/graphFacts';
+import { toOverrides, type GraphInput } from '../../deployments/graph';
+import { graphFactsOf, type GraphFacts } from '../../deployments/graphFacts';
 import { findOutputProblem } from '../../deployments/outputs';
-import { readSavedRules, type SavedRules, withSavedRules } from '../../deployments/savedRules';
+import { readSavedRules, withSavedRules, type SavedRules } from '../../deployments/savedRules';
+import { openFileInputs } from '../../fields/files';
+import { assertExact, type Field, type Item } from '../../fields/item';
+import { deploymentIdField, readDeploymentChoice } from '../../fields/locators';
+import { inputsField, readMappedInputs } from '../../fields/mapper';
+import { DEPLOYMENT_OPTIONS, Options } from '../../fields/options';
 import { hasInputFile } from '../../files/inputFile';
-import type { Seeds } from '../../jobs/ledger';
-import { inputLabel, type InputValues, readInputValues } from '../../models/inputValues';
-import type { Field } from '../../n8n/identity';
+import type { Seeds } from '../../jobs/types';
+import { inputLabel, readInputValues, type InputValues } from '../../models/inputValues';
+import { randomSeed, SEED_RANGE } from '../../models/seeds';
 import { FieldError, toError } from '../../util/errors';
-import { isEmpty, omitUndefined } from '../../util/values';
-import { deploymentIdField, readDeploymentChoice } from '../shared/deploymentIdField';
-import { readTitles, toDeploymentOutput } from '../shared/deploymentOutput';
-import { openFileInputs } from '../shared/fileInputs';
-import { INPUTS_MAPPER, readMappedInputs } from '../shared/mappedInputs';
-import type { ItemWork, Operation, OperationTools } from '../shared/operation';
-import { assertExact, readChoice, readJsonObject } from '../shared/parameters';
-import { randomSeed, SEED_RANGE } from '../shared/seeds';
-import {
-	deploymentSubmissionFields,
-	noContent,
-	readResumeOptions,
-	readSubmissionOptions,
-	type RequestContent,
-	type SubmissionOptions,
-	submissionWork,
-} from '../shared/submission';
+import { isEmpty } from '../../util/values';
+import { toDeploymentOutput } from '../deploymentOutput';
+import type { OperationTools, SubmittingOperation } from '../operation';
+import { deploymentSubmissionFields, readHandling } from '../submission';
 
 /** A ComfyUI workflow that the user has deployed on RunComfy, with the literal inputs of its graph as fields. */
 
-const INPUT_MODES = ['fields', 'json'] as const;
-const JSON_LABEL = 'Overrides (JSON)';
-
-const fields: Field[] = [
-	deploymentIdField,
-	{
-		displayName: 'Specify Inputs',
-		name: 'inputMode',
-		decides: true,
-		type: 'options',
-		options: [
-			{
-				name: 'Using Fields Below',
-				value: 'fields',
-				description: 'One field for each input of the workflow',
-			},
-			{ name: 'Using JSON', value: 'json', description: 'Sent exactly as you enter it, plus random seeds' },
-		],
-		default: 'fields',
-		description: 'How to specify the inputs of the workflow',
-	},
-	{
-		displayName: 'Inputs',
-		name: 'inputs',
-		decides: true,
-		type: 'resourceMapper',
-		noDataExpression: true,
-		required: true,
-		default: { mappingMode: 'defineBelow', value: null },
-		description:
-			'The inputs of the workflow, by node. Empty inputs keep the value of the deployed workflow; empty seeds are random. Add further inputs below. For a file, enter a URL or the name of the input field containing the file.',
-		typeOptions: {
-			loadOptionsDependsOn: ['deploymentId.value'],
-			resourceMapper: {
-				resourceMapperMethod: 'getDeploymentInputs',
-				...INPUTS_MAPPER,
-				noFieldsError: 'RunComfy lists no inputs for this deployment. Use JSON instead.',
-			},
+const inputModeField: Field = {
+	displayName: 'Specify Inputs',
+	name: 'inputMode',
+	decides: true,
+	type: 'options',
+	options: [
+		{
+			name: 'Using Fields Below',
+			value: 'fields',
+			description: 'One field for each input of the workflow',
 		},
-		displayOptions: { show: { inputMode: ['fields'] }, hide: { deploymentId: [''] } },
-	},
-	{
-		displayName: JSON_LABEL,
-		name: 'overridesJson',
-		decides: true,
-		type: 'json',
-		default: '{\n  "6": {\n    "inputs": {\n      "text": ""\n    }\n  }\n}',
-		typeOptions: { rows: 8 },
-		description:
-			'The inputs to change, by node ID, as in the API format of the workflow. They are sent exactly as you enter them; seeds that you leave out are random unless you switch off “Randomize Seeds”.',
-		displayOptions: { show: { inputMode: ['json'] } },
-	},
-	...deploymentSubmissionFields(),
-];
+		{ name: 'Using JSON', value: 'json', description: 'Sent exactly as you enter it, plus random seeds' },
+	],
+	default: 'fields',
+	description: 'How to specify the inputs of the workflow',
+};
 
-export const runDeployment: Operation = {
-	fields,
+const overridesField: Field = {
+	displayName: 'Overrides (JSON)',
+	name: 'overridesJson',
+	decides: true,
+	type: 'json',
+	default: '{\n  "6": {\n    "inputs": {\n      "text": ""\n    }\n  }\n}',
+	typeOptions: { rows: 8 },
+	description:
+		'The inputs to change, by node ID, as in the API format of the workflow. They are sent exactly as you enter them; seeds that you leave out are random unless you switch off “Randomize Seeds”.',
+	displayOptions: { show: { inputMode: ['json'] } },
+};
 
-	async prepare(tools, itemIndex) {
-		const { context, random } = tools;
-		const submission = readSubmissionOptions(tools, itemIndex, true);
-		const { options } = submission;
-		const deploymentId = readDeploymentChoice(context.getNodeParameter('deploymentId', itemIndex));
-		const read = await readInputs(tools, itemIndex, deploymentId);
-		const { overrides, values, rules, inputs, seeds: graphSeeds } = read;
-		const files = await openFileInputs(tools, itemIndex, values.files, options.maxFileSize, true);
+export const runDeployment: SubmittingOperation = {
+	name: 'Run',
+	action: 'Run deployment',
+	description:
+		'Run a ComfyUI workflow that you have deployed on RunComfy. RunComfy bills the GPU time by the second, including the start of the deployment.',
+	fields: [
+		deploymentIdField,
+		inputModeField,
+		inputsField('getDeploymentInputs', deploymentIdField, {
+			description:
+				'The inputs of the workflow, by node. Empty inputs keep the value of the deployed workflow; empty seeds are random. Add further inputs below. For a file, enter a URL or the name of the input field containing the file.',
+			noFieldsError: 'RunComfy lists no inputs for this deployment. Use JSON instead.',
+		}),
+		overridesField,
+		...deploymentSubmissionFields(),
+	],
+	defaults: DEPLOYMENT_OPTIONS,
+
+	async read(tools, item) {
+		const { http, random, deploymentFiles } = tools;
+		const options = new Options(item);
+		const handling = readHandling(item, options, DEPLOYMENT_OPTIONS, deploymentFiles.allowLoopback);
+		const deploymentId = readDeploymentChoice(item.raw(deploymentIdField));
+		const {
+			overrides,
+			values,
+			rules,
+			inputs,
+			seeds: graphSeeds,
+		} = await readInputs(tools, item, deploymentId);
+		const maxMegabytes = options.number(DEPLOYMENT_OPTIONS.maxFileSize);
+		const files = await openFileInputs(item, values.files, { ...deploymentFiles, maxMegabytes });
+		const isRandom = options.boolean(DEPLOYMENT_OPTIONS.randomizeSeeds);
+		const seeds: Seeds = {};
+		for (const seed of graphSeeds) {
+			const given = givenValue(overrides, seed) ?? values.input[seed.id];
+			if (typeof given === 'number') seeds[seed.id] = given;
+			else if (given === undefined && isRandom) {
+				seeds[seed.id] = randomSeed(random, seedRange(rules.get(seed.id)));
+			}
+		}
 		const bodyOf = (filled: JsonObject) => {
 			const placed = Object.entries(filled).map(([id, value]) => ({ ...placeOf(inputs, id), value }));
 			return { overrides: merge(overrides, toOverrides(placed)) };
 		};
-		const seeds: Record<string, number> = {};
-		for (const seed of graphSeeds) {
-			const given = givenValue(overrides, seed) ?? values.input[seed.id];
-			if (typeof given === 'number') seeds[seed.id] = given;
-			else if (given === undefined && options.randomizeSeeds()) {
-				seeds[seed.id] = randomSeed(random, seedRange(rules.get(seed.id)));
-			}
-		}
-		const content = {
+		return {
+			endpoint: deploymentEndpoint(http, deploymentId),
+			handling,
 			buildInput: async () => bodyOf({ ...values.input, ...seeds, ...(await files.read()) }),
 			inputBytes: files.bytes,
+			seeds,
+			// RunComfy bills GPU time, and lists no price of a request.
+			getPrice: async () => ({}),
 		};
-		return workOf(tools, itemIndex, deploymentId, submission, content, seeds);
 	},
 
-	resume(tools, itemIndex, endpointId, problem) {
+	findOutputProblem,
+
+	async toOutput(tools, { result, endpointId }, { download }, run) {
 		const deploymentId = deploymentIdOf(endpointId) ?? endpointId;
-		const submission = readResumeOptions(tools, itemIndex, true);
-		return workOf(tools, itemIndex, deploymentId, submission, noContent(problem));
+		return await toDeploymentOutput(tools, result, deploymentId, download, run);
 	},
-};
 
-function workOf(
-	{ client, deployments }: OperationTools,
-	itemIndex: number,
-	deploymentId: string,
-	{ download, waits, limits }: SubmissionOptions,
-	content: RequestContent,
-	seeds?: Seeds,
-): ItemWork {
-	const endpoint = deploymentEndpoint(client, deploymentId);
-	return submissionWork(itemIndex, {
-		request: { ...content, ...{ endpoint, seeds, waits, limits, findOutputProblem } },
-		// RunComfy bills GPU time, and lists no price of a request.
-		getPrice: async () => ({}),
-		reportSeeds: (sent) => (Object.keys(sent).length === 0 ? {} : { seeds: sent }),
-		toOutput: async (work, result, endpointId) => {
-			const submittedTo = deploymentIdOf(endpointId) ?? deploymentId;
-			const titles = await readTitles(work, deployments, submittedTo);
-			return await toDeploymentOutput(work, result, { deploymentId: submittedTo, titles, download });
-		},
-	});
-}
+	reportSeeds: (seeds) => (Object.keys(seeds).length === 0 ? {} : { seeds }),
+};
 
 /** The facts of the graph are empty when it could not be read. */
 interface ReadInputs extends Pick<GraphFacts, 'inputs' | 'seeds'> {
@@ -155,17 +126,12 @@ interface ReadInputs extends Pick<GraphFacts, 'inputs' | 'seeds'> {
 	rules: ReadonlyMap<string, SavedRules>;
 }
 
-async function readInputs(
-	tools: OperationTools,
-	itemIndex: number,
-	deploymentId: string,
-): Promise<ReadInputs> {
-	const { context } = tools;
-	const mode = readChoice(context, itemIndex, 'inputMode', 'Specify Inputs', INPUT_MODES);
-	const overrides = mode === 'json' ? readOverrides(context, itemIndex) : {};
-	const graph = await readDeployedGraph(tools, deploymentId, mode === 'json');
+async function readInputs(tools: OperationTools, item: Item, deploymentId: string): Promise<ReadInputs> {
+	const isJson = item.choice(inputModeField) === 'json';
+	const overrides = isJson ? readOverrides(item) : {};
+	const graph = await readDeployedGraph(tools, deploymentId, isJson);
 	const { fields: graphFields, ...facts } = graphFactsOf(graph ?? {});
-	if (mode === 'json') {
+	if (isJson) {
 		return { ...facts, overrides, values: { input: {}, files: [] }, rules: new Map() };
 	}
 	if (graph === undefined) {
@@ -176,11 +142,12 @@ async function readInputs(
 		);
 	}
 	const names = graphFields.map(({ name }) => name);
-	const { values: mapped, schema } = readMappedInputs(context, itemIndex, names);
+	const { values: mapped, schema } = readMappedInputs(item, names);
 	const rules = readSavedRules(schema);
 	const inputFields = graphFields.map((field) => withSavedRules(field, rules.get(field.name)));
 	assertKnown(mapped, facts.inputs);
-	const values = readInputValues(inputFields, mapped, (name) => hasInputFile(context, itemIndex, name));
+	const isFileName = (name: string) => hasInputFile(item.context, item.index, name);
+	const values = readInputValues(inputFields, mapped, isFileName);
 	for (const field of inputFields) assertExact(values.input[field.name], inputLabel(field));
 	return { ...facts, overrides, values, rules };
 }
@@ -199,7 +166,7 @@ async function readDeployedGraph(
 		const { graph, isEnabled } = await deployments.get(deploymentId);
 		if (isEnabled === false) {
 			throw new FieldError(
-				'Deployment',
+				deploymentIdField.displayName,
 				'is disabled on RunComfy, so it does not accept requests',
 				'Enable it on its page on RunComfy, and run again. Nothing was submitted.',
 			);
@@ -215,13 +182,13 @@ async function readDeployedGraph(
 /** Overrides by node ID. */
 type Overrides = Record<string, JsonObject & { inputs?: JsonObject }>;
 
-function readOverrides(context: IExecuteFunctions, itemIndex: number): Overrides {
+function readOverrides(item: Item): Overrides {
 	const example = '{"6": {"inputs": {"text": "A lighthouse"}}}';
-	const overrides = readJsonObject(context, itemIndex, 'overridesJson', JSON_LABEL, example);
+	const overrides = item.jsonObject(overridesField, example);
 	const [name, ...others] = Object.keys(overrides);
 	if (name === 'overrides' && others.length === 0 && isJsonObject(overrides.overrides)) {
 		throw new FieldError(
-			JSON_LABEL,
+			overridesField.displayName,
 			'must hold node IDs, not the key “overrides”',
 			`Enter only what is inside of it, for example ${example}.`,
 		);
@@ -233,7 +200,7 @@ function readOverrides(context: IExecuteFunctions, itemIndex: number): Overrides
 
 /** RunComfy merges overrides into the workflow, and ComfyUI could not run a node without inputs. */
 function readOverride(nodeId: string, override: unknown): Overrides[string] {
-	const label = `${JSON_LABEL} → ${nodeId}`;
+	const label = `${overridesField.displayName} → ${nodeId}`;
 	if (!isJsonObject(override)) {
 		throw new FieldError(label, 'must be an object such as {"inputs": {"text": "A lighthouse"}}');
 	}
@@ -241,7 +208,7 @@ function readOverride(nodeId: string, override: unknown): Overrides[string] {
 	if (inputs !== undefined && !isJsonObject(inputs)) {
 		throw new FieldError(`${label} → inputs`, 'must be an object such as {"text": "A lighthouse"}');
 	}
-	return { ...override, ...omitUndefined({ inputs }) };
+	return inputs === undefined ? override : { ...override, inputs };
 }
 
 /** RunComfy would refuse an input that the workflow no longer has; this error says how to fix it. */

@@ -1,235 +1,266 @@
-import type { IExecuteFunctions } from 'n8n-workflow';
-
 import { isJsonObject, type JsonObject } from '../../api/json';
-import { type InputSource, openInputFile, urlSource } from '../../files/inputFile';
-import type { Field } from '../../n8n/identity';
+import { modelEndpoint } from '../../api/modelApi';
+import { FILE_ADVICE } from '../../fields/files';
+import { numberOf, type Field, type Item } from '../../fields/item';
+import { OPTIONS, Options } from '../../fields/options';
+import { openInputFile, urlSource, type InputSource } from '../../files/inputFile';
+import { randomSeed, SEED_RANGE } from '../../models/seeds';
 import { FieldError } from '../../util/errors';
-import { omitUndefined } from '../../util/values';
-import { explainFileInput } from '../shared/fileInputs';
-import type { ItemWork, Operation, OperationTools } from '../shared/operation';
-import type { OptionsReader } from '../shared/options';
-import {
-	numberIn,
-	readChoice,
-	readFileUrl,
-	readFilledText,
-	readJsonObject,
-	readText,
-} from '../shared/parameters';
-import { randomSeed, SEED_RANGE } from '../shared/seeds';
-import {
-	modelWork,
-	noContent,
-	readResumeOptions,
-	readSubmissionOptions,
-	type RequestContent,
-	submissionFields,
-	type SubmissionOptions,
-} from '../shared/submission';
+import { findModelOutputProblem, toModelOutput } from '../modelOutput';
+import type { SubmittingOperation } from '../operation';
+import { readHandling, submissionFields } from '../submission';
 
 /** Ideogram 3.0 Replace Background. Its inputs are typed fields, taken from the model's API page (documented). */
 const MODEL_ID = 'ideogram/ideogram-v3/replace-background';
 
-const SPEEDS = ['BALANCED', 'QUALITY', 'TURBO'] as const;
-const MAGIC_PROMPTS = ['ON', 'AUTO', 'OFF'] as const;
 /** Ideogram's names: Ember (documented), the others [assumed]. Users can enter other values as JSON. */
 const PALETTES = ['Ember', 'Fresh', 'Jungle', 'Magic', 'Melon', 'Mosaic', 'Pastel', 'Ultramarine'] as const;
 /** Ideogram's names: Auto (documented), the others [assumed]. Users can enter other values as JSON. */
 const STYLES = ['Auto', 'Design', 'Fiction', 'General', 'Realistic'] as const;
 
 const MAX_PALETTE_COLORS = 8;
-const COLOR_WEIGHT = { min: 0.05, max: 1 };
+const COLOR_WEIGHT = { minValue: 0.05, maxValue: 1 };
 
-const fields: Field[] = [
-	{
-		displayName: 'Image Source',
-		name: 'imageSource',
-		decides: true,
-		type: 'options',
-		options: [
-			{ name: 'URL', value: 'url', description: 'An image on the internet that opens without a login' },
-			{ name: 'Input File', value: 'binary', description: 'An image file of the input item' },
-		],
-		default: 'url',
-		description: 'Where to get the image whose background is replaced',
+const imageSourceField: Field = {
+	displayName: 'Image Source',
+	name: 'imageSource',
+	decides: true,
+	type: 'options',
+	options: [
+		{ name: 'URL', value: 'url', description: 'An image on the internet that opens without a login' },
+		{ name: 'Input File', value: 'binary', description: 'An image file of the input item' },
+	],
+	default: 'url',
+	description: 'Where to get the image whose background is replaced',
+};
+
+const imageUrlField: Field = {
+	displayName: 'Image URL',
+	name: 'imageUrl',
+	decides: true,
+	type: 'string',
+	required: true,
+	default: '',
+	placeholder: 'e.g. https://example.com/product.png',
+	description:
+		'A public HTTPS URL that RunComfy can open without a login. RunComfy recommends at most 50 MB.',
+	displayOptions: { show: { imageSource: ['url'] } },
+};
+
+const binaryPropertyNameField: Field = {
+	displayName: 'Input Data Field Name',
+	name: 'binaryPropertyName',
+	decides: true,
+	type: 'string',
+	required: true,
+	default: 'data',
+	placeholder: 'e.g. data',
+	hint: 'The name of the input field containing the image file (JPEG, PNG, or WebP). It is not confirmed that RunComfy accepts files for this model. To be safe, upload the file to a storage service and use its URL.',
+	displayOptions: { show: { imageSource: ['binary'] } },
+};
+
+const promptField: Field = {
+	displayName: 'Prompt',
+	name: 'prompt',
+	decides: true,
+	type: 'string',
+	typeOptions: { rows: 4 },
+	required: true,
+	default: '',
+	placeholder: 'e.g. On a wooden table in a sunny kitchen, soft morning light',
+	description: 'The scene that replaces the background',
+};
+
+const renderingSpeedField: Field = {
+	displayName: 'Rendering Speed',
+	name: 'renderingSpeed',
+	decides: true,
+	type: 'options',
+	options: [
+		{ name: 'Balanced', value: 'BALANCED' },
+		{ name: 'Quality', value: 'QUALITY' },
+		{ name: 'Turbo', value: 'TURBO' },
+	],
+	default: 'BALANCED',
+	description: 'Trades speed for quality',
+};
+
+const magicPromptField: Field = {
+	displayName: 'Magic Prompt',
+	name: 'magicPrompt',
+	decides: true,
+	type: 'options',
+	options: [
+		{ name: 'On', value: 'ON', description: 'Always enhance the prompt' },
+		{ name: 'Auto', value: 'AUTO', description: 'Let the model decide' },
+		{ name: 'Off', value: 'OFF', description: 'Use the prompt as it is' },
+	],
+	default: 'ON',
+	description: 'Whether the model may enhance your prompt',
+};
+
+const colorPaletteField: Field = {
+	displayName: 'Color Palette',
+	name: 'colorPalette',
+	decides: true,
+	type: 'options',
+	options: [
+		{ name: 'Default', value: 'default', description: 'Let RunComfy choose' },
+		...PALETTES.map((name) => ({ name, value: name })),
+		{ name: 'Custom Colors', value: 'custom', description: 'Up to eight custom colors' },
+		{ name: 'JSON', value: 'json', description: 'For values that are not in this list' },
+	],
+	default: 'default',
+	description: 'The colors of the new scene',
+};
+
+const paletteColorsField: Field = {
+	displayName: 'Palette Colors',
+	name: 'paletteColors',
+	decides: true,
+	type: 'fixedCollection',
+	typeOptions: { multipleValues: true },
+	placeholder: 'Add Color',
+	default: {},
+	options: [
+		{
+			displayName: 'Color',
+			name: 'color',
+			values: [
+				{
+					displayName: 'Color',
+					name: 'hex',
+					type: 'color',
+					default: '#ff8800',
+				},
+				{
+					displayName: 'Weight',
+					name: 'weight',
+					type: 'number',
+					typeOptions: { ...COLOR_WEIGHT, numberPrecision: 2 },
+					default: 0.5,
+					description: 'How strongly the color is used, from 0.05 to 1',
+				},
+			],
+		},
+	],
+	displayOptions: { show: { colorPalette: ['custom'] } },
+};
+
+const paletteJsonField: Field = {
+	displayName: 'Palette (JSON)',
+	name: 'paletteJson',
+	decides: true,
+	type: 'json',
+	default: '{\n  "name": "Ember"\n}',
+	description: 'Sent to the model as color_palette',
+	displayOptions: { show: { colorPalette: ['json'] } },
+};
+
+const styleField: Field = {
+	displayName: 'Style',
+	name: 'style',
+	decides: true,
+	type: 'options',
+	options: [
+		{ name: 'Default', value: 'default', description: 'Let RunComfy choose' },
+		...STYLES.map((name) => ({ name, value: name })),
+		{ name: 'JSON', value: 'json', description: 'For values that are not in this list' },
+	],
+	default: 'default',
+	description: 'The style of the new scene',
+};
+
+const styleJsonField: Field = {
+	displayName: 'Style (JSON)',
+	name: 'styleJson',
+	decides: true,
+	type: 'json',
+	default: '{\n  "style_type": "Auto"\n}',
+	description: 'Sent to the model as style',
+	displayOptions: { show: { style: ['json'] } },
+};
+
+export const replaceBackground: SubmittingOperation = {
+	name: 'Replace Background',
+	action: 'Replace image background',
+	description: 'Place the subject of an image in a new scene (Ideogram 3.0)',
+	fields: [
+		imageSourceField,
+		imageUrlField,
+		binaryPropertyNameField,
+		promptField,
+		renderingSpeedField,
+		magicPromptField,
+		colorPaletteField,
+		paletteColorsField,
+		paletteJsonField,
+		styleField,
+		styleJsonField,
+		...submissionFields(['seed']),
+	],
+	defaults: OPTIONS,
+
+	async read({ http, random, catalog, modelFiles }, item) {
+		const options = new Options(item);
+		const handling = readHandling(item, options, OPTIONS, modelFiles.allowLoopback);
+		const isFile = item.choice(imageSourceField) === 'binary';
+		const image = isFile
+			? await openImage(item, options)
+			: urlSource(item.fileUrl(imageUrlField, modelFiles));
+		const seed = options.isAdded(OPTIONS.seed)
+			? options.number(OPTIONS.seed)
+			: randomSeed(random, SEED_RANGE);
+		const palette = readPalette(item);
+		const style = readStyle(item);
+		const input = {
+			prompt: item.filledText(promptField),
+			rendering_speed: item.choice(renderingSpeedField),
+			magic_prompt: item.choice(magicPromptField),
+			...(palette === undefined ? {} : { color_palette: palette }),
+			...(style === undefined ? {} : { style }),
+			seed,
+		};
+		return {
+			endpoint: modelEndpoint(http, MODEL_ID),
+			handling,
+			buildInput: async () => ({ image: await image.read(), ...input }),
+			inputBytes: image.bytes,
+			seeds: { seed },
+			getPrice: async () => (await catalog.getModel(MODEL_ID)).price,
+			inputAdvice: isFile ? FILE_ADVICE : undefined,
+		};
 	},
-	{
-		displayName: 'Image URL',
-		name: 'imageUrl',
-		decides: true,
-		type: 'string',
-		required: true,
-		default: '',
-		placeholder: 'e.g. https://example.com/product.png',
-		description:
-			'A public HTTPS URL that RunComfy can open without a login. RunComfy recommends at most 50 MB.',
-		displayOptions: { show: { imageSource: ['url'] } },
-	},
-	{
-		displayName: 'Input Data Field Name',
-		name: 'binaryPropertyName',
-		decides: true,
-		type: 'string',
-		required: true,
-		default: 'data',
-		placeholder: 'e.g. data',
-		hint: 'The name of the input field containing the image file (JPEG, PNG, or WebP). It is not confirmed that RunComfy accepts files for this model. To be safe, upload the file to a storage service and use its URL.',
-		displayOptions: { show: { imageSource: ['binary'] } },
-	},
-	{
-		displayName: 'Prompt',
-		name: 'prompt',
-		decides: true,
-		type: 'string',
-		typeOptions: { rows: 4 },
-		required: true,
-		default: '',
-		placeholder: 'e.g. On a wooden table in a sunny kitchen, soft morning light',
-		description: 'The scene that replaces the background',
-	},
-	{
-		displayName: 'Rendering Speed',
-		name: 'renderingSpeed',
-		decides: true,
-		type: 'options',
-		options: [
-			{ name: 'Balanced', value: 'BALANCED' },
-			{ name: 'Quality', value: 'QUALITY' },
-			{ name: 'Turbo', value: 'TURBO' },
-		],
-		default: 'BALANCED',
-		description: 'Trades speed for quality',
-	},
-	{
-		displayName: 'Magic Prompt',
-		name: 'magicPrompt',
-		decides: true,
-		type: 'options',
-		options: [
-			{ name: 'On', value: 'ON', description: 'Always enhance the prompt' },
-			{ name: 'Auto', value: 'AUTO', description: 'Let the model decide' },
-			{ name: 'Off', value: 'OFF', description: 'Use the prompt as it is' },
-		],
-		default: 'ON',
-		description: 'Whether the model may enhance your prompt',
-	},
-	{
-		displayName: 'Color Palette',
-		name: 'colorPalette',
-		decides: true,
-		type: 'options',
-		options: [
-			{ name: 'Default', value: 'default', description: 'Let RunComfy choose' },
-			...PALETTES.map((name) => ({ name, value: name })),
-			{ name: 'Custom Colors', value: 'custom', description: 'Up to eight custom colors' },
-			{ name: 'JSON', value: 'json', description: 'For values that are not in this list' },
-		],
-		default: 'default',
-		description: 'The colors of the new scene',
-	},
-	{
-		displayName: 'Palette Colors',
-		name: 'paletteColors',
-		decides: true,
-		type: 'fixedCollection',
-		typeOptions: { multipleValues: true },
-		placeholder: 'Add Color',
-		default: {},
-		options: [
-			{
-				displayName: 'Color',
-				name: 'color',
-				values: [
-					{
-						displayName: 'Color',
-						name: 'hex',
-						type: 'color',
-						default: '#ff8800',
-					},
-					{
-						displayName: 'Weight',
-						name: 'weight',
-						type: 'number',
-						typeOptions: { minValue: COLOR_WEIGHT.min, maxValue: COLOR_WEIGHT.max, numberPrecision: 2 },
-						default: 0.5,
-						description: 'How strongly the color is used, from 0.05 to 1',
-					},
-				],
-			},
-		],
-		displayOptions: { show: { colorPalette: ['custom'] } },
-	},
-	{
-		displayName: 'Palette (JSON)',
-		name: 'paletteJson',
-		decides: true,
-		type: 'json',
-		default: '{\n  "name": "Ember"\n}',
-		description: 'Sent to the model as color_palette',
-		displayOptions: { show: { colorPalette: ['json'] } },
-	},
-	{
-		displayName: 'Style',
-		name: 'style',
-		decides: true,
-		type: 'options',
-		options: [
-			{ name: 'Default', value: 'default', description: 'Let RunComfy choose' },
-			...STYLES.map((name) => ({ name, value: name })),
-			{ name: 'JSON', value: 'json', description: 'For values that are not in this list' },
-		],
-		default: 'default',
-		description: 'The style of the new scene',
-	},
-	{
-		displayName: 'Style (JSON)',
-		name: 'styleJson',
-		decides: true,
-		type: 'json',
-		default: '{\n  "style_type": "Auto"\n}',
-		description: 'Sent to the model as style',
-		displayOptions: { show: { style: ['json'] } },
-	},
-	...submissionFields(['seed']),
-];
+
+	findOutputProblem: (result) => findModelOutputProblem(result, true),
+
+	toOutput: async (tools, { result }, { download }, run) =>
+		await toModelOutput(tools, result, { download }, run),
+
+	reportSeeds: (seeds) => seeds,
+};
 
 /** The image as the model expects it. Files may be large, so they are read only when they are sent. */
-async function readImage(
-	{ context, access }: OperationTools,
-	itemIndex: number,
-	source: 'url' | 'binary',
-	options: OptionsReader,
-): Promise<InputSource> {
-	if (source === 'url') {
-		const url = readFileUrl(context, itemIndex, 'imageUrl', 'Image URL', access.isLoopback);
-		return urlSource(url);
-	}
-	const fieldName = readText(context, itemIndex, 'binaryPropertyName', 'Input Data Field Name');
-	return await openInputFile(context, itemIndex, {
-		label: 'Input Data Field Name',
-		fieldName,
+async function openImage(item: Item, options: Options): Promise<InputSource> {
+	return await openInputFile(item.context, item.index, {
+		label: binaryPropertyNameField.displayName,
+		fieldName: item.text(binaryPropertyNameField),
 		kind: 'image',
-		maxMegabytes: options.maxFileSize,
+		maxMegabytes: options.number(OPTIONS.maxFileSize),
 	});
 }
 
 /** The model's `color_palette`; undefined to leave it out. */
-function readPalette(context: IExecuteFunctions, itemIndex: number): JsonObject | undefined {
-	const choice = readChoice(context, itemIndex, 'colorPalette', 'Color Palette', [
-		'default',
-		...PALETTES,
-		'custom',
-		'json',
-	]);
+function readPalette(item: Item): JsonObject | undefined {
+	const choice = item.choice(colorPaletteField);
 	if (choice === 'default') return undefined;
-	if (choice === 'json') return readJsonObject(context, itemIndex, 'paletteJson', 'Palette (JSON)');
-	if (choice === 'custom') return { members: readPaletteMembers(context, itemIndex) };
-	return { name: choice };
+	if (choice === 'json') return item.jsonObject(paletteJsonField, '{"name": "Ember"}');
+	return choice === 'custom' ? { members: readPaletteMembers(item) } : { name: choice };
 }
 
-function readPaletteMembers(context: IExecuteFunctions, itemIndex: number): JsonObject[] {
-	const label = 'Palette Colors';
-	const raw: unknown = context.getNodeParameter('paletteColors', itemIndex, {});
+function readPaletteMembers(item: Item): JsonObject[] {
+	const label = paletteColorsField.displayName;
+	const raw = item.raw(paletteColorsField, {});
 	const colors: unknown[] = isJsonObject(raw) && Array.isArray(raw.color) ? raw.color : [];
 	if (colors.length === 0) throw new FieldError(label, 'must contain at least one color');
 	if (colors.length > MAX_PALETTE_COLORS) {
@@ -246,60 +277,16 @@ function readPaletteMembers(context: IExecuteFunctions, itemIndex: number): Json
 		}
 		return {
 			color_hex: `#${hex.trim().replace('#', '').toLowerCase()}`,
-			color_weight: numberIn(weight, `${nth} → Weight`, COLOR_WEIGHT),
+			color_weight: numberOf(weight, { displayName: `${nth} → Weight`, typeOptions: COLOR_WEIGHT }),
 		};
 	});
 }
 
 /** The model's `style`; undefined to leave it out. */
-function readStyle(context: IExecuteFunctions, itemIndex: number): JsonObject | undefined {
-	const choice = readChoice(context, itemIndex, 'style', 'Style', ['default', ...STYLES, 'json']);
+function readStyle(item: Item): JsonObject | undefined {
+	const choice = item.choice(styleField);
 	if (choice === 'default') return undefined;
 	return choice === 'json'
-		? readJsonObject(context, itemIndex, 'styleJson', 'Style (JSON)')
+		? item.jsonObject(styleJsonField, '{"style_type": "Auto"}')
 		: { style_type: choice };
-}
-
-export const replaceBackground: Operation = {
-	fields,
-
-	async prepare(tools, itemIndex) {
-		const { context, random } = tools;
-		const submission = readSubmissionOptions(tools, itemIndex);
-		const { options } = submission;
-		const source = readChoice(context, itemIndex, 'imageSource', 'Image Source', ['url', 'binary']);
-		const image = await readImage(tools, itemIndex, source, options);
-		const input: JsonObject = {
-			prompt: readFilledText(context, itemIndex, 'prompt', 'Prompt'),
-			rendering_speed: readChoice(context, itemIndex, 'renderingSpeed', 'Rendering Speed', SPEEDS),
-			magic_prompt: readChoice(context, itemIndex, 'magicPrompt', 'Magic Prompt', MAGIC_PROMPTS),
-			...omitUndefined({
-				color_palette: readPalette(context, itemIndex),
-				style: readStyle(context, itemIndex),
-			}),
-		};
-		const seed = options.seed() ?? randomSeed(random, SEED_RANGE);
-		const content = {
-			buildInput: async () => ({ image: await image.read(), ...input, seed }),
-			inputBytes: image.bytes,
-		};
-		const work = workOf(tools, itemIndex, submission, content, seed);
-		return source === 'url' ? work : explainFileInput(work);
-	},
-
-	resume: (tools, itemIndex, _modelId, problem) =>
-		workOf(tools, itemIndex, readResumeOptions(tools, itemIndex), noContent(problem)),
-};
-
-function workOf(
-	tools: OperationTools,
-	itemIndex: number,
-	{ download, waits, limits }: SubmissionOptions,
-	content: RequestContent,
-	seed?: number,
-): ItemWork {
-	return modelWork(tools, itemIndex, {
-		...{ modelId: MODEL_ID, download, request: { ...content, waits, limits }, seed },
-		needsFile: true,
-	});
 }

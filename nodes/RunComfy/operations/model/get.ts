@@ -1,28 +1,26 @@
 import type { IDataObject } from 'n8n-workflow';
 
-import type { ModelEntry } from '../../api/models';
+import type { ModelEntry } from '../../api/modelApi';
+import { modelIdField, readModelChoice } from '../../fields/locators';
 import { readInputFields } from '../../models/inputSchema';
 import { omitUndefined } from '../../util/values';
-import { findChosenModel, modelIdField } from '../shared/modelIdField';
-import type { Operation } from '../shared/operation';
+import type { FreeOperation } from '../operation';
 
-/** One model with its inputs, its price, and the unit of the price. Free. */
-export const getModel: Operation = {
+export const getModel: FreeOperation = {
+	name: 'Get',
+	action: 'Get model',
+	description: 'Get the inputs and the price of a model (free)',
 	fields: [modelIdField],
 
-	async prepare({ context, catalog }, itemIndex) {
-		const choice: unknown = context.getNodeParameter('modelId', itemIndex);
+	async run({ catalog }, item) {
+		const model = await catalog.find(readModelChoice(item.raw(modelIdField)));
+		const inputs = readInputFields(model.inputSchema, model.requiredInputs);
+		const inputSchema = model.inputSchema as IDataObject | undefined;
 		return {
-			run: async () => {
-				const model = await findChosenModel(catalog, choice);
-				const inputs = readInputFields(model.inputSchema, model.requiredInputs);
-				return {
-					json: {
-						...modelJson(model),
-						inputs: inputs.map((input) => ({ ...input }) as IDataObject),
-						...omitUndefined({ inputSchema: model.inputSchema as IDataObject | undefined }),
-					},
-				};
+			json: {
+				...modelJson(model),
+				inputs: inputs.map((input) => ({ ...input }) as IDataObject),
+				...omitUndefined({ inputSchema }),
 			},
 		};
 	},

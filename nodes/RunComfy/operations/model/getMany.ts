@@ -1,77 +1,68 @@
-import type { IExecuteFunctions } from 'n8n-workflow';
-
 import { isJsonObject } from '../../api/json';
+import { limitFields, readLimit } from '../../fields/limit';
+import { textOf, type Field, type Item } from '../../fields/item';
 import { FieldError } from '../../util/errors';
-import { omitUndefined } from '../../util/values';
-import { limitFields, readLimit } from '../shared/limitFields';
-import type { Operation, OperationOutput } from '../shared/operation';
+import type { FreeOperation, OperationOutput } from '../operation';
 import { modelJson } from './get';
 
-/** The models that RunComfy hosts, one item each. Free. */
-export const getManyModels: Operation = {
-	fields: [
-		...limitFields,
-		{
-			displayName: 'Filters',
-			name: 'filters',
-			decides: false,
-			type: 'collection',
-			placeholder: 'Add filter',
-			default: {},
-			options: [
-				{
-					displayName: 'Category Name or ID',
-					name: 'category',
-					decides: false,
-					type: 'options',
-					typeOptions: { loadOptionsMethod: 'getCategories' },
-					default: '',
-					description:
-						'Only models of this category. Choose from the list, or specify an ID using an <a href="https://docs.n8n.io/code/expressions/">expression</a>.',
-				},
-				{
-					displayName: 'Search',
-					name: 'search',
-					decides: false,
-					type: 'string',
-					default: '',
-					placeholder: 'e.g. flux',
-					description: 'Text to search for in the names and descriptions of the models',
-				},
-			],
-		},
-	],
+const categoryField: Field = {
+	displayName: 'Category Name or ID',
+	name: 'category',
+	decides: false,
+	type: 'options',
+	typeOptions: { loadOptionsMethod: 'getCategories' },
+	default: '',
+	description:
+		'Only models of this category. Choose from the list, or specify an ID using an <a href="https://docs.n8n.io/code/expressions/">expression</a>.',
+};
 
-	async prepare({ context, catalog }, itemIndex) {
-		const limit = readLimit(context, itemIndex);
-		const filters = readFilters(context, itemIndex);
-		return {
-			run: async ({ run, hint }) => {
-				const output: OperationOutput[] = [];
-				const onCutOff = () =>
-					hint(
-						`RunComfy lists more models than these ${output.length}. Use a filter to narrow down the list.`,
-					);
-				for await (const model of catalog.entries(filters, limit, onCutOff)) {
-					run.throwIfEnded();
-					output.push({ json: modelJson(model) });
-				}
-				return output;
-			},
-		};
+const searchField: Field = {
+	displayName: 'Search',
+	name: 'search',
+	decides: false,
+	type: 'string',
+	default: '',
+	placeholder: 'e.g. flux',
+	description: 'Text to search for in the names and descriptions of the models',
+};
+
+const filtersField: Field = {
+	displayName: 'Filters',
+	name: 'filters',
+	decides: false,
+	type: 'collection',
+	placeholder: 'Add filter',
+	default: {},
+	options: [categoryField, searchField],
+};
+
+export const getManyModels: FreeOperation = {
+	name: 'Get Many',
+	action: 'Get many models',
+	description: 'List the models that RunComfy hosts (free)',
+	fields: [...limitFields, filtersField],
+
+	async run({ catalog, pool, hint }, item) {
+		const limit = readLimit(item);
+		const output: OperationOutput[] = [];
+		const onCutOff = () =>
+			hint(`RunComfy lists more models than these ${output.length}. Use a filter to narrow down the list.`);
+		for await (const model of catalog.entries(readFilters(item), limit, onCutOff)) {
+			pool.throwIfEnded();
+			output.push({ json: modelJson(model) });
+		}
+		return output;
 	},
 };
 
-function readFilters(context: IExecuteFunctions, itemIndex: number): { search?: string; category?: string } {
-	const filters: unknown = context.getNodeParameter('filters', itemIndex, {});
-	if (!isJsonObject(filters)) throw new FieldError('Filters', 'must be an object');
-	const read = (name: string, label: string): string | undefined => {
+function readFilters(item: Item): { search?: string | undefined; category?: string | undefined } {
+	const filters = item.raw(filtersField, {});
+	if (!isJsonObject(filters)) throw new FieldError(filtersField.displayName, 'must be an object');
+	const read = ({ name }: Field, label: string): string | undefined => {
 		if (!Object.hasOwn(filters, name)) return undefined;
-		const value = filters[name];
-		if (typeof value !== 'string' && typeof value !== 'number') {
-			throw new FieldError(`Filters → ${label}`, 'must be text');
-		}
-		return String(value).trim() || undefined;
+		const path = `${filtersField.displayName} → ${label}`;
+		if (filters[name] === undefined || filters[name] === null) throw new FieldError(path, 'must be text');
+		return textOf(filters[name], path) || undefined;
 	};
-	return omitUndefined({ search: read('search', 'Search'), category: read('category', 'Category') });
+	return { search: read(searchField, 'Search'), category: read(categoryField, 'Category') };
 }

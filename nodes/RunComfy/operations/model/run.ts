@@ -1,115 +1,91 @@
 import type { JsonObject } from '../../api/json';
+import { modelEndpoint } from '../../api/modelApi';
+import { FILE_ADVICE, openFileInputs } from '../../fields/files';
+import type { Field, Item } from '../../fields/item';
+import { modelIdField, readModelChoice } from '../../fields/locators';
+import { inputsField, readMappedInputs } from '../../fields/mapper';
+import { OPTIONS, Options } from '../../fields/options';
 import { hasInputFile } from '../../files/inputFile';
-import { type InputField, readInputFields } from '../../models/inputSchema';
-import { type InputValues, readInputValues } from '../../models/inputValues';
-import type { ModelReference } from '../../models/modelReference';
-import type { Field } from '../../n8n/identity';
-import { omitUndefined } from '../../util/values';
-import { explainFileInput, openFileInputs } from '../shared/fileInputs';
-import { INPUTS_MAPPER, readMappedInputs } from '../shared/mappedInputs';
-import { modelIdField, readModelChoice } from '../shared/modelIdField';
-import type { ItemWork, Operation, OperationTools } from '../shared/operation';
-import { readChoice, readJsonObject } from '../shared/parameters';
-import { randomSeedFor } from '../shared/seeds';
-import {
-	modelWork,
-	noContent,
-	readResumeOptions,
-	readSubmissionOptions,
-	type RequestContent,
-	submissionFields,
-	type SubmissionOptions,
-} from '../shared/submission';
+import type { Seeds } from '../../jobs/types';
+import { readInputFields, type InputField } from '../../models/inputSchema';
+import { readInputValues, type InputValues } from '../../models/inputValues';
+import { randomSeedFor } from '../../models/seeds';
+import { findModelOutputProblem, toModelOutput } from '../modelOutput';
+import type { OperationTools, SubmittingOperation } from '../operation';
+import { readHandling, submissionFields } from '../submission';
 
 /** Any model that RunComfy hosts, with the inputs that RunComfy's catalog lists. */
 
-const INPUT_MODES = ['fields', 'json'] as const;
-
-const fields: Field[] = [
-	modelIdField,
-	{
-		displayName: 'Specify Inputs',
-		name: 'inputMode',
-		decides: true,
-		type: 'options',
-		options: [
-			{ name: 'Using Fields Below', value: 'fields', description: 'One field for each input of the model' },
-			{ name: 'Using JSON', value: 'json', description: 'Sent exactly as you enter it' },
-		],
-		default: 'fields',
-		description: 'How to specify the inputs of the model',
-	},
-	{
-		displayName: 'Inputs',
-		name: 'inputs',
-		decides: true,
-		type: 'resourceMapper',
-		noDataExpression: true,
-		required: true,
-		default: { mappingMode: 'defineBelow', value: null },
-		description:
-			'The inputs of the model. Empty inputs are not sent. For a file, enter a URL or the name of the input field containing the file. Separate several files with commas.',
-		typeOptions: {
-			loadOptionsDependsOn: ['modelId.value'],
-			resourceMapper: {
-				resourceMapperMethod: 'getModelInputs',
-				...INPUTS_MAPPER,
-				noFieldsError: 'RunComfy lists no inputs for this model. Use JSON instead.',
-			},
-		},
-		displayOptions: { show: { inputMode: ['fields'] }, hide: { modelId: [''] } },
-	},
-	{
-		displayName: 'Inputs (JSON)',
-		name: 'inputsJson',
-		decides: true,
-		type: 'json',
-		default: '{\n  "prompt": ""\n}',
-		typeOptions: { rows: 8 },
-		description: 'The inputs as named on the model’s API page. They are sent exactly as you enter them.',
-		displayOptions: { show: { inputMode: ['json'] } },
-	},
-	...submissionFields(),
-];
-
-export const runModel: Operation = {
-	fields,
-
-	async prepare(tools, itemIndex) {
-		const { context, random } = tools;
-		const submission = readSubmissionOptions(tools, itemIndex);
-		const reference = readModelChoice(context.getNodeParameter('modelId', itemIndex));
-		const { modelId, fields: inputFields, values } = await readInputs(tools, itemIndex, reference);
-		const { maxFileSize } = submission.options;
-		const files = await openFileInputs(tools, itemIndex, values.files, maxFileSize);
-		const { input } = values;
-		const seed = seedIn(input) ?? randomSeedFor(inputFields, random);
-		const content = {
-			buildInput: async () => ({ ...input, ...(await files.read()), ...omitUndefined({ seed }) }),
-			inputBytes: files.bytes,
-		};
-		const work = workOf(tools, itemIndex, modelId, submission, content, seed);
-		return files.includeItemFiles ? explainFileInput(work) : work;
-	},
-
-	resume: (tools, itemIndex, modelId, problem) =>
-		workOf(tools, itemIndex, modelId, readResumeOptions(tools, itemIndex), noContent(problem)),
+const inputModeField: Field = {
+	displayName: 'Specify Inputs',
+	name: 'inputMode',
+	decides: true,
+	type: 'options',
+	options: [
+		{ name: 'Using Fields Below', value: 'fields', description: 'One field for each input of the model' },
+		{ name: 'Using JSON', value: 'json', description: 'Sent exactly as you enter it' },
+	],
+	default: 'fields',
+	description: 'How to specify the inputs of the model',
 };
 
-function workOf(
-	tools: OperationTools,
-	itemIndex: number,
-	modelId: string,
-	{ download, waits, limits }: SubmissionOptions,
-	content: RequestContent,
-	seed?: number,
-): ItemWork {
-	return modelWork(tools, itemIndex, {
-		...{ modelId, download, request: { ...content, waits, limits }, seed },
-		needsFile: false,
-		isAnyModel: true,
-	});
-}
+const inputsJsonField: Field = {
+	displayName: 'Inputs (JSON)',
+	name: 'inputsJson',
+	decides: true,
+	type: 'json',
+	default: '{\n  "prompt": ""\n}',
+	typeOptions: { rows: 8 },
+	description: 'The inputs as named on the model’s API page. They are sent exactly as you enter them.',
+	displayOptions: { show: { inputMode: ['json'] } },
+};
+
+export const runModel: SubmittingOperation = {
+	name: 'Run',
+	action: 'Run model',
+	description: 'Generate images, videos, or audio with any model that RunComfy hosts',
+	fields: [
+		modelIdField,
+		inputModeField,
+		inputsField('getModelInputs', modelIdField, {
+			description:
+				'The inputs of the model. Empty inputs are not sent. For a file, enter a URL or the name of the input field containing the file. Separate several files with commas.',
+			noFieldsError: 'RunComfy lists no inputs for this model. Use JSON instead.',
+		}),
+		inputsJsonField,
+		...submissionFields(),
+	],
+	defaults: OPTIONS,
+
+	async read(tools, item) {
+		const { http, random, catalog, modelFiles } = tools;
+		const options = new Options(item);
+		const handling = readHandling(item, options, OPTIONS, modelFiles.allowLoopback);
+		const { modelId, fields, values } = await readInputs(tools, item);
+		const maxMegabytes = options.number(OPTIONS.maxFileSize);
+		const files = await openFileInputs(item, values.files, { ...modelFiles, maxMegabytes });
+		const { input } = values;
+		const given = typeof input.seed === 'number' ? input.seed : undefined;
+		const seed = given ?? randomSeedFor(fields, random);
+		const seeds: Seeds = seed === undefined ? {} : { seed };
+		return {
+			endpoint: modelEndpoint(http, modelId),
+			handling,
+			buildInput: async () => ({ ...input, ...(await files.read()), ...seeds }),
+			inputBytes: files.bytes,
+			seeds,
+			getPrice: async () => (await catalog.getModel(modelId)).price,
+			inputAdvice: files.includeItemFiles ? FILE_ADVICE : undefined,
+		};
+	},
+
+	findOutputProblem: (result) => findModelOutputProblem(result, false),
+
+	toOutput: async (tools, { result }, { download }, run) =>
+		await toModelOutput(tools, result, { download, isAnyModel: true }, run),
+
+	reportSeeds: (seeds) => seeds,
+};
 
 interface ReadInputs {
 	modelId: string;
@@ -118,27 +94,21 @@ interface ReadInputs {
 	values: InputValues;
 }
 
-async function readInputs(
-	{ context, catalog }: OperationTools,
-	itemIndex: number,
-	reference: ModelReference,
-): Promise<ReadInputs> {
-	const mode = readChoice(context, itemIndex, 'inputMode', 'Specify Inputs', INPUT_MODES);
-	if (mode === 'json') {
+async function readInputs({ catalog }: OperationTools, item: Item): Promise<ReadInputs> {
+	const reference = readModelChoice(item.raw(modelIdField));
+	if (item.choice(inputModeField) === 'json') {
+		const input: JsonObject = item.jsonObject(inputsJsonField, '{"prompt": "A lighthouse"}');
 		// JSON is sent as it is, so the model's schema is not read: a missing one must not fail the item.
 		const modelId = reference.kind === 'id' ? reference.modelId : (await catalog.find(reference)).modelId;
-		const example = '{"prompt": "A lighthouse"}';
-		const input = readJsonObject(context, itemIndex, 'inputsJson', 'Inputs (JSON)', example);
 		return { modelId, fields: [], values: { input, files: [] } };
 	}
 	const { modelId, inputSchema, requiredInputs } = await catalog.find(reference);
 	const fields = readInputFields(inputSchema, requiredInputs);
-	const isFileName = (name: string) => hasInputFile(context, itemIndex, name);
 	const names = fields.map(({ name }) => name);
-	const mapped = readMappedInputs(context, itemIndex, names);
-	return { modelId, fields, values: readInputValues(fields, mapped.values, isFileName) };
-}
-
-function seedIn({ seed }: JsonObject): number | undefined {
-	return typeof seed === 'number' ? seed : undefined;
+	const isFileName = (name: string) => hasInputFile(item.context, item.index, name);
+	return {
+		modelId,
+		fields,
+		values: readInputValues(fields, readMappedInputs(item, names).values, isFileName),
+	};
 }

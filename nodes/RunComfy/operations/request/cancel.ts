@@ -1,28 +1,26 @@
+import type { CancelAnswer, RequestApi } from '../../api/answers';
 import { RunComfyError } from '../../api/problems';
-import type { CancelAnswer } from '../../api/responses';
-import type { Run } from '../../jobs/run';
-import type { RequestApi } from '../../jobs/types';
+import { pollOnce, type WaitTools } from '../../jobs/wait';
 import { retry } from '../../util/retry';
-import type { Operation } from '../shared/operation';
-import { pollOnce } from '../shared/pollOnce';
-import { readRequest, requestFields } from '../shared/requestFields';
+import type { FreeOperation } from '../operation';
+import { readRequest, requestFields } from '../requestFields';
 
 const MAX_TRIES = 4;
 const CANCELLED = 'cancelled';
 const NOT_CANCELLABLE = 'not_cancellable';
 
 /** Cancels a request that is queued, or of a deployment also running, and reports whether it was cancelled. */
-export const cancel: Operation = {
+export const cancel: FreeOperation = {
+	name: 'Cancel',
+	action: 'Cancel request',
+	description:
+		'Cancel a request that is still queued. A running request can be cancelled only if it belongs to a ComfyUI deployment.',
 	fields: requestFields,
 
-	async prepare(tools, itemIndex) {
-		const { requestId, api } = readRequest(tools, itemIndex);
-		return {
-			run: async ({ run }) => {
-				const outcome = await cancelOnce(run, api, requestId);
-				return { json: { requestId, cancelled: outcome === CANCELLED, outcome } };
-			},
-		};
+	async run(tools, item) {
+		const { requestId, api } = readRequest(tools, item);
+		const outcome = await cancelOnce(tools, api, requestId);
+		return { json: { requestId, cancelled: outcome === CANCELLED, outcome } };
 	},
 };
 
@@ -30,41 +28,38 @@ export const cancel: Operation = {
  * @returns RunComfy's word for the outcome.
  * @throws RunComfyError with the request ID; RunEndedError.
  */
-async function cancelOnce(run: Run, api: RequestApi, requestId: string): Promise<string> {
-	const { clock, random } = run.dependencies;
+async function cancelOnce(tools: WaitTools, api: RequestApi, requestId: string): Promise<string> {
+	const { clock, random, pool, throttle } = tools;
 	let tries = 0;
+	const ok = (value: string): CancelAnswer => ({ kind: 'ok', value });
 	const answer = await retry(
 		async () => {
 			tries++;
-			const sent = await run.call(
-				async () => await api.cancel(requestId),
-				({ kind, ...rest }: CancelAnswer & { tooMany?: boolean; retryAfterMs?: number | undefined }) =>
-					kind === 'again' && rest.tooMany === true
-						? { tooMany: true, retryAfterMs: rest.retryAfterMs }
-						: 'ok',
-			);
-			if (sent.kind === 'refused') throw new RunComfyError(sent.problem);
-			// A new request may not be found yet.
-			if (sent.kind === 'notFound') return sent;
+			const sent = await throttle.call(async () => await api.cancel(requestId));
+			pool.throwIfEnded();
+			if (sent?.kind === 'refused') return sent;
 			// When the answer to a cancel was lost, it may have worked: then the repeated one finds nothing to cancel.
-			if (sent.kind === 'outcome' && (tries === 1 || sent.outcome !== NOT_CANCELLABLE)) return sent;
-			const { phase } = await pollOnce(
-				run,
+			if (sent?.kind === 'ok' && (tries === 1 || sent.value !== NOT_CANCELLABLE)) return sent;
+			const poll = await pollOnce(
+				tools,
 				requestId,
 				async (options) => await api.getStatus(requestId, options),
 			);
-			if (phase === 'cancelled') return { kind: 'outcome', outcome: CANCELLED } as const;
-			const canBeCancelled = phase === 'queued' || (phase === 'running' && api.cancelsRunning);
-			const isOver = !canBeCancelled || sent.kind === 'outcome';
-			return isOver ? ({ kind: 'outcome', outcome: NOT_CANCELLABLE } as const) : sent;
+			if (poll.phase === 'cancelled') return ok(CANCELLED);
+			const canBeCancelled = poll.phase === 'queued' || (poll.phase === 'running' && api.cancelsRunning);
+			return !canBeCancelled || sent?.kind === 'ok' ? ok(NOT_CANCELLABLE) : sent;
 		},
-		(sent) => (sent.kind === 'again' ? sent : sent.kind === 'notFound' ? {} : undefined),
-		{ clock, random, maxTries: MAX_TRIES, pause: async (ms) => await run.pause(ms) },
+		(sent) => {
+			if (sent?.kind === 'transient') return sent;
+			// A new request may not be found yet.
+			return sent?.kind === 'refused' && sent.problem.isNotFound === true ? {} : undefined;
+		},
+		{ clock, random, maxTries: MAX_TRIES, pause: async (ms) => await pool.pause(ms) },
 	);
-	if (answer.kind === 'outcome') return answer.outcome;
-	if (answer.kind === 'notFound') throw new RunComfyError(answer.problem);
+	if (answer?.kind === 'ok') return answer.value;
+	if (answer?.kind === 'refused') throw new RunComfyError(answer.problem);
 	throw new RunComfyError({
-		message: `RunComfy request ${requestId} could not be cancelled: ${answer.why}`,
+		message: `RunComfy request ${requestId} could not be cancelled: ${answer?.why ?? 'it was not asked for'}`,
 		advice: 'It is still queued or running. Run this operation again.',
 		requestId,
 	});

@@ -1,18 +1,15 @@
 import { RunComfyError } from '../../api/problems';
 import { findOutputProblem as findDeploymentOutputProblem } from '../../deployments/outputs';
-import { endOf, requireOutput, waitForEnd } from '../../jobs/job';
-import { allowsLoopbackFiles } from '../../n8n/credential';
-import type { Field } from '../../n8n/identity';
+import { downloadFields, readDownloadTarget } from '../../fields/downloads';
+import type { Field } from '../../fields/item';
+import { DEPLOYMENT_OPTIONS, OPTIONS, Options, optionsField, type OptionName } from '../../fields/options';
+import { endOf, pollOnce, waitForEnd } from '../../jobs/wait';
 import { omitUndefined } from '../../util/values';
-import { readTitles, toDeploymentOutput } from '../shared/deploymentOutput';
-import { downloadFields, readDownloadOptions } from '../shared/downloads';
-import { findOutputProblem, toFinishedOutput } from '../shared/finishedOutput';
-import type { ItemWork, Operation } from '../shared/operation';
-import { DEPLOYMENT_OPTIONS, type OptionName, optionsField } from '../shared/optionFields';
-import { OptionsReader } from '../shared/options';
-import { readBoolean } from '../shared/parameters';
-import { pollOnce } from '../shared/pollOnce';
-import { readRequest, requestFields } from '../shared/requestFields';
+import { toDeploymentOutput } from '../deploymentOutput';
+import { findModelOutputProblem, toModelOutput } from '../modelOutput';
+import type { FreeOperation } from '../operation';
+import { readRequest, requestFields } from '../requestFields';
+import { readWaitLimits } from '../submission';
 
 const waitField: Field = {
 	displayName: 'Wait for Completion',
@@ -24,60 +21,59 @@ const waitField: Field = {
 		'Whether to wait for the result. If off, and the result is not available yet, the status of the request is returned.',
 };
 
-const OPTIONS: OptionName[] = ['fileName', 'maxConcurrency', 'maxFileSize', 'pollInterval', 'timeout'];
+const OPTION_NAMES: OptionName[] = ['fileName', 'maxConcurrency', 'maxFileSize', 'pollInterval', 'timeout'];
 
 /** The result of an earlier request: the way to resume after a timeout. Submits nothing and cancels nothing. */
-export const getResult: Operation = {
+export const getResult: FreeOperation = {
+	name: 'Get Result',
+	action: 'Get result of request',
+	description: 'Get the result of an earlier request, for example after a timeout (free)',
 	fields: [
 		...requestFields,
 		waitField,
 		...downloadFields,
 		{
-			...optionsField([...OPTIONS, 'includeCost']),
+			...optionsField([...OPTION_NAMES, 'includeCost']),
 			displayOptions: { show: { requestType: ['model'] } },
 		},
 		{
-			...optionsField(OPTIONS, DEPLOYMENT_OPTIONS),
+			...optionsField(OPTION_NAMES, DEPLOYMENT_OPTIONS),
 			displayOptions: { show: { requestType: ['deployment'] } },
 		},
 	],
 
-	async prepare(tools, itemIndex) {
-		const { context, access, deployments } = tools;
-		const { requestId, deploymentId, api } = readRequest(tools, itemIndex);
+	async run(tools, item) {
+		const { requestId, deploymentId, api } = readRequest(tools, item);
 		const isDeployment = deploymentId !== undefined;
-		const options = new OptionsReader(context, itemIndex, isDeployment);
-		const limits = options.waitLimits();
-		const wait = readBoolean(context, itemIndex, 'waitForCompletion', 'Wait for Completion');
-		const allowLoopback = allowsLoopbackFiles(access, isDeployment);
-		const download = wait ? readDownloadOptions(context, itemIndex, options, allowLoopback) : undefined;
+		const options = new Options(item);
+		const limits = readWaitLimits(options, isDeployment ? DEPLOYMENT_OPTIONS : OPTIONS);
+		const waits = item.boolean(waitField);
+		const { allowLoopback } = isDeployment ? tools.deploymentFiles : tools.modelFiles;
+		const download = waits ? readDownloadTarget(item, options, allowLoopback) : undefined;
 
-		const work: ItemWork['run'] = async (workTools) => {
-			const { run } = workTools;
-			const request = { requestId, api, submittedAt: run.dependencies.clock.timeOfDay() };
-			const poll = wait
-				? undefined
-				: await pollOnce(
-						run,
-						requestId,
-						async (more) => await api.getResult(requestId, { includeCost: limits.includeCost, ...more }),
-					);
-			const end = poll === undefined ? await waitForEnd(run, request, limits) : endOf(api, poll);
-			if (end === undefined) {
-				return {
-					json: { requestId, ...omitUndefined({ status: poll?.status, queuePosition: poll?.queuePosition }) },
-				};
-			}
-			if (end.kind !== 'finished') throw new RunComfyError(end.problem);
-			if (deploymentId !== undefined) {
-				const result = requireOutput(end.result, findDeploymentOutputProblem);
-				const titles = await readTitles(workTools, deployments, deploymentId);
-				return await toDeploymentOutput(workTools, result, { deploymentId, titles, download });
-			}
-			// The request may be of any model, and so hold anything.
-			const result = requireOutput(end.result, (found) => findOutputProblem(found, false));
-			return await toFinishedOutput(workTools, result, { download });
-		};
-		return { run: work };
+		const { includeCost } = limits;
+		const request = { requestId, api, submittedAt: tools.clock.timeOfDay() };
+		const poll = waits
+			? undefined
+			: await pollOnce(
+					tools,
+					requestId,
+					async (more) => await api.getResult(requestId, { includeCost, ...more }),
+				);
+		const end = poll === undefined ? await waitForEnd(tools, request, limits) : endOf(api, poll);
+		if (end === undefined) {
+			const { status, queuePosition } = poll ?? {};
+			return { json: { requestId, ...omitUndefined({ status, queuePosition }) } };
+		}
+		if (end.kind !== 'finished') throw new RunComfyError(end.problem);
+		const { result } = end;
+		// The request may be of any model, and so hold anything.
+		const problem = isDeployment
+			? findDeploymentOutputProblem(result)
+			: findModelOutputProblem(result, false);
+		if (problem !== undefined) throw new RunComfyError(problem);
+		return isDeployment
+			? await toDeploymentOutput(tools, result, deploymentId, download, tools.pool)
+			: await toModelOutput(tools, result, { download }, tools.pool);
 	},
 };

@@ -1,23 +1,23 @@
+import { pollOnce } from '../../jobs/wait';
 import { omitUndefined } from '../../util/values';
-import type { Operation } from '../shared/operation';
-import { pollOnce } from '../shared/pollOnce';
-import { readRequest, requestFields } from '../shared/requestFields';
+import type { FreeOperation } from '../operation';
+import { readRequest, requestFields } from '../requestFields';
 
 /** Polls once: the status in RunComfy's words, and the queue position. A failed request is a status, not an error. */
-export const getStatus: Operation = {
+export const getStatus: FreeOperation = {
+	name: 'Get Status',
+	action: 'Get status of request',
+	description: 'Get the status of a request and its position in the queue (free)',
 	fields: requestFields,
 
-	async prepare(tools, itemIndex) {
-		const { requestId, api } = readRequest(tools, itemIndex);
-		return {
-			run: async ({ run }) => {
-				const { status, queuePosition } = await pollOnce(
-					run,
-					requestId,
-					async (options) => await api.getStatus(requestId, options),
-				);
-				return { json: { requestId, status, ...omitUndefined({ queuePosition }) } };
-			},
-		};
+	async run(tools, item) {
+		const { requestId, api } = readRequest(tools, item);
+		const state = await pollOnce(
+			tools,
+			requestId,
+			async (options) => await api.getStatus(requestId, options),
+		);
+		const { status, queuePosition } = state;
+		return { json: { requestId, status, ...omitUndefined({ queuePosition }) } };
 	},
 };

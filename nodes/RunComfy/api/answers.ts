@@ -1,0 +1,326 @@
+import type { Signal } from '../util/time';
+import type { ApiAnswer, NoAnswerError } from './http';
+import { isJsonObject, isTooDeep, type JsonObject, numberOf, textOf } from './json';
+import {
+	aboutRequest,
+	errorCodeOf,
+	type ErrorCodes,
+	isTransient,
+	type Problem,
+	reasonOf,
+	refusedProblem,
+	type Subject,
+	wasNotAccepted,
+} from './problems';
+
+/**
+ * What RunComfy's answers mean, and pure readers of them.
+ *
+ * Two marks in this code say where a fact about RunComfy comes from:
+ * - (documented): RunComfy's documentation of its Model API states it;
+ * - [assumed]: RunComfy's documentation does not state it. It was seen in RunComfy's own clients or other APIs, or is the
+ *   most likely reading, and may be wrong. docs/runcomfy-assumptions.md lists what depends on it.
+ */
+
+/** A transient error: the same free call may succeed later. */
+export interface Transient {
+	kind: 'transient';
+	/** Completes a sentence: “it answered with HTTP 503”. */
+	why: string;
+	tooMany: boolean;
+	retryAfterMs: number | undefined;
+	/** The server is well, but its answer holds no state. */
+	hasNoState?: true;
+}
+
+export interface Refused {
+	kind: 'refused';
+	problem: Problem;
+}
+
+/** The answer to a free call. */
+export type Answer<T> = { kind: 'ok'; value: T } | Transient | Refused;
+
+/** The answer to a submit. The value is the request ID. Its only transient error is “too many requests”. */
+export type SubmitAnswer =
+	| Answer<string>
+	/** The request never left this machine. */
+	| { kind: 'unsent'; error: NoAnswerError }
+	/** It may have been accepted, and is never sent again. `why` completes “it is not known … :”. */
+	| { kind: 'unknown'; why: string; httpStatus?: number; requestId?: string };
+
+/** The state of a request, as one poll finds it. */
+export interface PolledState {
+	/** RunComfy's word in lower case. */
+	status: string;
+	phase: Phase;
+	queuePosition?: number;
+	/** Why it failed, as RunComfy reports it. */
+	error?: unknown;
+	result: JobResult;
+}
+
+export type PollAnswer = Answer<PolledState>;
+
+/**
+ * The value is RunComfy's word for the outcome, in lower case: `cancelled`, `not_cancellable` (documented), or
+ * `cancellation_requested` [assumed].
+ */
+export type CancelAnswer = Answer<string>;
+
+export type EndedState = Pick<PolledState, 'status' | 'phase' | 'error'>;
+export type PendingState = Pick<PolledState, 'status' | 'phase' | 'queuePosition'>;
+
+export interface CallOptions {
+	timeoutMs?: number;
+	signal?: Signal;
+}
+
+export interface PollOptions extends CallOptions {
+	/** Whether the result should hold the cost, where RunComfy reports one. */
+	includeCost?: boolean;
+}
+
+/** Requests that have been submitted. */
+export interface RequestApi {
+	/** Whether RunComfy also cancels a request that is already running. */
+	readonly cancelsRunning: boolean;
+	/** Where a person finds these requests at RunComfy, as part of a sentence. */
+	readonly requestsPage: string;
+	/** One poll: the state and, once the request has finished, its result. Free. Never rejects. */
+	getResult(requestId: string, options?: PollOptions): Promise<PollAnswer>;
+	/** One poll: the state, with the position in the queue. Free. Never rejects. */
+	getStatus(requestId: string, options?: CallOptions): Promise<PollAnswer>;
+	cancel(requestId: string, options?: CallOptions): Promise<CancelAnswer>;
+	/** What to log, besides for debugging, whenever the state of a request changes while it is waited for. */
+	describeProgress?(state: PendingState): string;
+	/** Describes a request that failed or was cancelled. */
+	endedProblem(requestId: string, state: EndedState): Problem;
+}
+
+/** What requests are submitted to. */
+export interface Endpoint extends RequestApi {
+	/** Unique among all endpoints. The ledger keeps it, and errors about the spending limit show it. */
+	readonly id: string;
+	/**
+	 * The paid POST, sent once.
+	 * @param signal aborts it; the outcome is then unknown.
+	 */
+	submit(input: JsonObject, signal?: Signal): Promise<SubmitAnswer>;
+}
+
+export type Phase = 'queued' | 'running' | 'finished' | 'failed' | 'cancelled' | 'unknown';
+
+/** The result of a finished request. */
+export interface JobResult {
+	requestId: string;
+	/** As RunComfy reported it, of any shape; undefined when there was none. */
+	output?: unknown;
+	/** In USD; only when it was requested and is known. */
+	cost?: number;
+	createdAt?: string;
+	finishedAt?: string;
+}
+
+/** What differs between the answers of RunComfy's APIs. */
+export interface ApiReader {
+	readonly codes: ErrorCodes;
+	/** The part of a result that holds the output. */
+	outputOf(body: JsonObject): unknown;
+	/** The word for the outcome of a cancel. */
+	outcomeOf(body: JsonObject): string | undefined;
+	/** Whether a request has failed that its status word calls finished. */
+	hasFailed?(state: PolledState): boolean;
+}
+
+/** True for any HTTP 2xx. */
+function isSuccess({ status }: ApiAnswer): boolean {
+	return status >= 200 && status < 300;
+}
+
+/**
+ * Reads a Retry-After header: seconds or an HTTP date [assumed: RunComfy sends one as HTTP defines it].
+ * @returns milliseconds from `now`; undefined when the header is missing or cannot be read.
+ */
+export function readRetryAfterMs(headers: Record<string, unknown>, now: number): number | undefined {
+	const raw = headers['retry-after'];
+	const text = String(Array.isArray(raw) ? raw[0] : (raw ?? '')).trim();
+	if (/^\d+(\.\d+)?$/.test(text)) return Number(text) * 1000;
+	const date = /[a-z]/i.test(text) ? Date.parse(text) : NaN;
+	return Number.isNaN(date) ? undefined : Math.max(0, date - now);
+}
+
+function transient(answer: ApiAnswer, now: number, why: string, hasNoState?: true): Transient {
+	const { status, headers } = answer;
+	const retryAfterMs = readRetryAfterMs(headers, now);
+	return { kind: 'transient', why, tooMany: status === 429, retryAfterMs, hasNoState };
+}
+
+/** Why a free call has no value. */
+function failure(answer: ApiAnswer, about: Subject, codes: ErrorCodes, now: number): Transient | Refused {
+	if (isTransient(answer)) {
+		const isInternal = isSuccess(answer);
+		const why = isInternal ? 'it reported an internal error' : `it answered with HTTP ${answer.status}`;
+		return transient(answer, now, why);
+	}
+	if (isSuccess(answer) && errorCodeOf(answer.body) === undefined)
+		return transient(answer, now, UNREADABLE, true);
+	return { kind: 'refused', problem: refusedProblem(answer, codes, about) };
+}
+
+const UNREADABLE = 'its answer could not be read';
+
+/** Far longer than any ID that has been seen. */
+const MAX_REQUEST_ID_LENGTH = 1_000;
+
+/**
+ * A request ID in any form that can be encoded into a path. IDs are opaque, and a rejected one belongs to a request that
+ * has been paid for.
+ * @returns undefined for what cannot be an ID, and for `.` and `..`, which a URL parser would resolve.
+ */
+export function readRequestId(value: unknown): string | undefined {
+	// A larger number has lost digits when its JSON was read.
+	const id = typeof value === 'number' && Number.isSafeInteger(value) ? String(value) : value;
+	if (typeof id !== 'string' || id.trim() === '' || id.length > MAX_REQUEST_ID_LENGTH) return undefined;
+	const trimmed = id.trim();
+	// Half of a surrogate pair cannot be encoded.
+	return !/\p{Surrogate}/u.test(trimmed) && !/^\.{1,2}$/.test(trimmed) ? trimmed : undefined;
+}
+
+/**
+ * Reads the answer to a paid POST. The outcome is unknown unless the answer clearly accepts or refuses the request.
+ * @param now the time of day in milliseconds, to read a date in Retry-After.
+ */
+export function readSubmit(answer: ApiAnswer, { codes }: ApiReader, now: number): SubmitAnswer {
+	const { body, status } = answer;
+	const requestId = isSuccess(answer) && isJsonObject(body) ? readRequestId(body.request_id) : undefined;
+	if (requestId !== undefined) return { kind: 'ok', value: requestId };
+	const answered = `it answered with HTTP ${status}`;
+	// An ID in an unexpected place is not used, but the error names it.
+	const mentioned = findRequestId(body);
+	if (mentioned === undefined) {
+		if (status === 429) return transient(answer, now, answered);
+		if (wasNotAccepted(answer, codes)) return { kind: 'refused', problem: refusedProblem(answer, codes) };
+	}
+	const isReadable = isSuccess(answer) && errorCodeOf(body) === undefined;
+	const reason = reasonOf(body);
+	const withReason = reason === undefined ? answered : `${answered} (“${reason}”)`;
+	const why = isReadable ? explainMissingId(body) : withReason;
+	return {
+		kind: 'unknown',
+		why: mentioned === undefined ? why : `${why}, and named the request ${mentioned}`,
+		httpStatus: status,
+		requestId: mentioned,
+	};
+}
+
+/** Texts from outside are cut to this before patterns are applied to them. */
+const MAX_SEARCHED_LENGTH = 20_000;
+
+/** A request ID anywhere in an answer: under another key, in a URL, or in truncated JSON. */
+function findRequestId(body: unknown): string | undefined {
+	const text = toText(body).slice(0, MAX_SEARCHED_LENGTH);
+	const named =
+		/"request_id"\s*:\s*"([^"\\]{1,200})"/.exec(text) ?? /"request_id"\s*:\s*(\d{1,200})/.exec(text);
+	return readRequestId((named ?? /\/requests\/([\w.~%-]{1,200})/.exec(text))?.[1]);
+}
+
+/** A text as it is, another value as JSON. */
+function toText(value: unknown): string {
+	return typeof value === 'string' ? value : isTooDeep(value) ? '' : (JSON.stringify(value) ?? '');
+}
+
+function explainMissingId(body: unknown): string {
+	if (!isJsonObject(body)) return UNREADABLE;
+	const { request_id: id } = body;
+	if (id === undefined || id === null) return 'its answer holds no request ID';
+	const shown = toText(id)
+		.slice(0, 200)
+		.replace(/[\p{Cc}\p{Cs}]+/gu, ' ');
+	return `its answer holds a request ID that cannot be used, “${shown}”`;
+}
+
+/**
+ * Status words in lower case: `in_queue`, `in_progress`, `completed`, `succeeded`, `failed`, and `cancelled` (documented),
+ * the others [assumed].
+ */
+const PHASES = new Map<string, Phase>([
+	...wordsFor('queued', 'in_queue', 'queued', 'pending', 'waiting'),
+	...wordsFor('running', 'in_progress', 'starting', 'processing'),
+	...wordsFor('finished', 'completed', 'succeeded'),
+	...wordsFor('failed', 'failed', 'error'),
+	...wordsFor('cancelled', 'cancelled', 'canceled'),
+]);
+
+function wordsFor(phase: Phase, ...words: string[]): Array<[string, Phase]> {
+	return words.map((word) => [word, phase]);
+}
+
+/**
+ * Status words that mean the end of a request even when the answer has an error code. `error` does not: with a code it may
+ * be an error of the server, and the request may still be running.
+ */
+const FINAL_STATUSES = new Set(['completed', 'succeeded', 'failed', 'cancelled', 'canceled']);
+
+/** The result is not ready yet [assumed: RunComfy's own clients expect this code]. */
+const NOT_READY_CODE = '400005';
+
+/** Reads the answer to a poll of `/status` or `/result`. */
+export function readPoll(answer: ApiAnswer, requestId: string, reader: ApiReader, now: number): PollAnswer {
+	const { body } = answer;
+	const code = errorCodeOf(body);
+	const status = isSuccess(answer) && isJsonObject(body) ? textOf(body, 'status')?.toLowerCase() : undefined;
+	if (isJsonObject(body) && status !== undefined && (code === undefined || FINAL_STATUSES.has(status))) {
+		const state: PolledState = {
+			status,
+			phase: PHASES.get(status) ?? 'unknown',
+			queuePosition: numberOf(body, 'queue_position'),
+			error: body.error ?? body.error_message,
+			result: readResult(requestId, body, reader.outputOf(body)),
+		};
+		return { kind: 'ok', value: reader.hasFailed?.(state) === true ? { ...state, phase: 'failed' } : state };
+	}
+	if (code === NOT_READY_CODE) return transient(answer, now, 'it is not ready yet', true);
+	return failure(answer, aboutRequest(requestId), reader.codes, now);
+}
+
+/** Reads a result. Only URLs in the output count later on, because the rest of an answer may repeat the inputs. */
+function readResult(requestId: string, body: JsonObject, output: unknown): JobResult {
+	const createdAt = textOf(body, 'created_at');
+	const finishedAt = textOf(body, 'finished_at');
+	return { requestId, output: output ?? undefined, cost: readCost(body.cost), createdAt, finishedAt };
+}
+
+/** A cost in USD. A negative one is ignored, because it would raise a spending limit. */
+function readCost(value: unknown): number | undefined {
+	const number = typeof value === 'string' && value.trim() !== '' ? Number(value) : value;
+	return typeof number === 'number' && Number.isFinite(number) && number >= 0 ? number : undefined;
+}
+
+/** Reads the answer to a cancel. */
+export function readCancel(
+	answer: ApiAnswer,
+	requestId: string,
+	{ codes, outcomeOf }: ApiReader,
+	now: number,
+): CancelAnswer {
+	const read = (body: unknown) => (isJsonObject(body) ? outcomeOf(body)?.toLowerCase() : undefined);
+	return readQuery(answer, aboutRequest(requestId), codes, read, now);
+}
+
+/**
+ * Reads the answer to a free query.
+ * @param about what failed if it fails: “The list of models could not be read”.
+ * @param read reads the answer's body; undefined when it does not hold what the query asks for.
+ */
+export function readQuery<T>(
+	answer: ApiAnswer,
+	about: Subject,
+	codes: ErrorCodes,
+	read: (body: unknown) => T | undefined,
+	now: number,
+): Answer<T> {
+	const isReadable = isSuccess(answer) && errorCodeOf(answer.body) === undefined;
+	const value = isReadable ? read(answer.body) : undefined;
+	return value === undefined ? failure(answer, about, codes, now) : { kind: 'ok', value };
+}

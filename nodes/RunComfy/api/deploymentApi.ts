@@ -1,0 +1,275 @@
+import type { Signal } from '../util/time';
+import type { Answer, ApiReader, EndedState, Endpoint, PollAnswer, RequestApi } from './answers';
+import type { Http } from './http';
+import { isJsonObject, isTooDeep, type JsonObject, numberOf, parseJson, textOf, textsOf } from './json';
+import { MODEL_CODES, modelRequests } from './modelApi';
+import {
+	COMMON_STATUSES,
+	describeComfyError,
+	type ErrorCodes,
+	nameRequest,
+	type Problem,
+	TOKEN_REFUSED,
+} from './problems';
+
+/**
+ * RunComfy's API of ComfyUI deployments (“Serverless API”), and the balance of the account, which is on the same host. The
+ * paths, the error codes, and the fields that are read here are documented unless marked. Parts that are missing or of
+ * another shape are left out.
+ */
+
+const GATE_CLOSED = [
+	'the deployment does not accept requests',
+	'Nothing was paid for. Check the deployment and your balance on RunComfy, then run again.',
+] as const;
+
+/** The codes of this API. The last three refuse a request before it is accepted (documented). */
+export const DEPLOYMENT_CODES: ErrorCodes = {
+	meanings: {
+		'401001': TOKEN_REFUSED,
+		'403003': [
+			'this deployment or request belongs to another RunComfy account',
+			'Use the credential of the account that owns the deployment.',
+		],
+		'404001': [
+			'RunComfy has no such deployment or request, or its result has expired',
+			'Check the deployment and the request ID. RunComfy deletes results after 7 days.',
+		],
+		'422001': [
+			'RunComfy did not accept the inputs',
+			'Correct the input that RunComfy names, as node ID and name, and run again. If the workflow was deployed again since, reload the inputs of this node.',
+		],
+		'10001': [
+			'your RunComfy balance is too low for this deployment',
+			'Nothing was paid for. Top up your balance on RunComfy and run the workflow again.',
+		],
+		'10002': GATE_CLOSED,
+		'10003': GATE_CLOSED,
+	},
+	byStatus: { ...COMMON_STATUSES, 401: '401001', 402: '10001', 403: '403003' },
+};
+
+const OUTCOMES = new Set(['cancelled', 'canceled', 'not_cancellable', 'cancellation_requested']);
+
+export const DEPLOYMENT_READER: ApiReader = {
+	codes: DEPLOYMENT_CODES,
+	outputOf: ({ outputs }) => outputs,
+	// An `outcome`, or the `status` “cancellation_requested” [assumed].
+	outcomeOf: (body) => {
+		const status = textOf(body, 'status')?.toLowerCase();
+		const outcome = textOf(body, 'outcome') ?? (OUTCOMES.has(status ?? '') ? status : undefined);
+		return outcome?.replace(/^canceled$/i, 'cancelled');
+	},
+	// [assumed] `completed` says only that the run has ended.
+	hasFailed: ({ phase, error, result }) =>
+		phase === 'finished' && error !== undefined && error !== null && !holdsOutputs(result.output),
+};
+
+/** True when a node has put anything into a channel. Outputs of another shape than the documented one count, too. */
+export function holdsOutputs(outputs: unknown): boolean {
+	if (!isJsonObject(outputs)) return isFilled(outputs);
+	return Object.values(outputs).some((node) =>
+		isJsonObject(node) ? Object.values(node).some(isFilled) : isFilled(node),
+	);
+}
+
+function isFilled(value: unknown): boolean {
+	if (Array.isArray(value)) return value.length > 0;
+	return value !== null && value !== undefined && value !== '';
+}
+
+/** No model has a colon in its ID. */
+const PREFIX = 'deployment:';
+
+/** The deployment of an endpoint; undefined when it is another kind of endpoint. */
+export function deploymentIdOf(endpointId: string): string | undefined {
+	return endpointId.startsWith(PREFIX) ? endpointId.slice(PREFIX.length) : undefined;
+}
+
+/** The requests of an endpoint, by the ID that the ledger keeps. */
+export function requestApisOf(http: Http): (endpointId: string) => RequestApi {
+	return (endpointId) => {
+		const deploymentId = deploymentIdOf(endpointId);
+		return deploymentId === undefined ? modelRequests(http) : deploymentRequests(http, deploymentId);
+	};
+}
+
+function listUrl({ addresses }: Http): string {
+	return `${addresses.platformBaseUrl}/prod/v2/deployments`;
+}
+
+function deploymentUrl(http: Http, deploymentId: string): string {
+	return `${listUrl(http)}/${encodeURIComponent(deploymentId)}`;
+}
+
+/** The requests of one deployment. */
+export function deploymentRequests(http: Http, deploymentId: string): RequestApi {
+	const calls = http.requests(deploymentUrl(http, deploymentId), DEPLOYMENT_READER);
+	return {
+		...calls,
+		// Documented in two places; a third one says “queued”. Where RunComfy refuses it, nothing is lost.
+		cancelsRunning: true,
+		requestsPage: 'the requests of this deployment on RunComfy',
+		async getResult(requestId, options) {
+			const result = await calls.getResult(requestId, { ...options, includeCost: false });
+			if (!needsStatus(result)) return result;
+			const state = await calls.getStatus(requestId, options);
+			// That the request cannot be found is believed only once the status has been read.
+			if (state.kind === 'transient') return state;
+			// That it has ended is of no use without its result.
+			return state.kind === 'ok' && state.value.phase !== 'finished' ? state : result;
+		},
+		endedProblem,
+		describeProgress: ({ phase, status, queuePosition }) =>
+			phase === 'queued'
+				? `${status}${queuePosition === undefined ? '' : `, position ${queuePosition}`}; the deployment may have to start first, which takes 3 to 5 minutes`
+				: status,
+	};
+}
+
+/** `/result` gives the state of a request that is not finished (documented). Where it does not, `/status` is asked. */
+function needsStatus(answer: PollAnswer): boolean {
+	if (answer.kind === 'transient') return answer.hasNoState === true;
+	if (answer.kind === 'ok') return answer.value.phase === 'unknown';
+	const { httpStatus, isNotFound } = answer.problem;
+	return isNotFound === true || httpStatus === 400 || httpStatus === 409;
+}
+
+/** One deployment, where requests are submitted. The body of a submit is `overrides` by node ID (documented). */
+export function deploymentEndpoint(http: Http, deploymentId: string): Endpoint {
+	return {
+		...deploymentRequests(http, deploymentId),
+		id: `${PREFIX}${deploymentId}`,
+		submit: async (body, signal) =>
+			await http.submit(`${deploymentUrl(http, deploymentId)}/inference`, body, DEPLOYMENT_READER, signal),
+	};
+}
+
+/** A request that failed or was cancelled. */
+function endedProblem(requestId: string, { phase, error }: EndedState): Problem {
+	if (phase === 'cancelled') {
+		return {
+			message: `${nameRequest(requestId)} was cancelled`,
+			advice: 'Run the item again to submit it again. GPU time that it had used is billed.',
+			requestId,
+		};
+	}
+	const { reason, node } = describeComfyError(error);
+	const where = node === undefined ? '' : ` in ${node}`;
+	return {
+		message: `${nameRequest(requestId)} failed${where}${reason === undefined ? '' : `: “${reason}”`}`,
+		advice:
+			'Check the inputs of the node that ComfyUI names, then run the item again: it will be submitted again. GPU time is billed for failed requests, too.',
+		requestId,
+	};
+}
+
+/** A ComfyUI workflow of the user, deployed on RunComfy. */
+export interface Deployment {
+	deploymentId: string;
+	name: string;
+	workflowId?: string;
+	workflowVersion?: string;
+	hardware: string[];
+	minInstances?: number;
+	maxInstances?: number;
+	queueSize?: number;
+	keepWarmSeconds?: number;
+	/** RunComfy's word, such as `standby`. */
+	status?: string;
+	isEnabled?: boolean;
+	/** The workflow in ComfyUI's API format: nodes by their ID. Only where the payload was asked for. */
+	graph?: JsonObject;
+	/** Where the definitions of the node classes are. Nothing about it has been checked. */
+	objectInfoUrl?: string;
+}
+
+const WITH_GRAPH = '?includes=payload';
+
+/** One deployment with its workflow, and where the definitions of its nodes are. */
+export async function getDeployment(
+	http: Http,
+	deploymentId: string,
+	signal?: Signal,
+): Promise<Answer<Deployment>> {
+	const what = `The deployment “${deploymentId}” could not be read`;
+	const url = `${deploymentUrl(http, deploymentId)}${WITH_GRAPH}`;
+	return await http.query(url, what, DEPLOYMENT_CODES, readDeployment, signal);
+}
+
+/**
+ * All deployments of the account: RunComfy documents no pages.
+ * @param withGraphs whether each comes with its workflow, which makes the answer much larger.
+ */
+export async function listDeployments(
+	http: Http,
+	withGraphs: boolean,
+	signal?: Signal,
+): Promise<Answer<Deployment[]>> {
+	const what = 'The list of deployments could not be read';
+	const url = `${listUrl(http)}${withGraphs ? WITH_GRAPH : ''}`;
+	return await http.query(url, what, DEPLOYMENT_CODES, readDeployments, signal);
+}
+
+const MAX_ID_LENGTH = 200;
+
+/** True for a text that can be the ID of a deployment and part of a path. IDs are UUIDs; others are let through. */
+export function isDeploymentId(text: string): boolean {
+	return text.length <= MAX_ID_LENGTH && /^[a-zA-Z0-9][\w.-]*$/.test(text);
+}
+
+/** @returns undefined when the answer holds no deployment with a usable ID. */
+export function readDeployment(body: unknown): Deployment | undefined {
+	if (!isJsonObject(body)) return undefined;
+	const deploymentId = textOf(body, 'id') ?? textOf(body, 'deployment_id');
+	if (deploymentId === undefined || !isDeploymentId(deploymentId)) return undefined;
+	const { hardware, workflow_version: version, is_enabled: isEnabled } = body;
+	const payload = isJsonObject(body.payload) ? body.payload : {};
+	return {
+		deploymentId,
+		name: textOf(body, 'name') ?? deploymentId,
+		workflowId: textOf(body, 'workflow_id'),
+		workflowVersion: typeof version === 'number' || typeof version === 'string' ? String(version) : undefined,
+		hardware: typeof hardware === 'string' ? [hardware] : textsOf(hardware),
+		minInstances: numberOf(body, 'min_instances'),
+		maxInstances: numberOf(body, 'max_instances'),
+		queueSize: numberOf(body, 'queue_size'),
+		keepWarmSeconds: numberOf(body, 'keep_warm_duration_in_seconds'),
+		status: textOf(body, 'status'),
+		isEnabled: typeof isEnabled === 'boolean' ? isEnabled : undefined,
+		graph: readGraph(payload.workflow_api_json),
+		objectInfoUrl: textOf(payload, 'object_info_url'),
+	};
+}
+
+/** The workflow, as an object or as JSON text [assumed: RunComfy may store it so]. */
+function readGraph(value: unknown): JsonObject | undefined {
+	if (isJsonObject(value)) return value;
+	const graph = typeof value === 'string' ? parseJson(value) : undefined;
+	return isJsonObject(graph) && !isTooDeep(graph) ? graph : undefined;
+}
+
+/** The deployments of a list, which is a bare array, or an object that holds it. Unusable ones are left out. */
+export function readDeployments(body: unknown): Deployment[] | undefined {
+	const list = isJsonObject(body) ? body.deployments : body;
+	return Array.isArray(list) ? list.flatMap((one: unknown) => readDeployment(one) ?? []) : undefined;
+}
+
+/** What is left of the account's balance, which is known only from RunComfy's own clients [assumed]. */
+export interface Balance {
+	balance: number;
+	currency: string;
+}
+
+/** The remaining balance of the account. */
+export async function getBalance(http: Http, signal?: Signal): Promise<Answer<Balance>> {
+	const url = `${http.addresses.platformBaseUrl}/prod/v2/balance`;
+	return await http.query(url, 'The balance could not be read', MODEL_CODES, readBalance, signal);
+}
+
+/** @returns undefined when the answer holds no balance. */
+export function readBalance(body: unknown): Balance | undefined {
+	if (!isJsonObject(body)) return undefined;
+	const balance = numberOf(body, 'balance_usd');
+	return balance === undefined ? undefined : { balance, currency: textOf(body, 'currency') ?? 'USD' };
+}

@@ -1,0 +1,225 @@
+import type { Signal } from '../util/time';
+import type { Answer, ApiReader, EndedState, Endpoint, RequestApi } from './answers';
+import type { Http } from './http';
+import { isJsonObject, type JsonObject, numberOf, textOf, textsOf } from './json';
+import {
+	cleanReason,
+	COMMON_STATUSES,
+	type ErrorCodes,
+	flattenReason,
+	GENERATIONS_PAGE,
+	nameRequest,
+	type Problem,
+	TOKEN_REFUSED,
+} from './problems';
+import { findFileUrlProblem } from './urls';
+
+/** RunComfy's Model API: requests to models, and the catalog. Does not depend on a particular model. */
+
+/** Codes of the Model API and of other RunComfy APIs: documented by RunComfy unless marked. */
+export const MODEL_CODES: ErrorCodes = {
+	meanings: {
+		'400001': [
+			'RunComfy does not know this model or request ID',
+			'Check the request ID. If it is right, the model may have been renamed: update this node.',
+		],
+		'400002': [
+			'your RunComfy balance is empty',
+			'Nothing was paid for. Top up your balance on RunComfy and run the workflow again.',
+		],
+		'400004': TOKEN_REFUSED,
+		'403001': [
+			'this request belongs to another RunComfy account',
+			'Use the credential of the account that submitted the request.',
+		],
+		'404001': [
+			'RunComfy has no such request, or its result has expired',
+			`Check the request ID, and check ${GENERATIONS_PAGE} for the result.`,
+		],
+		// Seen in other RunComfy APIs only [assumed to mean the same here].
+		'401001': TOKEN_REFUSED,
+		'403003': ['your RunComfy account may not do this', 'Check the account and its plan on RunComfy.'],
+		'422001': [
+			'RunComfy did not accept the values of the fields',
+			'Correct the field that RunComfy names, and run again.',
+		],
+	},
+	byStatus: { ...COMMON_STATUSES, 401: '400004', 402: '400002', 403: '403003' },
+};
+
+export const MODEL_READER: ApiReader = {
+	codes: MODEL_CODES,
+	outputOf: ({ output }) => output,
+	// `status` in the answer to a cancel has no meaning [assumed].
+	outcomeOf: (body) => textOf(body, 'outcome'),
+};
+
+/** The slashes of an ID separate path segments (documented). */
+function modelUrl({ addresses }: Http, modelId: string): string {
+	return `${addresses.baseUrl}/v1/models/${modelId.split('/').map(encodeURIComponent).join('/')}`;
+}
+
+/** The requests of all models: RunComfy finds them by their ID alone (documented). */
+export function modelRequests(http: Http): RequestApi {
+	return {
+		// RunComfy cancels a request only while it is queued (documented).
+		cancelsRunning: false,
+		requestsPage: GENERATIONS_PAGE,
+		...http.requests(`${http.addresses.baseUrl}/v1`, MODEL_READER),
+		endedProblem,
+	};
+}
+
+/**
+ * One model, where requests are submitted. Its ID as an endpoint is the ID of the model. The body of a submit is the input
+ * object itself (documented).
+ */
+export function modelEndpoint(http: Http, modelId: string): Endpoint {
+	return {
+		...modelRequests(http),
+		id: modelId,
+		submit: async (input, signal) => await http.submit(modelUrl(http, modelId), input, MODEL_READER, signal),
+	};
+}
+
+/** A request that failed or was cancelled. */
+export function endedProblem(requestId: string, { phase, error }: EndedState): Problem {
+	const reason = cleanReason(flattenReason(error));
+	const because = reason === undefined ? '' : `: “${reason}”`;
+	const cancelled = phase === 'cancelled';
+	return {
+		message: `${nameRequest(requestId)} ${cancelled ? 'was cancelled' : 'failed'}${because}`,
+		advice: cancelled
+			? 'It was cancelled before it ran. Run the item again to submit it again.'
+			: `Check the image and the prompt, then run the item again: it will be submitted again. Whether RunComfy charges for failed requests is not documented; see ${GENERATIONS_PAGE}.`,
+		requestId,
+		mayBeInput: cancelled ? undefined : true,
+	};
+}
+
+/*
+ * The catalog is known only from RunComfy's own clients [assumed]. Parts that are missing or of another shape are left
+ * out. Only an answer without its one necessary part is an error.
+ */
+
+/** What a model costs, as far as its catalog entry says. */
+export interface ModelPrice {
+	usd?: number;
+	/** RunComfy's word: `request`, `image`, `output`, and `second` have been seen. */
+	unit?: string;
+	note?: string;
+}
+
+/** One entry of the catalog. */
+export interface ModelEntry {
+	modelId: string;
+	displayName: string;
+	description?: string;
+	kind?: string;
+	categories: string[];
+	price: ModelPrice;
+	/** The model's page. */
+	url?: string;
+	/** JSON Schema with quirks; see `models/inputSchema.ts`. */
+	inputSchema?: JsonObject;
+	requiredInputs: string[];
+}
+
+export interface ModelPage {
+	models: ModelEntry[];
+	/** The number of entries, including those that could not be used. */
+	received: number;
+}
+
+/** Which part of the catalog to list. */
+export interface ModelQuery {
+	search?: string;
+	category?: string;
+	/** 1 to 500 [assumed]. */
+	limit: number;
+	offset: number;
+}
+
+/** The catalog entry of one model, with its input schema and price. */
+export async function getModel(http: Http, modelId: string, signal?: Signal): Promise<Answer<ModelEntry>> {
+	const what = `The model “${modelId}” could not be read`;
+	return await http.query(modelUrl(http, modelId), what, MODEL_CODES, readModelEntry, signal);
+}
+
+/** A page of the catalog. */
+export async function listModels(
+	http: Http,
+	{ search = '', category = '', limit, offset }: ModelQuery,
+	signal?: Signal,
+): Promise<Answer<ModelPage>> {
+	const filters = Object.entries({ search, category, limit, offset })
+		.filter(([, value]) => value !== '')
+		.map(([name, value]) => `${name}=${encodeURIComponent(value)}`)
+		.join('&');
+	const url = `${http.addresses.baseUrl}/v1/models?${filters}`;
+	return await http.query(url, 'The list of models could not be read', MODEL_CODES, readModelPage, signal);
+}
+
+/** The names of the catalog's categories. */
+export async function listCategories(http: Http, signal?: Signal): Promise<Answer<string[]>> {
+	const url = `${http.addresses.baseUrl}/v1/models/categories`;
+	const what = 'The list of categories could not be read';
+	return await http.query(url, what, MODEL_CODES, readCategories, signal);
+}
+
+/** One of the parts that slashes separate in an ID. It needs no encoding in a path [assumed]. */
+const MODEL_ID_PART = /^[a-zA-Z0-9][\w.-]*$/;
+const MAX_MODEL_ID_LENGTH = 200;
+
+/** True for a text that can be the ID of a model and part of a path. */
+export function isModelId(text: string): boolean {
+	if (text.length > MAX_MODEL_ID_LENGTH) return false;
+	const parts = text.split('/');
+	return parts.length > 1 && parts.every((part) => MODEL_ID_PART.test(part));
+}
+
+/** An entry of the catalog; undefined when it has no usable ID. */
+export function readModelEntry(body: unknown): ModelEntry | undefined {
+	if (!isJsonObject(body)) return undefined;
+	const modelId = textOf(body, 'model_id');
+	if (modelId === undefined || !isModelId(modelId)) return undefined;
+	const url = textOf(body, 'model_url');
+	return {
+		modelId,
+		displayName: textOf(body, 'display_name') ?? modelId,
+		description: textOf(body, 'description'),
+		kind: textOf(body, 'kind'),
+		categories: textsOf(body.categories),
+		price: readPrice(body),
+		// The editor shows it as a link.
+		url: url === undefined || findFileUrlProblem(url, { allowLoopback: false }) ? undefined : url,
+		inputSchema: isJsonObject(body.input_schema) ? body.input_schema : undefined,
+		requiredInputs: textsOf(body.required_inputs),
+	};
+}
+
+function readPrice(body: JsonObject): ModelPrice {
+	const usd = numberOf(body, 'base_price_usd');
+	return {
+		usd: usd === undefined || usd < 0 ? undefined : usd,
+		unit: textOf(body, 'price_unit')?.toLowerCase(),
+		note: cleanReason(textOf(body, 'pricing_note')),
+	};
+}
+
+/** A page of the catalog; entries that cannot be used are left out. */
+export function readModelPage(body: unknown): ModelPage | undefined {
+	if (!isJsonObject(body) || !Array.isArray(body.models)) return undefined;
+	const models = body.models.flatMap((entry: unknown) => readModelEntry(entry) ?? []);
+	return { models, received: body.models.length };
+}
+
+/** The names of the categories; RunComfy lists strings, or objects that hold the name. */
+export function readCategories(body: unknown): string[] | undefined {
+	if (!isJsonObject(body) || !Array.isArray(body.categories)) return undefined;
+	return body.categories.flatMap((category: unknown) => {
+		if (typeof category === 'string') return [category];
+		if (!isJsonObject(category)) return [];
+		return textOf(category, 'category') ?? textOf(category, 'name') ?? textOf(category, 'id') ?? [];
+	});
+}

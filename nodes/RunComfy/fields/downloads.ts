@@ -1,0 +1,74 @@
+import type { IBinaryKeyData } from 'n8n-workflow';
+
+import type { Downloader, DownloadOptions, ResultFile } from '../files/download';
+import { outputFieldName } from '../files/fileNames';
+import type { RunEnd } from '../jobs/types';
+import { FieldError } from '../util/errors';
+import type { Field, Item } from './item';
+import { OPTIONS, type Options } from './options';
+
+/** The fields for downloading the files of a result, and the download itself. */
+
+export const downloadFilesField: Field = {
+	displayName: 'Download Files',
+	name: 'downloadFiles',
+	decides: false,
+	type: 'boolean',
+	default: false,
+	description:
+		'Whether to return the output files themselves, for a storage or email node, in addition to their URLs. The URLs may expire, so download what you want to keep.',
+	displayOptions: { show: { waitForCompletion: [true] } },
+};
+
+const outputFieldField: Field = {
+	displayName: 'Put Output File in Field',
+	name: 'binaryPropertyOutput',
+	decides: false,
+	type: 'string',
+	required: true,
+	default: 'data',
+	placeholder: 'e.g. data',
+	hint: 'The name of the output field to put the file in. Further files go to data_1, data_2, and so on.',
+	displayOptions: { show: { waitForCompletion: [true], downloadFiles: [true] } },
+};
+
+export const downloadFields = [downloadFilesField, outputFieldField];
+
+/** Where the files of an item go, and which are accepted. */
+export interface DownloadTarget extends Omit<DownloadOptions, 'requestId'> {
+	/** The binary field of the first file. */
+	fieldName: string;
+}
+
+/**
+ * Reads these fields; undefined when no files are to be downloaded.
+ * @throws FieldError.
+ */
+export function readDownloadTarget(
+	item: Item,
+	options: Options,
+	allowLoopback: boolean,
+): DownloadTarget | undefined {
+	if (!item.boolean(downloadFilesField)) return undefined;
+	const fieldName = item.filledText(outputFieldField);
+	if (fieldName === '__proto__')
+		throw new FieldError(outputFieldField.displayName, `cannot be “${fieldName}”`);
+	const fileName = options.text(OPTIONS.fileName);
+	return { fieldName, fileName, maxMegabytes: options.number(OPTIONS.maxFileSize), allowLoopback };
+}
+
+/**
+ * Downloads the files of a result into binary fields.
+ * @throws RunComfyError, RunEndedError.
+ */
+export async function downloadFiles(
+	downloader: Downloader,
+	requestId: string,
+	files: ResultFile[],
+	{ fieldName, ...options }: DownloadTarget,
+	run: RunEnd,
+): Promise<IBinaryKeyData> {
+	const stored = await downloader.downloadAll(files, { requestId, ...options }, run.signal);
+	run.throwIfEnded();
+	return Object.fromEntries(stored.map((file, index) => [outputFieldName(fieldName, index), file]));
+}

@@ -1,0 +1,147 @@
+import type {
+	IExecuteFunctions,
+	INodeProperties,
+	INodePropertyCollection,
+	INodePropertyOptions,
+} from 'n8n-workflow';
+
+import { isJsonObject, isTooDeep, parseJson, type JsonObject } from '../api/json';
+import { findFileUrlProblem, type AddressRules } from '../api/urls';
+import { FieldError } from '../util/errors';
+import { isEmpty } from '../util/values';
+
+/** A field of the node, which says itself whether its value decides what is generated. */
+export interface Field extends Omit<INodeProperties, 'options'> {
+	/** False for what only says how to wait, what to spend, and what to return. Of a collection, each option says it. */
+	decides: boolean;
+	options?: Field[] | INodePropertyOptions[] | INodePropertyCollection[];
+}
+
+/** What a reader needs to know of a field. */
+type Named = Pick<Field, 'displayName' | 'name'>;
+type Ranged = Pick<Field, 'displayName' | 'typeOptions'>;
+
+/**
+ * One input item, and the values that the fields have for it: from the user or from an expression. A reader checks the
+ * value, and throws a FieldError with the label of the field.
+ */
+export class Item {
+	constructor(
+		readonly context: IExecuteFunctions,
+		readonly index: number,
+	) {}
+
+	/** The item's own data. */
+	get json(): JsonObject {
+		return this.context.getInputData()[this.index]?.json ?? {};
+	}
+
+	/** @param fallback where the field has no value. */
+	raw({ name }: Pick<Field, 'name'>, fallback?: unknown): unknown {
+		return this.context.getNodeParameter(name, this.index, fallback);
+	}
+
+	/** A text, without surrounding white space. */
+	text(field: Named): string {
+		return textOf(this.raw(field, ''), field.displayName);
+	}
+
+	/** As `text`; it must not be empty. */
+	filledText(field: Named): string {
+		const text = this.text(field);
+		if (text === '') throw new FieldError(field.displayName, 'must not be empty');
+		return text;
+	}
+
+	/** An expression may return the texts `true` and `false`. */
+	boolean(field: Named): boolean {
+		return booleanOf(this.raw(field), field.displayName);
+	}
+
+	number(field: Named & Ranged): number {
+		return numberOf(this.raw(field), field);
+	}
+
+	/** One of the values of a drop-down list. An expression may return any other value. */
+	choice({ name, displayName, options = [] }: Pick<Field, 'displayName' | 'name' | 'options'>): string {
+		const value = this.raw({ name });
+		const choices = options.flatMap((option) => ('value' in option ? String(option.value) : []));
+		const choice = choices.find((candidate) => candidate === value);
+		if (choice === undefined) throw new FieldError(displayName, `must be one of: ${choices.join(', ')}`);
+		return choice;
+	}
+
+	/** The URL of a file that RunComfy's servers fetch over the internet, without a login. */
+	fileUrl(field: Named, rules: AddressRules): string {
+		const url = this.filledText(field);
+		const problem = findFileUrlProblem(url, rules);
+		if (problem !== undefined) throw new FieldError(field.displayName, problem);
+		// `URL` percent-encodes spaces and other characters that a URL must not contain.
+		return new URL(url).href;
+	}
+
+	/**
+	 * A JSON object, entered as text or returned by an expression.
+	 * @param example of such an object, for the error message.
+	 */
+	jsonObject(field: Named, example: string): JsonObject {
+		const label = field.displayName;
+		const raw = this.raw(field);
+		const value = typeof raw === 'string' ? parseJson(raw) : raw;
+		if (!isJsonObject(value)) throw new FieldError(label, `must be a JSON object, for example ${example}`);
+		assertExact(value, label);
+		return value;
+	}
+}
+
+/** A text without surrounding white space. An expression may return a number; null or undefined count as an empty text. */
+export function textOf(value: unknown, label: string): string {
+	if (value === undefined || value === null) return '';
+	if (typeof value === 'string' || (typeof value === 'number' && Number.isFinite(value)))
+		return String(value).trim();
+	throw new FieldError(label, 'must be text');
+}
+
+/** A number within the range of its field. A text that holds one is accepted, because expressions often return it. */
+export function numberOf(value: unknown, { displayName, typeOptions = {} }: Ranged): number {
+	const { minValue: min = -Infinity, maxValue: max = Infinity, numberPrecision } = typeOptions;
+	const number = typeof value === 'string' && value.trim() !== '' ? Number(value) : value;
+	const isWhole = numberPrecision === 0;
+	if (typeof number === 'number' && number >= min && number <= max && (!isWhole || Number.isInteger(number)))
+		return number;
+	const range = max === Infinity ? `of at least ${min}` : `from ${min} to ${max}`;
+	const problem = `must be a ${isWhole ? 'whole ' : ''}number ${range}`;
+	throw new FieldError(displayName, isEmpty(value) ? `${problem}, but is empty` : problem);
+}
+
+export function booleanOf(value: unknown, label: string): boolean {
+	if (typeof value === 'boolean') return value;
+	if (value === 'true' || value === 'false') return value === 'true';
+	throw new FieldError(label, `must be true or false${isEmpty(value) ? ', but is empty' : ''}`);
+}
+
+/**
+ * Checks that a value is sent as the user has written it: JavaScript does not hold larger integers exactly, and deeper
+ * values could not be written as JSON.
+ */
+export function assertExact(value: unknown, label: string): void {
+	if (isTooDeep(value)) throw new FieldError(label, 'is nested too deeply');
+	const inexact = findInexact(value, label);
+	if (inexact === undefined) return;
+	throw new FieldError(
+		inexact,
+		`must not be beyond ${Number.MAX_SAFE_INTEGER}, because larger numbers are not exact`,
+	);
+}
+
+/** Where a value holds a number that is not exact, as a path that begins with its label. */
+function findInexact(value: unknown, path: string): string | undefined {
+	if (typeof value === 'number')
+		return Number.isInteger(value) && !Number.isSafeInteger(value) ? path : undefined;
+	if (typeof value !== 'object' || value === null) return undefined;
+	for (const [name, part] of Object.entries(value)) {
+		const found = findInexact(part, `${path} → ${name}`);
+		if (found !== undefined) return found;
+	}
+	return undefined;
+}

@@ -1,0 +1,219 @@
+import { isJsonObject, type JsonObject } from '../api/json';
+import { SEED_RANGE } from '../models/seeds';
+import { FieldError } from '../util/errors';
+import { booleanOf, numberOf, textOf, type Field, type Item } from './item';
+
+/** The options of the node. */
+export const OPTIONS = {
+	cancelOnStop: {
+		displayName: 'Cancel on Stop',
+		name: 'cancelOnStop',
+		decides: false,
+		type: 'boolean',
+		default: true,
+		description:
+			'Whether to cancel requests that are still queued at RunComfy when you stop the execution, or when it ends because an item failed. Running requests cannot be cancelled.',
+	},
+	fileName: {
+		displayName: 'File Name',
+		name: 'fileName',
+		decides: false,
+		type: 'string',
+		default: '',
+		placeholder: 'e.g. product-photo',
+		description: 'Name of the downloaded file, without extension. If not set, the file’s own name is used.',
+	},
+	includeCost: {
+		displayName: 'Include Cost',
+		name: 'includeCost',
+		decides: false,
+		type: 'boolean',
+		default: true,
+		description:
+			'Whether to include the cost of the request in USD. It is left out if RunComfy does not report it yet.',
+	},
+	maxConcurrency: {
+		displayName: 'Max Concurrency',
+		name: 'maxConcurrency',
+		decides: false,
+		type: 'number',
+		default: 10,
+		typeOptions: { minValue: 1, maxValue: 100, numberPrecision: 0 },
+		description: 'How many items to process at the same time. The value of the first item is used.',
+	},
+	maxFileSize: {
+		displayName: 'Max File Size (MB)',
+		name: 'maxFileSize',
+		decides: false,
+		type: 'number',
+		default: 50,
+		typeOptions: { minValue: 1, maxValue: 350 },
+		description: 'Larger files are rejected, both as inputs and as downloads',
+	},
+	pollInterval: {
+		displayName: 'Poll Interval (Seconds)',
+		name: 'pollInterval',
+		decides: false,
+		type: 'number',
+		default: 1,
+		typeOptions: { minValue: 0.2, maxValue: 60, numberPrecision: 1 },
+		description:
+			'The shortest pause between two polls of a request. Polls are free, and become less frequent the longer a request takes. When the end is expected, because earlier requests took as long, the pause may be half as long.',
+	},
+	randomizeSeeds: {
+		displayName: 'Randomize Seeds',
+		name: 'randomizeSeeds',
+		decides: true,
+		type: 'boolean',
+		default: true,
+		description:
+			'Whether to give every seed of the workflow that you do not set a random value. ComfyUI does not run again what has not changed, and then returns nothing.',
+	},
+	seed: {
+		displayName: 'Seed',
+		name: 'seed',
+		decides: true,
+		type: 'number',
+		default: 0,
+		typeOptions: { minValue: SEED_RANGE.min, maxValue: SEED_RANGE.max, numberPrecision: 0 },
+		description:
+			'The same seed with the same fields gives a similar image. If not set, each item gets a random seed.',
+	},
+	spendingLimit: {
+		displayName: 'Spending Limit (USD)',
+		name: 'spendingLimit',
+		decides: false,
+		type: 'number',
+		default: 1,
+		typeOptions: { minValue: 0.01, maxValue: 100_000, numberPrecision: 2 },
+		description:
+			'How much this node may spend in one execution of the workflow, including all items, retries, loop iterations, and tool calls. The price is read before anything is submitted. If the limit does not cover all items, none are submitted. If RunComfy lists no price per request, the first request may exceed the limit. If “On Error” is set to continue, as many items are submitted as the limit covers. The value of the first item is used.',
+	},
+	timeout: {
+		displayName: 'Timeout (Seconds)',
+		name: 'timeout',
+		decides: false,
+		type: 'number',
+		default: 600,
+		typeOptions: { minValue: 1, maxValue: 86_400 },
+		description:
+			'How long to wait for each item. A timeout does not cancel the request: the error contains the request ID, and Get Result fetches the result later.',
+	},
+} satisfies Record<string, Field>;
+
+export type OptionName = keyof typeof OPTIONS;
+
+/** The options of deployments, which differ in some texts and defaults. */
+export const DEPLOYMENT_OPTIONS = {
+	...OPTIONS,
+	cancelOnStop: {
+		...OPTIONS.cancelOnStop,
+		description:
+			'Whether to cancel requests, queued or running, when you stop the execution, or when it ends because an item failed. Running requests use GPU time, which is billed by the second.',
+	},
+	timeout: {
+		...OPTIONS.timeout,
+		default: 1_800,
+		description:
+			'How long to wait for each item. A deployment that has to start first takes 3 to 5 minutes longer. A timeout does not cancel the request: the error contains the request ID, and Get Result fetches the result later.',
+	},
+} satisfies Record<OptionName, Field>;
+
+const COLLECTION = { displayName: 'Options', name: 'options' } as const;
+
+/**
+ * The collection “Options” with the given options, sorted by name.
+ * @param all the options to choose from: those of models, or of deployments.
+ */
+export function optionsField(names: OptionName[], all: Record<OptionName, Field> = OPTIONS): Field {
+	return {
+		...COLLECTION,
+		decides: false,
+		type: 'collection',
+		placeholder: 'Add option',
+		default: {},
+		options: [...names].sort().map((name) => all[name]),
+	};
+}
+
+type NumberField = Pick<Field, 'displayName' | 'name' | 'typeOptions'> & { default: number };
+type BooleanField = Pick<Field, 'displayName' | 'name'> & { default: boolean };
+
+/**
+ * The options of one item. An option that the user has added must have a valid value: an empty one never means “no limit”
+ * or “the default”.
+ */
+export class Options {
+	private readonly values: JsonObject = {};
+	/** Shows which options are added: one whose value is undefined is missing from the evaluated ones. */
+	private readonly added: unknown;
+
+	/**
+	 * @param only these are read, so that an expression of another one that fails does no harm.
+	 * @throws FieldError when one expression gives all options, and does not give an object.
+	 */
+	constructor(item: Item, only?: Array<Pick<Field, 'name'>>) {
+		this.added = item.context.getNode().parameters.options;
+		if (only !== undefined && isJsonObject(this.added)) {
+			const names = only.map(({ name }) => name).filter((name) => this.isAdded({ name }));
+			const valueOf = (name: string) => item.raw({ name: `${COLLECTION.name}.${name}` }, null);
+			this.values = Object.fromEntries(names.map((name) => [name, valueOf(name)]));
+			return;
+		}
+		const values = item.raw(COLLECTION, {});
+		if (Object.prototype.toString.call(values) !== '[object Object]' || !isJsonObject(values))
+			throw new FieldError(COLLECTION.displayName, 'must be an object');
+		this.values = values;
+	}
+
+	/** @returns the default where the user has not added the option. */
+	number(field: NumberField): number {
+		return this.isAdded(field) ? numberOf(this.values[field.name], field) : field.default;
+	}
+
+	boolean(field: BooleanField): boolean {
+		return this.isAdded(field) ? booleanOf(this.values[field.name], field.displayName) : field.default;
+	}
+
+	/** @returns an empty text where the user has not added the option. */
+	text({ name, displayName }: Pick<Field, 'displayName' | 'name'>): string {
+		if (!this.isAdded({ name })) return '';
+		const text = textOf(this.values[name], displayName);
+		if (text === '') throw new FieldError(displayName, 'must not be empty');
+		return text;
+	}
+
+	isAdded({ name }: Pick<Field, 'name'>): boolean {
+		const { values, added } = this;
+		return Object.hasOwn(values, name) || (isJsonObject(added) && Object.hasOwn(added, name));
+	}
+}
+
+/** The options that apply to the whole run. */
+export interface RunOptions {
+	maxConcurrency: number;
+	cancelOnStop: boolean;
+	/** In USD; undefined when the user has not added the option. */
+	limitUsd: number | undefined;
+}
+
+export const DEFAULT_RUN_OPTIONS: RunOptions = {
+	maxConcurrency: OPTIONS.maxConcurrency.default,
+	cancelOnStop: OPTIONS.cancelOnStop.default,
+	limitUsd: undefined,
+};
+
+/**
+ * Reads the options that apply to the whole run from the first item. Only these: an invalid value in another option of
+ * that item must fail the item, not the run.
+ * @throws FieldError.
+ */
+export function readRunOptions(item: Item): RunOptions {
+	const { maxConcurrency, cancelOnStop, spendingLimit } = OPTIONS;
+	const options = new Options(item, [maxConcurrency, cancelOnStop, spendingLimit]);
+	return {
+		maxConcurrency: options.number(maxConcurrency),
+		cancelOnStop: options.boolean(cancelOnStop),
+		limitUsd: options.isAdded(spendingLimit) ? options.number(spendingLimit) : undefined,
+	};
+}

@@ -1,0 +1,250 @@
+import type { IExecuteFunctions } from 'n8n-workflow';
+
+import { isJsonObject, type JsonObject } from '../api/json';
+import { networkCodeOf } from '../api/http';
+import { type AddressRules, findFileUrlProblem, isLoopbackUrl } from '../api/urls';
+import { type Clock, type Signal, unlessAborted } from '../util/time';
+import { BYTES_PER_MB, SNIFF_BYTES } from './fileTypes';
+
+/** Node's Readable. Its type comes from n8n, because a node may not import `stream`. */
+type ByteStream = Awaited<ReturnType<IExecuteFunctions['helpers']['getBinaryStream']>>;
+
+interface Answer {
+	status: number;
+	headers: JsonObject;
+	body: ByteStream;
+}
+
+/** Why a file could not be downloaded. The message is a part of a sentence for the user. */
+export class DownloadProblem extends Error {
+	constructor(
+		message: string,
+		/** Whether a retry may succeed. */
+		readonly isTransient = false,
+	) {
+		super(message);
+	}
+}
+
+/** n8n's helpers that a plain request needs, in a run of the node or in the editor. */
+export interface RequestContext {
+	helpers: Pick<IExecuteFunctions['helpers'], 'httpRequest'> &
+		Partial<Pick<IExecuteFunctions['helpers'], 'getSecureEgressFilter'>>;
+}
+
+export interface TransferOptions extends AddressRules {
+	context: RequestContext;
+	clock: Clock;
+	/** How long the server may be silent before the connection counts as lost, in milliseconds. */
+	idleMs: number;
+	/** The limit on the time of the whole transfer, in milliseconds; undefined for none. */
+	totalMs?: number;
+	maxMegabytes: number;
+	/** Stop ends the transfer, whatever it is waiting for. */
+	stop?: Signal;
+}
+
+/**
+ * One try to read a file: plain GETs of safe addresses, without the token and without content encoding. It ends by itself
+ * at Stop, and when the server is silent. It must be closed.
+ */
+export class Transfer {
+	/** The size of what has been read, in bytes. */
+	received = 0;
+	/** Aborted when the transfer is over, for whatever reason. */
+	private readonly controller = new AbortController();
+	private lastSignAt: number;
+	/** Why the transfer was ended early. */
+	private reason: DownloadProblem | undefined;
+	private stream: ByteStream | undefined;
+
+	constructor(private readonly options: TransferOptions) {
+		this.lastSignAt = options.clock.now();
+		options.stop?.addEventListener('abort', this.onStop);
+		if (options.stop?.aborted === true) this.onStop();
+		void this.watch();
+	}
+
+	/**
+	 * Opens a file. Every redirect must lead to a safe address, too.
+	 * @returns its size in bytes, where the server reports it, and whether the server has sent it encoded.
+	 * @throws DownloadProblem, unless the server sends the file.
+	 */
+	async open(url: string, maxRedirects: number): Promise<{ contentLength?: number; isEncoded: boolean }> {
+		for (let redirects = 0; ; redirects++) {
+			const which = redirects === 0 ? 'its address' : 'the address it was redirected to';
+			const { status, headers, body } = await this.request(url, which);
+			if (status === 200) {
+				const length = headers['content-length'];
+				const contentLength = typeof length === 'string' ? Number(length) : undefined;
+				this.checkSize(contentLength ?? 0);
+				return { contentLength, isEncoded: isEncoded(headers, body) };
+			}
+			body.destroy();
+			const { location } = headers;
+			const isTransient = status >= 500 || [408, 425, 429].includes(status);
+			if (status < 300 || status >= 400 || typeof location !== 'string')
+				throw new DownloadProblem(`the file server answered with HTTP ${status}`, isTransient);
+			if (redirects >= maxRedirects)
+				throw new DownloadProblem(`it was redirected more than ${maxRedirects} times`);
+			if (!URL.canParse(location, url))
+				throw new DownloadProblem('it was redirected to an address that cannot be read');
+			url = new URL(location, url).href;
+		}
+	}
+
+	/**
+	 * Begins to read the body.
+	 * @returns its first bytes, and the whole of it: a stream, or bytes where the file is very short or this version of
+	 * Node has no `iterator` and `map` of streams, which are experimental. More than the limit on size ends the transfer.
+	 */
+	async read(): Promise<{ head: Buffer; body: Buffer | ByteStream }> {
+		const { stream } = this;
+		if (typeof stream?.iterator !== 'function' || typeof stream.map !== 'function') {
+			const body = await this.readAll();
+			return { head: body, body };
+		}
+		let head = Buffer.alloc(0);
+		for await (const chunk of stream.iterator({ destroyOnReturn: false })) {
+			head = Buffer.concat([head, this.count(chunk as Uint8Array)]);
+			if (head.length >= SNIFF_BYTES) break;
+		}
+		// A stream that has ended takes no bytes back.
+		if (stream.readableEnded) return { head, body: head };
+		stream.unshift(head);
+		this.received = 0;
+		return { head, body: stream.map((chunk: Uint8Array) => this.count(chunk)) };
+	}
+
+	/** Reads the whole body into memory. */
+	async readAll(): Promise<Buffer> {
+		const chunks: Uint8Array[] = [];
+		for await (const chunk of this.stream ?? []) chunks.push(this.count(chunk as Uint8Array));
+		return Buffer.concat(chunks);
+	}
+
+	/** Why reading or storing has failed, if the transfer is the reason: n8n's storage may wrap or replace the error. */
+	problemOf(error: unknown): DownloadProblem | undefined {
+		if (this.reason !== undefined) return this.reason;
+		if (error instanceof DownloadProblem) return error;
+		return this.stream?.errored
+			? new DownloadProblem('the connection was lost before the file was complete', true)
+			: undefined;
+	}
+
+	/** Ends whatever is under way, and discards what has not been read. */
+	close(reason?: DownloadProblem): void {
+		if (this.controller.signal.aborted) return;
+		this.reason = reason;
+		this.options.stop?.removeEventListener('abort', this.onStop);
+		this.stream?.destroy(reason);
+		this.controller.abort();
+	}
+
+	private readonly onStop = () => this.close(new DownloadProblem('it was stopped'));
+
+	private async watch(): Promise<void> {
+		const { clock, idleMs, totalMs = Infinity } = this.options;
+		const { signal } = this.controller;
+		const end = clock.now() + totalMs;
+		const left = () => Math.min(this.lastSignAt + idleMs, end) - clock.now();
+		for (let ms = left(); ms > 0 && !signal.aborted; ms = left()) await clock.sleep(ms, signal);
+		this.close(new DownloadProblem('the file server stopped sending data', true));
+	}
+
+	private async request(url: string, which: string): Promise<Answer> {
+		const { context } = this.options;
+		const problem = findFileUrlProblem(url, this.options);
+		if (problem !== undefined) throw new DownloadProblem(`${which} ${problem}`);
+		if (await this.unlessOver(leadsToPrivateNetwork(context, url)))
+			throw new DownloadProblem(`${which} leads to a private network`);
+		const request = context.helpers.httpRequest({
+			method: 'GET',
+			url,
+			headers: { 'accept-encoding': 'identity' },
+			encoding: 'stream',
+			disableFollowRedirect: true,
+			ignoreHttpStatusErrors: true,
+			returnFullResponse: true,
+			abortSignal: this.controller.signal,
+		});
+		const answering = request.then(readAnswer, notReached);
+		const answer = await this.unlessOver(answering).catch((error: unknown) => {
+			// n8n looks the name up before it takes notice of the signal, so an answer may still come.
+			void answering.then(
+				({ body }) => body.destroy(),
+				() => {},
+			);
+			throw error;
+		});
+		this.stream = answer.body;
+		this.lastSignAt = this.options.clock.now();
+		return answer;
+	}
+
+	/** @throws DownloadProblem as soon as the transfer has been ended. */
+	private async unlessOver<T>(promise: Promise<T>): Promise<T> {
+		await unlessAborted(promise, this.controller.signal);
+		if (this.reason !== undefined) throw this.reason;
+		return await promise;
+	}
+
+	private count(chunk: Uint8Array): Uint8Array {
+		this.lastSignAt = this.options.clock.now();
+		this.received += chunk.length;
+		this.checkSize(this.received);
+		return chunk;
+	}
+
+	private checkSize(bytes: number): void {
+		const { maxMegabytes } = this.options;
+		if (bytes <= maxMegabytes * BYTES_PER_MB) return;
+		const option = `the ${maxMegabytes} MB of the option “Max File Size (MB)”`;
+		const problem = new DownloadProblem(`the file is larger than ${option}`);
+		this.close(problem);
+		throw problem;
+	}
+}
+
+function readAnswer(answer: unknown): Answer {
+	if (!isJsonObject(answer) || typeof answer.statusCode !== 'number' || !isStream(answer.body))
+		throw new DownloadProblem('the answer of the file server could not be read', true);
+	const { statusCode: status, headers, body } = answer;
+	// An error without a listener would crash n8n, also after the last reader has left.
+	body.on('error', () => {});
+	return { status, headers: isJsonObject(headers) ? headers : {}, body };
+}
+
+function isStream(value: unknown): value is ByteStream {
+	return isJsonObject(value) && typeof value.read === 'function' && typeof value.destroy === 'function';
+}
+
+function notReached(error: unknown): never {
+	const code = networkCodeOf(error);
+	const why = code === undefined ? '' : ` (${code})`;
+	throw new DownloadProblem(`the file server could not be reached${why}`, true);
+}
+
+/**
+ * The HTTP client of n8n decodes gzip and similar encodings by itself, removes the header, and does not notice a truncated
+ * file. Older versions of n8n return zlib's stream, which has a `bytesWritten`. Newer versions do not: there, only the
+ * content length shows the difference.
+ */
+function isEncoded(headers: JsonObject, stream: ByteStream): boolean {
+	const encoding = String(headers['content-encoding'] ?? 'identity');
+	return encoding.trim().toLowerCase() !== 'identity' || 'bytesWritten' in stream;
+}
+
+/**
+ * Newer versions of n8n resolve a host name and check its address. When n8n cannot resolve the name, a proxy may be able
+ * to: then the request is made, and n8n checks it again.
+ */
+async function leadsToPrivateNetwork({ helpers }: RequestContext, url: string): Promise<boolean> {
+	if (isLoopbackUrl(url)) return false;
+	try {
+		const verdict = await helpers.getSecureEgressFilter?.('enforced').validateUrl(url);
+		return verdict?.ok === false && verdict.error.name.startsWith('SsrfBlocked');
+	} catch {
+		return false;
+	}
+}

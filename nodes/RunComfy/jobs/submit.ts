@@ -1,0 +1,153 @@
+import type { SubmitAnswer } from '../api/answers';
+import { isTooDeep } from '../api/json';
+import { describeNoAnswer, RunComfyError, unreachableProblem, type Problem } from '../api/problems';
+import { FieldError } from '../util/errors';
+import { backoffMs, ERROR_BACKOFF } from '../util/retry';
+import type { Slots } from '../util/slots';
+import type { Clock, Random } from '../util/time';
+import type { Budget } from './budget';
+import { isAccepted, type AcceptedEntry, type LedgerEntry } from './entry';
+import type { Pool } from './pool';
+import type { Throttle } from './throttle';
+import type { Turn } from './turn';
+import { RunEndedError, type JobRequest, type Log } from './types';
+
+export interface SubmitTools {
+	clock: Clock;
+	random: Random;
+	log: Log;
+	pool: Pool;
+	throttle: Throttle;
+	turn: Turn;
+	/** Undefined when the user has set no spending limit. */
+	budget: Budget | undefined;
+	/** Bounds the memory of request bodies. */
+	submitBytes: Slots;
+}
+
+/** A call that cannot even be sent usually means a wrong address: not worth the whole deadline. */
+const MAX_UNSENT_TRIES = 4;
+
+/**
+ * Submits an item's request. The paid POST is sent again only when it was certainly not accepted (“too many requests”, or
+ * it never left this machine).
+ * @returns the item's entry in the ledger, with the id of its request.
+ * @throws RunComfyError when nothing was submitted, or when that is not known; RunEndedError.
+ */
+export async function submit(
+	tools: SubmitTools,
+	itemIndex: number,
+	request: JobRequest,
+): Promise<AcceptedEntry> {
+	const { pool, turn, budget } = tools;
+	const { endpoint, handling } = request;
+	pool.throwIfEnded();
+	const planned = { endpointId: endpoint.id, waits: handling.waits };
+	const entry =
+		budget === undefined
+			? turn.reserve(itemIndex, endpoint.id)
+			: await budget.reserve(turn, itemIndex, planned, pool.signal);
+	if (entry === undefined) throw new RunEndedError();
+	try {
+		pool.throwIfEnded();
+		return await post(tools, entry, request);
+	} finally {
+		// Whatever ended it before the POST left, its reserved cost is free again at once.
+		if (entry.state === 'reserved') turn.ledger.move(entry, 'refused');
+	}
+}
+
+async function post(tools: SubmitTools, entry: LedgerEntry, request: JobRequest): Promise<AcceptedEntry> {
+	const { clock, random, log, pool, throttle, turn } = tools;
+	const { ledger } = turn;
+	const { endpoint, handling, seeds } = request;
+	const { itemIndex } = entry;
+	/** An item's time begins when it is its turn. */
+	let deadline = Infinity;
+	const send = async (): Promise<SubmitAnswer> => {
+		deadline = Math.min(deadline, clock.now() + handling.limits.timeoutMs);
+		const input = await request.buildInput();
+		// Building it may have taken a while.
+		pool.throwIfEnded();
+		if (isTooDeep(input)) throw new FieldError('Inputs', 'are nested too deeply');
+		tools.budget?.recheck(entry);
+		ledger.move(entry, 'submitting', { handling });
+		return await pool.withStopGracePeriod(async (signal) => await endpoint.submit(input, signal));
+	};
+	for (let unsent = 0; ;) {
+		const answer = await tools.submitBytes.use(
+			async () => await throttle.call(send, deadline),
+			request.inputBytes,
+		);
+		switch (answer?.kind) {
+			case 'ok': {
+				const requestId = answer.value;
+				ledger.move(entry, 'queued', { requestId, seeds, submittedAt: clock.timeOfDay() });
+				log.info(`RunComfy request ${requestId} submitted for item ${itemIndex}`);
+				if (isAccepted(entry)) return entry;
+				throw new Error(`The ledger could not record request ${requestId}`);
+			}
+			case 'unknown': {
+				ledger.move(entry, 'outcomeUnknown', { why: answer.why });
+				const problem = outcomeUnknownProblem(endpoint.requestsPage, answer.why, answer);
+				log.warn(`RunComfy, item ${itemIndex}: ${problem.message}`);
+				throw new RunComfyError(problem);
+			}
+			case 'refused':
+				ledger.move(entry, 'refused');
+				throw new RunComfyError(withInputAdvice(answer.problem, request));
+			case 'unsent': {
+				ledger.move(entry, 'reserved');
+				const pauseMs = backoffMs(++unsent, ERROR_BACKOFF, random);
+				if (unsent >= MAX_UNSENT_TRIES || clock.now() + pauseMs >= deadline)
+					throw new RunComfyError(unreachableProblem(answer.error));
+				log.debug(`RunComfy, item ${itemIndex}: ${describeNoAnswer(answer.error)}; trying again`);
+				await pool.pause(pauseMs);
+				break;
+			}
+			case 'transient':
+				ledger.move(entry, 'reserved');
+				// The throttle delays the next call; here only the item's own time counts.
+				if (clock.now() + throttle.pauseLeftMs < deadline) break;
+				throw new RunComfyError(neverAcceptedProblem());
+			case undefined:
+				pool.throwIfEnded();
+				throw new RunComfyError(neverAcceptedProblem());
+		}
+	}
+}
+
+/** Adds what else may be the cause when RunComfy refuses an input, or fails because of it. */
+export function withInputAdvice(problem: Problem, request: JobRequest | undefined): Problem {
+	const { inputAdvice } = request ?? {};
+	if (inputAdvice === undefined || problem.mayBeInput !== true) return problem;
+	return { ...problem, advice: `${inputAdvice} Otherwise: ${problem.advice}` };
+}
+
+/**
+ * A submit whose outcome is unknown: the request may exist and cost money, so it is never sent again.
+ * @param requestsPage where a person can see whether it exists.
+ */
+export function outcomeUnknownProblem(
+	requestsPage: string,
+	cause: string,
+	{ httpStatus, requestId }: Pick<Problem, 'httpStatus' | 'requestId'> = {},
+): Problem {
+	return {
+		message: `It is not known whether RunComfy accepted this request: ${cause}. It was not sent again, so that you do not pay twice`,
+		advice:
+			`Check ${requestsPage}. If the result is there, fetch it with the operation “Get Result” and its request ID. ` +
+			'If it is not, run this item again in a new execution.',
+		...(httpStatus === undefined ? {} : { httpStatus }),
+		...(requestId === undefined ? {} : { requestId }),
+	};
+}
+
+/** RunComfy kept saying “too many requests” until the deadline: nothing was accepted. */
+function neverAcceptedProblem(): Problem {
+	return {
+		message: 'Nothing was submitted: RunComfy kept answering “too many requests” until the timeout',
+		advice: 'Nothing was paid for. Lower “Max Concurrency”, raise “Timeout (Seconds)”, or run again later.',
+		httpStatus: 429,
+	};
+}

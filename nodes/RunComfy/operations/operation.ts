@@ -1,0 +1,84 @@
+import type { IBinaryKeyData, IDataObject } from 'n8n-workflow';
+
+import type { JobResult } from '../api/answers';
+import type { FreeQuery, Http } from '../api/http';
+import type { AddressRules } from '../api/urls';
+import type { Problem } from '../api/problems';
+import type { Deployments } from '../deployments/deployments';
+import type { DownloadTarget } from '../fields/downloads';
+import type { Field, Item } from '../fields/item';
+import type { OPTIONS } from '../fields/options';
+import type { Downloader } from '../files/download';
+import type { Handling, JobRequest, RunEnd, SubmittedJob } from '../jobs/types';
+import type { WaitTools } from '../jobs/wait';
+import type { Catalog } from '../models/catalog';
+import type { Random } from '../util/time';
+
+/** What an operation may use. */
+export interface OperationTools {
+	http: Http;
+	random: Random;
+	query: FreeQuery;
+	catalog: Catalog;
+	deployments: Deployments;
+	downloader: Downloader;
+	/** Which addresses of files are accepted: those on this machine only where the API is there, too. */
+	modelFiles: AddressRules;
+	deploymentFiles: AddressRules;
+	/** Shows a message above the node's output, once even if many items have the same. */
+	hint(message: string): void;
+}
+
+/** An output item without `pairedItem`, which is added later. */
+export interface OperationOutput {
+	json: IDataObject;
+	binary?: IBinaryKeyData;
+}
+
+/** How to wait for a request, and where its files go. */
+export interface RequestHandling extends Handling {
+	/** Undefined when no files are downloaded. */
+	download?: DownloadTarget | undefined;
+}
+
+interface OperationBase {
+	/** The name in the list of operations. */
+	name: string;
+	/** The title in the list of the node's actions. */
+	action: string;
+	description: string;
+	/** The fields in the editor, without `displayOptions` for resource and operation, which are added later. */
+	fields: Field[];
+}
+
+/** An operation that submits nothing. */
+export interface FreeOperation extends OperationBase {
+	/**
+	 * Reads the fields of one item, and does the work.
+	 * @returns the output of the item; several items only for an operation that lists something.
+	 * @throws FieldError, RunComfyError, RunEndedError.
+	 */
+	run(tools: OperationTools & WaitTools, item: Item): Promise<OperationOutput | OperationOutput[]>;
+}
+
+/** An operation that submits requests. */
+export interface SubmittingOperation extends OperationBase {
+	/** The options with their defaults: those of models, or of deployments. */
+	defaults: typeof OPTIONS;
+	/**
+	 * Reads and checks the fields of one item. It may make free queries about its model, and submits nothing.
+	 * @throws FieldError, RunComfyError.
+	 */
+	read(tools: OperationTools, item: Item): Promise<JobRequest<RequestHandling>>;
+	findOutputProblem(result: JobResult): Problem | undefined;
+	toOutput(
+		tools: OperationTools,
+		job: SubmittedJob & { result: JobResult },
+		handling: RequestHandling,
+		run: RunEnd,
+	): Promise<OperationOutput>;
+	/** What the output reports of the seeds that were sent. */
+	reportSeeds(seeds: Record<string, number>): IDataObject;
+}
+
+export type Operation = FreeOperation | SubmittingOperation;

@@ -1,0 +1,99 @@
+import { getBalance } from '../../nodes/RunComfy/api/deploymentApi';
+import {
+	type ApiRequest,
+	createFreeQuery,
+	networkCodeOf,
+	NoAnswerError,
+	noAnswerReason,
+	type NoAnswerReason,
+} from '../../nodes/RunComfy/api/http';
+import { modelEndpoint } from '../../nodes/RunComfy/api/modelApi';
+import { answer, httpOf, ok } from './fakeApi';
+import { VirtualClock } from './virtualClock';
+
+describe('Network errors', () => {
+	it.each([
+		['ECONNREFUSED', 'unreachable'],
+		['ENOTFOUND', 'unreachable'],
+		['EAI_AGAIN', 'unreachable'],
+		['CERT_HAS_EXPIRED', 'untrusted'],
+		['DEPTH_ZERO_SELF_SIGNED_CERT', 'untrusted'],
+		['ETIMEDOUT', 'timeout'],
+		['ECONNABORTED', 'timeout'],
+		['ECONNRESET', 'lost'],
+		['EHOSTUNREACH', 'lost'],
+		['ERR_CANCELED', 'stopped'],
+		['SOMETHING_NEW', 'lost'],
+		[undefined, 'lost'],
+	])('%s means %s', (code, reason) => expect(noAnswerReason(code)).toBe(reason));
+
+	it('finds the code wherever it is wrapped', () => {
+		const inner = Object.assign(new Error('x'), { code: 'ECONNRESET' });
+		const wrapped = new Error('outer', { cause: new Error('middle', { cause: inner }) });
+		for (const error of [inner, wrapped, { errorResponse: inner }])
+			expect(networkCodeOf(error)).toBe('ECONNRESET');
+		expect(networkCodeOf('text')).toBeUndefined();
+	});
+});
+
+describe('A call', () => {
+	it.each<[NoAnswerReason, string, string]>([
+		['unreachable', 'unsent', 'transient'],
+		['untrusted', 'refused', 'refused'],
+		['timeout', 'unknown', 'transient'],
+		['lost', 'unknown', 'transient'],
+		['stopped', 'unknown', 'transient'],
+	])('without an answer (%s): a submit is %s, a free call %s', async (reason, submit, free) => {
+		const http = httpOf(async () => await Promise.reject(new NoAnswerError(reason)), new VirtualClock());
+		const model = modelEndpoint(http, 'a/b');
+		expect(await model.submit({})).toMatchObject({ kind: submit });
+		for (const call of [model.getResult, model.getStatus, model.cancel])
+			expect(await call('r')).toMatchObject({ kind: free });
+		expect(await getBalance(http)).toMatchObject({ kind: free });
+	});
+
+	it('that fails for any other reason counts as lost', async () => {
+		const http = httpOf(async () => await Promise.reject(new Error('odd')), new VirtualClock());
+		expect(await modelEndpoint(http, 'a/b').submit({})).toMatchObject({ kind: 'unknown' });
+	});
+
+	it('has a timeout: a large body is given the time that its upload takes', async () => {
+		const sent: ApiRequest[] = [];
+		const http = httpOf(async (request) => {
+			sent.push(request);
+			return ok({});
+		}, new VirtualClock());
+		const model = modelEndpoint(http, 'a/b');
+		await model.submit({ prompt: 'x', image: `data:image/png;base64,${'A'.repeat(9_000_000)}` });
+		await model.submit({ prompt: 'x' });
+		await model.getResult('r', { timeoutMs: 90_000, includeCost: true });
+		await model.cancel('r', { timeoutMs: 2_000 });
+		expect(sent.map(({ method, url }) => `${method} ${url}`)).toEqual([
+			'POST https://api.test/v1/models/a/b',
+			'POST https://api.test/v1/models/a/b',
+			'GET https://api.test/v1/requests/r/result?include_cost=true',
+			'POST https://api.test/v1/requests/r/cancel',
+		]);
+		const [large = 0, ...others] = sent.map(({ timeoutMs }) => timeoutMs);
+		expect(large).toBeGreaterThan(200_000);
+		expect(others).toEqual([60_001, 30_000, 2_000]);
+	});
+});
+
+describe('A free query', () => {
+	const query = async (...statuses: number[]) => {
+		const clock = new VirtualClock();
+		const send = async () => answer(statuses.shift() ?? 500, { balance_usd: 1 });
+		const http = httpOf(send, clock);
+		const free = createFreeQuery({ http, clock, random: () => 0.5, stopSignal: undefined });
+		return await clock.run(free(getBalance).catch((error: Error) => error.message));
+	};
+
+	it.each<[number[], unknown]>([
+		[[503, 429, 200], { balance: 1, currency: 'USD' }],
+		[[503, 503, 503, 502, 200], 'The balance could not be read: it answered with HTTP 502'],
+		[[401, 200], 'The balance could not be read: RunComfy did not accept the API token'],
+	])('answered with HTTP %j', async (statuses, expected) =>
+		expect(await query(...statuses)).toEqual(expected),
+	);
+});
