@@ -29,6 +29,8 @@ class FakeHost {
 	constructor(
 		private readonly answer: (url: string, count: number) => Answer,
 		private readonly validateUrl?: (url: string) => Promise<unknown>,
+		/** How long n8n looks a name up. Only then it takes notice of the signal. */
+		private readonly lookUpMs = 0,
 	) {}
 
 	get downloader(): Downloader {
@@ -45,6 +47,7 @@ class FakeHost {
 			}) => {
 				this.requests.push(url);
 				this.headers.push(headers);
+				await this.clock.sleep(this.lookUpMs);
 				const { statusCode = 200, headers: itsHeaders = {}, body } = this.answer(url, this.requests.length);
 				this.open++;
 				body.once('close', () => this.open--);
@@ -204,7 +207,7 @@ describe('A download', () => {
 		'is tried again when %s do not come for 30 seconds',
 		async (which) => {
 			const host: FakeHost = new FakeHost(() => ({
-				body: which === 'more bytes' ? host.slowBody(1, 40_000) : new Readable({ read() {} }),
+				body: which === 'more bytes' ? host.slowBody(1, 40_000, 200) : new Readable({ read() {} }),
 			}));
 			expect((await host.failure([image('a')])).message).toContain('the file server stopped sending data');
 			expect(host.requests).toHaveLength(4);
@@ -213,6 +216,17 @@ describe('A download', () => {
 			expect([host.open, host.stored]).toEqual([0, []]);
 		},
 	);
+
+	it('discards an answer that comes after Stop, because n8n was looking a name up', async () => {
+		const stop = new AbortController();
+		const body = Readable.from([PNG]);
+		const host: FakeHost = new FakeHost(() => ({ body }), undefined, 20_000);
+		host.clock.at(5_000, () => stop.abort());
+		expect((await host.failure([image('a')], stop.signal)).message).toContain('it was stopped');
+		expect(host.clock.now()).toBe(5_000);
+		await host.clock.advance(20_000);
+		expect(body.destroyed).toBe(true);
+	});
 
 	it('is held in memory where streams have no experimental operators', async () => {
 		const host = new FakeHost(() => ({ body: Object.assign(Readable.from([PNG]), { map: undefined }) }));
@@ -238,7 +252,7 @@ describe('The downloads of one item', () => {
 		const host: FakeHost = new FakeHost((url) =>
 			url.endsWith('f2.png')
 				? { statusCode: 404, body: Readable.from([]) }
-				: { body: host.slowBody(10, 5_000) },
+				: { body: host.slowBody(10, 5_000, 1_000) },
 		);
 		const { message, advice } = await host.failure(files);
 		expect(message).toBe(
@@ -267,7 +281,7 @@ describe('The downloads of one item', () => {
 
 	it.each(['before', 'during'])('end when they are stopped %s', async (when) => {
 		const stop = new AbortController();
-		const host: FakeHost = new FakeHost(() => ({ body: host.slowBody(10, 5_000) }));
+		const host: FakeHost = new FakeHost(() => ({ body: host.slowBody(10, 5_000, 1_000) }));
 		if (when === 'before') stop.abort();
 		host.clock.at(12_000, () => stop.abort());
 		expect((await host.failure(files, stop.signal)).message).toContain('it was stopped');

@@ -54,22 +54,17 @@ describe('fetchJson', () => {
 		expect(Object.keys(calls[0]?.headers ?? {})).toEqual(['accept-encoding']);
 	});
 
-	it.each<[string, () => unknown]>([
-		['another status', () => answer('{}', {}, 404)],
-		['a redirect', () => answer('{}', { location: URL_OF_FILE }, 302)],
-		['no JSON', () => answer('<html>')],
-		['JSON that breaks off', () => answer('{"a"')],
-		['a size that is announced', () => answer('{}', { 'content-length': '1001' })],
-		['a size that is not', () => answer(JSON.stringify('x'.repeat(1_000)))],
-		['no stream', () => ({ statusCode: 200, headers: {}, body: '{}' })],
-		[
-			'an error',
-			() => {
-				throw new Error('ECONNRESET');
-			},
-		],
+	it.each<[string, unknown]>([
+		['another status', answer('{}', {}, 404)],
+		['a redirect', answer('{}', { location: URL_OF_FILE }, 302)],
+		['no JSON', answer('<html>')],
+		['JSON that breaks off', answer('{"a"')],
+		['a size that is announced', answer('{}', { 'content-length': '1001' })],
+		['a size that is not', answer(JSON.stringify('x'.repeat(1_000)))],
+		['no stream', { statusCode: 200, headers: {}, body: '{}' }],
+		['an error', Promise.reject(new Error('ECONNRESET'))],
 	])('gives nothing for %s', async (_name, respond) => {
-		expect((await fetchWith(respond)).value).toBeUndefined();
+		expect((await fetchWith(() => respond)).value).toBeUndefined();
 	});
 
 	it('does not call an address that leads to a private network', async () => {
@@ -90,13 +85,14 @@ describe('fetchJson', () => {
 		const early = await fetchWith(hang);
 		expect(early.value).toBeUndefined();
 		expect(early.clock.now()).toBe(15_000);
-		const drip = ({ abortSignal }: Call) => {
-			const body = new Readable({ read: () => {} });
-			body.push('{');
-			abortSignal.addEventListener('abort', () => body.destroy(new Error('aborted')));
-			return { statusCode: 200, headers: {}, body };
-		};
-		const late = await fetchWith(drip);
+		const clock = new VirtualClock();
+		async function* drip() {
+			for (const part of '{"a": 1}') {
+				await clock.sleep(3_000);
+				yield Buffer.from(part);
+			}
+		}
+		const late = await fetchWith(() => ({ ...answer(''), body: Readable.from(drip()) }), { clock });
 		expect(late.value).toBeUndefined();
 		expect(late.clock.now()).toBe(15_000);
 	});

@@ -26,28 +26,16 @@ describe('outputFileStems', () => {
 		['🎉'.repeat(200), 'https://cdn/x.png', '🎉'.repeat(120)],
 	])('%j from %s is %s', (fileName, url, name) => expect(stems(fileName, url)).toEqual([name]));
 
-	it.each<[string, string, string[], string[]]>([
-		[
-			'the user’s name',
-			'summer',
-			['https://a/1.png', 'https://a/2.png', 'https://a/3.png'],
-			['summer', 'summer_1', 'summer_2'],
-		],
-		[
-			'the same name in several folders',
-			'',
-			['https://a/x/out.png', 'https://a/y/out.png'],
-			['out', 'out_1'],
-		],
-		['names that differ in capitals only', '', ['https://a/Out.png', 'https://a/out.png'], ['Out', 'out_1']],
-		[
-			'a name that is already numbered',
-			'',
-			['https://a/o_1.png', 'https://b/o.png', 'https://c/o.png'],
-			['o_1', 'o', 'o_2'],
-		],
-		['no names', '', ['https://a/', 'https://b/'], ['image', 'image_1']],
-	])('makes %s different', (_, fileName, urls, names) => expect(stems(fileName, ...urls)).toEqual(names));
+	it.each([
+		['the user’s name', 'summer', '1.png 2.png 3.png', 'summer summer_1 summer_2'],
+		['the same name in several folders', '', 'x/out.png y/out.png', 'out out_1'],
+		['names that differ in capitals only', '', 'Out.png out.png', 'Out out_1'],
+		['a name that is already numbered', '', 'o_1.png x/o.png y/o.png', 'o_1 o o_2'],
+		['no names', '', 'x/ y/', 'image image_1'],
+	])('makes %s different', (_, fileName, paths, names) => {
+		const urls = paths.split(' ').map((path) => `https://a/${path}`);
+		expect(stems(fileName, ...urls)).toEqual(names.split(' '));
+	});
 
 	it('property: whatever the names, all are different and none is a path', () => {
 		const url = fc.oneof(

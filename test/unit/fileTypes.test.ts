@@ -1,6 +1,14 @@
 import * as fc from 'fast-check';
 
-import { fileTypeOf, isInputType, looksLikeText } from '../../nodes/RunComfy/files/fileTypes';
+import {
+	fileTypeOf,
+	isDetectable,
+	isInputType,
+	kindByName,
+	knownTypeByName,
+	looksLikeText,
+	typeByName,
+} from '../../nodes/RunComfy/files/fileTypes';
 
 describe('fileTypeOf', () => {
 	const bytes = (text: string) => Buffer.from(text, 'latin1');
@@ -52,4 +60,25 @@ describe('fileTypeOf', () => {
 				expect(typeof looksLikeText(buffer)).toBe('boolean');
 			}),
 		));
+});
+
+describe('The ending of a name', () => {
+	it.each([
+		['a.PNG', 'image', 'image/png', true],
+		['a.jpeg', 'image', 'image/jpeg', true],
+		['https://cdn/a.svg', 'image', 'image/svg+xml', false],
+		['a.m4v', 'video', 'video/x-m4v', false],
+		['a.mkv', 'video', 'video/x-matroska', true],
+		['a.m4a', 'audio', 'audio/mp4', true],
+		['a.opus', 'audio', 'audio/ogg', false],
+		['a.glb', 'file', 'model/gltf-binary', false],
+		['a.safetensors', 'file', 'application/octet-stream', false],
+		['a.dat', undefined, 'application/octet-stream', false],
+		['constructor', undefined, 'application/octet-stream', false],
+	])('of %s says %s, %s, and whether the first bytes show it: %s', (name, kind, mimeType, isDetected) => {
+		expect(knownTypeByName(name)?.kind).toBe(kind);
+		expect(kindByName(name)).toBe(kind === 'file' ? undefined : kind);
+		expect(typeByName(name)).toMatchObject({ mimeType });
+		expect(isDetectable(name)).toBe(isDetected);
+	});
 });

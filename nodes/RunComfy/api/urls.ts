@@ -44,8 +44,9 @@ export function hostKind(hostname: string): 'public' | 'loopback' | 'private' {
 	if (/^\d+(\.\d+){3}$/.test(host)) {
 		return PRIVATE_IPV4.some((range) => isInRange(host, range)) ? 'private' : 'public';
 	}
+	// A name of one label is local. An IPv6 address has no dots here, and so counts as one label.
 	const labels = host.split('.');
-	const isName = labels.length > 1 && !labels.includes('') && !host.startsWith('[');
+	const isName = labels.length > 1 && !labels.includes('');
 	return isName && !PRIVATE_NAME.test(host) ? 'public' : 'private';
 }
 
