@@ -1,3 +1,5 @@
+import type { IDataObject } from 'n8n-workflow';
+
 import { items, failure, IMAGE_URL, outputItems, TestEnvironment } from './testEnvironment';
 
 /** Bad input is refused before anything is sent, in the words of the field. */
@@ -244,5 +246,31 @@ describe('The credential', () => {
 		await expect(
 			credential.authenticate({ ...data, apiToken: 'Bearer x' }, { url: data.baseUrl }),
 		).rejects.toThrow('Bearer');
+	});
+});
+
+describe('An item that refers to itself', () => {
+	const itself: IDataObject = { n: 0 };
+	itself.self = itself;
+
+	it.each<[string, IDataObject, string]>([
+		['a text', { prompt: '={{ JSON.stringify($json) }}' }, '“Prompt” must not be empty'],
+		[
+			'JSON',
+			{
+				...{ resource: 'model', operation: 'run', inputMode: 'json', inputsJson: '={{ $json }}' },
+				modelId: { __rl: true, mode: 'id', value: 'ideogram/ideogram-v3/replace-background' },
+			},
+			'“Inputs (JSON)” is nested too deeply, or refers to itself',
+		],
+	])('fails alone where a field needs all of it: %s', async (_, parameters, message) => {
+		const env = await TestEnvironment.open({
+			items: [{ json: itself }, ...items(1)],
+			settings: { onError: 'continueRegularOutput' },
+		});
+		const [first, second] = outputItems(await env.run(parameters));
+		expect(first?.json.error).toMatchObject({ message });
+		expect(JSON.stringify(second?.json)).toMatch(/requestId|RunComfy did not accept/);
+		await env.close();
 	});
 });

@@ -54,43 +54,37 @@ describe('In a retry', () => {
 		expect(env.stopReports).toEqual([expect.stringContaining(env.sandbox.jobs[0]?.requestId ?? '?')]);
 	});
 
-	it('Stop while a model is read cancels what an earlier try has left', async () => {
-		env = await TestEnvironment.open({ sandbox: { queueMs: 60_000 }, settings: RETRY });
-		env.sandbox.faults.add({
-			on: 'model',
-			kind: 'answer',
-			answer: { status: 200, body: { model_id: 'ideogram/ideogram-v3/replace-background' } },
-			times: 1,
-		});
-		env.sandbox.faults.add({ on: 'model', kind: 'hangBefore' });
-		const execution = env.start({ options: { timeout: 1, spendingLimit: 1 } });
-		await until('it is tried again', () => env.tries.length === 2);
-		await new Promise((resolve) => setTimeout(resolve, 200));
-		await env.stop(execution);
-		expect(env.sandbox.stats.cancelled).toBe(1);
-		expect(env.stopReports).toHaveLength(1);
-	});
-
-	it('Stop while the workflow of a deployment is read cancels what an earlier try has left', async () => {
-		env = await TestEnvironment.open({
-			sandbox: { queueMs: 60_000 },
-			settings: { ...RETRY, maxTries: 2 },
-		});
-		const execution = env.start({
-			resource: 'deployment',
-			operation: 'run',
-			deploymentId: { mode: 'id', value: DEPLOYMENT_ID.textToImage },
-			inputs: { mappingMode: 'defineBelow', value: {} },
-			options: { pollInterval: 0.2, timeout: 1 },
-		});
-		await until('it is submitted', () => env.sandbox.stats.accepted === 1);
-		env.sandbox.faults.add({ on: 'deployment', kind: 'hangBefore' });
-		await until('it is tried again', () => env.tries.length === 2);
-		await new Promise((resolve) => setTimeout(resolve, 200));
-		await env.stop(execution);
-		expect(env.sandbox.stats.cancelled).toBe(1);
-		expect(env.stopReports).toEqual([expect.stringContaining(env.sandbox.jobs[0]?.requestId ?? '?')]);
-	});
+	it.each<[string, object, 'model' | 'deployment']>([
+		['price', { options: { timeout: 1, maxConcurrency: 1, spendingLimit: 1 } }, 'model'],
+		[
+			'workflow of a deployment',
+			{
+				resource: 'deployment',
+				operation: 'run',
+				deploymentId: { mode: 'id', value: DEPLOYMENT_ID.textToImage },
+				inputs: { mappingMode: 'defineBelow', value: {} },
+				options: { pollInterval: 0.2, timeout: 1, maxConcurrency: 1 },
+			},
+			'deployment',
+		],
+	])(
+		'Stop while the %s of another item is read cancels what an earlier try has left',
+		async (_, parameters, on) => {
+			env = await TestEnvironment.open({
+				items: items(2),
+				sandbox: { queueMs: 60_000 },
+				settings: { ...RETRY, maxTries: 2 },
+			});
+			const execution = env.start({ ...parameters });
+			await until('it is submitted', () => env.sandbox.stats.accepted === 1);
+			env.sandbox.faults.add({ on, kind: 'hangBefore' });
+			await until('it is tried again', () => env.tries.length === 2);
+			await new Promise((resolve) => setTimeout(resolve, 200));
+			await env.stop(execution);
+			expect(env.sandbox.stats).toMatchObject({ submits: 1, cancelled: 1 });
+			expect(env.stopReports).toEqual([expect.stringContaining(env.sandbox.jobs[0]?.requestId ?? '?')]);
+		},
+	);
 
 	it('what is finished is returned, though the price can no longer be read', async () => {
 		env = await TestEnvironment.open({

@@ -80,6 +80,15 @@ const event: fc.Arbitrary<Event> = fc.oneof(
 		arbitrary: fc.record({ do: fc.constant('finish' as const), nth, withOutput: fc.boolean() }),
 	},
 	{ weight: 2, arbitrary: fc.record({ do: fc.constant('fail' as const), nth, isCharged: fc.boolean() }) },
+	{
+		weight: 2,
+		arbitrary: fc.record({
+			do: fc.constant('retryExecution' as const),
+			again: fc.boolean(),
+			changesPrompt: fc.boolean(),
+			aheadMs: fc.constantFrom(0, -7_200_000, 7_200_000),
+		}),
+	},
 	{ weight: 1, arbitrary: fc.constant<Event>({ do: 'stop' }) },
 	{
 		weight: 1,

@@ -1,12 +1,16 @@
+import type { IExecuteFunctions } from 'n8n-workflow';
+
 import { Http, NoAnswerError, type ApiAnswer, type ApiRequest } from '../../nodes/RunComfy/api/http';
 import { modelEndpoint, modelRequests } from '../../nodes/RunComfy/api/modelApi';
 import { RunComfyError } from '../../nodes/RunComfy/api/problems';
+import type { RequestIdentity } from '../../nodes/RunComfy/jobs/entry';
 import { Ledger } from '../../nodes/RunComfy/jobs/ledger';
 import { runItems } from '../../nodes/RunComfy/jobs/runItems';
 import { ItemFailedError, type ItemOutcome, type ListedPrice } from '../../nodes/RunComfy/jobs/types';
+import { createIdentities } from '../../nodes/RunComfy/n8n/identity';
+import { runModel } from '../../nodes/RunComfy/operations/model/run';
 import { findModelOutputProblem } from '../../nodes/RunComfy/operations/modelOutput';
 import { StoppedError } from '../../nodes/RunComfy/util/errors';
-import { callOf, placeOf } from '../unit/fakeApi';
 import { VirtualClock } from '../unit/virtualClock';
 
 /**
@@ -40,7 +44,21 @@ export type Event =
 	| { do: 'finish'; nth: number; withOutput: boolean }
 	| { do: 'fail'; nth: number; isCharged: boolean }
 	| { do: 'stop' }
+	| RetryExecution
 	| { do: 'clockJump'; ms: number };
+
+/**
+ * n8n's “Retry execution”, with the currently saved workflow: from the data of a failed one, in which files have other
+ * names by then. The same data may be retried again.
+ */
+export interface RetryExecution {
+	do: 'retryExecution';
+	/** From the data that was retried before, although that has gone on since. */
+	again: boolean;
+	changesPrompt: boolean;
+	/** How far the clock of the other process is ahead. */
+	aheadMs: number;
+}
 
 export interface Settings {
 	items: number;
@@ -74,6 +92,8 @@ interface RemoteRequest {
 	isRunKnown: boolean;
 	/** When the answer with its cost was sent to the node; undefined before. */
 	costSentAt?: number;
+	/** It was submitted by a retry whose data another one does not have. */
+	isForgotten?: true;
 }
 
 /** What is spent, requests of yet unknown cost, and what one more is expected to cost. */
@@ -90,13 +110,23 @@ interface NodeRun {
 	tries: number;
 	state: 'running' | 'thrown' | 'withErrors' | 'succeeded';
 	stopButton: AbortController;
-	/** What was written before its latest try began. */
-	writtenBefore: number;
+}
+
+/** A failed execution as n8n's database holds it. */
+interface SavedExecution {
+	data: string;
+	run: NodeRun;
+	nextRunIndex: number;
+	/** How many requests there were, and submits that were lost. */
+	requests: number;
+	lost: number;
+	at: number;
 }
 
 /** Calls of a tool with the same input are one request. */
 function inputOf(key: string): string {
-	return key.startsWith('call') ? key.split(' ').slice(0, 2).join(' ') : key;
+	const [call, input = '', , ...rest] = key.split(' ');
+	return call === 'call' ? [call, input, ...rest].join(' ') : key;
 }
 
 export class Simulation {
@@ -104,7 +134,10 @@ export class Simulation {
 	readonly requests: RemoteRequest[] = [];
 	readonly written: string[] = [];
 	readonly violations: string[] = [];
-	private readonly context: Record<string, unknown> = {};
+	private context: Record<string, unknown> = {};
+	private saved: SavedExecution | undefined;
+	private promptVersion = 0;
+	private labels = 0;
 	private readonly runs: NodeRun[] = [];
 	private readonly running = new Set<Promise<void>>();
 	private readonly faults = {
@@ -127,13 +160,16 @@ export class Simulation {
 	async apply(event: Event): Promise<void> {
 		switch (event.do) {
 			case 'turn':
-				if (!this.isMainBusy && !this.isMainOver) this.openRun(`turn ${this.turns++}`, false);
+				if (!this.isMainBusy && !this.isMainOver) await this.openRun(`turn ${this.turns++}`, false);
 				break;
 			case 'call':
-				if (this.stoppedAt === undefined) this.openRun(`call ${event.input} ${this.calls++}`, true);
+				if (this.stoppedAt === undefined) await this.openRun(`call ${event.input} ${this.calls++}`, true);
 				break;
 			case 'retry':
-				for (const run of this.runs) if (this.mayRetry(run)) this.startTry(run);
+				for (const run of this.runs) if (this.mayRetry(run)) await this.startTry(run);
+				break;
+			case 'retryExecution':
+				await this.retryExecution(event);
 				break;
 			case 'wait':
 				await this.clock.advance(event.ms);
@@ -181,7 +217,7 @@ export class Simulation {
 				if (request.state === 'queued') request.state = 'running';
 				if (request.state === 'finished') request.costUsd = this.settings.realUsd;
 			}
-			for (const run of this.runs) if (this.mayRetry(run)) this.startTry(run);
+			for (const run of this.runs) if (this.mayRetry(run)) await this.startTry(run);
 		}
 		await this.clock.run(Promise.all(this.running));
 		this.checkDoublePayment();
@@ -204,7 +240,7 @@ export class Simulation {
 		return tries < 5 && (state === 'thrown' || state === 'withErrors');
 	}
 
-	private openRun(key: string, isTool: boolean): void {
+	private async openRun(key: string, isTool: boolean): Promise<void> {
 		const run: NodeRun = {
 			key,
 			runIndex: this.nextRunIndex++,
@@ -212,13 +248,75 @@ export class Simulation {
 			tries: 0,
 			state: 'running',
 			stopButton: new AbortController(),
-			writtenBefore: 0,
 		};
 		this.runs.push(run);
-		this.startTry(run);
+		await this.startTry(run);
 	}
 
-	private startTry(run: NodeRun): void {
+	private async retryExecution({ again, changesPrompt, aheadMs }: RetryExecution): Promise<void> {
+		const [failed] = this.runs.filter(({ isTool, state }) => !isTool && state === 'thrown').slice(-1);
+		const isBusy = this.runs.some(({ state }) => state === 'running');
+		if (isBusy || this.stoppedAt !== undefined) return;
+		if (!again || this.saved === undefined) {
+			if (failed === undefined) return;
+			const data = JSON.stringify(this.context);
+			const { nextRunIndex } = this;
+			const [requests, lost] = [this.requests.length, this.lost.length];
+			this.saved = { data, run: failed, nextRunIndex, requests, lost, at: this.clock.now() };
+		}
+		const { data, run, nextRunIndex, requests, lost, at } = this.saved;
+		for (const request of this.requests) {
+			if (this.requests.indexOf(request) >= requests) request.isForgotten = true;
+			if ((request.costSentAt ?? 0) > at) delete request.costSentAt;
+		}
+		this.lost.length = lost;
+		// Nobody runs what another execution has ended with.
+		for (const one of this.runs) one.tries = Infinity;
+		this.context = JSON.parse(data) as Record<string, unknown>;
+		this.nextRunIndex = nextRunIndex;
+		this.labels++;
+		if (changesPrompt) this.promptVersion++;
+		this.clock.jumpMs += aheadMs;
+		this.runs.push({ ...run, tries: 0, state: 'thrown', stopButton: new AbortController() });
+		const retried = this.runs.at(-1);
+		if (retried !== undefined) await this.startTry(retried);
+	}
+
+	/** The node as n8n gives it to a try: what n8n changes is another one each time. */
+	private nodeOf(run: NodeRun, count: number): IExecuteFunctions {
+		const { key, isTool, tries } = run;
+		const label = `Model ${this.labels}`;
+		const items = Array.from({ length: count }, (_, n) => ({
+			json: isTool
+				? { prompt: key.split(' ')[1] ?? '', toolCallId: `${key} ${tries}` }
+				: { n, list: Array.from({ length: tries }, () => 'not popped yet') },
+			binary: { photo: { id: `filesystem:${this.labels}/${n}` } },
+		}));
+		const parameters = {
+			resource: 'model',
+			operation: 'run',
+			modelId: { __rl: true, mode: tries % 2 === 0 ? 'id' : 'list', value: 'a/b', cachedResultName: label },
+			inputs: {
+				mappingMode: 'defineBelow',
+				value: { prompt: `={{ $json.list.pop() }} ${this.promptVersion}` },
+				schema: [{ id: 'prompt', displayName: label }],
+			},
+			options: { timeout: this.labels + 1 },
+		};
+		const node = {
+			type: isTool ? 'n8n-nodes-runcomfy.runComfyTool' : 'n8n-nodes-runcomfy.runComfy',
+			credentials: { runComfyApi: { id: '1', name: label } },
+			parameters,
+		};
+		return {
+			getNode: () => node,
+			getInputData: () => items,
+			getExecuteData: () => ({ source: 'the agent' }),
+			getWorkflowDataProxy: (n: number) => ({ $thisItem: items[n] }),
+		} as unknown as IExecuteFunctions;
+	}
+
+	private async startTry(run: NodeRun): Promise<void> {
 		if (run.tries > 0 && run.isTool) {
 			// After Stop, n8n does not call a tool again.
 			if (this.stoppedAt !== undefined) return;
@@ -228,16 +326,17 @@ export class Simulation {
 		if (!run.isTool && this.runs.filter(({ isTool }) => !isTool).at(-1) !== run) return;
 		run.tries++;
 		run.state = 'running';
-		run.writtenBefore = this.written.length;
-		const trying = this.try(run).finally(() => this.running.delete(trying));
+		const count = run.isTool ? 1 : this.settings.items;
+		const identities = await createIdentities(this.nodeOf(run, count), run.runIndex, runModel.fields, count);
+		const trying = this.try(run, identities).finally(() => this.running.delete(trying));
 		this.running.add(trying);
 	}
 
-	private async try(run: NodeRun): Promise<void> {
-		const { items, continueOnFail, maxConcurrency } = this.settings;
-		const count = run.isTool ? 1 : items;
-		const identityOf = (i: number) => (run.isTool ? callOf(inputOf(run.key)) : placeOf(run.runIndex, i));
-		const keyOf = (itemIndex: number) => (run.isTool ? run.key : `${run.key}, item ${itemIndex}`);
+	private async try(run: NodeRun, identities: Map<number, RequestIdentity>): Promise<void> {
+		const { continueOnFail, maxConcurrency } = this.settings;
+		const version = `v${this.promptVersion}`;
+		const keyOf = (itemIndex: number) =>
+			`${run.isTool ? run.key : `${run.key}, item ${itemIndex}`} ${version}`;
 		const write = (message: string) => void this.written.push(message);
 		const http = new Http(
 			{ baseUrl: 'https://api.test', platformBaseUrl: 'https://account.test' },
@@ -263,9 +362,9 @@ export class Simulation {
 				stopGraceMs: STOP_MS,
 				limitUsd: this.settings.limitUsd,
 			},
-			new Map(Array.from({ length: count }, (_, i) => [i, identityOf(i)])),
+			identities,
 			{
-				count,
+				count: identities.size,
 				read: async (itemIndex) => ({
 					endpoint,
 					handling,
@@ -330,12 +429,10 @@ export class Simulation {
 	private stop(): void {
 		if (this.stoppedAt !== undefined || this.runs.every(({ state }) => state !== 'running')) return;
 		this.stoppedAt = this.clock.now();
-		const cancellable = this.requests.filter(({ isIdKnown, isRunKnown, state, id, key }) => {
+		const cancellable = this.known.filter(({ isIdKnown, isRunKnown, state, key }) => {
 			const run = this.runs.find((one) => one.state === 'running' && key.startsWith(one.key));
 			if (run === undefined) return false;
-			const inThisTry = this.written.slice(run.writtenBefore);
-			const isReported = inThisTry.some((text) => text.includes(`${id} was not finished`));
-			return state === 'queued' && isIdKnown && !isRunKnown && !isReported;
+			return state === 'queued' && isIdKnown && !isRunKnown;
 		});
 		for (const run of this.runs) run.stopButton.abort();
 		this.clock.at(this.stoppedAt + STOP_MS, () => {
@@ -442,9 +539,14 @@ export class Simulation {
 		return { status: 202, headers: {}, body: { outcome: wasQueued ? 'cancelled' : 'not_cancellable' } };
 	}
 
+	/** The requests that the execution has data of. */
+	private get known(): RemoteRequest[] {
+		return this.requests.filter(({ isForgotten }) => isForgotten !== true);
+	}
+
 	private checkBeforeSubmit(key: string): void {
 		const input = inputOf(key);
-		const existing = this.requests.filter(
+		const existing = this.known.filter(
 			(one) => inputOf(one.key) === input && one.state !== 'failed' && one.state !== 'cancelled',
 		);
 		if (existing.length > 0 || this.lost.includes(input))
@@ -486,7 +588,7 @@ export class Simulation {
 	/** What the node can know from the answers up to a moment. */
 	private money(until: number): Money {
 		const { listedUsd } = this.settings;
-		const alreadySent = this.requests.filter(({ state }) => state !== 'cancelled');
+		const alreadySent = this.known.filter(({ state }) => state !== 'cancelled');
 		const reported = alreadySent.filter(({ costSentAt = Infinity }) => costSentAt <= until);
 		const spent = reported.reduce((sum, { costUsd }) => sum + costUsd, 0);
 		const highest = Math.max(0, ...reported.map(({ costUsd }) => costUsd));
@@ -496,7 +598,7 @@ export class Simulation {
 
 	private checkDoublePayment(): void {
 		const paid = new Map<string, number>();
-		for (const { key, state } of this.requests) {
+		for (const { key, state } of this.known) {
 			if (state === 'failed' || state === 'cancelled') continue;
 			paid.set(inputOf(key), (paid.get(inputOf(key)) ?? 0) + 1);
 		}

@@ -118,6 +118,15 @@ describe('A request is known by', () => {
 			(await call({ prompt: 'x' }, 'agent 0', 0, dog)).place,
 		);
 	});
+
+	it('its run, where the arguments of a call refer to themselves and cannot be compared', async () => {
+		const itself: IDataObject = {};
+		itself.self = itself;
+		const call = async (runIndex: number) =>
+			await identityOf({ node: TOOL, json: itself, source: 'agent', runIndex });
+		expect((await call(1)).place).not.toBe((await call(2)).place);
+		expect(await call(1)).toEqual(await call(1));
+	});
 });
 
 describe('Every field of every operation', () => {

@@ -7,7 +7,7 @@ import type {
 
 import { isJsonObject, isTooDeep, parseJson, type JsonObject } from '../api/json';
 import { findFileUrlProblem, type AddressRules } from '../api/urls';
-import { FieldError } from '../util/errors';
+import { FieldError, toError } from '../util/errors';
 import { isEmpty } from '../util/values';
 
 /** A field of the node, which says itself whether its value decides what is generated. */
@@ -16,6 +16,8 @@ export interface Field extends Omit<INodeProperties, 'options'> {
 	decides: boolean;
 	options?: Field[] | INodePropertyOptions[] | INodePropertyCollection[];
 }
+
+export const TOO_DEEP = 'is nested too deeply, or refers to itself';
 
 /** What a reader needs to know of a field. */
 type Named = Pick<Field, 'displayName' | 'name'>;
@@ -37,8 +39,12 @@ export class Item {
 	}
 
 	/** @param fallback where the field has no value. */
-	raw({ name }: Pick<Field, 'name'>, fallback?: unknown): unknown {
-		return this.context.getNodeParameter(name, this.index, fallback);
+	raw({ name, displayName = name }: Partial<Named> & Pick<Field, 'name'>, fallback?: unknown): unknown {
+		try {
+			return this.context.getNodeParameter(name, this.index, fallback);
+		} catch (error) {
+			throw unreadable(error, displayName);
+		}
 	}
 
 	/** A text, without surrounding white space. */
@@ -64,7 +70,7 @@ export class Item {
 
 	/** One of the values of a drop-down list. An expression may return any other value. */
 	choice({ name, displayName, options = [] }: Pick<Field, 'displayName' | 'name' | 'options'>): string {
-		const value = this.raw({ name });
+		const value = this.raw({ name, displayName });
 		const choices = options.flatMap((option) => ('value' in option ? String(option.value) : []));
 		const choice = choices.find((candidate) => candidate === value);
 		if (choice === undefined) throw new FieldError(displayName, `must be one of: ${choices.join(', ')}`);
@@ -92,6 +98,11 @@ export class Item {
 		assertExact(value, label);
 		return value;
 	}
+}
+
+/** n8n looks through the whole value, and so exhausts the stack. */
+function unreadable(error: unknown, label: string): Error {
+	return error instanceof RangeError ? new FieldError(label, TOO_DEEP) : toError(error);
 }
 
 /** A text without surrounding white space. An expression may return a number; null or undefined count as an empty text. */
@@ -125,7 +136,7 @@ export function booleanOf(value: unknown, label: string): boolean {
  * values could not be written as JSON.
  */
 export function assertExact(value: unknown, label: string): void {
-	if (isTooDeep(value)) throw new FieldError(label, 'is nested too deeply');
+	if (isTooDeep(value)) throw new FieldError(label, TOO_DEEP);
 	const inexact = findInexact(value, label);
 	if (inexact === undefined) return;
 	throw new FieldError(

@@ -68,9 +68,12 @@ export class Canceller {
 
 	private shouldCancel(entry: LedgerEntry): boolean {
 		const { turn, pool, requestApiOf, retriesOnFail } = this.tools;
-		if (!isAlive(entry) || entry.cancelOutcome !== undefined || turn.reported.has(entry)) return false;
+		if (!isAlive(entry) || entry.cancelOutcome !== undefined) return false;
+		const isStopped = pool.stopped.aborted;
+		// A timeout does not cancel: the item's error has told the user so.
+		if (!isStopped && turn.reported.has(entry)) return false;
 		if (entry.state === 'queued') return true;
-		const isResumed = retriesOnFail && !pool.stopped.aborted;
+		const isResumed = retriesOnFail && !isStopped;
 		return requestApiOf(entry.endpointId).cancelsRunning && !isResumed;
 	}
 

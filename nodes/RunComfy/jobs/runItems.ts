@@ -157,13 +157,15 @@ async function readPlans<H extends Handling, T>(run: RunOf<H, T>): Promise<Array
 	const plans = Array.from({ length: source.count }, (): Plan<H> => ({ kind: 'resume' }));
 	const waiting = plans.keys();
 	let busySince = clock.now();
+	let breather: Promise<void> | undefined;
 	const reader = async () => {
 		for (const itemIndex of waiting) {
 			if (turn.find(itemIndex) !== undefined) continue;
-			if (clock.now() - busySince > MAX_BUSY_MS) {
-				await clock.sleep(0);
-				busySince = clock.now();
-			}
+			// One for all readers: each would be busy for as long again.
+			if (clock.now() - busySince > MAX_BUSY_MS) breather ??= clock.sleep(0);
+			await breather;
+			if (breather !== undefined) busySince = clock.now();
+			breather = undefined;
 			if (pool.signal.aborted) return;
 			plans[itemIndex] = await readPlan(run, itemIndex);
 		}

@@ -1,7 +1,5 @@
 import type { SubmitAnswer } from '../api/answers';
-import { isTooDeep } from '../api/json';
 import { describeNoAnswer, RunComfyError, unreachableProblem, type Problem } from '../api/problems';
-import { FieldError } from '../util/errors';
 import { backoffMs, ERROR_BACKOFF } from '../util/retry';
 import type { Slots } from '../util/slots';
 import type { Clock, Random } from '../util/time';
@@ -69,7 +67,6 @@ async function post(tools: SubmitTools, entry: LedgerEntry, request: JobRequest)
 		const input = await request.buildInput();
 		// Building it may have taken a while.
 		pool.throwIfEnded();
-		if (isTooDeep(input)) throw new FieldError('Inputs', 'are nested too deeply');
 		tools.budget?.recheck(entry);
 		ledger.move(entry, 'submitting', { handling });
 		return await pool.withStopGracePeriod(async (signal) => await endpoint.submit(input, signal));

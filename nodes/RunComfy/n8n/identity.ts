@@ -1,6 +1,6 @@
 import type { IDataObject, IExecuteFunctions } from 'n8n-workflow';
 
-import { isJsonObject } from '../api/json';
+import { isJsonObject, isTooDeep } from '../api/json';
 import type { Field } from '../fields/item';
 import type { RequestIdentity } from '../jobs/entry';
 import { digest, isEmpty } from '../util/values';
@@ -33,17 +33,19 @@ export async function createIdentities(
 	const isCall = isUsedAsTool(context);
 	const identities = new Map<number, RequestIdentity>();
 	for (let itemIndex = 0; itemIndex < count; itemIndex++) {
-		const place = isCall ? await placeOfCall(context, itemIndex) : `${runIndex}:${itemIndex}`;
+		const place = isCall ? await placeOfCall(context, runIndex, itemIndex) : `${runIndex}:${itemIndex}`;
 		identities.set(itemIndex, { place, identity, isCall });
 	}
 	return identities;
 }
 
-async function placeOfCall(context: IExecuteFunctions, itemIndex: number): Promise<string> {
+async function placeOfCall(context: IExecuteFunctions, runIndex: number, itemIndex: number): Promise<string> {
 	const { source } = context.getExecuteData();
 	const { $thisItem: read } = context.getWorkflowDataProxy(itemIndex);
 	const call = [context.getInputData()[itemIndex], read].map(withoutCallId);
-	return await digest(JSON.stringify([source, itemIndex, call], sortKeys));
+	// What refers to itself cannot be compared: such a call is known by its run.
+	const text = isTooDeep(call) ? `run ${runIndex}` : JSON.stringify(call, sortKeys);
+	return await digest(JSON.stringify([source, itemIndex, text], sortKeys));
 }
 
 /** The fields of an item. An AI agent gives its tool call a new ID in every attempt. */

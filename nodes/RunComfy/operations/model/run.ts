@@ -1,7 +1,7 @@
-import type { JsonObject } from '../../api/json';
+import { isTooDeep, type JsonObject } from '../../api/json';
 import { modelEndpoint } from '../../api/modelApi';
 import { FILE_ADVICE, openFileInputs } from '../../fields/files';
-import type { Field, Item } from '../../fields/item';
+import { TOO_DEEP, type Field, type Item } from '../../fields/item';
 import { modelIdField, readModelChoice } from '../../fields/locators';
 import { inputsField, readMappedInputs } from '../../fields/mapper';
 import { OPTIONS, Options } from '../../fields/options';
@@ -10,6 +10,7 @@ import type { Seeds } from '../../jobs/types';
 import { readInputFields, type InputField } from '../../models/inputSchema';
 import { readInputValues, type InputValues } from '../../models/inputValues';
 import { randomSeedFor } from '../../models/seeds';
+import { FieldError } from '../../util/errors';
 import { findModelOutputProblem, toModelOutput } from '../modelOutput';
 import type { OperationTools, SubmittingOperation } from '../operation';
 import { readHandling, submissionFields } from '../submission';
@@ -106,9 +107,7 @@ async function readInputs({ catalog }: OperationTools, item: Item): Promise<Read
 	const fields = readInputFields(inputSchema, requiredInputs);
 	const names = fields.map(({ name }) => name);
 	const isFileName = (name: string) => hasInputFile(item.context, item.index, name);
-	return {
-		modelId,
-		fields,
-		values: readInputValues(fields, readMappedInputs(item, names).values, isFileName),
-	};
+	const { values: mapped } = readMappedInputs(item, names);
+	if (isTooDeep(mapped)) throw new FieldError('Inputs', TOO_DEEP);
+	return { modelId, fields, values: readInputValues(fields, mapped, isFileName) };
 }
