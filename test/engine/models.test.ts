@@ -413,20 +413,27 @@ describe('The spending limit on n8n’s engine', () => {
 		);
 	});
 
-	it('sends one item first where no price is known, and says so', async () => {
+	it('runs items one after another where no price is known, and says so', async () => {
 		await open({ settings: { onError: 'continueErrorOutput' } });
-		const run = await env.run(limited(TEXT_TO_AUDIO, 0.15));
-		expect(outputItems(run)).toHaveLength(2);
+		const run = await env.run(limited(TEXT_TO_AUDIO, 0.2));
+		expect(outputItems(run)).toHaveLength(3);
 		expect(env.sandbox.stats.mostJobsAtOnce).toBe(1);
 		const [turn] = run.data.resultData.runData.RunComfy ?? [];
-		expect(turn?.hints?.[0]?.message).toContain('cannot be checked in advance');
+		expect(turn?.hints?.[0]?.message).toContain('one after another');
+	});
+
+	it('runs them side by side at the cost that the user expects', async () => {
+		await open({ settings: { onError: 'continueErrorOutput' }, sandbox: { runMs: 4_000 } });
+		const run = await env.run(limited(TEXT_TO_AUDIO, 0.25, { expectedCost: 0.08 }));
+		expect(outputItems(run)).toHaveLength(3);
+		expect(env.sandbox.stats.mostJobsAtOnce).toBe(3);
 	});
 
 	it('applies to Replace Background too, whose price is per image', async () => {
 		await open();
 		const run = await env.run({ options: { spendingLimit: 0.2 } });
 		expect(failure(run).message).toBe(
-			'Nothing was submitted: 5 items cost at least $0.30, more than the Spending Limit of $0.20',
+			'Nothing was submitted: 5 items cost about $0.30, more than the Spending Limit of $0.20',
 		);
 		expect(env.sandbox.stats.submits).toBe(0);
 	});

@@ -14,7 +14,7 @@ const event: fc.Arbitrary<Event> = fc.oneof(
 	{ weight: 2, arbitrary: fc.constant<Event>({ do: 'turn' }) },
 	{ weight: 3, arbitrary: fc.constant<Event>({ do: 'retry' }) },
 	{
-		weight: 1,
+		weight: 3,
 		arbitrary: fc.record({
 			do: fc.constant('call' as const),
 			input: fc.constantFrom('A' as const, 'B' as const),
@@ -89,6 +89,8 @@ const event: fc.Arbitrary<Event> = fc.oneof(
 			aheadMs: fc.constantFrom(0, -7_200_000, 7_200_000),
 		}),
 	},
+	{ weight: 3, arbitrary: fc.constant<Event>({ do: 'finishAll' }) },
+	{ weight: 1, arbitrary: fc.record({ do: fc.constant('break' as const), itemIndex: fc.nat({ max: 4 }) }) },
 	{ weight: 1, arbitrary: fc.constant<Event>({ do: 'stop' }) },
 	{
 		weight: 1,
@@ -105,7 +107,8 @@ const settings: fc.Arbitrary<Settings> = fc.record({
 	continueOnFail: fc.boolean(),
 	limitUsd: fc.option(fc.constantFrom(0.01, 1, 2, 3, 5, 8), { nil: undefined }),
 	listedUsd: fc.option(fc.constantFrom(0, 1), { nil: undefined }),
-	realUsd: fc.constantFrom(1, 3),
+	expectedUsd: fc.option(fc.constantFrom(1, 3), { nil: undefined }),
+	costsUsd: fc.array(fc.constantFrom(0, 0.01, 1, 3), { minLength: 1, maxLength: 4 }),
 	timeoutMs: fc.constantFrom(3_000, 20_000, 60_000),
 });
 

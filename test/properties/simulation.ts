@@ -10,7 +10,7 @@ import { ItemFailedError, type ItemOutcome, type ListedPrice } from '../../nodes
 import { createIdentities } from '../../nodes/RunComfy/n8n/identity';
 import { runModel } from '../../nodes/RunComfy/operations/model/run';
 import { findModelOutputProblem } from '../../nodes/RunComfy/operations/modelOutput';
-import { StoppedError } from '../../nodes/RunComfy/util/errors';
+import { FieldError, StoppedError } from '../../nodes/RunComfy/util/errors';
 import { VirtualClock } from '../unit/virtualClock';
 
 /**
@@ -42,7 +42,11 @@ export type Event =
 	| { do: 'cancelFault'; fault: 'tooMany' | 'serverError' | 'lost' }
 	| { do: 'start'; nth: number }
 	| { do: 'finish'; nth: number; withOutput: boolean }
+	/** All that is queued or running is done. */
+	| { do: 'finishAll' }
 	| { do: 'fail'; nth: number; isCharged: boolean }
+	/** The fields of an item become wrong, or right again. */
+	| { do: 'break'; itemIndex: number }
 	| { do: 'stop' }
 	| RetryExecution
 	| { do: 'clockJump'; ms: number };
@@ -67,8 +71,10 @@ export interface Settings {
 	limitUsd: number | undefined;
 	/** As the catalog has it; undefined where it has none for each request. */
 	listedUsd: number | undefined;
-	/** What a request really costs. */
-	realUsd: number;
+	/** The option “Expected Cost (USD)”. */
+	expectedUsd: number | undefined;
+	/** What requests really cost, one after another. */
+	costsUsd: number[];
 	timeoutMs: number;
 }
 
@@ -84,6 +90,8 @@ interface RemoteRequest {
 	key: string;
 	state: 'queued' | 'running' | 'finished' | 'failed' | 'cancelled';
 	submittedAt: number;
+	/** What it costs if it is not free. */
+	fullUsd: number;
 	costUsd: number;
 	hasOutput: boolean;
 	/** The node has received the id. */
@@ -100,7 +108,7 @@ interface RemoteRequest {
 interface Money {
 	spent: number;
 	open: number;
-	expected: number;
+	expected: number | undefined;
 }
 
 interface NodeRun {
@@ -110,6 +118,8 @@ interface NodeRun {
 	tries: number;
 	state: 'running' | 'thrown' | 'withErrors' | 'succeeded';
 	stopButton: AbortController;
+	/** An item is wrong that has no request: nothing may be submitted for the others. */
+	mustNotSubmit?: boolean;
 }
 
 /** A failed execution as n8n's database holds it. */
@@ -136,6 +146,7 @@ export class Simulation {
 	readonly violations: string[] = [];
 	private context: Record<string, unknown> = {};
 	private saved: SavedExecution | undefined;
+	private readonly broken = new Set<number>();
 	private promptVersion = 0;
 	private labels = 0;
 	private readonly runs: NodeRun[] = [];
@@ -190,13 +201,21 @@ export class Simulation {
 				this.change(event.nth, ['running'], (request) => {
 					request.state = 'finished';
 					request.hasOutput = event.withOutput;
-					request.costUsd = this.settings.realUsd;
+					request.costUsd = request.fullUsd;
 				});
+				break;
+			case 'finishAll':
+				for (const request of this.requests)
+					if (request.state === 'queued' || request.state === 'running')
+						Object.assign(request, { state: 'finished', hasOutput: true, costUsd: request.fullUsd });
+				break;
+			case 'break':
+				if (!this.broken.delete(event.itemIndex)) this.broken.add(event.itemIndex);
 				break;
 			case 'fail':
 				this.change(event.nth, ['running'], (request) => {
 					request.state = 'failed';
-					request.costUsd = event.isCharged ? this.settings.realUsd : 0;
+					request.costUsd = event.isCharged ? request.fullUsd : 0;
 				});
 				break;
 			case 'stop':
@@ -215,12 +234,13 @@ export class Simulation {
 			for (const request of this.requests) {
 				if (request.state === 'running') Object.assign(request, { state: 'finished', hasOutput: true });
 				if (request.state === 'queued') request.state = 'running';
-				if (request.state === 'finished') request.costUsd = this.settings.realUsd;
+				if (request.state === 'finished') request.costUsd = request.fullUsd;
 			}
 			for (const run of this.runs) if (this.mayRetry(run)) await this.startTry(run);
 		}
 		await this.clock.run(Promise.all(this.running));
 		this.checkDoublePayment();
+		this.checkLimit();
 		this.checkIds();
 		if (this.clock.sleeping !== 0) this.violations.push('something still sleeps after the end');
 	}
@@ -332,8 +352,18 @@ export class Simulation {
 		this.running.add(trying);
 	}
 
+	private isBlocked({ key }: NodeRun): boolean {
+		const isRequested = (itemIndex: number) => {
+			const input = `${key}, item ${itemIndex} v${this.promptVersion}`;
+			const isThere = ({ state }: RemoteRequest) => state !== 'failed' && state !== 'cancelled';
+			return this.lost.includes(input) || this.known.some((one) => one.key === input && isThere(one));
+		};
+		return [...this.broken].some((index) => index < this.settings.items && !isRequested(index));
+	}
+
 	private async try(run: NodeRun, identities: Map<number, RequestIdentity>): Promise<void> {
 		const { continueOnFail, maxConcurrency } = this.settings;
+		run.mustNotSubmit = !continueOnFail && !run.isTool && this.isBlocked(run);
 		const version = `v${this.promptVersion}`;
 		const keyOf = (itemIndex: number) =>
 			`${run.isTool ? run.key : `${run.key}, item ${itemIndex}`} ${version}`;
@@ -365,14 +395,18 @@ export class Simulation {
 			identities,
 			{
 				count: identities.size,
-				read: async (itemIndex) => ({
-					endpoint,
-					handling,
-					// The expression of a prompt gives something else in every try.
-					buildInput: async () => ({ key: keyOf(itemIndex), at: this.clock.now() }),
-					inputBytes: 10,
-					getPrice: async () => this.price,
-				}),
+				read: async (itemIndex) => {
+					if (!run.isTool && this.broken.has(itemIndex)) throw new FieldError('Prompt', 'is wrong');
+					return {
+						endpoint,
+						handling,
+						// The expression of a prompt gives something else in every try.
+						buildInput: async () => ({ key: keyOf(itemIndex), at: this.clock.now() }),
+						inputBytes: 10,
+						getPrice: async () => this.price,
+						expectedUsd: this.settings.expectedUsd,
+					};
+				},
 				readHandling: () => handling,
 				findOutputProblem: (result) => findModelOutputProblem(result, true),
 				toOutput: async (_itemIndex, { requestId }) => requestId,
@@ -404,7 +438,8 @@ export class Simulation {
 			const { message, advice } = error.problem;
 			this.checkDenial(message);
 			this.written.push(`${message} ${advice}`);
-		} else this.violations.push(`an undocumented error: ${String(error)}`);
+		} else if (!(error instanceof FieldError))
+			this.violations.push(`an undocumented error: ${String(error)}`);
 	}
 
 	private checkPairing(outcomes: Array<ItemOutcome<string>>, keyOf: (itemIndex: number) => string): void {
@@ -479,12 +514,15 @@ export class Simulation {
 			await this.latency(request);
 			throw new NoAnswerError('lost');
 		}
+		const { costsUsd } = this.settings;
+		const fullUsd = costsUsd[this.requests.length % costsUsd.length] ?? 1;
 		const remote: RemoteRequest = {
 			id: `req-${this.requests.length}`,
 			key,
 			state: 'queued',
 			submittedAt: this.clock.now(),
-			costUsd: this.settings.realUsd,
+			fullUsd,
+			costUsd: fullUsd,
 			hasOutput: true,
 			isIdKnown: false,
 			isRunKnown: false,
@@ -551,6 +589,9 @@ export class Simulation {
 		);
 		if (existing.length > 0 || this.lost.includes(input))
 			this.violations.push(`${key} was submitted although it exists, or may exist`);
+		const run = [...this.runs].reverse().find((one) => key.startsWith(`${one.key},`));
+		if (run?.mustNotSubmit === true)
+			this.violations.push(`${key} was submitted beside an item that is wrong`);
 		const { limitUsd } = this.settings;
 		if (limitUsd === undefined) return;
 		// An answer of this very moment may have been read or not.
@@ -560,7 +601,7 @@ export class Simulation {
 	}
 
 	private findExcess({ spent, open, expected }: Money, limitUsd: number): string | undefined {
-		if (expected === 0) {
+		if (expected === undefined) {
 			if (open > 0) return 'a second request of unknown cost was submitted';
 			return spent >= limitUsd ? `$${spent} is spent of $${limitUsd}` : undefined;
 		}
@@ -579,21 +620,42 @@ export class Simulation {
 		)
 			return;
 		const { spent, open, expected } = this.money(this.clock.now());
-		if (spent + (open + this.lost.length + 1) * expected <= limitUsd - 1e-6)
-			this.violations.push(
-				`denied, though $${spent} is spent and ${open} run at $${expected} of $${limitUsd}`,
-			);
+		const next = expected === undefined ? spent + 1e-6 : spent + (open + this.lost.length + 1) * expected;
+		if (next <= limitUsd - 1e-6)
+			this.violations.push(`denied, though $${spent} is spent and ${open} run of $${limitUsd}`);
+	}
+
+	/** What the user or RunComfy says in advance that a request costs. */
+	private get baseUsd(): number | undefined {
+		const { listedUsd = 0, expectedUsd = 0 } = this.settings;
+		const known = Math.max(listedUsd, expectedUsd);
+		return known === 0 ? undefined : known;
 	}
 
 	/** What the node can know from the answers up to a moment. */
 	private money(until: number): Money {
-		const { listedUsd } = this.settings;
 		const alreadySent = this.known.filter(({ state }) => state !== 'cancelled');
 		const reported = alreadySent.filter(({ costSentAt = Infinity }) => costSentAt <= until);
-		const spent = reported.reduce((sum, { costUsd }) => sum + costUsd, 0);
-		const highest = Math.max(0, ...reported.map(({ costUsd }) => costUsd));
-		const expected = Math.max(listedUsd ?? 0, highest);
-		return { spent, open: alreadySent.length - reported.length, expected };
+		// A cost of 0 for a finished request says nothing.
+		const said = reported.filter(({ costUsd, state }) => costUsd > 0 || state === 'failed');
+		const spent = said.reduce((sum, { costUsd }) => sum + costUsd, 0);
+		const { baseUsd } = this;
+		const expected = baseUsd === undefined ? undefined : Math.max(baseUsd, ...said.map((one) => one.costUsd));
+		return { spent, open: alreadySent.length - said.length, expected };
+	}
+
+	/** The limit holds but for one request's cost, and to the cent where the cost was known. */
+	private checkLimit(): void {
+		const { limitUsd, costsUsd } = this.settings;
+		if (limitUsd === undefined) return;
+		const paid = this.known.filter(({ state }) => state !== 'cancelled');
+		const total = paid.reduce((sum, { costUsd }) => sum + costUsd, 0);
+		const dearest = Math.max(...costsUsd);
+		const { baseUsd } = this;
+		const isTrue = baseUsd !== undefined && dearest <= baseUsd;
+		if (isTrue && total > limitUsd + 1e-6) this.violations.push(`$${total} was spent of $${limitUsd}`);
+		if (baseUsd === undefined && total > limitUsd + dearest)
+			this.violations.push(`$${total} was spent of $${limitUsd}, more than one request's cost beyond`);
 	}
 
 	private checkDoublePayment(): void {

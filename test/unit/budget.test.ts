@@ -3,8 +3,8 @@ import type { RunComfyError } from '../../nodes/RunComfy/api/problems';
 import { Budget } from '../../nodes/RunComfy/jobs/budget';
 import type { LedgerEntry } from '../../nodes/RunComfy/jobs/entry';
 import { Ledger } from '../../nodes/RunComfy/jobs/ledger';
-import { ItemFailedError, type ListedPrice } from '../../nodes/RunComfy/jobs/types';
-import { FakeApi, makeRun, ok, openTurn, PER_REQUEST, request } from './fakeApi';
+import { ItemFailedError, type JobRequest, type ListedPrice } from '../../nodes/RunComfy/jobs/types';
+import { FakeApi, httpOf, makeRun, ok, openTurn, PER_REQUEST, request } from './fakeApi';
 import { VirtualClock } from './virtualClock';
 
 const never = new AbortController().signal;
@@ -15,9 +15,15 @@ async function budgetOf(
 	context: Record<string, unknown> = {},
 ): Promise<Budget> {
 	const budget = new Budget(limit, Ledger.of(context));
-	await budget.readPrice('a/b', async () => price);
+	await budget.readPrice(pricedAt('a/b', price));
 	return budget;
 }
+
+const http = httpOf(async () => await Promise.reject(new Error('Nothing is sent')), new VirtualClock());
+const pricedAt = (modelId: string, price: ListedPrice) => ({
+	...request({ http, clock: new VirtualClock() }, 0, {}, modelId),
+	getPrice: async () => price,
+});
 
 /** A budget and a run of the node to try it with. */
 async function setUpTurn(limit: number, price?: ListedPrice) {
@@ -127,7 +133,7 @@ describe('Budget', () => {
 		turn.ledger.move(entry, 'queued', { requestId: 'r', submittedAt: 0 });
 		prices.set('c/d', { usd: 0.5, unit: 'request' });
 		const later = new Budget(1, Ledger.of(context));
-		for (const [endpointId, price] of prices) await later.readPrice(endpointId, async () => price);
+		for (const [endpointId, price] of prices) await later.readPrice(pricedAt(endpointId, price));
 		await expect(
 			later.reserve(openTurn(context, 1), 1, { endpointId: 'c/d', waits: true }, never),
 		).rejects.toThrow('does not pay for it');
@@ -160,15 +166,17 @@ describe('Budget', () => {
 	);
 
 	it.each([
-		[{ usd: 0.12, unit: 'second' }, 'it costs $0.12 for each second, not for each request'],
-		[{ usd: 0.06, unit: 'image' }, 'it costs $0.06 for each image, not for each request'],
+		[{ usd: 0.12, unit: 'second' }, 'RunComfy lists $0.12 per second'],
+		[{ usd: 0.06, unit: 'image' }, 'RunComfy lists $0.06 per image'],
 		[{ usd: 0, unit: 'request' }, 'RunComfy lists no price for it'],
 		[{}, 'RunComfy lists no price for it'],
 		[{ usd: 1 }, 'RunComfy lists no price for it'],
 	])('warns about %j', async (price, why) => {
-		const [warning] = (await budgetOf(1, price)).warnings;
-		expect(warning).toContain(`cannot be checked in advance for “a/b”, because ${why}`);
-		expect(warning).toContain('one item runs first');
+		const [warning, ...others] = (await budgetOf(1, price)).warningsOf(planned(3));
+		expect(warning).toContain(`What a request to “a/b” will cost is not known (${why}).`);
+		expect(warning).toContain('one after another');
+		expect(warning).toContain('add the option “Expected Cost (USD)”');
+		expect(others).toEqual([]);
 	});
 
 	it('refuses none in advance when some may run', async () =>
@@ -184,8 +192,11 @@ describe('Budget', () => {
 		},
 	);
 
-	it('gives no warning for a price per request', async () =>
-		expect((await budgetOf(1)).warnings).toEqual([]));
+	it('gives no warning for a price per request, nor where the user knows the cost', async () => {
+		expect((await budgetOf(1)).warningsOf(planned(3))).toEqual([]);
+		const known = planned(3).map((one) => ({ ...one, expectedUsd: 0.02 }));
+		expect((await budgetOf(1, {})).warningsOf(known)).toEqual([]);
+	});
 });
 
 describe('A spending limit, on a virtual clock', () => {
@@ -195,11 +206,12 @@ describe('A spending limit, on a virtual clock', () => {
 		api.costOf = costs;
 		const context = {};
 		const budget = new Budget(limit, Ledger.of(context));
-		const open = (more: object = {}) => {
+		const open = (more: object = {}, asked: Partial<JobRequest> = {}) => {
 			const run = makeRun(api, { limitUsd: limit, ...more }, context);
 			const requestOf = (i: number) => ({
 				...request(api, i, { includeCost: true }),
 				getPrice: async () => price,
+				...asked,
 			});
 			return { ...run, start: async (items: number) => await run.start(items, requestOf) };
 		};
@@ -233,7 +245,7 @@ describe('A spending limit, on a virtual clock', () => {
 		expect(api.jobs).toHaveLength(1);
 		const [, second] = outcomes;
 		expect(second?.ok === false && (second.error as RunComfyError).problem.advice).toContain(
-			'the limit allows only one request of unknown cost',
+			'The limit allows only one request of unknown cost at a time',
 		);
 	});
 
@@ -263,8 +275,8 @@ describe('A spending limit, on a virtual clock', () => {
 			path.includes('job-0') ? ok({ status: 'failed', cost: 0 }) : undefined;
 		const { start } = open({ continueOnFail: true });
 		await clock.run(start(6));
-		expect(api.jobs).toHaveLength(3);
-		expect(budget.report()).toContain('Spent $0.20 on 3 requests, of');
+		expect(api.jobs).toHaveLength(4);
+		expect(budget.report()).toContain('Spent $0.30 on 4 requests, of');
 	});
 
 	it('polls again for a cost that is reported late', async () => {
@@ -285,6 +297,29 @@ describe('A spending limit, on a virtual clock', () => {
 		const outcomes = await clock.run(start(3));
 		expect(outcomes.map(({ ok: isOk }) => isOk)).toEqual([false, true, true]);
 		expect(budget.report()).toContain('Spent $0.20 on 2 requests');
+	});
+
+	it.each([
+		['one after another, where the cost is not known', undefined, 2, 2],
+		['as many as the limit pays for at the expected cost', 0.25, 4, 4],
+	])('runs %s, whatever one has cost', async (_, expectedUsd, submitted, jobs) => {
+		const { clock, api, budget, open } = setUp(1, { usd: 0.01, unit: 'second' }, (job) =>
+			job === 0 ? 0.01 : 1,
+		);
+		const { start } = open({ continueOnFail: true, maxConcurrency: 100 }, { expectedUsd });
+		await clock.run(start(98));
+		expect(api.jobs).toHaveLength(jobs);
+		expect(api.mostAlive).toBe(expectedUsd === undefined ? 1 : submitted);
+		if (expectedUsd !== undefined)
+			expect(budget.report()).toContain('A request cost $1.00 instead of the expected $0.25.');
+	});
+
+	it('counts the expected cost where a finished request is reported to cost nothing', async () => {
+		const { clock, api, budget, open } = setUp(0.2, PER_REQUEST, () => 0);
+		const { start } = open({ continueOnFail: true });
+		await clock.run(start(20));
+		expect(api.jobs).toHaveLength(3);
+		expect(budget.report()).toContain('did not report the cost of 3; the expected cost was counted');
 	});
 
 	it('ends the waiting for the first one when the run is stopped', async () => {
@@ -321,7 +356,7 @@ describe('A spending limit, on a virtual clock', () => {
 	});
 
 	it('reports what was spent when the run gives up', async () => {
-		const { clock, open } = setUp(0.13, { usd: 0.05, unit: 'second' }, () => 0.06);
+		const { clock, open } = setUp(0.12, { usd: 0.05, unit: 'second' }, () => 0.06);
 		const { start } = open({ maxConcurrency: 1 });
 		const failure = await clock.run(start(3)).catch((error: unknown) => error);
 		expect(failure).toBeInstanceOf(ItemFailedError);

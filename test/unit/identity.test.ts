@@ -133,7 +133,15 @@ describe('Every field of every operation', () => {
 	/** What must not matter in a retry; a field that is missing here decides. */
 	const WAIT_AND_OUTPUT = [
 		...['waitForCompletion', 'downloadFiles', 'binaryPropertyOutput', 'returnAll', 'limit', 'filters'],
-		...['cancelOnStop', 'fileName', 'includeCost', 'maxConcurrency', 'maxFileSize', 'pollInterval'],
+		...[
+			'cancelOnStop',
+			'expectedCost',
+			'fileName',
+			'includeCost',
+			'maxConcurrency',
+			'maxFileSize',
+			'pollInterval',
+		],
 		...['spendingLimit', 'timeout', 'category', 'search'],
 	];
 	const all = allOperations.flatMap(({ resource, operation, fields }) =>

@@ -14,6 +14,16 @@ export const OPTIONS = {
 		description:
 			'Whether to cancel requests that are still queued at RunComfy when you stop the execution, or when it ends because an item failed. Running requests cannot be cancelled.',
 	},
+	expectedCost: {
+		displayName: 'Expected Cost (USD)',
+		name: 'expectedCost',
+		decides: false,
+		type: 'number',
+		default: 0.05,
+		typeOptions: { minValue: 0.0001, maxValue: 100_000, numberPrecision: 4 },
+		description:
+			'What one item will cost at most. With a “Spending Limit (USD)”, as many items then run side by side as the limit pays for.',
+	},
 	fileName: {
 		displayName: 'File Name',
 		name: 'fileName',
@@ -87,7 +97,7 @@ export const OPTIONS = {
 		default: 1,
 		typeOptions: { minValue: 0.01, maxValue: 100_000, numberPrecision: 2 },
 		description:
-			'How much this node may spend in one execution of the workflow, including all items, retries, loop iterations, and tool calls. The price is read before anything is submitted. If the limit does not cover all items, none are submitted. If RunComfy lists no price per request, the first request may exceed the limit. If “On Error” is set to continue, as many items are submitted as the limit covers. The value of the first item is used.',
+			'How much this node may spend in one execution of the workflow, with all retries, loop iterations, and tool calls. Where the cost of a request is not known in advance, items run one after another and the last one may exceed the limit: add “Expected Cost (USD)” to run them side by side.',
 	},
 	timeout: {
 		displayName: 'Timeout (Seconds)',

@@ -1,19 +1,22 @@
-import { type Problem, RunComfyError } from '../api/problems';
+import { RunComfyError, type Problem } from '../api/problems';
 import { toError } from '../util/errors';
 import type { Signal } from '../util/time';
 import { dollars, TOLERANCE_USD } from '../util/values';
 import { isAlive, isFree, type CostRecord, type LedgerEntry } from './entry';
 import type { Ledger } from './ledger';
 import type { Turn } from './turn';
-import type { ListedPrice } from './types';
+import type { JobRequest, ListedPrice } from './types';
 
 /**
  * Keeps an execution within the option “Spending Limit (USD)”. It stores nothing itself: what was spent and what is
  * still running is read from the ledger, so that retries, loop turns, and parallel tool calls count together.
  *
- * What a request is expected to cost is its listed price, if that is a price per request, or the highest cost that
- * RunComfy has reported for the endpoint, whichever is higher. While neither is known, one such request runs at a time; its
- * real cost then counts as the price of the next.
+ * The rule: an execution exceeds its limit by the cost of one request at most.
+ * - What a request will cost is known from a price per request, or from the user's “Expected Cost (USD)”. As many such
+ *   requests run side by side as the limit pays for. It is kept as long as that cost is true: a higher one that RunComfy
+ *   reports counts from then on for all requests of the endpoint.
+ * - All other requests run one after another, and only while something is left of the limit. What another request has cost
+ *   is no price.
  */
 
 /** The unit of a price for each request. The total of any other unit is known only after the request. */
@@ -26,6 +29,14 @@ export interface PlannedRequest {
 	endpointId: string;
 	/** Whether its end is waited for, with which its cost comes. */
 	waits: boolean;
+	/** What the user expects it to cost, in USD. */
+	expectedUsd?: number | undefined;
+}
+
+type Priced = Pick<PlannedRequest, 'endpointId' | 'expectedUsd'>;
+
+export function plannedOf({ endpoint, handling, expectedUsd }: JobRequest): PlannedRequest {
+	return { endpointId: endpoint.id, waits: handling.waits, expectedUsd };
 }
 
 export class Budget {
@@ -37,26 +48,24 @@ export class Budget {
 	) {}
 
 	/**
-	 * Reads what RunComfy lists as the price of an endpoint.
-	 * @throws what `read` throws, unless RunComfy has reported a cost of the endpoint, which will do.
+	 * Reads what RunComfy lists as the price of what an item wants to submit.
+	 * @throws what `getPrice` throws, unless the user says what to expect.
 	 */
-	async readPrice(endpointId: string, read: () => Promise<ListedPrice>): Promise<void> {
+	async readPrice({ endpoint, expectedUsd, getPrice }: JobRequest): Promise<void> {
 		try {
-			this.prices.set(endpointId, await read());
+			this.prices.set(endpoint.id, await getPrice());
 		} catch (error) {
-			if (this.ledger.highestCostUsd(endpointId) === undefined) throw toError(error);
+			if (expectedUsd === undefined) throw toError(error);
 		}
 	}
 
-	/** Sentences for the user about endpoints whose requests have no known price; empty when all have one. */
-	get warnings(): string[] {
-		return [...this.prices]
-			.filter(([endpointId]) => this.expectedUsd(endpointId) === undefined)
-			.map(
-				([endpointId, price]) =>
-					`The Spending Limit of ${dollars(this.limitUsd)} cannot be checked in advance for “${endpointId}”, because ${whyUnknown(price)}. ` +
-					'Instead, one item runs first, its real cost counts as the price of the next, and no item is started that would exceed the limit at that price. The first item can exceed it.',
-			);
+	/** Sentences for the user about the endpoints whose requests have no known cost. */
+	warningsOf(planned: PlannedRequest[]): string[] {
+		const unknown = planned.filter((request) => this.expectedUsd(request) === undefined);
+		return [...new Set(unknown.map(({ endpointId }) => endpointId))].map(
+			(endpointId) =>
+				`What a request to “${endpointId}” will cost is not known (${listing(this.prices.get(endpointId))}). So its items run one after another, and the last one may exceed the Spending Limit of ${dollars(this.limitUsd)}. To run them side by side, add the option “Expected Cost (USD)”.`,
+		);
 	}
 
 	/**
@@ -72,12 +81,12 @@ export class Budget {
 		return mayRunInPart ? undefined : this.findExcess(planned);
 	}
 
-	private findUnknownWithoutWait({ endpointId, waits }: PlannedRequest): Problem | undefined {
-		if (waits || this.expectedUsd(endpointId) !== undefined) return undefined;
+	private findUnknownWithoutWait(request: PlannedRequest): Problem | undefined {
+		if (request.waits || this.expectedUsd(request) !== undefined) return undefined;
 		return {
-			message: `Nothing was submitted: the Spending Limit of ${dollars(this.limitUsd)} cannot be kept for “${endpointId}” without waiting`,
+			message: `Nothing was submitted: the Spending Limit of ${dollars(this.limitUsd)} cannot be kept for “${request.endpointId}” without waiting`,
 			advice:
-				'What a request costs is known only when it is finished. Switch on “Wait for Completion”, or remove “Spending Limit (USD)”.',
+				'What a request costs is known only when it is finished. Add the option “Expected Cost (USD)”, switch on “Wait for Completion”, or remove “Spending Limit (USD)”.',
 		};
 	}
 
@@ -86,25 +95,24 @@ export class Budget {
 		let sum = 0;
 		let affordable = 0;
 		let isExact = true;
-		for (const { endpointId } of planned) {
-			const known = this.expectedUsd(endpointId);
+		for (const request of planned) {
+			const known = this.expectedUsd(request);
 			isExact &&= known !== undefined;
-			sum += known ?? this.leastUsd(endpointId);
+			sum += known ?? this.leastUsd(request);
 			if (sum <= left) affordable++;
 		}
 		// The limit may be exceeded already, by requests that cost more than expected: then nothing planned is no excess.
 		if (planned.length === 0 || sum <= left) return undefined;
 		const items = `${planned.length} ${planned.length === 1 ? 'item costs' : 'items cost'}`;
-		const earlier = this.requests === 0 ? '' : ` ${this.report()}`;
+		const isFirst = this.requests.length === 0;
 		return {
-			message: `Nothing was submitted: ${items} ${isExact ? 'about' : 'at least'} ${dollars(sum)}, more than ${this.requests === 0 ? '' : 'what is left of '}the Spending Limit of ${dollars(this.limitUsd)}`,
-			advice: `The limit pays for ${isExact ? '' : 'at most '}${affordable} of them.${earlier} Raise “Spending Limit (USD)”, or send fewer items. To run as many as the limit pays for, set “On Error” of this node to “Continue”.`,
+			message: `Nothing was submitted: ${items} ${isExact ? 'about' : 'at least'} ${dollars(sum)}, more than ${isFirst ? '' : 'what is left of '}the Spending Limit of ${dollars(this.limitUsd)}`,
+			advice: `The limit pays for ${isExact ? '' : 'at most '}${affordable} of them.${isFirst ? '' : ` ${this.report()}`} Raise “Spending Limit (USD)”, or send fewer items. To run as many as the limit pays for, set “On Error” of this node to “Continue”.`,
 		};
 	}
 
 	/**
-	 * Sets the expected cost of one request aside, as an entry of the ledger; waits while the first request of unknown
-	 * price runs.
+	 * Sets the expected cost of one request aside, as an entry of the ledger; waits while another one of unknown cost runs.
 	 * @param signal ends the wait.
 	 * @returns undefined when the wait was ended.
 	 * @throws RunComfyError when the limit does not pay for it.
@@ -115,22 +123,16 @@ export class Budget {
 		planned: PlannedRequest,
 		signal: Signal,
 	): Promise<LedgerEntry | undefined> {
-		const { endpointId } = planned;
 		while (!signal.aborted) {
 			const problem = this.findUnknownWithoutWait(planned);
 			if (problem !== undefined) throw new RunComfyError(problem);
-			const usd = this.expectedUsd(endpointId);
-			const left = this.leftUsd;
-			if (usd === undefined ? left <= TOLERANCE_USD : usd > left + TOLERANCE_USD) {
-				throw new RunComfyError(this.exceeded(usd));
-			}
-			const unknown = usd === undefined ? this.unknownCosts : [];
+			const usd = this.expectedUsd(planned);
+			this.assertPaysFor(usd, usd ?? 0);
+			const unknown = usd === undefined ? this.requests.filter((one) => this.costOf(one) === undefined) : [];
+			if (unknown.length === 0) return turn.reserve(itemIndex, planned.endpointId, usd);
 			const isWaitedFor = this.ledger.entries.some(
 				(entry) => unknown.includes(entry) && this.ledger.isWaitedFor(entry) && !isFinal(entry),
 			);
-			if (unknown.length === 0) {
-				return turn.reserve(itemIndex, endpointId, usd);
-			}
 			if (!isWaitedFor) throw new RunComfyError(this.costUnknown(unknown));
 			await this.ledger.waitForChange(signal);
 		}
@@ -142,80 +144,81 @@ export class Budget {
 	 * and a cost reported meanwhile may have raised the expected cost of all requests.
 	 * @throws RunComfyError when the limit no longer pays for it.
 	 */
-	recheck({ endpointId }: LedgerEntry): void {
-		if (this.leftUsd < -TOLERANCE_USD) throw new RunComfyError(this.exceeded(this.expectedUsd(endpointId)));
+	recheck(entry: LedgerEntry): void {
+		this.assertPaysFor(this.costOf(entry), 0);
 	}
 
-	/** One sentence on what has been spent, for the log, a hint, or an error. */
+	/** @param more what is still to be set aside, in USD. */
+	private assertPaysFor(usd: number | undefined, more: number): void {
+		const left = this.leftUsd;
+		if (usd === undefined ? left > TOLERANCE_USD : more <= left + TOLERANCE_USD) return;
+		throw new RunComfyError({
+			message: `Nothing was submitted for this item: the Spending Limit of ${dollars(this.limitUsd)} does not pay for it`,
+			advice: `One more costs ${usd === undefined ? 'an unknown amount' : `about ${dollars(usd)}`}. Raise “Spending Limit (USD)”, or run this item later.`,
+		});
+	}
+
+	/** What has been spent in one or two sentences, for the log, a hint, or an error. */
 	report(): string {
-		const { requests, unreported } = this;
-		const without =
-			unreported === 0
-				? ''
-				: ` (RunComfy did not report the cost of ${unreported}; the expected cost was counted)`;
-		const alive = this.ledger.costs.filter((entry) => isAlive(entry) && !isFree(entry)).length;
+		const { requests } = this;
+		const ended = requests.filter((one) => isFinal(one) && reportedOf(one) === undefined);
+		const unknown = ended.filter((one) => this.costOf(one) === undefined).length;
+		const counted = ended.length - unknown;
+		const notes = [
+			...(counted === 0
+				? []
+				: [`RunComfy did not report the cost of ${counted}; the expected cost was counted`]),
+			...(unknown === 0 ? [] : [`the cost of ${unknown} is not known`]),
+		];
+		const alive = requests.filter(isAlive).length;
 		const running = alive === 0 ? '' : ` ${alive} of them ${alive === 1 ? 'is' : 'are'} still running.`;
-		return `Spent ${dollars(this.spentUsd)} on ${requests} ${requests === 1 ? 'request' : 'requests'}${without}, of a Spending Limit of ${dollars(this.limitUsd)}.${running}`;
+		return `Spent ${dollars(this.spentUsd)} on ${requests.length} ${requests.length === 1 ? 'request' : 'requests'}${notes.length === 0 ? '' : ` (${notes.join('; ')})`}, of a Spending Limit of ${dollars(this.limitUsd)}.${running}${this.surprise()}`;
 	}
 
-	/** What one more request of the endpoint is expected to cost, in USD; undefined while that is unknown. */
-	private expectedUsd(endpointId: string): number | undefined {
-		const { usd, unit } = this.prices.get(endpointId) ?? {};
+	/** By how much the expected cost was wrong. */
+	private surprise(): string {
+		let worst = { costUsd: 0, expectedUsd: 0 };
+		for (const { costUsd = 0, expectedUsd = Infinity } of this.requests)
+			if (costUsd - expectedUsd > Math.max(TOLERANCE_USD, worst.costUsd - worst.expectedUsd))
+				worst = { costUsd, expectedUsd };
+		if (worst.costUsd === 0) return '';
+		return ` A request cost ${dollars(worst.costUsd)} instead of the expected ${dollars(worst.expectedUsd)}.`;
+	}
+
+	/**
+	 * What a request is expected to cost, in USD, and never less than when it was reserved; undefined where that is not
+	 * known. It may cost as much as another one of the same endpoint has.
+	 */
+	private expectedUsd({ endpointId, expectedUsd }: Priced): number | undefined {
+		const { usd = 0, unit } = this.prices.get(endpointId) ?? {};
 		// A price of 0 says nothing: nothing that RunComfy hosts is known to be free [assumed].
-		const listed = unit === PER_REQUEST && usd !== undefined && usd > 0 ? usd : undefined;
-		const reported = this.ledger.highestCostUsd(endpointId);
-		return listed === undefined || reported === undefined ? (listed ?? reported) : Math.max(listed, reported);
-	}
-
-	/** What a request under way is expected to cost: never less than when it was reserved. */
-	private expectedOf({ endpointId, expectedUsd }: CostRecord): number | undefined {
-		const now = this.expectedUsd(endpointId);
-		return now === undefined || expectedUsd === undefined ? (now ?? expectedUsd) : Math.max(now, expectedUsd);
+		const known = maxOf(expectedUsd, unit === PER_REQUEST && usd > 0 ? usd : undefined);
+		return known === undefined ? undefined : maxOf(known, this.ledger.highestCostUsd(endpointId));
 	}
 
 	/** The least that a request costs [assumed: it makes at least one image or output]. */
-	private leastUsd(endpointId: string): number {
+	private leastUsd({ endpointId }: PlannedRequest): number {
 		const { usd = 0, unit = '' } = this.prices.get(endpointId) ?? {};
 		return AT_LEAST_ONE.has(unit) ? usd : 0;
 	}
 
+	/** What a request has cost or is expected to cost; undefined if unknown. */
+	private costOf(one: CostRecord): number | undefined {
+		return reportedOf(one) ?? this.expectedUsd(one);
+	}
+
+	/** Requests that cost money, or may. */
+	private get requests(): CostRecord[] {
+		return this.ledger.costs.filter((one) => !isFree(one));
+	}
+
 	/** Spent, or set aside for what is under way and for what may exist. */
 	private get spentUsd(): number {
-		let sum = 0;
-		for (const entry of this.ledger.costs) {
-			if (!isFree(entry)) sum += entry.costUsd ?? this.expectedOf(entry) ?? 0;
-		}
-		return sum;
+		return this.requests.reduce((sum, one) => sum + (this.costOf(one) ?? 0), 0);
 	}
 
 	private get leftUsd(): number {
 		return this.limitUsd - this.spentUsd;
-	}
-
-	private get requests(): number {
-		return this.ledger.costs.filter((entry) => !isFree(entry)).length;
-	}
-
-	/** Ended, as far as is known, without a reported cost. */
-	private get unreported(): number {
-		return this.ledger.costs.filter(
-			(entry) => isFinal(entry) && !isFree(entry) && entry.costUsd === undefined,
-		).length;
-	}
-
-	/** Requests that may cost money, with neither a reported nor an expected cost. */
-	private get unknownCosts(): CostRecord[] {
-		return this.ledger.costs.filter(
-			(entry) => !isFree(entry) && entry.costUsd === undefined && this.expectedOf(entry) === undefined,
-		);
-	}
-
-	private exceeded(usd: number | undefined): Problem {
-		const next = `One more costs ${usd === undefined ? 'an unknown amount' : `about ${dollars(usd)}`}.`;
-		return {
-			message: `Nothing was submitted for this item: the Spending Limit of ${dollars(this.limitUsd)} does not pay for it`,
-			advice: `${this.report()} ${next} Raise “Spending Limit (USD)”, or run this item later.`,
-		};
 	}
 
 	private costUnknown(unknown: CostRecord[]): Problem {
@@ -225,9 +228,15 @@ export class Budget {
 		const which = ids.length === 0 ? '' : ` (${ids.join(', ')})`;
 		return {
 			message: `Nothing was submitted for this item: the Spending Limit of ${dollars(this.limitUsd)} cannot be kept, because the cost of an earlier request is not known${which}`,
-			advice: `${this.report()} RunComfy lists no price for each request of this model, so the limit allows only one request of unknown cost. Run this item later, or remove “Spending Limit (USD)”.`,
+			advice:
+				'The limit allows only one request of unknown cost at a time. Add the option “Expected Cost (USD)”, run this item later, or remove “Spending Limit (USD)”.',
 		};
 	}
+}
+
+/** The cost that RunComfy has reported. One of 0 for a finished request says no more than a listed price of 0. */
+function reportedOf({ costUsd, state }: CostRecord): number | undefined {
+	return costUsd === 0 && state === 'finished' ? undefined : costUsd;
 }
 
 /** True when neither the state nor the cost will change any more. */
@@ -236,7 +245,11 @@ function isFinal({ state, isCostPending }: CostRecord): boolean {
 	return state === 'finished' || state === 'failed' || state === 'cancelled' || state === 'outcomeUnknown';
 }
 
-function whyUnknown({ usd, unit }: ListedPrice): string {
-	if (usd === undefined || usd === 0 || unit === undefined) return 'RunComfy lists no price for it';
-	return `it costs ${dollars(usd)} for each ${unit}, not for each request`;
+function listing({ usd = 0, unit }: ListedPrice = {}): string {
+	if (usd === 0 || unit === undefined) return 'RunComfy lists no price for it';
+	return `RunComfy lists ${dollars(usd)} per ${unit}`;
+}
+
+function maxOf(a: number | undefined, b: number | undefined): number | undefined {
+	return a === undefined || b === undefined ? (a ?? b) : Math.max(a, b);
 }

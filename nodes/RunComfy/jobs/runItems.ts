@@ -3,7 +3,7 @@ import { RunComfyError } from '../api/problems';
 import { StoppedError, toError } from '../util/errors';
 import { Slots } from '../util/slots';
 import { unlessAborted, type Random } from '../util/time';
-import { Budget } from './budget';
+import { Budget, plannedOf } from './budget';
 import { Canceller } from './cancel';
 import { isAccepted, type AcceptedEntry, type RequestIdentity } from './entry';
 import type { Ledger } from './ledger';
@@ -181,7 +181,7 @@ async function readPlan<H extends Handling, T>(
 ): Promise<Plan<H>> {
 	try {
 		const request = await source.read(itemIndex);
-		await budget?.readPrice(request.endpoint.id, request.getPrice);
+		await budget?.readPrice(request);
 		return { kind: 'submit', request };
 	} catch (error) {
 		return { kind: 'blocked', error: toError(error) };
@@ -203,15 +203,11 @@ function checkBudget<H extends Handling>(
 	{ log, continueOnFail }: Pick<RunDependencies, 'log' | 'continueOnFail'>,
 ): void {
 	if (budget === undefined) return;
-	const planned = plans.flatMap((plan) => {
-		if (plan.kind !== 'submit') return [];
-		const { endpoint, handling } = plan.request;
-		return [{ endpointId: endpoint.id, waits: handling.waits }];
-	});
+	const planned = plans.flatMap((plan) => (plan.kind === 'submit' ? [plannedOf(plan.request)] : []));
 	// Once something has been submitted, the limit is checked for each item instead.
 	const problem = turn.hasRequests ? undefined : budget.findProblem(planned, continueOnFail);
 	if (problem !== undefined) throw new RunComfyError(problem);
-	for (const warning of budget.warnings) log.notify('warn', warning);
+	for (const warning of budget.warningsOf(planned)) log.notify('warn', warning);
 }
 
 /** What already runs at RunComfy comes first: others may have to wait until its cost is known. */

@@ -3,7 +3,7 @@ import { describeNoAnswer, RunComfyError, unreachableProblem, type Problem } fro
 import { backoffMs, ERROR_BACKOFF } from '../util/retry';
 import type { Slots } from '../util/slots';
 import type { Clock, Random } from '../util/time';
-import type { Budget } from './budget';
+import { plannedOf, type Budget } from './budget';
 import { isAccepted, type AcceptedEntry, type LedgerEntry } from './entry';
 import type { Pool } from './pool';
 import type { Throttle } from './throttle';
@@ -38,13 +38,11 @@ export async function submit(
 	request: JobRequest,
 ): Promise<AcceptedEntry> {
 	const { pool, turn, budget } = tools;
-	const { endpoint, handling } = request;
 	pool.throwIfEnded();
-	const planned = { endpointId: endpoint.id, waits: handling.waits };
 	const entry =
 		budget === undefined
-			? turn.reserve(itemIndex, endpoint.id)
-			: await budget.reserve(turn, itemIndex, planned, pool.signal);
+			? turn.reserve(itemIndex, request.endpoint.id)
+			: await budget.reserve(turn, itemIndex, plannedOf(request), pool.signal);
 	if (entry === undefined) throw new RunEndedError();
 	try {
 		pool.throwIfEnded();

@@ -50,6 +50,8 @@ export interface JobRequest<H extends Handling = Handling> {
 	seeds?: Seeds | undefined;
 	/** Read only for a spending limit. */
 	getPrice(): Promise<ListedPrice>;
+	/** What the user expects it to cost, in USD. */
+	expectedUsd?: number | undefined;
 	/** What else may be the cause when RunComfy refuses the input. */
 	inputAdvice?: string | undefined;
 }

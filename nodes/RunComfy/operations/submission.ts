@@ -16,7 +16,7 @@ const COMMON_OPTIONS: OptionName[] = [
 	'timeout',
 ];
 /** RunComfy reports costs only for models. */
-const MODEL_OPTIONS: OptionName[] = ['includeCost', 'spendingLimit'];
+const MODEL_OPTIONS: OptionName[] = ['expectedCost', 'includeCost', 'spendingLimit'];
 
 const waitField: Field = {
 	displayName: 'Wait for Completion',
@@ -51,6 +51,14 @@ export function readWaitLimits(options: Options, defaults: typeof OPTIONS): Wait
 		// The spending limit needs the cost.
 		includeCost: options.boolean(defaults.includeCost) || options.isAdded(defaults.spendingLimit),
 	};
+}
+
+/**
+ * Reads what the user expects an item to cost, in USD.
+ * @throws FieldError.
+ */
+export function readExpectedUsd(options: Options): number | undefined {
+	return options.isAdded(OPTIONS.expectedCost) ? options.number(OPTIONS.expectedCost) : undefined;
 }
 
 /**

@@ -8,7 +8,7 @@ import { randomSeed, SEED_RANGE } from '../../models/seeds';
 import { FieldError } from '../../util/errors';
 import { findModelOutputProblem, toModelOutput } from '../modelOutput';
 import type { SubmittingOperation } from '../operation';
-import { readHandling, submissionFields } from '../submission';
+import { readExpectedUsd, readHandling, submissionFields } from '../submission';
 
 /** Ideogram 3.0 Replace Background. Its inputs are typed fields, taken from the model's API page (documented). */
 const MODEL_ID = 'ideogram/ideogram-v3/replace-background';
@@ -227,7 +227,12 @@ export const replaceBackground: SubmittingOperation = {
 			buildInput: async () => ({ image: await image.read(), ...input }),
 			inputBytes: image.bytes,
 			seeds: { seed },
-			getPrice: async () => (await catalog.getModel(MODEL_ID)).price,
+			async getPrice() {
+				const { usd, unit = '' } = (await catalog.getModel(MODEL_ID)).price;
+				// A request makes one image.
+				return { usd, unit: ['image', 'output'].includes(unit) ? 'request' : unit };
+			},
+			expectedUsd: readExpectedUsd(options),
 			inputAdvice: isFile ? FILE_ADVICE : undefined,
 		};
 	},

@@ -13,7 +13,7 @@ import { randomSeedFor } from '../../models/seeds';
 import { FieldError } from '../../util/errors';
 import { findModelOutputProblem, toModelOutput } from '../modelOutput';
 import type { OperationTools, SubmittingOperation } from '../operation';
-import { readHandling, submissionFields } from '../submission';
+import { readExpectedUsd, readHandling, submissionFields } from '../submission';
 
 /** Any model that RunComfy hosts, with the inputs that RunComfy's catalog lists. */
 
@@ -76,6 +76,7 @@ export const runModel: SubmittingOperation = {
 			inputBytes: files.bytes,
 			seeds,
 			getPrice: async () => (await catalog.getModel(modelId)).price,
+			expectedUsd: readExpectedUsd(options),
 			inputAdvice: files.includeItemFiles ? FILE_ADVICE : undefined,
 		};
 	},
