@@ -1,4 +1,4 @@
-import type { IExecuteFunctions, INodeExecutionData } from 'n8n-workflow';
+import type { IExecuteFunctions, INode, INodeExecutionData } from 'n8n-workflow';
 
 import { requestApisOf } from './api/deploymentApi';
 import { createFreeQuery, Http } from './api/http';
@@ -86,10 +86,15 @@ async function executeItems(context: IExecuteFunctions, runtime: Runtime, count:
 		ledger: Ledger.of(context.getContext('node')),
 		runIndex,
 		requestApiOf: requestApisOf(http),
-		retriesOnFail: context.getNode().retryOnFail === true,
+		maxTries: maxTriesOf(context.getNode()),
 	};
 	const identities = await createIdentities(context, runIndex, operation.fields, count);
 	return await runItems(submitting, identities, itemSource(operation, tools, items, problem));
+}
+
+/** As n8n counts: from 2 to 5, and 3 where the user has set nothing. */
+function maxTriesOf({ retryOnFail, maxTries }: INode): number {
+	return retryOnFail === true ? Math.min(5, Math.max(2, maxTries || 3)) : 1;
 }
 
 /** When an option of the run is wrong, nothing is submitted, and defaults serve what earlier tries have submitted. */

@@ -311,9 +311,9 @@ describe('ComfyUI Deployment → Run', () => {
 	});
 
 	describe('after another item has failed', () => {
-		const runBoth = async (runMs: SandboxOptions['runMs'], settings: object) => {
+		const runBoth = async (runMs: SandboxOptions['runMs'], settings: object, times = 1) => {
 			await open({ runMs }, { items: items(2), settings, speed: 1 });
-			env.sandbox.faults.add({ job: 'failed', promptIncludes: 'item 1', times: 1 });
+			env.sandbox.faults.add({ job: 'failed', promptIncludes: 'item 1', times });
 			env.sandbox.faults.add({ on: 'submit', kind: 'slow', delayMs: 800, promptIncludes: 'item 1' });
 			return await env.run(runOf(DEPLOYMENT_ID.textToImage, { [TEXT]: '={{ "item " + $json.n }}' }));
 		};
@@ -336,6 +336,15 @@ describe('ComfyUI Deployment → Run', () => {
 			expect(failure(run).description).toContain(
 				`Cancelled: ${env.sandbox.jobs[0]?.requestId} (was running)`,
 			);
+			expect(env.sandbox.stats.cancels).toBe(1);
+		});
+
+		it('what is running is cancelled after the last retry, which advises no further one', async () => {
+			const settings = { retryOnFail: true, maxTries: 2, waitBetweenTries: 0 };
+			const { description } = failure(await runBoth((n) => (n === 0 ? 60_000 : 100), settings, 2));
+			expect(description).toContain(`Cancelled: ${env.sandbox.jobs[0]?.requestId} (was running)`);
+			expect(description).not.toContain('Retry On Fail');
+			expect(env.tries).toHaveLength(2);
 			expect(env.sandbox.stats.cancels).toBe(1);
 		});
 	});

@@ -388,7 +388,7 @@ export class Simulation {
 				maxConcurrency,
 				cancelOnStop: true,
 				continueOnFail: run.isTool ? false : continueOnFail,
-				retriesOnFail: true,
+				maxTries: 5,
 				stopGraceMs: STOP_MS,
 				limitUsd: this.settings.limitUsd,
 			},

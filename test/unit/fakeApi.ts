@@ -231,7 +231,7 @@ export function makeRun(
 			maxConcurrency: 10,
 			cancelOnStop: true,
 			continueOnFail: false,
-			retriesOnFail: false,
+			maxTries: 1,
 			stopGraceMs: 5_000,
 			limitUsd: undefined,
 			...more,

@@ -32,7 +32,7 @@ describe('Stop, on a virtual clock', () => {
 			return path.includes('job-0') && clock.now() > 5 * SECOND ? ok({ status: 'failed' }) : undefined;
 		};
 		const requests = { ...modelRequests(api.http), cancelsRunning: true };
-		const more = { retriesOnFail: true, requestApiOf: () => requests };
+		const more = { maxTries: 3, requestApiOf: () => requests };
 		const { log } = await stopAt(api, clock, 25 * SECOND, 3, more);
 		expect(log).toContain('Cancelled: job-1 (was running)');
 		expect(api.calls.filter(({ path }) => isCancel(path)).every(({ at }) => at >= 25 * SECOND)).toBe(true);

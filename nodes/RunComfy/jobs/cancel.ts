@@ -13,8 +13,8 @@ export interface CancelTools {
 	turn: Turn;
 	/** The requests of an endpoint of the ledger, which may be an entry of an earlier process. */
 	requestApiOf: (endpointId: string) => RequestApi;
-	/** Whether n8n may run the node again after a failure. Then it resumes what is running. */
-	retriesOnFail: boolean;
+	/** How often n8n runs the node at most. A retry resumes what is running. */
+	maxTries: number;
 	/** How long cancels may take after the early end of a run. In milliseconds. */
 	stopGraceMs: number;
 }
@@ -67,13 +67,13 @@ export class Canceller {
 	}
 
 	private shouldCancel(entry: LedgerEntry): boolean {
-		const { turn, pool, requestApiOf, retriesOnFail } = this.tools;
+		const { turn, pool, requestApiOf, maxTries } = this.tools;
 		if (!isAlive(entry) || entry.cancelOutcome !== undefined) return false;
 		const isStopped = pool.stopped.aborted;
 		// A timeout does not cancel: the item's error has told the user so.
 		if (!isStopped && turn.reported.has(entry)) return false;
 		if (entry.state === 'queued') return true;
-		const isResumed = retriesOnFail && !isStopped;
+		const isResumed = turn.number < maxTries && !isStopped;
 		return requestApiOf(entry.endpointId).cancelsRunning && !isResumed;
 	}
 

@@ -65,6 +65,7 @@ export class Ledger {
 	/** Entries whose item is being worked on right now, in whichever run of this process. */
 	private readonly waitedFor = new Set<LedgerEntry>();
 	private readonly listeners = new Set<() => void>();
+	private readonly tries = new Map<number, number>();
 	private readonly jobTimes = new Map<string, JobTimes>();
 	/** Entries in the order of their submits. */
 	private readonly byPlace = new Map<string, LedgerEntry[]>();
@@ -94,10 +95,14 @@ export class Ledger {
 	/**
 	 * One more run of the node begins: what nobody answers for any more is brought to an end.
 	 * @param isNextTurn whether n8n has gone on to it from earlier ones. An agent's calls come and go beside them.
+	 * @returns the number of the try, from 1; n8n counts anew in another process.
 	 */
-	begin({ runIndex }: Owner, isNextTurn: boolean): void {
+	begin({ runIndex }: Owner, isNextTurn: boolean): number {
 		for (const entry of this.store.entries) if (!this.owners.has(entry)) this.closeUnowned(entry);
 		if (isNextTurn) this.closeWhere(({ turn, isCall }) => turn < runIndex && !isCall);
+		const tries = (this.tries.get(runIndex) ?? 0) + 1;
+		this.tries.set(runIndex, tries);
+		return tries;
 	}
 
 	get entries(): readonly LedgerEntry[] {

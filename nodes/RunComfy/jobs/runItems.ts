@@ -36,8 +36,8 @@ export interface SubmittingDependencies extends RunDependencies {
 	requestApiOf: (endpointId: string) => RequestApi;
 	/** Whether an early end cancels what RunComfy can still cancel. */
 	cancelOnStop: boolean;
-	/** Whether n8n may run the node again after a failure. Then it resumes what is running. */
-	retriesOnFail: boolean;
+	/** How often n8n runs the node at most: more than once with Retry On Fail. A retry resumes what is running. */
+	maxTries: number;
 	/** In USD; undefined when the user has set no spending limit. */
 	limitUsd: number | undefined;
 }

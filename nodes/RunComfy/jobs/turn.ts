@@ -10,6 +10,8 @@ export class Turn {
 	private readonly left = new Set<LedgerEntry>();
 	/** An item has ended with an error that names the request: from then on it is the user's to cancel. */
 	readonly reported = new Set<LedgerEntry>();
+	/** How often n8n has run the node for this turn, with this try. */
+	readonly number: number;
 
 	/**
 	 * Begins a first try, or a retry.
@@ -21,7 +23,7 @@ export class Turn {
 		readonly runIndex: number,
 		private readonly identities: ReadonlyMap<number, RequestIdentity>,
 	) {
-		ledger.begin(
+		this.number = ledger.begin(
 			this,
 			[...identities.values()].some(({ isCall }) => !isCall),
 		);

@@ -11,7 +11,8 @@ interface Wording {
 	httpCode?: string;
 }
 
-function wordingOf(error: unknown): Wording {
+/** @param scope what a wrong field has kept from being submitted. */
+function wordingOf(error: unknown, scope: 'in this run' | 'for this item'): Wording {
 	if (error instanceof RunComfyError) {
 		const { message, advice, httpStatus } = error.problem;
 		const httpCode = httpStatus === undefined ? undefined : String(httpStatus);
@@ -20,7 +21,7 @@ function wordingOf(error: unknown): Wording {
 	if (error instanceof FieldError) {
 		return {
 			message: error.message,
-			description: error.advice ?? 'Nothing was submitted in this run. Correct the field, and run again.',
+			description: error.advice ?? `Nothing was submitted ${scope}. Correct the field, and run again.`,
 		};
 	}
 	if (error instanceof StoppedError) {
@@ -38,10 +39,15 @@ function wordingOf(error: unknown): Wording {
 /**
  * Turns any failure into n8n's NodeApiError. Only that error reaches the error output in every version of n8n.
  */
-export function toNodeError(node: INode, error: unknown, itemIndex?: number): NodeApiError {
+export function toNodeError(
+	node: INode,
+	error: unknown,
+	itemIndex?: number,
+	scope: 'in this run' | 'for this item' = 'in this run',
+): NodeApiError {
 	if (error instanceof NodeApiError) return error;
 	if (error instanceof ItemFailedError) return itemFailed(node, error);
-	const { description, httpCode, ...wording } = wordingOf(error);
+	const { description, httpCode, ...wording } = wordingOf(error, scope);
 	// n8n takes every error whose message contains “canceled” for a stopped execution, also where RunComfy writes the word.
 	const isStopped = error instanceof StoppedError;
 	const message = isStopped ? wording.message : wording.message.replaceAll('canceled', 'cancelled');
@@ -59,12 +65,13 @@ export function toNodeError(node: INode, error: unknown, itemIndex?: number): No
 }
 
 function itemFailed(node: INode, { itemIndex, reason, others }: ItemFailedError): NodeApiError {
-	const nodeError = toNodeError(node, reason, itemIndex);
-	if (others !== '') {
-		nodeError.description =
-			`Item ${itemIndex} failed. ${nodeError.description ?? ''} No further item was started. ${others} ` +
-			'Fetch finished results with the operation “Get Result”, or switch on “Retry On Fail”: a retry resumes these requests instead of paying for new ones.';
-	}
+	if (others === '') return toNodeError(node, reason, itemIndex);
+	const nodeError = toNodeError(node, reason, itemIndex, 'for this item');
+	const retries =
+		node.retryOnFail === true
+			? ''
+			: ', or switch on “Retry On Fail”: a retry resumes these requests instead of paying for new ones';
+	nodeError.description = `Item ${itemIndex} failed. ${nodeError.description ?? ''} No further item was started. ${others} Fetch finished results with the operation “Get Result”${retries}.`;
 	return nodeError;
 }
 
@@ -79,7 +86,7 @@ export function errorItem(
 	itemIndex: number,
 	item: INodeExecutionData | undefined,
 ): INodeExecutionData {
-	const { message, description } = toNodeError(node, error, itemIndex);
+	const { message, description } = toNodeError(node, error, itemIndex, 'for this item');
 	const requestId = error instanceof RunComfyError ? error.problem.requestId : undefined;
 	const facts = { error: omitUndefined({ message, description: description ?? undefined, requestId }) };
 	const hasErrorOutput = node.onError === 'continueErrorOutput';
