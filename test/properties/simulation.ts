@@ -1,4 +1,5 @@
-import { Http, NoAnswerError, type ApiAnswer, type ApiRequest } from '../../nodes/RunComfy/api/http';
+import { NoAnswerError, type ApiAnswer, type ApiRequest } from '../../nodes/RunComfy/api/call';
+import { Http } from '../../nodes/RunComfy/api/http';
 import { modelEndpoint, modelRequests } from '../../nodes/RunComfy/api/modelApi';
 import { RunComfyError } from '../../nodes/RunComfy/api/problems';
 import { Ledger } from '../../nodes/RunComfy/jobs/ledger';

@@ -7,7 +7,7 @@ import {
 	readSubmit,
 } from '../../nodes/RunComfy/api/answers';
 import { DEPLOYMENT_READER, readBalance } from '../../nodes/RunComfy/api/deploymentApi';
-import type { ApiAnswer } from '../../nodes/RunComfy/api/http';
+import type { ApiAnswer } from '../../nodes/RunComfy/api/call';
 import { MODEL_CODES, MODEL_READER } from '../../nodes/RunComfy/api/modelApi';
 import { answer } from './fakeApi';
 
@@ -164,7 +164,7 @@ describe('readPoll', () => {
 		['404', answer(404, HTML), NOT_FOUND],
 		['410', answer(410, { message: 'Gone' }), NOT_FOUND],
 		['404001 in a 200', answer(200, { error_code: 404001 }), NOT_FOUND],
-		['400001', answer(400, { error_code: 400001 }), { kind: 'refused', problem: { isNotFound: undefined } }],
+		['400001', answer(400, { error_code: 400001 }), { kind: 'refused', problem: { isNotFound: false } }],
 		['400004', answer(400, { error_code: 400004 }), { kind: 'refused', problem: { requestId: 'r1' } }],
 		['403', answer(403, {}), { kind: 'refused' }],
 		['a redirect', answer(301, ''), { kind: 'refused' }],
@@ -228,7 +228,7 @@ describe('readCancel', () => {
 describe('readQuery', () => {
 	const WHAT = 'The list could not be read';
 	const read = (status: number, body: unknown, codes = MODEL_CODES) =>
-		readQuery(answer(status, body), { what: WHAT }, codes, readBalance, 0);
+		readQuery(answer(status, body), { url: '', what: WHAT, codes, read: readBalance }, 0);
 
 	it.each<[string, number, unknown, object]>([
 		['an answer', 200, { balance_usd: 1 }, { kind: 'ok' }],

@@ -9,7 +9,7 @@ import {
 	readDeployments,
 	requestApisOf,
 } from '../../nodes/RunComfy/api/deploymentApi';
-import { type ApiAnswer, NoAnswerError } from '../../nodes/RunComfy/api/http';
+import { type ApiAnswer, NoAnswerError } from '../../nodes/RunComfy/api/call';
 import { answer, httpOf, ok, tooMany } from './fakeApi';
 import { VirtualClock } from './virtualClock';
 

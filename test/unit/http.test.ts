@@ -1,12 +1,12 @@
-import { getBalance } from '../../nodes/RunComfy/api/deploymentApi';
 import {
 	type ApiRequest,
-	createFreeQuery,
 	networkCodeOf,
 	NoAnswerError,
 	noAnswerReason,
 	type NoAnswerReason,
-} from '../../nodes/RunComfy/api/http';
+} from '../../nodes/RunComfy/api/call';
+import { getBalance } from '../../nodes/RunComfy/api/deploymentApi';
+import { createFreeQuery } from '../../nodes/RunComfy/api/http';
 import { modelEndpoint } from '../../nodes/RunComfy/api/modelApi';
 import { answer, httpOf, ok } from './fakeApi';
 import { VirtualClock } from './virtualClock';
@@ -49,7 +49,7 @@ describe('A call', () => {
 		expect(await model.submit({})).toMatchObject({ kind: submit });
 		for (const call of [model.getResult, model.getStatus, model.cancel])
 			expect(await call('r')).toMatchObject({ kind: free });
-		expect(await getBalance(http)).toMatchObject({ kind: free });
+		expect(await http.query(getBalance(http))).toMatchObject({ kind: free });
 	});
 
 	it('that fails for any other reason counts as lost', async () => {

@@ -179,6 +179,28 @@ describe('readInputValues', () => {
 		expect(readInputValues(fields, { it: given }, isFileName).files).toMatchObject([{ sources }]);
 	});
 
+	it('property: a list of files loses nothing but its separators', () => {
+		const fields = [field({ type: 'array', format: 'image_uris' })];
+		const part = fc.constantFrom(
+			'data',
+			',',
+			', ',
+			'\n',
+			'https://a.b/c',
+			'data:image/png;base64,',
+			'x',
+			'AA==',
+		);
+		const bare = (text: string) => text.replace(/[\s,]/g, '');
+		fc.assert(
+			fc.property(fc.array(part), (parts) => {
+				const text = `x${parts.join('')}`;
+				const [file] = readInputValues(fields, { it: text }, (name) => name === 'data').files;
+				expect(bare(file?.sources.join('') ?? '')).toBe(bare(text));
+			}),
+		);
+	});
+
 	it('takes inputs of any name', () => {
 		const names = ['constructor', '__proto__', 'toString', 'hasOwnProperty'];
 		const properties = JSON.parse(

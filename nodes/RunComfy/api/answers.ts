@@ -1,6 +1,6 @@
 import type { Signal } from '../util/time';
-import type { ApiAnswer, NoAnswerError } from './http';
-import { isJsonObject, isTooDeep, type JsonObject, numberOf, textOf } from './json';
+import type { ApiAnswer, NoAnswerError } from './call';
+import { isJsonObject, isTooDeep, type JsonObject, numberAt, textAt } from './json';
 import {
 	aboutRequest,
 	errorCodeOf,
@@ -30,7 +30,7 @@ export interface Transient {
 	tooMany: boolean;
 	retryAfterMs: number | undefined;
 	/** The server is well, but its answer holds no state. */
-	hasNoState?: true;
+	hasNoState?: boolean;
 }
 
 export interface Refused {
@@ -69,7 +69,6 @@ export type PollAnswer = Answer<PolledState>;
 export type CancelAnswer = Answer<string>;
 
 export type EndedState = Pick<PolledState, 'status' | 'phase' | 'error'>;
-export type PendingState = Pick<PolledState, 'status' | 'phase' | 'queuePosition'>;
 
 export interface CallOptions {
 	timeoutMs?: number;
@@ -93,7 +92,7 @@ export interface RequestApi {
 	getStatus(requestId: string, options?: CallOptions): Promise<PollAnswer>;
 	cancel(requestId: string, options?: CallOptions): Promise<CancelAnswer>;
 	/** What to log, besides for debugging, whenever the state of a request changes while it is waited for. */
-	describeProgress?(state: PendingState): string;
+	describeProgress?(state: Pick<PolledState, 'status' | 'phase' | 'queuePosition'>): string;
 	/** Describes a request that failed or was cancelled. */
 	endedProblem(requestId: string, state: EndedState): Problem;
 }
@@ -150,25 +149,27 @@ export function readRetryAfterMs(headers: Record<string, unknown>, now: number):
 	return Number.isNaN(date) ? undefined : Math.max(0, date - now);
 }
 
-function transient(answer: ApiAnswer, now: number, why: string, hasNoState?: true): Transient {
+function transient(answer: ApiAnswer, now: number, why: string, hasNoState = false): Transient {
 	const { status, headers } = answer;
 	const retryAfterMs = readRetryAfterMs(headers, now);
 	return { kind: 'transient', why, tooMany: status === 429, retryAfterMs, hasNoState };
 }
 
-/** Why a free call has no value. */
-function failure(answer: ApiAnswer, about: Subject, codes: ErrorCodes, now: number): Transient | Refused {
-	if (isTransient(answer)) {
-		const isInternal = isSuccess(answer);
-		const why = isInternal ? 'it reported an internal error' : `it answered with HTTP ${answer.status}`;
-		return transient(answer, now, why);
-	}
-	if (isSuccess(answer) && errorCodeOf(answer.body) === undefined)
-		return transient(answer, now, UNREADABLE, true);
-	return { kind: 'refused', problem: refusedProblem(answer, codes, about) };
+/** True for a success that does not name an error. */
+function holdsValue(answer: ApiAnswer): boolean {
+	return isSuccess(answer) && errorCodeOf(answer.body) === undefined;
 }
 
 const UNREADABLE = 'its answer could not be read';
+
+/** Why a free call has no value. */
+function failure(answer: ApiAnswer, about: Subject, codes: ErrorCodes, now: number): Transient | Refused {
+	if (holdsValue(answer)) return transient(answer, now, UNREADABLE, true);
+	if (!isTransient(answer)) return { kind: 'refused', problem: refusedProblem(answer, codes, about) };
+	const isInternal = isSuccess(answer);
+	const why = isInternal ? 'it reported an internal error' : `it answered with HTTP ${answer.status}`;
+	return transient(answer, now, why);
+}
 
 /** Far longer than any ID that has been seen. */
 const MAX_REQUEST_ID_LENGTH = 1_000;
@@ -202,10 +203,10 @@ export function readSubmit(answer: ApiAnswer, { codes }: ApiReader, now: number)
 		if (status === 429) return transient(answer, now, answered);
 		if (wasNotAccepted(answer, codes)) return { kind: 'refused', problem: refusedProblem(answer, codes) };
 	}
-	const isReadable = isSuccess(answer) && errorCodeOf(body) === undefined;
 	const reason = reasonOf(body);
 	const withReason = reason === undefined ? answered : `${answered} (“${reason}”)`;
-	const why = isReadable ? explainMissingId(body) : withReason;
+	const withoutId = isJsonObject(body) ? 'its answer holds no request ID' : UNREADABLE;
+	const why = holdsValue(answer) ? withoutId : withReason;
 	return {
 		kind: 'unknown',
 		why: mentioned === undefined ? why : `${why}, and named the request ${mentioned}`,
@@ -219,48 +220,37 @@ const MAX_SEARCHED_LENGTH = 20_000;
 
 /** A request ID anywhere in an answer: under another key, in a URL, or in truncated JSON. */
 function findRequestId(body: unknown): string | undefined {
-	const text = toText(body).slice(0, MAX_SEARCHED_LENGTH);
-	const named =
-		/"request_id"\s*:\s*"([^"\\]{1,200})"/.exec(text) ?? /"request_id"\s*:\s*(\d{1,200})/.exec(text);
-	return readRequestId((named ?? /\/requests\/([\w.~%-]{1,200})/.exec(text))?.[1]);
-}
-
-/** A text as it is, another value as JSON. */
-function toText(value: unknown): string {
-	return typeof value === 'string' ? value : isTooDeep(value) ? '' : (JSON.stringify(value) ?? '');
-}
-
-function explainMissingId(body: unknown): string {
-	if (!isJsonObject(body)) return UNREADABLE;
-	const { request_id: id } = body;
-	if (id === undefined || id === null) return 'its answer holds no request ID';
-	const shown = toText(id)
-		.slice(0, 200)
-		.replace(/[\p{Cc}\p{Cs}]+/gu, ' ');
-	return `its answer holds a request ID that cannot be used, “${shown}”`;
+	const text = typeof body === 'string' ? body : isTooDeep(body) ? '' : JSON.stringify(body ?? null);
+	const [, named, number, inUrl] =
+		/"request_id"\s*:\s*(?:"([^"\\]{1,200})"|(\d{1,200}))|\/requests\/([\w.~%-]{1,200})/.exec(
+			text.slice(0, MAX_SEARCHED_LENGTH),
+		) ?? [];
+	return readRequestId(named ?? number ?? inUrl);
 }
 
 /**
- * Status words in lower case: `in_queue`, `in_progress`, `completed`, `succeeded`, `failed`, and `cancelled` (documented),
- * the others [assumed].
+ * RunComfy's words for the state of a request, in lower case. `in_queue`, `in_progress`, `completed`, `succeeded`, `failed`,
+ * and `cancelled` are documented, the others are [assumed].
  */
-const PHASES = new Map<string, Phase>([
-	...wordsFor('queued', 'in_queue', 'queued', 'pending', 'waiting'),
-	...wordsFor('running', 'in_progress', 'starting', 'processing'),
-	...wordsFor('finished', 'completed', 'succeeded'),
-	...wordsFor('failed', 'failed', 'error'),
-	...wordsFor('cancelled', 'cancelled', 'canceled'),
-]);
+const STATUS_WORDS: ReadonlyArray<readonly [Phase, string[]]> = [
+	['queued', ['in_queue', 'queued', 'pending', 'waiting']],
+	['running', ['in_progress', 'starting', 'processing']],
+	['finished', ['completed', 'succeeded']],
+	['failed', ['failed', 'error']],
+	['cancelled', ['cancelled', 'canceled']],
+];
 
-function wordsFor(phase: Phase, ...words: string[]): Array<[string, Phase]> {
-	return words.map((word) => [word, phase]);
+function phaseOf(status: string): Phase {
+	return STATUS_WORDS.find(([, words]) => words.includes(status))?.[0] ?? 'unknown';
 }
 
 /**
- * Status words that mean the end of a request even when the answer has an error code. `error` does not: with a code it may
+ * Whether a status means the end of a request even when the answer has an error code. `error` does not: with a code it may
  * be an error of the server, and the request may still be running.
  */
-const FINAL_STATUSES = new Set(['completed', 'succeeded', 'failed', 'cancelled', 'canceled']);
+function isFinal(status: string): boolean {
+	return status !== 'error' && ['finished', 'failed', 'cancelled'].includes(phaseOf(status));
+}
 
 /** The result is not ready yet [assumed: RunComfy's own clients expect this code]. */
 const NOT_READY_CODE = '400005';
@@ -269,26 +259,26 @@ const NOT_READY_CODE = '400005';
 export function readPoll(answer: ApiAnswer, requestId: string, reader: ApiReader, now: number): PollAnswer {
 	const { body } = answer;
 	const code = errorCodeOf(body);
-	const status = isSuccess(answer) && isJsonObject(body) ? textOf(body, 'status')?.toLowerCase() : undefined;
-	if (isJsonObject(body) && status !== undefined && (code === undefined || FINAL_STATUSES.has(status))) {
+	const status = isSuccess(answer) && isJsonObject(body) ? textAt(body, 'status')?.toLowerCase() : undefined;
+	if (isJsonObject(body) && status !== undefined && (code === undefined || isFinal(status))) {
 		const state: PolledState = {
 			status,
-			phase: PHASES.get(status) ?? 'unknown',
-			queuePosition: numberOf(body, 'queue_position'),
+			phase: phaseOf(status),
+			queuePosition: numberAt(body, 'queue_position'),
 			error: body.error ?? body.error_message,
-			result: readResult(requestId, body, reader.outputOf(body)),
+			result: {
+				requestId,
+				// Only URLs in the output count later on, because the rest of an answer may repeat the inputs.
+				output: reader.outputOf(body) ?? undefined,
+				cost: readCost(body.cost),
+				createdAt: textAt(body, 'created_at'),
+				finishedAt: textAt(body, 'finished_at'),
+			},
 		};
 		return { kind: 'ok', value: reader.hasFailed?.(state) === true ? { ...state, phase: 'failed' } : state };
 	}
 	if (code === NOT_READY_CODE) return transient(answer, now, 'it is not ready yet', true);
 	return failure(answer, aboutRequest(requestId), reader.codes, now);
-}
-
-/** Reads a result. Only URLs in the output count later on, because the rest of an answer may repeat the inputs. */
-function readResult(requestId: string, body: JsonObject, output: unknown): JobResult {
-	const createdAt = textOf(body, 'created_at');
-	const finishedAt = textOf(body, 'finished_at');
-	return { requestId, output: output ?? undefined, cost: readCost(body.cost), createdAt, finishedAt };
 }
 
 /** A cost in USD. A negative one is ignored, because it would raise a spending limit. */
@@ -305,22 +295,38 @@ export function readCancel(
 	now: number,
 ): CancelAnswer {
 	const read = (body: unknown) => (isJsonObject(body) ? outcomeOf(body)?.toLowerCase() : undefined);
-	return readQuery(answer, aboutRequest(requestId), codes, read, now);
+	return readValue(answer, aboutRequest(requestId), codes, read, now);
 }
 
-/**
- * Reads the answer to a free query.
- * @param about what failed if it fails: “The list of models could not be read”.
- * @param read reads the answer's body; undefined when it does not hold what the query asks for.
- */
-export function readQuery<T>(
+/** A free query of the catalog, the account, or the deployments. */
+export interface Query<T> {
+	url: string;
+	/** What failed if it fails: “The list of models could not be read”. */
+	what: string;
+	codes: ErrorCodes;
+	/** Reads the answer's body; undefined when it does not hold what the query asks for. */
+	read(body: unknown): T | undefined;
+	/** What to say when RunComfy does not know what was asked for. */
+	unknown?: Pick<Problem, 'message' | 'advice'>;
+}
+
+/** Reads the answer to a free query. */
+export function readQuery<T>(answer: ApiAnswer, query: Query<T>, now: number): Answer<T> {
+	const { what, codes, read, unknown } = query;
+	const found = readValue(answer, { what }, codes, read, now);
+	if (found.kind === 'transient') return { ...found, why: `${what}: ${found.why}` };
+	if (found.kind === 'ok' || found.problem.isNotFound !== true) return found;
+	return { kind: 'refused', problem: { ...found.problem, ...unknown } };
+}
+
+/** @param read undefined when the body does not hold what it should. */
+function readValue<T>(
 	answer: ApiAnswer,
 	about: Subject,
 	codes: ErrorCodes,
 	read: (body: unknown) => T | undefined,
 	now: number,
 ): Answer<T> {
-	const isReadable = isSuccess(answer) && errorCodeOf(answer.body) === undefined;
-	const value = isReadable ? read(answer.body) : undefined;
+	const value = holdsValue(answer) ? read(answer.body) : undefined;
 	return value === undefined ? failure(answer, about, codes, now) : { kind: 'ok', value };
 }

@@ -1,7 +1,7 @@
 import type { IExecuteFunctions } from 'n8n-workflow';
 
 import { isJsonObject, type JsonObject } from '../api/json';
-import { networkCodeOf } from '../api/http';
+import { networkCodeOf } from '../api/call';
 import { type AddressRules, findFileUrlProblem, isLoopbackUrl } from '../api/urls';
 import { type Clock, type Signal, unlessAborted } from '../util/time';
 import { BYTES_PER_MB, SNIFF_BYTES } from './fileTypes';
