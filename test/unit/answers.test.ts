@@ -1,13 +1,6 @@
-import {
-	readCancel,
-	readPoll,
-	readQuery,
-	readRequestId,
-	readRetryAfterMs,
-	readSubmit,
-} from '../../nodes/RunComfy/api/answers';
+import { readCancel, readPoll, readQuery, readRequestId, readSubmit } from '../../nodes/RunComfy/api/answers';
 import { DEPLOYMENT_READER, readBalance } from '../../nodes/RunComfy/api/deploymentApi';
-import type { ApiAnswer } from '../../nodes/RunComfy/api/call';
+import { type ApiAnswer, readRetryAfterMs } from '../../nodes/RunComfy/api/call';
 import { MODEL_CODES, MODEL_READER } from '../../nodes/RunComfy/api/modelApi';
 import { answer } from './fakeApi';
 
@@ -65,7 +58,7 @@ describe('readSubmit', () => {
 		['an empty body', answer(204, ''), 'unknown'],
 		['null', answer(200, null), 'unknown'],
 		['a list', answer(200, []), 'unknown'],
-	])('a model: %s', (_name, given, kind) => expect(readSubmit(given, MODEL_READER, 0).kind).toBe(kind));
+	])('a model: %s', (_name, given, kind) => expect(readSubmit(given, MODEL_READER).kind).toBe(kind));
 
 	it.each<[ApiAnswer, string]>([
 		[answer(200, { request_id: 'r1' }), 'ok'],
@@ -83,7 +76,7 @@ describe('readSubmit', () => {
 		[answer(500, { error_code: 500001 }), 'unknown'],
 		[answer(200, {}), 'unknown'],
 		[answer(422, { error_code: 422001, request_id: 'r1' }), 'unknown'],
-	])('a deployment: %j', (given, kind) => expect(readSubmit(given, DEPLOYMENT_READER, 0).kind).toBe(kind));
+	])('a deployment: %j', (given, kind) => expect(readSubmit(given, DEPLOYMENT_READER).kind).toBe(kind));
 
 	it.each<[string, ApiAnswer]>([
 		['an internal error', answer(500, { error_code: 500001, request_id: 'r-1' })],
@@ -98,13 +91,13 @@ describe('readSubmit', () => {
 			answer(200, { url: 'https://x/prod/v2/deployments/d/requests/r-1/status' }),
 		],
 	])('names an id in %s, and does not know the outcome', (_what, given) => {
-		const read = readSubmit(given, MODEL_READER, 0);
+		const read = readSubmit(given, MODEL_READER);
 		expect(read).toMatchObject({ kind: 'unknown', requestId: 'r-1' });
 		expect(JSON.stringify(read)).toContain('named the request r-1');
 	});
 
 	it('does not pass on a web page', () =>
-		expect(JSON.stringify(readSubmit(answer(502, HTML), MODEL_READER, 0))).not.toContain('<h1>'));
+		expect(JSON.stringify(readSubmit(answer(502, HTML), MODEL_READER))).not.toContain('<h1>'));
 });
 
 describe('readPoll', () => {
@@ -133,7 +126,7 @@ describe('readPoll', () => {
 		[{ status: 'archived' }, { phase: 'unknown' }],
 		[{ status: 'constructor' }, { phase: 'unknown' }],
 	])('reads the state %j', (body, value) =>
-		expect(readPoll(answer(200, body), 'r1', MODEL_READER, 0)).toMatchObject({ kind: 'ok', value }),
+		expect(readPoll(answer(200, body), 'r1', MODEL_READER)).toMatchObject({ kind: 'ok', value }),
 	);
 
 	it.each<[string, ApiAnswer, object]>([
@@ -143,11 +136,7 @@ describe('readPoll', () => {
 			{ kind: 'transient', tooMany: false, hasNoState: true },
 		],
 		['408', answer(408, ''), { kind: 'transient', tooMany: false }],
-		[
-			'429',
-			answer(429, '', { 'retry-after': '7' }),
-			{ kind: 'transient', tooMany: true, retryAfterMs: 7_000 },
-		],
+		['429', answer(429, ''), { kind: 'transient', tooMany: true }],
 		['500', answer(500, {}), { kind: 'transient', why: 'it answered with HTTP 500' }],
 		['502 with a web page', answer(502, HTML), { kind: 'transient' }],
 		['a web page with 200', answer(200, HTML), { kind: 'transient', hasNoState: true }],
@@ -168,13 +157,11 @@ describe('readPoll', () => {
 		['400004', answer(400, { error_code: 400004 }), { kind: 'refused', problem: { requestId: 'r1' } }],
 		['403', answer(403, {}), { kind: 'refused' }],
 		['a redirect', answer(301, ''), { kind: 'refused' }],
-	])('%s', (_name, given, expected) =>
-		expect(readPoll(given, 'r1', MODEL_READER, 0)).toMatchObject(expected),
-	);
+	])('%s', (_name, given, expected) => expect(readPoll(given, 'r1', MODEL_READER)).toMatchObject(expected));
 
 	/** The result that a poll of a model finds. */
 	const resultOf = (facts: object) => {
-		const read = readPoll(answer(200, { status: 'completed', ...facts }), 'r1', MODEL_READER, 0);
+		const read = readPoll(answer(200, { status: 'completed', ...facts }), 'r1', MODEL_READER);
 		return read.kind === 'ok' ? read.value.result : undefined;
 	};
 
@@ -214,21 +201,17 @@ describe('readCancel', () => {
 		['a status alone means nothing', answer(202, { status: 'cancelled' }), { kind: 'transient' }],
 		['500', answer(500, ''), { kind: 'transient' }],
 		['404', answer(404, { error_code: 404001 }), NOT_FOUND],
-		[
-			'429',
-			answer(429, '', { 'retry-after': '2' }),
-			{ kind: 'transient', tooMany: true, retryAfterMs: 2_000 },
-		],
+		['429', answer(429, ''), { kind: 'transient', tooMany: true }],
 		['403001', answer(403, { error_code: 403001 }), { kind: 'refused' }],
 	])('a model: %s', (_name, given, expected) =>
-		expect(readCancel(given, 'r1', MODEL_READER, 0)).toMatchObject(expected),
+		expect(readCancel(given, 'r1', MODEL_READER)).toMatchObject(expected),
 	);
 });
 
 describe('readQuery', () => {
 	const WHAT = 'The list could not be read';
 	const read = (status: number, body: unknown, codes = MODEL_CODES) =>
-		readQuery(answer(status, body), { url: '', what: WHAT, codes, read: readBalance }, 0);
+		readQuery(answer(status, body), { url: '', what: WHAT, codes, read: readBalance });
 
 	it.each<[string, number, unknown, object]>([
 		['an answer', 200, { balance_usd: 1 }, { kind: 'ok' }],

@@ -1,5 +1,5 @@
 import type { Signal } from '../util/time';
-import type { ApiAnswer, NoAnswerError } from './call';
+import type { Answered, NoAnswerError } from './call';
 import { isJsonObject, isTooDeep, type JsonObject, numberAt, textAt } from './json';
 import {
 	aboutRequest,
@@ -132,43 +132,29 @@ export interface ApiReader {
 	hasFailed?(state: PolledState): boolean;
 }
 
-/** True for any HTTP 2xx. */
-function isSuccess({ status }: ApiAnswer): boolean {
+function isSuccess({ status }: Answered): boolean {
 	return status >= 200 && status < 300;
 }
 
-/**
- * Reads a Retry-After header: seconds or an HTTP date [assumed: RunComfy sends one as HTTP defines it].
- * @returns milliseconds from `now`; undefined when the header is missing or cannot be read.
- */
-export function readRetryAfterMs(headers: Record<string, unknown>, now: number): number | undefined {
-	const raw = headers['retry-after'];
-	const text = String(Array.isArray(raw) ? raw[0] : (raw ?? '')).trim();
-	if (/^\d+(\.\d+)?$/.test(text)) return Number(text) * 1000;
-	const date = /[a-z]/i.test(text) ? Date.parse(text) : NaN;
-	return Number.isNaN(date) ? undefined : Math.max(0, date - now);
-}
-
-function transient(answer: ApiAnswer, now: number, why: string, hasNoState = false): Transient {
-	const { status, headers } = answer;
-	const retryAfterMs = readRetryAfterMs(headers, now);
+function transient(answer: Answered, why: string, hasNoState = false): Transient {
+	const { status, retryAfterMs } = answer;
 	return { kind: 'transient', why, tooMany: status === 429, retryAfterMs, hasNoState };
 }
 
 /** True for a success that does not name an error. */
-function holdsValue(answer: ApiAnswer): boolean {
+function holdsValue(answer: Answered): boolean {
 	return isSuccess(answer) && errorCodeOf(answer.body) === undefined;
 }
 
 const UNREADABLE = 'its answer could not be read';
 
 /** Why a free call has no value. */
-function failure(answer: ApiAnswer, about: Subject, codes: ErrorCodes, now: number): Transient | Refused {
-	if (holdsValue(answer)) return transient(answer, now, UNREADABLE, true);
+function failure(answer: Answered, about: Subject, codes: ErrorCodes): Transient | Refused {
+	if (holdsValue(answer)) return transient(answer, UNREADABLE, true);
 	if (!isTransient(answer)) return { kind: 'refused', problem: refusedProblem(answer, codes, about) };
 	const isInternal = isSuccess(answer);
 	const why = isInternal ? 'it reported an internal error' : `it answered with HTTP ${answer.status}`;
-	return transient(answer, now, why);
+	return transient(answer, why);
 }
 
 /** Far longer than any ID that has been seen. */
@@ -188,11 +174,8 @@ export function readRequestId(value: unknown): string | undefined {
 	return !/\p{Surrogate}/u.test(trimmed) && !/^\.{1,2}$/.test(trimmed) ? trimmed : undefined;
 }
 
-/**
- * Reads the answer to a paid POST. The outcome is unknown unless the answer clearly accepts or refuses the request.
- * @param now the time of day in milliseconds, to read a date in Retry-After.
- */
-export function readSubmit(answer: ApiAnswer, { codes }: ApiReader, now: number): SubmitAnswer {
+/** Reads the answer to a paid POST. The outcome is unknown unless the answer clearly accepts or refuses the request. */
+export function readSubmit(answer: Answered, { codes }: ApiReader): SubmitAnswer {
 	const { body, status } = answer;
 	const requestId = isSuccess(answer) && isJsonObject(body) ? readRequestId(body.request_id) : undefined;
 	if (requestId !== undefined) return { kind: 'ok', value: requestId };
@@ -200,7 +183,7 @@ export function readSubmit(answer: ApiAnswer, { codes }: ApiReader, now: number)
 	// An ID in an unexpected place is not used, but the error names it.
 	const mentioned = findRequestId(body);
 	if (mentioned === undefined) {
-		if (status === 429) return transient(answer, now, answered);
+		if (status === 429) return transient(answer, answered);
 		if (wasNotAccepted(answer, codes)) return { kind: 'refused', problem: refusedProblem(answer, codes) };
 	}
 	const reason = reasonOf(body);
@@ -256,7 +239,7 @@ function isFinal(status: string): boolean {
 const NOT_READY_CODE = '400005';
 
 /** Reads the answer to a poll of `/status` or `/result`. */
-export function readPoll(answer: ApiAnswer, requestId: string, reader: ApiReader, now: number): PollAnswer {
+export function readPoll(answer: Answered, requestId: string, reader: ApiReader): PollAnswer {
 	const { body } = answer;
 	const code = errorCodeOf(body);
 	const status = isSuccess(answer) && isJsonObject(body) ? textAt(body, 'status')?.toLowerCase() : undefined;
@@ -277,8 +260,8 @@ export function readPoll(answer: ApiAnswer, requestId: string, reader: ApiReader
 		};
 		return { kind: 'ok', value: reader.hasFailed?.(state) === true ? { ...state, phase: 'failed' } : state };
 	}
-	if (code === NOT_READY_CODE) return transient(answer, now, 'it is not ready yet', true);
-	return failure(answer, aboutRequest(requestId), reader.codes, now);
+	if (code === NOT_READY_CODE) return transient(answer, 'it is not ready yet', true);
+	return failure(answer, aboutRequest(requestId), reader.codes);
 }
 
 /** A cost in USD. A negative one is ignored, because it would raise a spending limit. */
@@ -289,13 +272,12 @@ function readCost(value: unknown): number | undefined {
 
 /** Reads the answer to a cancel. */
 export function readCancel(
-	answer: ApiAnswer,
+	answer: Answered,
 	requestId: string,
 	{ codes, outcomeOf }: ApiReader,
-	now: number,
 ): CancelAnswer {
 	const read = (body: unknown) => (isJsonObject(body) ? outcomeOf(body)?.toLowerCase() : undefined);
-	return readValue(answer, aboutRequest(requestId), codes, read, now);
+	return readValue(answer, aboutRequest(requestId), codes, read);
 }
 
 /** A free query of the catalog, the account, or the deployments. */
@@ -311,9 +293,9 @@ export interface Query<T> {
 }
 
 /** Reads the answer to a free query. */
-export function readQuery<T>(answer: ApiAnswer, query: Query<T>, now: number): Answer<T> {
+export function readQuery<T>(answer: Answered, query: Query<T>): Answer<T> {
 	const { what, codes, read, unknown } = query;
-	const found = readValue(answer, { what }, codes, read, now);
+	const found = readValue(answer, { what }, codes, read);
 	if (found.kind === 'transient') return { ...found, why: `${what}: ${found.why}` };
 	if (found.kind === 'ok' || found.problem.isNotFound !== true) return found;
 	return { kind: 'refused', problem: { ...found.problem, ...unknown } };
@@ -321,12 +303,11 @@ export function readQuery<T>(answer: ApiAnswer, query: Query<T>, now: number): A
 
 /** @param read undefined when the body does not hold what it should. */
 function readValue<T>(
-	answer: ApiAnswer,
+	answer: Answered,
 	about: Subject,
 	codes: ErrorCodes,
 	read: (body: unknown) => T | undefined,
-	now: number,
 ): Answer<T> {
 	const value = holdsValue(answer) ? read(answer.body) : undefined;
-	return value === undefined ? failure(answer, about, codes, now) : { kind: 'ok', value };
+	return value === undefined ? failure(answer, about, codes) : { kind: 'ok', value };
 }

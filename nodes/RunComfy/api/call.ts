@@ -21,6 +21,21 @@ export interface ApiAnswer {
 	body: unknown;
 }
 
+/** An answer as it is read: its headers say only when to call again. */
+export type Answered = Pick<ApiAnswer, 'status' | 'body'> & { retryAfterMs?: number };
+
+/**
+ * Reads a Retry-After header: seconds or an HTTP date [assumed: RunComfy sends one as HTTP defines it].
+ * @returns milliseconds from `now`; undefined when the header is missing or cannot be read.
+ */
+export function readRetryAfterMs(headers: ApiAnswer['headers'], now: number): number | undefined {
+	const raw = headers['retry-after'];
+	const text = String(Array.isArray(raw) ? raw[0] : (raw ?? '')).trim();
+	if (/^\d+(\.\d+)?$/.test(text)) return Number(text) * 1000;
+	const date = /[a-z]/i.test(text) ? Date.parse(text) : NaN;
+	return Number.isNaN(date) ? undefined : Math.max(0, date - now);
+}
+
 /**
  * Sends one call. Resolves for every HTTP status, and rejects with a `NoAnswerError` only when there was no complete
  * answer. The caller decides whether to repeat the call, because only the caller knows what that would cost.

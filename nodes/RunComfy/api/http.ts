@@ -13,7 +13,7 @@ import {
 	type RequestApi,
 	type SubmitAnswer,
 } from './answers';
-import { type ApiAnswer, type ApiRequest, NoAnswerError, type Send } from './call';
+import { type Answered, type ApiRequest, NoAnswerError, readRetryAfterMs, type Send } from './call';
 import type { JsonObject } from './json';
 import { aboutRequest, describeNoAnswer, RunComfyError, type Subject, unreachableProblem } from './problems';
 
@@ -54,7 +54,7 @@ export class Http {
 	async submit(url: string, body: JsonObject, reader: ApiReader, signal?: Signal): Promise<SubmitAnswer> {
 		const timeoutMs = this.timeouts.submitMs + Math.ceil(bytesOfTexts(body) / MIN_UPLOAD_RATE);
 		const answer = await this.call({ method: 'POST', url, timeoutMs, body, signal });
-		if (!(answer instanceof NoAnswerError)) return readSubmit(answer, reader, this.now());
+		if (!(answer instanceof NoAnswerError)) return readSubmit(answer, reader);
 		if (answer.reason === 'unreachable') return { kind: 'unsent', error: answer };
 		if (answer.reason === 'untrusted') return { kind: 'refused', problem: unreachableProblem(answer) };
 		return { kind: 'unknown', why: describeNoAnswer(answer) };
@@ -73,9 +73,7 @@ export class Http {
 		});
 		const poll = async (requestId: string, path: string, options?: CallOptions) => {
 			const call = { method: 'GET', ...request(requestId, path, pollMs, options) } as const;
-			return await this.free(call, aboutRequest(requestId), (answer) =>
-				readPoll(answer, requestId, reader, this.now()),
-			);
+			return await this.free(call, aboutRequest(requestId), (answer) => readPoll(answer, requestId, reader));
 		};
 		return {
 			getResult: async (requestId, options) =>
@@ -84,7 +82,7 @@ export class Http {
 			cancel: async (requestId, options) => {
 				const call = { method: 'POST', ...request(requestId, 'cancel', cancelMs, options) } as const;
 				return await this.free(call, aboutRequest(requestId), (answer) =>
-					readCancel(answer, requestId, reader, this.now()),
+					readCancel(answer, requestId, reader),
 				);
 			},
 		};
@@ -93,13 +91,13 @@ export class Http {
 	/** A free query of the catalog, the account, or the deployments. */
 	async query<T>(query: Query<T>, signal?: Signal): Promise<Answer<T>> {
 		const call = { method: 'GET', url: query.url, timeoutMs: this.timeouts.pollMs, signal } as const;
-		return await this.free(call, query, (answer) => readQuery(answer, query, this.now()));
+		return await this.free(call, query, (answer) => readQuery(answer, query));
 	}
 
 	private async free<T>(
 		request: ApiRequest,
 		about: Subject,
-		read: (answer: ApiAnswer) => Answer<T>,
+		read: (answer: Answered) => Answer<T>,
 	): Promise<Answer<T>> {
 		const answer = await this.call(request);
 		if (!(answer instanceof NoAnswerError)) return read(answer);
@@ -107,9 +105,10 @@ export class Http {
 		return { kind: 'transient', why: describeNoAnswer(answer), tooMany: false, retryAfterMs: undefined };
 	}
 
-	private async call(request: ApiRequest): Promise<ApiAnswer | NoAnswerError> {
+	private async call(request: ApiRequest): Promise<Answered | NoAnswerError> {
 		try {
-			return await this.send(request);
+			const { status, body, headers } = await this.send(request);
+			return { status, body, retryAfterMs: readRetryAfterMs(headers, this.now()) };
 		} catch (error) {
 			// Any other error counts as a lost connection: a paid POST may then have been accepted, and is not sent again.
 			return error instanceof NoAnswerError ? error : new NoAnswerError('lost');

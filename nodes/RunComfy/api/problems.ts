@@ -1,4 +1,4 @@
-import type { ApiAnswer, NoAnswerError, NoAnswerReason } from './call';
+import type { Answered, NoAnswerError, NoAnswerReason } from './call';
 import { isJsonObject, type JsonObject, parseJson, textAt } from './json';
 
 /** Where users see what they have generated and paid for. Its address is not documented. */
@@ -208,26 +208,22 @@ function nodeOf(error: JsonObject): string | undefined {
 const TRANSIENT_STATUSES = new Set([408, 425, 429]);
 
 /** True for an error that may be gone when the same free call is made again. */
-export function isTransient({ status, body }: ApiAnswer): boolean {
+export function isTransient({ status, body }: Answered): boolean {
 	return status >= 500 || TRANSIENT_STATUSES.has(status) || errorCodeOf(body)?.startsWith('500') === true;
-}
-
-/** The answer's own code, where its meaning is known. Codes come from outside: `constructor` is none of them. */
-function knownCodeOf({ body }: ApiAnswer, { meanings }: ErrorCodes): string | undefined {
-	const code = errorCodeOf(body);
-	return code !== undefined && Object.hasOwn(meanings, code) ? code : undefined;
 }
 
 /**
  * True when a paid POST was certainly not accepted, so that no job can exist because of it: RunComfy says so with one
  * of its documented codes. A redirect, a status alone, an unknown code, and an internal error say nothing certain.
  */
-export function wasNotAccepted(answer: ApiAnswer, codes: ErrorCodes): boolean {
-	return knownCodeOf(answer, codes) !== undefined;
+export function wasNotAccepted({ body }: Answered, { meanings }: ErrorCodes): boolean {
+	const code = errorCodeOf(body);
+	// Codes come from outside: `constructor` is none of them.
+	return code !== undefined && Object.hasOwn(meanings, code);
 }
 
 /** True when RunComfy does not know what was asked for, or not any more [assumed: 410 is not documented]. */
-function isNotFound({ status, body }: ApiAnswer, { requestId }: Subject): boolean {
+function isNotFound({ status, body }: Answered, { requestId }: Subject): boolean {
 	const code = errorCodeOf(body);
 	if (code === undefined) return status === 404 || status === 410;
 	// In an answer about a request, 400001 may mean its model.
@@ -238,11 +234,11 @@ function isNotFound({ status, body }: ApiAnswer, { requestId }: Subject): boolea
  * A call that RunComfy refused for good: by default, a submit. What it means is said as far as it is known: its
  * `error_code` decides, then its HTTP status.
  */
-export function refusedProblem(answer: ApiAnswer, codes: ErrorCodes, about = SUBMIT): Problem {
+export function refusedProblem(answer: Answered, codes: ErrorCodes, about = SUBMIT): Problem {
 	const { status, body } = answer;
 	const code = errorCodeOf(body);
-	const known = knownCodeOf(answer, codes);
-	const meaning = known ?? codes.byStatus[status] ?? '';
+	const isKnown = wasNotAccepted(answer, codes);
+	const meaning = (isKnown ? code : codes.byStatus[status]) ?? '';
 	const isSubmit = about === SUBMIT;
 	const isAboutInput = meaning === INPUT_CODE;
 	const [what, advice] = (isAboutInput && !isSubmit ? REQUEST_REFUSED : codes.meanings[meaning]) ?? [
@@ -251,7 +247,7 @@ export function refusedProblem(answer: ApiAnswer, codes: ErrorCodes, about = SUB
 	];
 	const reason = reasonWithDetail(body);
 	const withReason = reason === undefined ? what : `${what}: “${reason}”`;
-	const unknownCode = code === known ? '' : ` (code ${cleanReason(code) ?? '?'})`;
+	const unknownCode = code === undefined || isKnown ? '' : ` (code ${cleanReason(code) ?? '?'})`;
 	return {
 		message: `${about.what}: ${withReason}${unknownCode}`,
 		advice,
