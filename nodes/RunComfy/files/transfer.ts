@@ -9,7 +9,7 @@ import { BYTES_PER_MB, SNIFF_BYTES } from './fileTypes';
 /** Node's Readable. Its type comes from n8n, because a node may not import `stream`. */
 type ByteStream = Awaited<ReturnType<IExecuteFunctions['helpers']['getBinaryStream']>>;
 
-interface Answer {
+interface FileAnswer {
 	status: number;
 	headers: JsonObject;
 	body: ByteStream;
@@ -152,7 +152,7 @@ export class Transfer {
 		this.close(new DownloadProblem('the file server stopped sending data', true));
 	}
 
-	private async request(url: string, which: string): Promise<Answer> {
+	private async request(url: string, which: string): Promise<FileAnswer> {
 		const { context } = this.options;
 		const problem = findFileUrlProblem(url, this.options);
 		if (problem !== undefined) throw new DownloadProblem(`${which} ${problem}`);
@@ -168,7 +168,7 @@ export class Transfer {
 			returnFullResponse: true,
 			abortSignal: this.controller.signal,
 		});
-		const answering = request.then(readAnswer, notReached);
+		const answering = request.then(readFileAnswer, notReached);
 		const answer = await this.unlessOver(answering).catch((error: unknown) => {
 			// n8n looks the name up before it takes notice of the signal, so an answer may still come.
 			void answering.then(
@@ -206,7 +206,7 @@ export class Transfer {
 	}
 }
 
-function readAnswer(answer: unknown): Answer {
+function readFileAnswer(answer: unknown): FileAnswer {
 	if (!isJsonObject(answer) || typeof answer.statusCode !== 'number' || !isStream(answer.body))
 		throw new DownloadProblem('the answer of the file server could not be read', true);
 	const { statusCode: status, headers, body } = answer;
