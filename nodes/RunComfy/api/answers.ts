@@ -33,13 +33,8 @@ export interface Transient {
 	hasNoState?: boolean;
 }
 
-export interface Refused {
-	kind: 'refused';
-	problem: Problem;
-}
-
 /** The answer to a free call. */
-export type Answer<T> = { kind: 'ok'; value: T } | Transient | Refused;
+export type Answer<T> = { kind: 'ok'; value: T } | Transient | { kind: 'refused'; problem: Problem };
 
 /** The answer to a submit. The value is the request ID. Its only transient error is “too many requests”. */
 export type SubmitAnswer =
@@ -149,7 +144,7 @@ function holdsValue(answer: Answered): boolean {
 const UNREADABLE = 'its answer could not be read';
 
 /** Why a free call has no value. */
-function failure(answer: Answered, about: Subject, codes: ErrorCodes): Transient | Refused {
+function failure(answer: Answered, about: Subject, codes: ErrorCodes): Answer<never> {
 	if (holdsValue(answer)) return transient(answer, UNREADABLE, true);
 	if (!isTransient(answer)) return { kind: 'refused', problem: refusedProblem(answer, codes, about) };
 	const isInternal = isSuccess(answer);
@@ -296,8 +291,7 @@ export interface Query<T> {
 export function readQuery<T>(answer: Answered, query: Query<T>): Answer<T> {
 	const { what, codes, read, unknown } = query;
 	const found = readValue(answer, { what }, codes, read);
-	if (found.kind === 'transient') return { ...found, why: `${what}: ${found.why}` };
-	if (found.kind === 'ok' || found.problem.isNotFound !== true) return found;
+	if (found.kind !== 'refused' || found.problem.isNotFound !== true) return found;
 	return { kind: 'refused', problem: { ...found.problem, ...unknown } };
 }
 

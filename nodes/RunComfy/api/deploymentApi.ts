@@ -160,24 +160,7 @@ function endedRunProblem(requestId: string, { phase, error }: EndedState): Probl
 }
 
 /** A ComfyUI workflow of the user, deployed on RunComfy. */
-export interface Deployment {
-	deploymentId: string;
-	name: string;
-	workflowId?: string;
-	workflowVersion?: string;
-	hardware: string[];
-	minInstances?: number;
-	maxInstances?: number;
-	queueSize?: number;
-	keepWarmSeconds?: number;
-	/** RunComfy's word, such as `standby`. */
-	status?: string;
-	isEnabled?: boolean;
-	/** The workflow in ComfyUI's API format: nodes by their ID. Only where the payload was asked for. */
-	graph?: JsonObject;
-	/** Where the definitions of the node classes are. Nothing about it has been checked. */
-	objectInfoUrl?: string;
-}
+export type Deployment = NonNullable<ReturnType<typeof readDeployment>>;
 
 const WITH_GRAPH = '?includes=payload';
 
@@ -216,7 +199,7 @@ export function isDeploymentId(text: string): boolean {
 }
 
 /** @returns undefined when the answer holds no deployment with a usable ID. */
-export function readDeployment(body: unknown): Deployment | undefined {
+export function readDeployment(body: unknown) {
 	if (!isJsonObject(body)) return undefined;
 	const deploymentId = textAt(body, 'id') ?? textAt(body, 'deployment_id');
 	if (deploymentId === undefined || !isDeploymentId(deploymentId)) return undefined;
@@ -232,9 +215,12 @@ export function readDeployment(body: unknown): Deployment | undefined {
 		maxInstances: numberAt(body, 'max_instances'),
 		queueSize: numberAt(body, 'queue_size'),
 		keepWarmSeconds: numberAt(body, 'keep_warm_duration_in_seconds'),
+		/** RunComfy's word, such as `standby`. */
 		status: textAt(body, 'status'),
 		isEnabled: typeof isEnabled === 'boolean' ? isEnabled : undefined,
+		/** In ComfyUI's API format: nodes by their ID. Only where the payload was asked for. */
 		graph: readWorkflow(payload.workflow_api_json),
+		/** Where the definitions of the node classes are. Nothing about it has been checked. */
 		objectInfoUrl: textAt(payload, 'object_info_url'),
 	};
 }
@@ -252,14 +238,8 @@ export function readDeployments(body: unknown): Deployment[] | undefined {
 	return Array.isArray(list) ? list.flatMap((one: unknown) => readDeployment(one) ?? []) : undefined;
 }
 
-/** What is left of the account's balance, which is known only from RunComfy's own clients [assumed]. */
-export interface Balance {
-	balance: number;
-	currency: string;
-}
-
-/** Asks for the remaining balance of the account. */
-export function getBalance({ addresses }: Http): Query<Balance> {
+/** Asks for what is left of the account's balance, which is known only from RunComfy's own clients [assumed]. */
+export function getBalance({ addresses }: Http): Query<{ balance: number; currency: string }> {
 	return {
 		url: `${addresses.platformBaseUrl}/prod/v2/balance`,
 		what: 'The balance could not be read',
@@ -269,7 +249,7 @@ export function getBalance({ addresses }: Http): Query<Balance> {
 }
 
 /** @returns undefined when the answer holds no balance. */
-export function readBalance(body: unknown): Balance | undefined {
+export function readBalance(body: unknown) {
 	if (!isJsonObject(body)) return undefined;
 	const balance = numberAt(body, 'balance_usd');
 	return balance === undefined ? undefined : { balance, currency: textAt(body, 'currency') ?? 'USD' };

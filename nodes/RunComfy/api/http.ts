@@ -91,7 +91,8 @@ export class Http {
 	/** A free query of the catalog, the account, or the deployments. */
 	async query<T>(query: Query<T>, signal?: Signal): Promise<Answer<T>> {
 		const call = { method: 'GET', url: query.url, timeoutMs: this.timeouts.pollMs, signal } as const;
-		return await this.free(call, query, (answer) => readQuery(answer, query));
+		const answer = await this.free(call, query, (received) => readQuery(received, query));
+		return answer.kind === 'transient' ? { ...answer, why: `${query.what}: ${answer.why}` } : answer;
 	}
 
 	private async free<T>(

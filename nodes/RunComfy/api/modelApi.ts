@@ -1,6 +1,6 @@
 import type { ApiReader, EndedState, Endpoint, Query, RequestApi } from './answers';
 import type { Http } from './http';
-import { isJsonObject, type JsonObject, numberAt, textAt, textsIn } from './json';
+import { isJsonObject, numberAt, textAt, textsIn } from './json';
 import {
 	cleanReason,
 	COMMON_STATUSES,
@@ -101,34 +101,8 @@ function endedModelProblem(requestId: string, { phase, error }: EndedState): Pro
  * out. Only an answer without its one necessary part is an error.
  */
 
-/** What a model costs, as far as its catalog entry says. */
-export interface ModelPrice {
-	usd?: number;
-	/** RunComfy's word: `request`, `image`, `output`, and `second` have been seen. */
-	unit?: string;
-	note?: string;
-}
-
 /** One entry of the catalog. */
-export interface ModelEntry {
-	modelId: string;
-	displayName: string;
-	description?: string;
-	kind?: string;
-	categories: string[];
-	price: ModelPrice;
-	/** The model's page. */
-	url?: string;
-	/** JSON Schema with quirks; see `models/inputSchema.ts`. */
-	inputSchema?: JsonObject;
-	requiredInputs: string[];
-}
-
-export interface ModelPage {
-	models: ModelEntry[];
-	/** The number of entries, including those that could not be used. */
-	received: number;
-}
+export type ModelEntry = NonNullable<ReturnType<typeof readModelEntry>>;
 
 /** Which part of the catalog to list. */
 export interface ModelQuery {
@@ -154,7 +128,7 @@ export function getModel(http: Http, modelId: string): Query<ModelEntry> {
 }
 
 /** Asks for a page of the catalog. */
-export function listModels(http: Http, query: ModelQuery): Query<ModelPage> {
+export function listModels(http: Http, query: ModelQuery): Query<{ models: ModelEntry[]; received: number }> {
 	const { search = '', category = '', limit, offset } = query;
 	const filters = Object.entries({ search, category, limit, offset })
 		.filter(([, value]) => value !== '')
@@ -189,8 +163,8 @@ export function isModelId(text: string): boolean {
 	return parts.length > 1 && parts.every((part) => MODEL_ID_PART.test(part));
 }
 
-/** An entry of the catalog; undefined when it has no usable ID. */
-export function readModelEntry(body: unknown): ModelEntry | undefined {
+/** @returns undefined for an entry without a usable ID. */
+export function readModelEntry(body: unknown) {
 	if (!isJsonObject(body)) return undefined;
 	const modelId = textAt(body, 'model_id');
 	if (modelId === undefined || !isModelId(modelId)) return undefined;
@@ -204,18 +178,20 @@ export function readModelEntry(body: unknown): ModelEntry | undefined {
 		categories: textsIn(body.categories),
 		price: {
 			usd: usd === undefined || usd < 0 ? undefined : usd,
+			/** RunComfy's word: `request`, `image`, `output`, and `second` have been seen. */
 			unit: textAt(body, 'price_unit')?.toLowerCase(),
 			note: cleanReason(textAt(body, 'pricing_note')),
 		},
-		// The editor shows it as a link.
+		/** The model's page. The editor shows it as a link. */
 		url: url === undefined || findFileUrlProblem(url, { allowLoopback: false }) ? undefined : url,
+		/** JSON Schema with quirks; see `models/inputSchema.ts`. */
 		inputSchema: isJsonObject(body.input_schema) ? body.input_schema : undefined,
 		requiredInputs: textsIn(body.required_inputs),
 	};
 }
 
-/** A page of the catalog; entries that cannot be used are left out. */
-export function readModelPage(body: unknown): ModelPage | undefined {
+/** A page of the catalog; entries that cannot be used are left out, but counted. */
+export function readModelPage(body: unknown) {
 	if (!isJsonObject(body) || !Array.isArray(body.models)) return undefined;
 	const models = body.models.flatMap((entry: unknown) => readModelEntry(entry) ?? []);
 	return { models, received: body.models.length };

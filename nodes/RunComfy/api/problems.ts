@@ -153,21 +153,14 @@ function reasonWithDetail(body: unknown): string | undefined {
 	return detail === undefined || detail === reason ? reason : `${reason ?? ''} ${detail}`.trim();
 }
 
-/** How ComfyUI reports why a run failed. */
-export interface ComfyError {
-	/** ComfyUI's own message. */
-	reason?: string;
-	/** The node, such as `node 3 (KSampler)`, where the error names it apart from its message. */
-	node?: string;
-}
-
 const MAX_DETAIL_LENGTH = 200;
 
 /**
  * Reads the `error` of a failed request: an object with a `message` (documented), a list of `{errorCode, error, debugInfo}`
  * [assumed: seen in other clients], or one of ComfyUI's own errors [assumed: passed on as they are].
+ * @returns ComfyUI's own message, and the node, such as `node 3 (KSampler)`, where the error names it apart from that.
  */
-export function describeComfyError(error: unknown): ComfyError {
+export function describeComfyError(error: unknown): { reason?: string; node?: string } {
 	// An error may be JSON within a text.
 	const isJson = typeof error === 'string' && /^\s*[[{]/.test(error);
 	const parsed = isJson ? (parseJson(error) ?? error) : error;

@@ -27,12 +27,6 @@ export function urlSource(url: string): InputSource {
 	return { bytes: url.length, read: async () => url };
 }
 
-/** A file of the item that has been checked, but not read. */
-export interface InputFile extends InputSource {
-	/** Undefined when n8n does not report the size. */
-	megabytes: number | undefined;
-}
-
 /** True when the item has a file with that name. */
 export function hasInputFile(context: IExecuteFunctions, itemIndex: number, fieldName: string): boolean {
 	return findBinary(context, itemIndex, fieldName) !== undefined;
@@ -41,13 +35,14 @@ export function hasInputFile(context: IExecuteFunctions, itemIndex: number, fiel
 /**
  * Finds a file in the item's binary data, wherever n8n stores it, and checks it without reading all of it: that it exists,
  * that its first bytes are of the required kind, and that it is not too large.
+ * @returns what reads it, and its size, which is undefined when n8n does not report it.
  * @throws FieldError with the label of the field; when the file is missing, the advice lists the files of the item.
  */
 export async function openInputFile(
 	context: IExecuteFunctions,
 	itemIndex: number,
 	{ label, fieldName, kind, maxMegabytes }: InputFileOptions,
-): Promise<InputFile> {
+): Promise<InputSource & { megabytes: number | undefined }> {
 	const refuse = (problem: string, advice?: string): never => {
 		throw new FieldError(label, problem, advice);
 	};
