@@ -7,7 +7,7 @@ import type {
 
 import type { Deployment } from './api/deploymentApi';
 import { createFreeQuery, type FreeQuery, Http } from './api/http';
-import { listCategories } from './api/modelApi';
+import { queryCategories } from './api/modelApi';
 import { Deployments } from './deployments/deployments';
 import { readGraph } from './deployments/graph';
 import { readGraphFields } from './deployments/graphFields';
@@ -70,7 +70,7 @@ export async function searchModels(
 
 export async function getCategories(this: ILoadOptionsFunctions): Promise<INodePropertyOptions[]> {
 	return await load(this, async (query) => {
-		const names = await query(listCategories);
+		const names = await query(queryCategories);
 		return names.map((name) => ({ name, value: name }));
 	});
 }

@@ -1,4 +1,4 @@
-import { findOutputProblem, readOutputs } from '../../nodes/RunComfy/deployments/outputs';
+import { findDeploymentOutputProblem, readOutputs } from '../../nodes/RunComfy/deployments/outputs';
 
 const file = (filename: string, type = 'output') => ({
 	url: `https://files.test/${filename}`,
@@ -93,7 +93,7 @@ describe('The outputs of a deployment', () => {
 		[{ 9: { images: [file('a.png', 'temp')] } }, true],
 		[{ 9: { text: 'x' } }, true],
 	])('%j: holds something to return: %s', (output, isFine) => {
-		const problem = findOutputProblem({ requestId: 'r', output });
+		const problem = findDeploymentOutputProblem({ requestId: 'r', output });
 		expect(problem === undefined).toBe(isFine);
 		if (!isFine) expect(problem?.advice).toContain('“Randomize Seeds”');
 	});

@@ -24,6 +24,11 @@ export interface ApiAnswer {
 /** An answer as it is read: its headers say only when to call again. */
 export type Answered = Pick<ApiAnswer, 'status' | 'body'> & { retryAfterMs?: number };
 
+/** True for an HTTP status of an error that may be gone when the same call is made again. */
+export function isTransientStatus(status: number): boolean {
+	return status >= 500 || [408, 425, 429].includes(status);
+}
+
 /**
  * Reads a Retry-After header: seconds or an HTTP date [assumed: RunComfy sends one as HTTP defines it].
  * @returns milliseconds from `now`; undefined when the header is missing or cannot be read.

@@ -165,7 +165,7 @@ export type Deployment = NonNullable<ReturnType<typeof readDeployment>>;
 const WITH_GRAPH = '?includes=payload';
 
 /** Asks for one deployment with its workflow, and where the definitions of its nodes are. */
-export function getDeployment(http: Http, deploymentId: string): Query<Deployment> {
+export function queryDeployment(http: Http, deploymentId: string): Query<Deployment> {
 	return {
 		url: `${deploymentUrl(http, deploymentId)}${WITH_GRAPH}`,
 		what: `The deployment “${deploymentId}” could not be read`,
@@ -182,7 +182,7 @@ export function getDeployment(http: Http, deploymentId: string): Query<Deploymen
  * Asks for all deployments of the account: RunComfy documents no pages.
  * @param withGraphs whether each comes with its workflow, which makes the answer much larger.
  */
-export function listDeployments({ addresses }: Http, withGraphs: boolean): Query<Deployment[]> {
+export function queryDeployments({ addresses }: Http, withGraphs: boolean): Query<Deployment[]> {
 	return {
 		url: `${addresses.platformBaseUrl}/prod/v2/deployments${withGraphs ? WITH_GRAPH : ''}`,
 		what: 'The list of deployments could not be read',
@@ -239,7 +239,7 @@ export function readDeployments(body: unknown): Deployment[] | undefined {
 }
 
 /** Asks for what is left of the account's balance, which is known only from RunComfy's own clients [assumed]. */
-export function getBalance({ addresses }: Http): Query<{ balance: number; currency: string }> {
+export function queryBalance({ addresses }: Http): Query<{ balance: number; currency: string }> {
 	return {
 		url: `${addresses.platformBaseUrl}/prod/v2/balance`,
 		what: 'The balance could not be read',

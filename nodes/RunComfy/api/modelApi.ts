@@ -114,7 +114,7 @@ export interface ModelQuery {
 }
 
 /** Asks for the catalog entry of one model, with its input schema and price. */
-export function getModel(http: Http, modelId: string): Query<ModelEntry> {
+export function queryModel(http: Http, modelId: string): Query<ModelEntry> {
 	return {
 		url: modelUrl(http, modelId),
 		what: `The model “${modelId}” could not be read`,
@@ -128,7 +128,10 @@ export function getModel(http: Http, modelId: string): Query<ModelEntry> {
 }
 
 /** Asks for a page of the catalog. */
-export function listModels(http: Http, query: ModelQuery): Query<{ models: ModelEntry[]; received: number }> {
+export function queryModels(
+	http: Http,
+	query: ModelQuery,
+): Query<{ models: ModelEntry[]; received: number }> {
 	const { search = '', category = '', limit, offset } = query;
 	const filters = Object.entries({ search, category, limit, offset })
 		.filter(([, value]) => value !== '')
@@ -143,7 +146,7 @@ export function listModels(http: Http, query: ModelQuery): Query<{ models: Model
 }
 
 /** Asks for the names of the catalog's categories. */
-export function listCategories(http: Http): Query<string[]> {
+export function queryCategories(http: Http): Query<string[]> {
 	return {
 		url: `${http.addresses.baseUrl}/v1/models/categories`,
 		what: 'The list of categories could not be read',

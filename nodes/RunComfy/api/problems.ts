@@ -1,4 +1,4 @@
-import type { Answered, NoAnswerError, NoAnswerReason } from './call';
+import { type Answered, isTransientStatus, type NoAnswerError, type NoAnswerReason } from './call';
 import { isJsonObject, type JsonObject, parseJson, textAt } from './json';
 
 /** Where users see what they have generated and paid for. Its address is not documented. */
@@ -198,11 +198,9 @@ function nodeOf(error: JsonObject): string | undefined {
 	return cleanReason(`node ${id}${type === undefined ? '' : ` (${type})`}`);
 }
 
-const TRANSIENT_STATUSES = new Set([408, 425, 429]);
-
 /** True for an error that may be gone when the same free call is made again. */
 export function isTransient({ status, body }: Answered): boolean {
-	return status >= 500 || TRANSIENT_STATUSES.has(status) || errorCodeOf(body)?.startsWith('500') === true;
+	return isTransientStatus(status) || errorCodeOf(body)?.startsWith('500') === true;
 }
 
 /**

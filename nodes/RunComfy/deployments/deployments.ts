@@ -1,4 +1,4 @@
-import { type Deployment, getDeployment, listDeployments } from '../api/deploymentApi';
+import { type Deployment, queryDeployment, queryDeployments } from '../api/deploymentApi';
 import type { FreeQuery } from '../api/http';
 import { cached } from '../util/values';
 import { graphFactsOf } from './graphFacts';
@@ -15,7 +15,7 @@ export class Deployments {
 	 * @throws RunComfyError, StoppedError.
 	 */
 	async get(deploymentId: string): Promise<Deployment> {
-		const read = async () => await this.query((http) => getDeployment(http, deploymentId));
+		const read = async () => await this.query((http) => queryDeployment(http, deploymentId));
 		return await cached(this.known, deploymentId, read);
 	}
 
@@ -24,7 +24,7 @@ export class Deployments {
 	 * @throws RunComfyError, StoppedError.
 	 */
 	async list(withGraphs = false): Promise<Deployment[]> {
-		const read = async () => await this.query((http) => listDeployments(http, withGraphs));
+		const read = async () => await this.query((http) => queryDeployments(http, withGraphs));
 		return await cached(this.lists, withGraphs, read);
 	}
 

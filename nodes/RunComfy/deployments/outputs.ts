@@ -90,7 +90,7 @@ function fileKindIn(channel: string, fileName: string): OutputKind {
 }
 
 /** What is wrong with a success that holds nothing: ComfyUI does not run again what has not changed. */
-export function findOutputProblem({ requestId, output }: JobResult): Problem | undefined {
+export function findDeploymentOutputProblem({ requestId, output }: JobResult): Problem | undefined {
 	if (holdsOutputs(output)) return undefined;
 	return {
 		message: `${nameRequest(requestId)} succeeded, but has no outputs`,

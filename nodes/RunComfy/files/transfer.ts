@@ -1,7 +1,7 @@
 import type { IExecuteFunctions } from 'n8n-workflow';
 
 import { isJsonObject, type JsonObject } from '../api/json';
-import { networkCodeOf } from '../api/call';
+import { isTransientStatus, networkCodeOf } from '../api/call';
 import { type AddressRules, findFileUrlProblem, isLoopbackUrl } from '../api/urls';
 import { type Clock, type Signal, unlessAborted } from '../util/time';
 import { BYTES_PER_MB, SNIFF_BYTES } from './fileTypes';
@@ -82,9 +82,8 @@ export class Transfer {
 			}
 			body.destroy();
 			const { location } = headers;
-			const isTransient = status >= 500 || [408, 425, 429].includes(status);
 			if (status < 300 || status >= 400 || typeof location !== 'string')
-				throw new DownloadProblem(`the file server answered with HTTP ${status}`, isTransient);
+				throw new DownloadProblem(`the file server answered with HTTP ${status}`, isTransientStatus(status));
 			if (redirects >= maxRedirects)
 				throw new DownloadProblem(`it was redirected more than ${maxRedirects} times`);
 			if (!URL.canParse(location, url))
@@ -168,7 +167,11 @@ export class Transfer {
 			returnFullResponse: true,
 			abortSignal: this.controller.signal,
 		});
-		const answering = request.then(readFileAnswer, notReached);
+		const answering = request.then(readFileAnswer, (error: unknown) => {
+			const code = networkCodeOf(error);
+			const why = code === undefined ? '' : ` (${code})`;
+			throw new DownloadProblem(`the file server could not be reached${why}`, true);
+		});
 		const answer = await this.unlessOver(answering).catch((error: unknown) => {
 			// n8n looks the name up before it takes notice of the signal, so an answer may still come.
 			void answering.then(
@@ -199,8 +202,8 @@ export class Transfer {
 	private checkSize(bytes: number): void {
 		const { maxMegabytes } = this.options;
 		if (bytes <= maxMegabytes * BYTES_PER_MB) return;
-		const option = `the ${maxMegabytes} MB of the option “Max File Size (MB)”`;
-		const problem = new DownloadProblem(`the file is larger than ${option}`);
+		const limit = `the ${maxMegabytes} MB of the option “Max File Size (MB)”`;
+		const problem = new DownloadProblem(`the file is larger than ${limit}`);
 		this.close(problem);
 		throw problem;
 	}
@@ -217,12 +220,6 @@ function readFileAnswer(answer: unknown): FileAnswer {
 
 function isStream(value: unknown): value is ByteStream {
 	return isJsonObject(value) && typeof value.read === 'function' && typeof value.destroy === 'function';
-}
-
-function notReached(error: unknown): never {
-	const code = networkCodeOf(error);
-	const why = code === undefined ? '' : ` (${code})`;
-	throw new DownloadProblem(`the file server could not be reached${why}`, true);
 }
 
 /**

@@ -1,5 +1,5 @@
 import type { FreeQuery } from '../api/http';
-import { getModel, listModels, type ModelEntry, type ModelQuery } from '../api/modelApi';
+import { type ModelEntry, type ModelQuery, queryModel, queryModels } from '../api/modelApi';
 import { RunComfyError } from '../api/problems';
 import { toError } from '../util/errors';
 import { cached } from '../util/values';
@@ -12,7 +12,7 @@ export interface CatalogPage {
 }
 
 /** The most models that RunComfy returns in one page [assumed]. */
-const PAGE_SIZE = 500;
+const MAX_PAGE_SIZE = 500;
 /** Ends a list that the server never ends. */
 const MAX_PAGES = 40;
 
@@ -32,7 +32,7 @@ export class Catalog {
 	 * @throws RunComfyError.
 	 */
 	async getModel(modelId: string): Promise<ModelEntry> {
-		const read = async () => await this.query((http) => getModel(http, modelId));
+		const read = async () => await this.query((http) => queryModel(http, modelId));
 		return await cached(this.models, modelId, read);
 	}
 
@@ -69,7 +69,7 @@ export class Catalog {
 		let offset: number | undefined = 0;
 		for (let page = 0; offset !== undefined; page++) {
 			if (page >= MAX_PAGES) return onCutOff();
-			const size = Math.min(PAGE_SIZE, limit - seen.size);
+			const size = Math.min(MAX_PAGE_SIZE, limit - seen.size);
 			const { models, next } = await this.page({ ...query, limit: size, offset });
 			const fresh = models.filter(({ modelId }) => !seen.has(modelId));
 			if (models.length > 0 && fresh.length === 0) return;
@@ -88,7 +88,7 @@ export class Catalog {
 	 */
 	async page(query: ModelQuery): Promise<CatalogPage> {
 		return await cached(this.pages, JSON.stringify(query), async () => {
-			const { models, received } = await this.query((http) => listModels(http, query));
+			const { models, received } = await this.query((http) => queryModels(http, query));
 			return { models, next: received === 0 ? undefined : query.offset + received };
 		});
 	}

@@ -119,7 +119,7 @@ function fieldOf(name: string, property: JsonObject, required: boolean, schema: 
 		minItems: numberAt(rules, 'minItems'),
 		maxItems: numberAt(rules, 'maxItems'),
 		default: rules.default ?? undefined,
-		...(fileOf(rules, schema) ?? valueOf(name, rules, alternatives, schema)),
+		...(fileContentOf(rules, schema) ?? plainContentOf(name, rules, alternatives, schema)),
 	});
 }
 
@@ -148,7 +148,7 @@ export type FieldContent = Omit<InputField, 'name' | 'label' | 'required' | 'def
 const FILE_FORMAT = /^([a-z]+)_uri(s)?$/;
 
 /** Some file inputs have no format, and are detected by their default, the URL of a sample file [assumed]. */
-function fileOf(rules: JsonObject, schema: JsonObject): FieldContent | undefined {
+function fileContentOf(rules: JsonObject, schema: JsonObject): FieldContent | undefined {
 	const type = typeOf(rules);
 	const items = type === 'array' ? resolve(rules.items, schema) : {};
 	const format = [rules, items].map((one) => FILE_FORMAT.exec(textAt(one, 'format') ?? '')).find(Boolean);
@@ -186,7 +186,7 @@ const KINDS = new Map<unknown, InputKind>([
 	['array', 'array'],
 ]);
 
-function valueOf(
+function plainContentOf(
 	name: string,
 	rules: JsonObject,
 	alternatives: JsonObject[],
