@@ -41,15 +41,13 @@ describe('readSubmit', () => {
 		['403 with a web page', answer(403, HTML), 'unknown'],
 		['400 with an internal error', answer(400, { error_code: 500001 }), 'unknown'],
 		['400 with an unknown code', answer(400, { error_code: 400099 }), 'unknown'],
-		['302', answer(302, ''), 'unknown'],
-		['303', answer(303, '', { location: 'https://x' }), 'unknown'],
-		['307', answer(307, ''), 'unknown'],
-		['408', answer(408, ''), 'unknown'],
-		['409', answer(409, ''), 'unknown'],
+		...[302, 303, 307, 408, 409, 503, 504].map((status): [string, ApiAnswer, string] => [
+			`${status}`,
+			answer(status, ''),
+			'unknown',
+		]),
 		['500', answer(500, { error_code: 500001 }), 'unknown'],
 		['502 with a web page', answer(502, HTML), 'unknown'],
-		['503', answer(503, ''), 'unknown'],
-		['504', answer(504, ''), 'unknown'],
 		['an unknown code in a 200', answer(200, { error_code: 123456 }), 'unknown'],
 		['truncated JSON', answer(200, '{"request_id":"r'), 'unknown'],
 		['no id', answer(200, { ok: true }), 'unknown'],
@@ -101,30 +99,30 @@ describe('readSubmit', () => {
 });
 
 describe('readPoll', () => {
+	it.each<[string, string[]]>([
+		['queued', ['in_queue', 'IN_QUEUE', 'queued', 'pending', 'waiting']],
+		['running', ['in_progress', 'starting', 'processing']],
+		['finished', ['completed', 'Succeeded']],
+		['failed', ['failed', 'error']],
+		['cancelled', ['cancelled', 'Canceled']],
+		['unknown', ['archived', 'constructor']],
+	])('is %s for %j', (phase, words) => {
+		for (const word of words) {
+			const value = { phase, status: word.toLowerCase() };
+			expect(readPoll(answer(200, { status: word }), 'r1', MODEL_READER)).toMatchObject({
+				kind: 'ok',
+				value,
+			});
+		}
+	});
+
 	it.each<[object, object]>([
 		[
 			{ status: 'in_queue', queue_position: 3 },
 			{ phase: 'queued', queuePosition: 3 },
 		],
-		[{ status: 'IN_QUEUE' }, { phase: 'queued', status: 'in_queue' }],
-		[{ status: 'queued' }, { phase: 'queued' }],
-		[{ status: 'pending' }, { phase: 'queued' }],
-		[{ status: 'waiting' }, { phase: 'queued' }],
-		[{ status: 'in_progress' }, { phase: 'running' }],
-		[{ status: 'starting' }, { phase: 'running' }],
-		[{ status: 'processing' }, { phase: 'running' }],
-		[{ status: 'completed' }, { phase: 'finished' }],
-		[
-			{ status: 'Succeeded', output: {} },
-			{ phase: 'finished', status: 'succeeded' },
-		],
-		[{ status: 'failed' }, { phase: 'failed' }],
 		[{ status: 'failed', error_code: 500001 }, { phase: 'failed' }],
-		[{ status: 'error' }, { phase: 'failed' }],
-		[{ status: 'cancelled' }, { phase: 'cancelled' }],
 		[{ status: 'Canceled', error_code: 1 }, { phase: 'cancelled' }],
-		[{ status: 'archived' }, { phase: 'unknown' }],
-		[{ status: 'constructor' }, { phase: 'unknown' }],
 	])('reads the state %j', (body, value) =>
 		expect(readPoll(answer(200, body), 'r1', MODEL_READER)).toMatchObject({ kind: 'ok', value }),
 	);
