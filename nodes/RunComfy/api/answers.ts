@@ -44,6 +44,8 @@ export type SubmitAnswer =
 	/** It may have been accepted, and is never sent again. `why` completes “it is not known … :”. */
 	| { kind: 'unknown'; why: string; httpStatus?: number; requestId?: string };
 
+export type Phase = 'queued' | 'running' | 'finished' | 'failed' | 'cancelled' | 'unknown';
+
 /** The state of a request, as one poll finds it. */
 export interface PolledState {
 	/** RunComfy's word in lower case. */
@@ -96,14 +98,9 @@ export interface RequestApi {
 export interface Endpoint extends RequestApi {
 	/** Unique among all endpoints. The ledger keeps it, and errors about the spending limit show it. */
 	readonly id: string;
-	/**
-	 * The paid POST, sent once.
-	 * @param signal aborts it; the outcome is then unknown.
-	 */
+	/** The paid POST, sent once. After an abort by the signal, the outcome is unknown. */
 	submit(input: JsonObject, signal?: Signal): Promise<SubmitAnswer>;
 }
-
-export type Phase = 'queued' | 'running' | 'finished' | 'failed' | 'cancelled' | 'unknown';
 
 /** The result of a finished request. */
 export interface JobResult {

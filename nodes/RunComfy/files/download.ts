@@ -64,16 +64,24 @@ export class Downloader {
 	 * @throws RunComfyError with the request ID and all URLs, because the result is paid for and can be downloaded again.
 	 */
 	async downloadAll(files: ResultFile[], options: DownloadOptions, signal: Signal): Promise<IBinaryData[]> {
+		const { clock, random } = this.dependencies;
 		const stems = outputFileStems(files, options.fileName);
 		const stop = new LightSignal();
 		const stopAll = () => stop.abort();
 		if (signal.aborted) stopAll();
 		signal.addEventListener('abort', stopAll);
+		const isTransient = (result: IBinaryData | DownloadProblem) =>
+			result instanceof DownloadProblem && result.isTransient && !stop.aborted;
+		const withRetries = async (file: ResultFile, stem = '') =>
+			await retry(
+				async () => await this.download(file, stem, options, stop),
+				(result) => (isTransient(result) ? {} : undefined),
+				{ clock, random, maxTries: MAX_DOWNLOAD_TRIES, pause: async (ms) => await clock.sleep(ms, stop) },
+			);
 		let failure: { file: ResultFile; problem: DownloadProblem } | undefined;
 		const results = await Promise.all(
 			files.map(async (file, index) => {
-				const work = async () => await this.download(file, stems[index] ?? '', options, stop);
-				const result = await this.slots.use(work, 1, stop);
+				const result = await this.slots.use(async () => await withRetries(file, stems[index]), 1, stop);
 				if (!(result instanceof DownloadProblem)) return [result];
 				failure ??= { file, problem: result };
 				stopAll();
@@ -85,23 +93,8 @@ export class Downloader {
 		return results.flat();
 	}
 
-	/** One file, with retries. Never rejects. */
+	/** One try to download one file. Never rejects. */
 	private async download(
-		file: ResultFile,
-		stem: string,
-		options: DownloadOptions,
-		stop: Signal,
-	): Promise<IBinaryData | DownloadProblem> {
-		const { clock, random } = this.dependencies;
-		return await retry(
-			async () => await this.downloadOnce(file, stem, options, stop),
-			(result) => (result instanceof DownloadProblem && result.isTransient && !stop.aborted ? {} : undefined),
-			{ clock, random, maxTries: MAX_DOWNLOAD_TRIES, pause: async (ms) => await clock.sleep(ms, stop) },
-		);
-	}
-
-	/** One try. Never rejects. */
-	private async downloadOnce(
 		file: ResultFile,
 		stem: string,
 		options: DownloadOptions,
