@@ -180,8 +180,7 @@ export function readSubmit(answer: Answered, { codes }: ApiReader): SubmitAnswer
 	}
 	const reason = reasonOf(body);
 	const withReason = reason === undefined ? answered : `${answered} (“${reason}”)`;
-	const withoutId = isJsonObject(body) ? 'its answer holds no request ID' : UNREADABLE;
-	const why = holdsValue(answer) ? withoutId : withReason;
+	const why = holdsValue(answer) ? explainMissingId(body) : withReason;
 	return {
 		kind: 'unknown',
 		why: mentioned === undefined ? why : `${why}, and named the request ${mentioned}`,
@@ -195,12 +194,24 @@ const MAX_SEARCHED_LENGTH = 20_000;
 
 /** A request ID anywhere in an answer: under another key, in a URL, or in truncated JSON. */
 function findRequestId(body: unknown): string | undefined {
-	const text = typeof body === 'string' ? body : isTooDeep(body) ? '' : JSON.stringify(body ?? null);
-	const [, named, number, inUrl] =
-		/"request_id"\s*:\s*(?:"([^"\\]{1,200})"|(\d{1,200}))|\/requests\/([\w.~%-]{1,200})/.exec(
-			text.slice(0, MAX_SEARCHED_LENGTH),
-		) ?? [];
-	return readRequestId(named ?? number ?? inUrl);
+	const text = toText(body).slice(0, MAX_SEARCHED_LENGTH);
+	const id = /"request_id"\s*:\s*(?:"([^"\\]{1,200})"|(\d{1,200}))|\/requests\/([\w.~%-]{1,200})/.exec(text);
+	return readRequestId(id?.slice(1).find((part) => part !== undefined));
+}
+
+function explainMissingId(body: unknown): string {
+	if (!isJsonObject(body)) return UNREADABLE;
+	const { request_id: id } = body;
+	if (id === undefined || id === null) return 'its answer holds no request ID';
+	const shown = toText(id)
+		.slice(0, 200)
+		.replace(/[\p{Cc}\p{Cs}]+/gu, ' ');
+	return `its answer holds a request ID that cannot be used, “${shown}”`;
+}
+
+/** A text as it is, another value as JSON. */
+function toText(value: unknown): string {
+	return typeof value === 'string' ? value : isTooDeep(value) ? '' : JSON.stringify(value ?? null);
 }
 
 /**
