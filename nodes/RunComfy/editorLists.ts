@@ -7,7 +7,7 @@ import type {
 
 import type { Deployment } from './api/deploymentApi';
 import { createFreeQuery, type FreeQuery, Http } from './api/http';
-import { listCategories } from './api/modelApi';
+import { queryCategories } from './api/modelApi';
 import { Deployments } from './deployments/deployments';
 import { readGraph } from './deployments/graph';
 import { readGraphFields } from './deployments/graphFields';
@@ -23,72 +23,65 @@ import { createSend } from './n8n/request';
 import { systemRuntime } from './n8n/runtime';
 import { readDeploymentChoice, readModelChoice } from './fields/locators';
 import { isRandomSeed } from './models/seeds';
-import { dollars, omitUndefined } from './util/values';
+import { dollars } from './util/values';
 
 /**
  * The lists and fields that the editor loads from RunComfy while a workflow is being built. They are fetched
  * every time, so that nothing of one account is shown to another.
  */
 
-const PAGE_SIZE = 50;
-
-async function open(context: ILoadOptionsFunctions): Promise<{ access: Access; query: FreeQuery }> {
-	const { clock, random, callTimeouts } = systemRuntime;
-	const access = await readAccess(context);
-	const send = createSend(context, clock, access.redact);
-	const http = new Http(access, send, clock.timeOfDay, callTimeouts);
-	return { access, query: createFreeQuery({ http, clock, random, stopSignal: undefined }) };
+/**
+ * Loads something with the credential that the user has chosen.
+ * @throws NodeApiError.
+ */
+async function load<T>(
+	context: ILoadOptionsFunctions,
+	read: (query: FreeQuery, access: Access) => Promise<T>,
+): Promise<T> {
+	try {
+		const { clock, random, callTimeouts } = systemRuntime;
+		const access = await readAccess(context);
+		const send = createSend(context, clock, access.redact);
+		const http = new Http(access, send, clock.timeOfDay, callTimeouts);
+		return await read(createFreeQuery({ http, clock, random, stopSignal: undefined }), access);
+	} catch (error) {
+		throw toNodeError(context.getNode(), error);
+	}
 }
+
+const PAGE_SIZE = 50;
 
 export async function searchModels(
 	this: ILoadOptionsFunctions,
 	filter?: string,
 	paginationToken?: string,
 ): Promise<INodeListSearchResult> {
-	try {
-		const { query } = await open(this);
-		const offset = Number(paginationToken ?? 0);
-		const wanted = { ...omitUndefined({ search: filter }), limit: PAGE_SIZE, offset };
+	return await load(this, async (query) => {
+		const wanted = { search: filter, limit: PAGE_SIZE, offset: Number(paginationToken ?? 0) };
 		const { models, next } = await new Catalog(query).page(wanted);
-		return {
-			results: models.map(({ modelId, displayName, description, price, url }) => ({
-				name: displayName,
-				value: modelId,
-				...omitUndefined({ url }),
-				description: [
-					price.usd === undefined ? '' : `${dollars(price.usd)} per ${price.unit ?? 'request'}`,
-					description ?? '',
-				]
-					.filter((part) => part !== '')
-					.join(' · '),
-			})),
-			...omitUndefined({ paginationToken: next?.toString() }),
-		};
-	} catch (error) {
-		throw toNodeError(this.getNode(), error);
-	}
+		const results = models.map(({ modelId, displayName, description = '', price, url }) => {
+			const cost = price.usd === undefined ? '' : `${dollars(price.usd)} per ${price.unit ?? 'request'}`;
+			const facts = [cost, description].filter((fact) => fact !== '').join(' · ');
+			return { name: displayName, value: modelId, url, description: facts };
+		});
+		return { results, paginationToken: next?.toString() };
+	});
 }
 
 export async function getCategories(this: ILoadOptionsFunctions): Promise<INodePropertyOptions[]> {
-	try {
-		const { query } = await open(this);
-		const names = await query(listCategories);
+	return await load(this, async (query) => {
+		const names = await query(queryCategories);
 		return names.map((name) => ({ name, value: name }));
-	} catch (error) {
-		throw toNodeError(this.getNode(), error);
-	}
+	});
 }
 
 export async function getModelInputs(this: ILoadOptionsFunctions): Promise<ResourceMapperFields> {
-	try {
-		const { query } = await open(this);
-		const choice: unknown = this.getCurrentNodeParameter('modelId');
-		const { inputSchema, requiredInputs } = await new Catalog(query).find(readModelChoice(choice));
+	return await load(this, async (query) => {
+		const reference = readModelChoice(this.getCurrentNodeParameter('modelId'));
+		const { inputSchema, requiredInputs } = await new Catalog(query).find(reference);
 		const fields = readInputFields(inputSchema, requiredInputs);
 		return { fields: fields.map((field) => toMapperField(field, isRandomSeed(field))) };
-	} catch (error) {
-		throw toNodeError(this.getNode(), error);
-	}
+	});
 }
 
 /** The user's deployments. RunComfy has no search for them, and documents no pages. */
@@ -96,21 +89,12 @@ export async function searchDeployments(
 	this: ILoadOptionsFunctions,
 	filter = '',
 ): Promise<INodeListSearchResult> {
-	try {
-		const { query } = await open(this);
+	return await load(this, async (query) => {
 		const deployments = await new Deployments(query).list();
 		const wanted = filter.trim().toLowerCase();
-		return {
-			results: deployments
-				.map((deployment) => ({
-					name: deploymentLabel(deployment),
-					value: deployment.deploymentId,
-				}))
-				.filter(({ name, value }) => `${name} ${value}`.toLowerCase().includes(wanted)),
-		};
-	} catch (error) {
-		throw toNodeError(this.getNode(), error);
-	}
+		const all = deployments.map((one) => ({ name: deploymentLabel(one), value: one.deploymentId }));
+		return { results: all.filter(({ name, value }) => `${name} ${value}`.toLowerCase().includes(wanted)) };
+	});
 }
 
 /** `Product photo (v3, AMPERE_48, standby)`. */
@@ -125,24 +109,19 @@ const MAX_OBJECT_INFO_MB = 20;
 const OBJECT_INFO_MS = 15_000;
 
 export async function getDeploymentInputs(this: ILoadOptionsFunctions): Promise<ResourceMapperFields> {
-	try {
-		const { access, query } = await open(this);
+	return await load(this, async (query, { isPlatformLoopback }) => {
 		const deploymentId = readDeploymentChoice(this.getCurrentNodeParameter('deploymentId'));
 		const { graph = {}, objectInfoUrl } = await new Deployments(query).get(deploymentId);
-		const objectInfo =
-			objectInfoUrl === undefined
-				? undefined
-				: await fetchJson(objectInfoUrl, {
-						context: this,
-						clock: systemRuntime.clock,
-						allowLoopback: access.isPlatformLoopback,
-						maxMegabytes: MAX_OBJECT_INFO_MB,
-						deadlineMs: OBJECT_INFO_MS,
-					});
+		// An empty address is none that is called.
+		const objectInfo = await fetchJson(objectInfoUrl ?? '', {
+			context: this,
+			clock: systemRuntime.clock,
+			allowLoopback: isPlatformLoopback,
+			maxMegabytes: MAX_OBJECT_INFO_MB,
+			deadlineMs: OBJECT_INFO_MS,
+		});
 		const classNames = readGraph(graph).flatMap(({ className }) => className ?? []);
 		const definitions = readObjectInfo(objectInfo, classNames);
 		return { fields: readGraphFields(graph, definitions).map(toDeploymentMapperField) };
-	} catch (error) {
-		throw toNodeError(this.getNode(), error);
-	}
+	});
 }

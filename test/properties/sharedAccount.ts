@@ -1,4 +1,4 @@
-import type { ApiAnswer } from '../../nodes/RunComfy/api/http';
+import type { ApiAnswer } from '../../nodes/RunComfy/api/call';
 import type { ItemOutcome } from '../../nodes/RunComfy/jobs/types';
 import { seededRandom } from '../sandbox/random';
 import { FakeApi, httpOf, makeRun, tooMany } from '../unit/fakeApi';

@@ -1,6 +1,7 @@
 import type { IExecuteFunctions } from 'n8n-workflow';
 
-import { Http, NoAnswerError, type ApiAnswer, type ApiRequest } from '../../nodes/RunComfy/api/http';
+import { NoAnswerError, type ApiAnswer, type ApiRequest } from '../../nodes/RunComfy/api/call';
+import { Http } from '../../nodes/RunComfy/api/http';
 import { modelEndpoint, modelRequests } from '../../nodes/RunComfy/api/modelApi';
 import { RunComfyError } from '../../nodes/RunComfy/api/problems';
 import type { RequestIdentity } from '../../nodes/RunComfy/jobs/entry';

@@ -1,13 +1,6 @@
-import {
-	readCancel,
-	readPoll,
-	readQuery,
-	readRequestId,
-	readRetryAfterMs,
-	readSubmit,
-} from '../../nodes/RunComfy/api/answers';
+import { readCancel, readPoll, readQuery, readRequestId, readSubmit } from '../../nodes/RunComfy/api/answers';
 import { DEPLOYMENT_READER, readBalance } from '../../nodes/RunComfy/api/deploymentApi';
-import type { ApiAnswer } from '../../nodes/RunComfy/api/http';
+import { type ApiAnswer, readRetryAfterMs } from '../../nodes/RunComfy/api/call';
 import { MODEL_CODES, MODEL_READER } from '../../nodes/RunComfy/api/modelApi';
 import { answer } from './fakeApi';
 
@@ -48,15 +41,13 @@ describe('readSubmit', () => {
 		['403 with a web page', answer(403, HTML), 'unknown'],
 		['400 with an internal error', answer(400, { error_code: 500001 }), 'unknown'],
 		['400 with an unknown code', answer(400, { error_code: 400099 }), 'unknown'],
-		['302', answer(302, ''), 'unknown'],
-		['303', answer(303, '', { location: 'https://x' }), 'unknown'],
-		['307', answer(307, ''), 'unknown'],
-		['408', answer(408, ''), 'unknown'],
-		['409', answer(409, ''), 'unknown'],
+		...[302, 303, 307, 408, 409, 503, 504].map((status): [string, ApiAnswer, string] => [
+			`${status}`,
+			answer(status, ''),
+			'unknown',
+		]),
 		['500', answer(500, { error_code: 500001 }), 'unknown'],
 		['502 with a web page', answer(502, HTML), 'unknown'],
-		['503', answer(503, ''), 'unknown'],
-		['504', answer(504, ''), 'unknown'],
 		['an unknown code in a 200', answer(200, { error_code: 123456 }), 'unknown'],
 		['truncated JSON', answer(200, '{"request_id":"r'), 'unknown'],
 		['no id', answer(200, { ok: true }), 'unknown'],
@@ -65,7 +56,7 @@ describe('readSubmit', () => {
 		['an empty body', answer(204, ''), 'unknown'],
 		['null', answer(200, null), 'unknown'],
 		['a list', answer(200, []), 'unknown'],
-	])('a model: %s', (_name, given, kind) => expect(readSubmit(given, MODEL_READER, 0).kind).toBe(kind));
+	])('a model: %s', (_name, given, kind) => expect(readSubmit(given, MODEL_READER).kind).toBe(kind));
 
 	it.each<[ApiAnswer, string]>([
 		[answer(200, { request_id: 'r1' }), 'ok'],
@@ -83,7 +74,7 @@ describe('readSubmit', () => {
 		[answer(500, { error_code: 500001 }), 'unknown'],
 		[answer(200, {}), 'unknown'],
 		[answer(422, { error_code: 422001, request_id: 'r1' }), 'unknown'],
-	])('a deployment: %j', (given, kind) => expect(readSubmit(given, DEPLOYMENT_READER, 0).kind).toBe(kind));
+	])('a deployment: %j', (given, kind) => expect(readSubmit(given, DEPLOYMENT_READER).kind).toBe(kind));
 
 	it.each<[string, ApiAnswer]>([
 		['an internal error', answer(500, { error_code: 500001, request_id: 'r-1' })],
@@ -98,42 +89,42 @@ describe('readSubmit', () => {
 			answer(200, { url: 'https://x/prod/v2/deployments/d/requests/r-1/status' }),
 		],
 	])('names an id in %s, and does not know the outcome', (_what, given) => {
-		const read = readSubmit(given, MODEL_READER, 0);
+		const read = readSubmit(given, MODEL_READER);
 		expect(read).toMatchObject({ kind: 'unknown', requestId: 'r-1' });
 		expect(JSON.stringify(read)).toContain('named the request r-1');
 	});
 
 	it('does not pass on a web page', () =>
-		expect(JSON.stringify(readSubmit(answer(502, HTML), MODEL_READER, 0))).not.toContain('<h1>'));
+		expect(JSON.stringify(readSubmit(answer(502, HTML), MODEL_READER))).not.toContain('<h1>'));
 });
 
 describe('readPoll', () => {
+	it.each<[string, string[]]>([
+		['queued', ['in_queue', 'IN_QUEUE', 'queued', 'pending', 'waiting']],
+		['running', ['in_progress', 'starting', 'processing']],
+		['finished', ['completed', 'Succeeded']],
+		['failed', ['failed', 'error']],
+		['cancelled', ['cancelled', 'Canceled']],
+		['unknown', ['archived', 'constructor']],
+	])('is %s for %j', (phase, words) => {
+		for (const word of words) {
+			const value = { phase, status: word.toLowerCase() };
+			expect(readPoll(answer(200, { status: word }), 'r1', MODEL_READER)).toMatchObject({
+				kind: 'ok',
+				value,
+			});
+		}
+	});
+
 	it.each<[object, object]>([
 		[
 			{ status: 'in_queue', queue_position: 3 },
 			{ phase: 'queued', queuePosition: 3 },
 		],
-		[{ status: 'IN_QUEUE' }, { phase: 'queued', status: 'in_queue' }],
-		[{ status: 'queued' }, { phase: 'queued' }],
-		[{ status: 'pending' }, { phase: 'queued' }],
-		[{ status: 'waiting' }, { phase: 'queued' }],
-		[{ status: 'in_progress' }, { phase: 'running' }],
-		[{ status: 'starting' }, { phase: 'running' }],
-		[{ status: 'processing' }, { phase: 'running' }],
-		[{ status: 'completed' }, { phase: 'finished' }],
-		[
-			{ status: 'Succeeded', output: {} },
-			{ phase: 'finished', status: 'succeeded' },
-		],
-		[{ status: 'failed' }, { phase: 'failed' }],
 		[{ status: 'failed', error_code: 500001 }, { phase: 'failed' }],
-		[{ status: 'error' }, { phase: 'failed' }],
-		[{ status: 'cancelled' }, { phase: 'cancelled' }],
 		[{ status: 'Canceled', error_code: 1 }, { phase: 'cancelled' }],
-		[{ status: 'archived' }, { phase: 'unknown' }],
-		[{ status: 'constructor' }, { phase: 'unknown' }],
 	])('reads the state %j', (body, value) =>
-		expect(readPoll(answer(200, body), 'r1', MODEL_READER, 0)).toMatchObject({ kind: 'ok', value }),
+		expect(readPoll(answer(200, body), 'r1', MODEL_READER)).toMatchObject({ kind: 'ok', value }),
 	);
 
 	it.each<[string, ApiAnswer, object]>([
@@ -143,11 +134,7 @@ describe('readPoll', () => {
 			{ kind: 'transient', tooMany: false, hasNoState: true },
 		],
 		['408', answer(408, ''), { kind: 'transient', tooMany: false }],
-		[
-			'429',
-			answer(429, '', { 'retry-after': '7' }),
-			{ kind: 'transient', tooMany: true, retryAfterMs: 7_000 },
-		],
+		['429', answer(429, ''), { kind: 'transient', tooMany: true }],
 		['500', answer(500, {}), { kind: 'transient', why: 'it answered with HTTP 500' }],
 		['502 with a web page', answer(502, HTML), { kind: 'transient' }],
 		['a web page with 200', answer(200, HTML), { kind: 'transient', hasNoState: true }],
@@ -164,17 +151,15 @@ describe('readPoll', () => {
 		['404', answer(404, HTML), NOT_FOUND],
 		['410', answer(410, { message: 'Gone' }), NOT_FOUND],
 		['404001 in a 200', answer(200, { error_code: 404001 }), NOT_FOUND],
-		['400001', answer(400, { error_code: 400001 }), { kind: 'refused', problem: { isNotFound: undefined } }],
+		['400001', answer(400, { error_code: 400001 }), { kind: 'refused', problem: { isNotFound: false } }],
 		['400004', answer(400, { error_code: 400004 }), { kind: 'refused', problem: { requestId: 'r1' } }],
 		['403', answer(403, {}), { kind: 'refused' }],
 		['a redirect', answer(301, ''), { kind: 'refused' }],
-	])('%s', (_name, given, expected) =>
-		expect(readPoll(given, 'r1', MODEL_READER, 0)).toMatchObject(expected),
-	);
+	])('%s', (_name, given, expected) => expect(readPoll(given, 'r1', MODEL_READER)).toMatchObject(expected));
 
 	/** The result that a poll of a model finds. */
 	const resultOf = (facts: object) => {
-		const read = readPoll(answer(200, { status: 'completed', ...facts }), 'r1', MODEL_READER, 0);
+		const read = readPoll(answer(200, { status: 'completed', ...facts }), 'r1', MODEL_READER);
 		return read.kind === 'ok' ? read.value.result : undefined;
 	};
 
@@ -214,21 +199,17 @@ describe('readCancel', () => {
 		['a status alone means nothing', answer(202, { status: 'cancelled' }), { kind: 'transient' }],
 		['500', answer(500, ''), { kind: 'transient' }],
 		['404', answer(404, { error_code: 404001 }), NOT_FOUND],
-		[
-			'429',
-			answer(429, '', { 'retry-after': '2' }),
-			{ kind: 'transient', tooMany: true, retryAfterMs: 2_000 },
-		],
+		['429', answer(429, ''), { kind: 'transient', tooMany: true }],
 		['403001', answer(403, { error_code: 403001 }), { kind: 'refused' }],
 	])('a model: %s', (_name, given, expected) =>
-		expect(readCancel(given, 'r1', MODEL_READER, 0)).toMatchObject(expected),
+		expect(readCancel(given, 'r1', MODEL_READER)).toMatchObject(expected),
 	);
 });
 
 describe('readQuery', () => {
 	const WHAT = 'The list could not be read';
 	const read = (status: number, body: unknown, codes = MODEL_CODES) =>
-		readQuery(answer(status, body), { what: WHAT }, codes, readBalance, 0);
+		readQuery(answer(status, body), { url: '', what: WHAT, codes, read: readBalance });
 
 	it.each<[string, number, unknown, object]>([
 		['an answer', 200, { balance_usd: 1 }, { kind: 'ok' }],

@@ -9,7 +9,7 @@ import {
 	readDeployments,
 	requestApisOf,
 } from '../../nodes/RunComfy/api/deploymentApi';
-import { type ApiAnswer, NoAnswerError } from '../../nodes/RunComfy/api/http';
+import { type ApiAnswer, NoAnswerError } from '../../nodes/RunComfy/api/call';
 import { answer, httpOf, ok, tooMany } from './fakeApi';
 import { VirtualClock } from './virtualClock';
 
@@ -77,13 +77,13 @@ describe('Answers of a deployment', () => {
 		[{ status: 'cancelled' }, 'cancelled'],
 		[{ status: 'odd' }, 'unknown'],
 	])('%j is %s', (body, phase) =>
-		expect(readPoll(ok(body), 'r', DEPLOYMENT_READER, 0)).toMatchObject({ kind: 'ok', value: { phase } }),
+		expect(readPoll(ok(body), 'r', DEPLOYMENT_READER)).toMatchObject({ kind: 'ok', value: { phase } }),
 	);
 
 	it('keeps outputs and dates', () => {
 		const body = { status: 'succeeded', outputs: { 9: {} }, created_at: 'a', finished_at: 'b' };
 		const result = { requestId: 'r', output: { 9: {} }, createdAt: 'a', finishedAt: 'b' };
-		expect(readPoll(ok(body), 'r', DEPLOYMENT_READER, 0)).toMatchObject({ value: { result } });
+		expect(readPoll(ok(body), 'r', DEPLOYMENT_READER)).toMatchObject({ value: { result } });
 	});
 
 	it.each<[ApiAnswer, object]>([
@@ -96,7 +96,7 @@ describe('Answers of a deployment', () => {
 		[answer(404, { error_code: 404001 }), { kind: 'refused', problem: { isNotFound: true } }],
 		[answer(500, { outcome: 'cancelled' }), { kind: 'transient' }],
 	])('a cancel answered with %j', (given, expected) =>
-		expect(readCancel(given, 'r', DEPLOYMENT_READER, 0)).toMatchObject(expected),
+		expect(readCancel(given, 'r', DEPLOYMENT_READER)).toMatchObject(expected),
 	);
 });
 

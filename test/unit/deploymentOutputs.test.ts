@@ -1,4 +1,4 @@
-import { findOutputProblem, readOutputs } from '../../nodes/RunComfy/deployments/outputs';
+import { findDeploymentOutputProblem, readOutputs } from '../../nodes/RunComfy/deployments/outputs';
 
 const file = (filename: string, type = 'output') => ({
 	url: `https://files.test/${filename}`,
@@ -15,23 +15,10 @@ describe('The outputs of a deployment', () => {
 			9: { images: [file('a.png'), file('b.png')] },
 			'57:12': { gifs: [file('c.mp4')] },
 		};
+		const saved = { nodeId: '9', title: 'Save Image', channel: 'images', kind: 'image' };
 		expect(readOutputs(outputs, new Map([['9', 'Save Image']])).files).toEqual([
-			{
-				nodeId: '9',
-				title: 'Save Image',
-				channel: 'images',
-				fileName: 'a.png',
-				url: 'https://files.test/a.png',
-				kind: 'image',
-			},
-			{
-				nodeId: '9',
-				title: 'Save Image',
-				channel: 'images',
-				fileName: 'b.png',
-				url: 'https://files.test/b.png',
-				kind: 'image',
-			},
+			{ ...saved, fileName: 'a.png', url: 'https://files.test/a.png' },
+			{ ...saved, fileName: 'b.png', url: 'https://files.test/b.png' },
 			{ nodeId: '57:12', channel: 'gifs', fileName: 'c.mp4', url: 'https://files.test/c.mp4', kind: 'video' },
 		]);
 	});
@@ -93,7 +80,7 @@ describe('The outputs of a deployment', () => {
 		[{ 9: { images: [file('a.png', 'temp')] } }, true],
 		[{ 9: { text: 'x' } }, true],
 	])('%j: holds something to return: %s', (output, isFine) => {
-		const problem = findOutputProblem({ requestId: 'r', output });
+		const problem = findDeploymentOutputProblem({ requestId: 'r', output });
 		expect(problem === undefined).toBe(isFine);
 		if (!isFine) expect(problem?.advice).toContain('“Randomize Seeds”');
 	});

@@ -1,10 +1,5 @@
-import {
-	Http,
-	NoAnswerError,
-	type ApiAnswer,
-	type ApiRequest,
-	type Send,
-} from '../../nodes/RunComfy/api/http';
+import { NoAnswerError, type ApiAnswer, type ApiRequest, type Send } from '../../nodes/RunComfy/api/call';
+import { Http } from '../../nodes/RunComfy/api/http';
 import { modelEndpoint, modelRequests } from '../../nodes/RunComfy/api/modelApi';
 import type { RequestIdentity } from '../../nodes/RunComfy/jobs/entry';
 import { Ledger } from '../../nodes/RunComfy/jobs/ledger';

@@ -1,4 +1,4 @@
-import { NoAnswerError } from '../../nodes/RunComfy/api/http';
+import { NoAnswerError } from '../../nodes/RunComfy/api/call';
 import { isNewRequest } from '../../nodes/RunComfy/jobs/types';
 import { ItemFailedError } from '../../nodes/RunComfy/jobs/types';
 import { makeRun, request, SECOND, setUp } from './fakeApi';

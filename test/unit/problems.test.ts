@@ -1,18 +1,18 @@
 import * as fc from 'fast-check';
 
 import { DEPLOYMENT_CODES } from '../../nodes/RunComfy/api/deploymentApi';
-import { endedProblem, MODEL_CODES } from '../../nodes/RunComfy/api/modelApi';
+import { MODEL_CODES, modelRequests } from '../../nodes/RunComfy/api/modelApi';
 import {
 	aboutRequest,
 	cleanReason,
 	describeComfyError,
-	explainAnswer,
 	reasonOf,
 	refusedProblem,
 	wasNotAccepted,
 } from '../../nodes/RunComfy/api/problems';
 import { createRedact, redactJson } from '../../nodes/RunComfy/util/redact';
-import { answer } from './fakeApi';
+import { answer, httpOf } from './fakeApi';
+import { VirtualClock } from './virtualClock';
 
 const TOKEN = 'rc_"token\\/0123456789';
 const HTML = '<!DOCTYPE html><html><body><h1>502 Bad Gateway</h1></body></html>';
@@ -28,7 +28,7 @@ describe('What an error means', () => {
 		[answer(422, { detail: [{ loc: ['body', 'seed'], msg: 'too big' }] }), 'the fields: “seed: too big”'],
 		[answer(418, { message: 'teapot' }), 'RunComfy answered with an error (HTTP 418): “teapot”'],
 		[answer(500, { error_code: 999999, error: { message: 'odd' } }), '“odd” (code 999999)'],
-	])('%j', (given, words) => expect(explainAnswer(given, MODEL_CODES).what).toContain(words));
+	])('%j', (given, words) => expect(refusedProblem(given, MODEL_CODES).message).toContain(words));
 
 	it.each([
 		[{ error: 'plain' }, 'plain'],
@@ -41,12 +41,10 @@ describe('What an error means', () => {
 		[null, undefined],
 	])('finds the reason in %j', (body, reason) => expect(reasonOf(body)).toBe(reason));
 
-	it('cleans a reason of tokens, files, pages, line breaks, length and Node error codes', () => {
+	it('cleans a reason of tokens, files, pages, line breaks, and length', () => {
 		expect(cleanReason('Authorization: Bearer abc.def failed')).toBe('Authorization: [token] failed');
 		expect(cleanReason(`bad ${'k'.repeat(64)} key`)).toBe('bad […] key');
 		expect(cleanReason('image data:image/png;base64,AAAA is bad')).toBe('image [file] is bad');
-		expect(cleanReason('connect ECONNREFUSED 1.2.3.4')).toBe('connect a network error 1.2.3.4');
-		expect(cleanReason('ResourceNotFound')).toBe('ResourceNotFound');
 		expect(cleanReason('two\n lines')).toBe('two lines');
 		expect(cleanReason('x '.repeat(400))?.length).toBeLessThanOrEqual(301);
 		expect(cleanReason(HTML)).toBeUndefined();
@@ -61,14 +59,14 @@ describe('What an error means', () => {
 		});
 		const ofRequest = refusedProblem(invalid, DEPLOYMENT_CODES, aboutRequest('r1'));
 		expect(ofRequest.message).toBe('RunComfy request r1: RunComfy did not accept the request: “Invalid.”');
-		expect(ofRequest.mayBeInput).toBeUndefined();
+		expect(ofRequest.mayBeInput).toBe(false);
 	});
 
 	it('shows the detail of a validation error beside its sentence', () => {
 		const detail = [{ loc: ['body', 'overrides', '3', 'inputs', 'steps'], msg: 'is too large' }];
 		const body = { error_code: 422001, error_message: 'Invalid.', detail };
-		expect(explainAnswer(answer(422, body), DEPLOYMENT_CODES).what).toBe(
-			'RunComfy did not accept the inputs: “Invalid. overrides.3.inputs.steps: is too large”',
+		expect(refusedProblem(answer(422, body), DEPLOYMENT_CODES).message).toBe(
+			'Nothing was submitted: RunComfy did not accept the inputs: “Invalid. overrides.3.inputs.steps: is too large”',
 		);
 	});
 
@@ -86,6 +84,7 @@ describe('What an error means', () => {
 
 describe('What an error means, whatever RunComfy responds', () => {
 	const redact = createRedact(TOKEN);
+	const { endedProblem } = modelRequests(httpOf(async () => answer(500, ''), new VirtualClock()));
 	const text = fc.oneof(
 		fc.string(),
 		fc.constantFrom(TOKEN, JSON.stringify(TOKEN), encodeURIComponent(TOKEN), `Bearer ${TOKEN}`, '<html>'),
@@ -114,9 +113,9 @@ describe('What an error means, whatever RunComfy responds', () => {
 		fc.assert(
 			fc.property(body, fc.integer({ min: 100, max: 599 }), (given, status) => {
 				const read = redactJson(given, redact);
-				const { what, advice } = explainAnswer(answer(status, read), MODEL_CODES);
-				const { message } = endedProblem('job', { status: 'failed', phase: 'failed', error: read });
-				for (const one of [what, advice, message, reasonOf(read) ?? '']) {
+				const refused = refusedProblem(answer(status, read), MODEL_CODES);
+				const failed = endedProblem('job', { status: 'failed', phase: 'failed', error: read });
+				for (const one of [refused.message, refused.advice, failed.message, reasonOf(read) ?? '']) {
 					expect(redact(one)).toBe(one);
 					expect(one.length).toBeLessThan(800);
 				}

@@ -1,4 +1,4 @@
-import { NoAnswerError } from '../../nodes/RunComfy/api/http';
+import { NoAnswerError } from '../../nodes/RunComfy/api/call';
 import { modelRequests } from '../../nodes/RunComfy/api/modelApi';
 import { Ledger } from '../../nodes/RunComfy/jobs/ledger';
 import { StoppedError } from '../../nodes/RunComfy/util/errors';

@@ -1,6 +1,7 @@
 import { request } from 'undici';
 
-import { Http, NoAnswerError, noAnswerReason, type Send } from '../../nodes/RunComfy/api/http';
+import { NoAnswerError, noAnswerReason, type Send } from '../../nodes/RunComfy/api/call';
+import { Http } from '../../nodes/RunComfy/api/http';
 import { modelEndpoint } from '../../nodes/RunComfy/api/modelApi';
 import { parseJson } from '../../nodes/RunComfy/api/json';
 import { MODEL_ID, Sandbox, SANDBOX_TOKEN } from '../sandbox/sandbox';

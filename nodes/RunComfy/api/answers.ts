@@ -1,6 +1,6 @@
 import type { Signal } from '../util/time';
-import type { ApiAnswer, NoAnswerError } from './http';
-import { isJsonObject, isTooDeep, type JsonObject, numberOf, textOf } from './json';
+import type { Answered, NoAnswerError } from './call';
+import { isJsonObject, isTooDeep, type JsonObject, numberAt, textAt } from './json';
 import {
 	aboutRequest,
 	errorCodeOf,
@@ -30,16 +30,11 @@ export interface Transient {
 	tooMany: boolean;
 	retryAfterMs: number | undefined;
 	/** The server is well, but its answer holds no state. */
-	hasNoState?: true;
-}
-
-export interface Refused {
-	kind: 'refused';
-	problem: Problem;
+	hasNoState?: boolean;
 }
 
 /** The answer to a free call. */
-export type Answer<T> = { kind: 'ok'; value: T } | Transient | Refused;
+export type Answer<T> = { kind: 'ok'; value: T } | Transient | { kind: 'refused'; problem: Problem };
 
 /** The answer to a submit. The value is the request ID. Its only transient error is “too many requests”. */
 export type SubmitAnswer =
@@ -48,6 +43,8 @@ export type SubmitAnswer =
 	| { kind: 'unsent'; error: NoAnswerError }
 	/** It may have been accepted, and is never sent again. `why` completes “it is not known … :”. */
 	| { kind: 'unknown'; why: string; httpStatus?: number; requestId?: string };
+
+export type Phase = 'queued' | 'running' | 'finished' | 'failed' | 'cancelled' | 'unknown';
 
 /** The state of a request, as one poll finds it. */
 export interface PolledState {
@@ -69,7 +66,6 @@ export type PollAnswer = Answer<PolledState>;
 export type CancelAnswer = Answer<string>;
 
 export type EndedState = Pick<PolledState, 'status' | 'phase' | 'error'>;
-export type PendingState = Pick<PolledState, 'status' | 'phase' | 'queuePosition'>;
 
 export interface CallOptions {
 	timeoutMs?: number;
@@ -93,7 +89,7 @@ export interface RequestApi {
 	getStatus(requestId: string, options?: CallOptions): Promise<PollAnswer>;
 	cancel(requestId: string, options?: CallOptions): Promise<CancelAnswer>;
 	/** What to log, besides for debugging, whenever the state of a request changes while it is waited for. */
-	describeProgress?(state: PendingState): string;
+	describeProgress?(state: Pick<PolledState, 'status' | 'phase' | 'queuePosition'>): string;
 	/** Describes a request that failed or was cancelled. */
 	endedProblem(requestId: string, state: EndedState): Problem;
 }
@@ -102,14 +98,9 @@ export interface RequestApi {
 export interface Endpoint extends RequestApi {
 	/** Unique among all endpoints. The ledger keeps it, and errors about the spending limit show it. */
 	readonly id: string;
-	/**
-	 * The paid POST, sent once.
-	 * @param signal aborts it; the outcome is then unknown.
-	 */
+	/** The paid POST, sent once. After an abort by the signal, the outcome is unknown. */
 	submit(input: JsonObject, signal?: Signal): Promise<SubmitAnswer>;
 }
-
-export type Phase = 'queued' | 'running' | 'finished' | 'failed' | 'cancelled' | 'unknown';
 
 /** The result of a finished request. */
 export interface JobResult {
@@ -133,42 +124,30 @@ export interface ApiReader {
 	hasFailed?(state: PolledState): boolean;
 }
 
-/** True for any HTTP 2xx. */
-function isSuccess({ status }: ApiAnswer): boolean {
+function isSuccess({ status }: Answered): boolean {
 	return status >= 200 && status < 300;
 }
 
-/**
- * Reads a Retry-After header: seconds or an HTTP date [assumed: RunComfy sends one as HTTP defines it].
- * @returns milliseconds from `now`; undefined when the header is missing or cannot be read.
- */
-export function readRetryAfterMs(headers: Record<string, unknown>, now: number): number | undefined {
-	const raw = headers['retry-after'];
-	const text = String(Array.isArray(raw) ? raw[0] : (raw ?? '')).trim();
-	if (/^\d+(\.\d+)?$/.test(text)) return Number(text) * 1000;
-	const date = /[a-z]/i.test(text) ? Date.parse(text) : NaN;
-	return Number.isNaN(date) ? undefined : Math.max(0, date - now);
-}
-
-function transient(answer: ApiAnswer, now: number, why: string, hasNoState?: true): Transient {
-	const { status, headers } = answer;
-	const retryAfterMs = readRetryAfterMs(headers, now);
+function transient(answer: Answered, why: string, hasNoState = false): Transient {
+	const { status, retryAfterMs } = answer;
 	return { kind: 'transient', why, tooMany: status === 429, retryAfterMs, hasNoState };
 }
 
-/** Why a free call has no value. */
-function failure(answer: ApiAnswer, about: Subject, codes: ErrorCodes, now: number): Transient | Refused {
-	if (isTransient(answer)) {
-		const isInternal = isSuccess(answer);
-		const why = isInternal ? 'it reported an internal error' : `it answered with HTTP ${answer.status}`;
-		return transient(answer, now, why);
-	}
-	if (isSuccess(answer) && errorCodeOf(answer.body) === undefined)
-		return transient(answer, now, UNREADABLE, true);
-	return { kind: 'refused', problem: refusedProblem(answer, codes, about) };
+/** True for a success that does not name an error. */
+function holdsValue(answer: Answered): boolean {
+	return isSuccess(answer) && errorCodeOf(answer.body) === undefined;
 }
 
 const UNREADABLE = 'its answer could not be read';
+
+/** Why a free call has no value. */
+function failure(answer: Answered, about: Subject, codes: ErrorCodes): Answer<never> {
+	if (holdsValue(answer)) return transient(answer, UNREADABLE, true);
+	if (!isTransient(answer)) return { kind: 'refused', problem: refusedProblem(answer, codes, about) };
+	const isInternal = isSuccess(answer);
+	const why = isInternal ? 'it reported an internal error' : `it answered with HTTP ${answer.status}`;
+	return transient(answer, why);
+}
 
 /** Far longer than any ID that has been seen. */
 const MAX_REQUEST_ID_LENGTH = 1_000;
@@ -187,11 +166,8 @@ export function readRequestId(value: unknown): string | undefined {
 	return !/\p{Surrogate}/u.test(trimmed) && !/^\.{1,2}$/.test(trimmed) ? trimmed : undefined;
 }
 
-/**
- * Reads the answer to a paid POST. The outcome is unknown unless the answer clearly accepts or refuses the request.
- * @param now the time of day in milliseconds, to read a date in Retry-After.
- */
-export function readSubmit(answer: ApiAnswer, { codes }: ApiReader, now: number): SubmitAnswer {
+/** Reads the answer to a paid POST. The outcome is unknown unless the answer clearly accepts or refuses the request. */
+export function readSubmit(answer: Answered, { codes }: ApiReader): SubmitAnswer {
 	const { body, status } = answer;
 	const requestId = isSuccess(answer) && isJsonObject(body) ? readRequestId(body.request_id) : undefined;
 	if (requestId !== undefined) return { kind: 'ok', value: requestId };
@@ -199,13 +175,12 @@ export function readSubmit(answer: ApiAnswer, { codes }: ApiReader, now: number)
 	// An ID in an unexpected place is not used, but the error names it.
 	const mentioned = findRequestId(body);
 	if (mentioned === undefined) {
-		if (status === 429) return transient(answer, now, answered);
+		if (status === 429) return transient(answer, answered);
 		if (wasNotAccepted(answer, codes)) return { kind: 'refused', problem: refusedProblem(answer, codes) };
 	}
-	const isReadable = isSuccess(answer) && errorCodeOf(body) === undefined;
 	const reason = reasonOf(body);
 	const withReason = reason === undefined ? answered : `${answered} (“${reason}”)`;
-	const why = isReadable ? explainMissingId(body) : withReason;
+	const why = holdsValue(answer) ? explainMissingId(body) : withReason;
 	return {
 		kind: 'unknown',
 		why: mentioned === undefined ? why : `${why}, and named the request ${mentioned}`,
@@ -220,14 +195,8 @@ const MAX_SEARCHED_LENGTH = 20_000;
 /** A request ID anywhere in an answer: under another key, in a URL, or in truncated JSON. */
 function findRequestId(body: unknown): string | undefined {
 	const text = toText(body).slice(0, MAX_SEARCHED_LENGTH);
-	const named =
-		/"request_id"\s*:\s*"([^"\\]{1,200})"/.exec(text) ?? /"request_id"\s*:\s*(\d{1,200})/.exec(text);
-	return readRequestId((named ?? /\/requests\/([\w.~%-]{1,200})/.exec(text))?.[1]);
-}
-
-/** A text as it is, another value as JSON. */
-function toText(value: unknown): string {
-	return typeof value === 'string' ? value : isTooDeep(value) ? '' : (JSON.stringify(value) ?? '');
+	const id = /"request_id"\s*:\s*(?:"([^"\\]{1,200})"|(\d{1,200}))|\/requests\/([\w.~%-]{1,200})/.exec(text);
+	return readRequestId(id?.slice(1).find((part) => part !== undefined));
 }
 
 function explainMissingId(body: unknown): string {
@@ -240,55 +209,62 @@ function explainMissingId(body: unknown): string {
 	return `its answer holds a request ID that cannot be used, “${shown}”`;
 }
 
-/**
- * Status words in lower case: `in_queue`, `in_progress`, `completed`, `succeeded`, `failed`, and `cancelled` (documented),
- * the others [assumed].
- */
-const PHASES = new Map<string, Phase>([
-	...wordsFor('queued', 'in_queue', 'queued', 'pending', 'waiting'),
-	...wordsFor('running', 'in_progress', 'starting', 'processing'),
-	...wordsFor('finished', 'completed', 'succeeded'),
-	...wordsFor('failed', 'failed', 'error'),
-	...wordsFor('cancelled', 'cancelled', 'canceled'),
-]);
-
-function wordsFor(phase: Phase, ...words: string[]): Array<[string, Phase]> {
-	return words.map((word) => [word, phase]);
+/** A text as it is, another value as JSON. */
+function toText(value: unknown): string {
+	return typeof value === 'string' ? value : isTooDeep(value) ? '' : JSON.stringify(value ?? null);
 }
 
 /**
- * Status words that mean the end of a request even when the answer has an error code. `error` does not: with a code it may
+ * RunComfy's words for the state of a request, in lower case. `in_queue`, `in_progress`, `completed`, `succeeded`, `failed`,
+ * and `cancelled` are documented, the others are [assumed].
+ */
+const STATUS_WORDS: ReadonlyArray<readonly [Phase, string[]]> = [
+	['queued', ['in_queue', 'queued', 'pending', 'waiting']],
+	['running', ['in_progress', 'starting', 'processing']],
+	['finished', ['completed', 'succeeded']],
+	['failed', ['failed', 'error']],
+	['cancelled', ['cancelled', 'canceled']],
+];
+
+function phaseOf(status: string): Phase {
+	return STATUS_WORDS.find(([, words]) => words.includes(status))?.[0] ?? 'unknown';
+}
+
+/**
+ * Whether a status means the end of a request even when the answer has an error code. `error` does not: with a code it may
  * be an error of the server, and the request may still be running.
  */
-const FINAL_STATUSES = new Set(['completed', 'succeeded', 'failed', 'cancelled', 'canceled']);
+function isFinal(status: string): boolean {
+	return status !== 'error' && ['finished', 'failed', 'cancelled'].includes(phaseOf(status));
+}
 
 /** The result is not ready yet [assumed: RunComfy's own clients expect this code]. */
 const NOT_READY_CODE = '400005';
 
 /** Reads the answer to a poll of `/status` or `/result`. */
-export function readPoll(answer: ApiAnswer, requestId: string, reader: ApiReader, now: number): PollAnswer {
+export function readPoll(answer: Answered, requestId: string, reader: ApiReader): PollAnswer {
 	const { body } = answer;
 	const code = errorCodeOf(body);
-	const status = isSuccess(answer) && isJsonObject(body) ? textOf(body, 'status')?.toLowerCase() : undefined;
-	if (isJsonObject(body) && status !== undefined && (code === undefined || FINAL_STATUSES.has(status))) {
+	const status = isSuccess(answer) && isJsonObject(body) ? textAt(body, 'status')?.toLowerCase() : undefined;
+	if (isJsonObject(body) && status !== undefined && (code === undefined || isFinal(status))) {
 		const state: PolledState = {
 			status,
-			phase: PHASES.get(status) ?? 'unknown',
-			queuePosition: numberOf(body, 'queue_position'),
+			phase: phaseOf(status),
+			queuePosition: numberAt(body, 'queue_position'),
 			error: body.error ?? body.error_message,
-			result: readResult(requestId, body, reader.outputOf(body)),
+			result: {
+				requestId,
+				// Only URLs in the output count later on, because the rest of an answer may repeat the inputs.
+				output: reader.outputOf(body) ?? undefined,
+				cost: readCost(body.cost),
+				createdAt: textAt(body, 'created_at'),
+				finishedAt: textAt(body, 'finished_at'),
+			},
 		};
 		return { kind: 'ok', value: reader.hasFailed?.(state) === true ? { ...state, phase: 'failed' } : state };
 	}
-	if (code === NOT_READY_CODE) return transient(answer, now, 'it is not ready yet', true);
-	return failure(answer, aboutRequest(requestId), reader.codes, now);
-}
-
-/** Reads a result. Only URLs in the output count later on, because the rest of an answer may repeat the inputs. */
-function readResult(requestId: string, body: JsonObject, output: unknown): JobResult {
-	const createdAt = textOf(body, 'created_at');
-	const finishedAt = textOf(body, 'finished_at');
-	return { requestId, output: output ?? undefined, cost: readCost(body.cost), createdAt, finishedAt };
+	if (code === NOT_READY_CODE) return transient(answer, 'it is not ready yet', true);
+	return failure(answer, aboutRequest(requestId), reader.codes);
 }
 
 /** A cost in USD. A negative one is ignored, because it would raise a spending limit. */
@@ -299,28 +275,41 @@ function readCost(value: unknown): number | undefined {
 
 /** Reads the answer to a cancel. */
 export function readCancel(
-	answer: ApiAnswer,
+	answer: Answered,
 	requestId: string,
 	{ codes, outcomeOf }: ApiReader,
-	now: number,
 ): CancelAnswer {
 	const read = (body: unknown) => (isJsonObject(body) ? outcomeOf(body)?.toLowerCase() : undefined);
-	return readQuery(answer, aboutRequest(requestId), codes, read, now);
+	return readValue(answer, aboutRequest(requestId), codes, read);
 }
 
-/**
- * Reads the answer to a free query.
- * @param about what failed if it fails: “The list of models could not be read”.
- * @param read reads the answer's body; undefined when it does not hold what the query asks for.
- */
-export function readQuery<T>(
-	answer: ApiAnswer,
+/** A free query of the catalog, the account, or the deployments. */
+export interface Query<T> {
+	url: string;
+	/** What failed if it fails: “The list of models could not be read”. */
+	what: string;
+	codes: ErrorCodes;
+	/** Reads the answer's body; undefined when it does not hold what the query asks for. */
+	read(body: unknown): T | undefined;
+	/** What to say when RunComfy does not know what was asked for. */
+	unknown?: Pick<Problem, 'message' | 'advice'>;
+}
+
+/** Reads the answer to a free query. */
+export function readQuery<T>(answer: Answered, query: Query<T>): Answer<T> {
+	const { what, codes, read, unknown } = query;
+	const found = readValue(answer, { what }, codes, read);
+	if (found.kind !== 'refused' || found.problem.isNotFound !== true) return found;
+	return { kind: 'refused', problem: { ...found.problem, ...unknown } };
+}
+
+/** @param read undefined when the body does not hold what it should. */
+function readValue<T>(
+	answer: Answered,
 	about: Subject,
 	codes: ErrorCodes,
 	read: (body: unknown) => T | undefined,
-	now: number,
 ): Answer<T> {
-	const isReadable = isSuccess(answer) && errorCodeOf(answer.body) === undefined;
-	const value = isReadable ? read(answer.body) : undefined;
-	return value === undefined ? failure(answer, about, codes, now) : { kind: 'ok', value };
+	const value = holdsValue(answer) ? read(answer.body) : undefined;
+	return value === undefined ? failure(answer, about, codes) : { kind: 'ok', value };
 }

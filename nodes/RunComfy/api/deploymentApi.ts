@@ -1,7 +1,7 @@
-import type { Signal } from '../util/time';
-import type { Answer, ApiReader, EndedState, Endpoint, PollAnswer, RequestApi } from './answers';
+import { isEmpty } from '../util/values';
+import type { ApiReader, EndedState, Endpoint, PollAnswer, Query, RequestApi } from './answers';
 import type { Http } from './http';
-import { isJsonObject, isTooDeep, type JsonObject, numberOf, parseJson, textOf, textsOf } from './json';
+import { isJsonObject, isTooDeep, type JsonObject, numberAt, parseJson, textAt, textsIn } from './json';
 import { MODEL_CODES, modelRequests } from './modelApi';
 import {
 	COMMON_STATUSES,
@@ -56,8 +56,8 @@ export const DEPLOYMENT_READER: ApiReader = {
 	outputOf: ({ outputs }) => outputs,
 	// An `outcome`, or the `status` “cancellation_requested” [assumed].
 	outcomeOf: (body) => {
-		const status = textOf(body, 'status')?.toLowerCase();
-		const outcome = textOf(body, 'outcome') ?? (OUTCOMES.has(status ?? '') ? status : undefined);
+		const status = textAt(body, 'status')?.toLowerCase();
+		const outcome = textAt(body, 'outcome') ?? (OUTCOMES.has(status ?? '') ? status : undefined);
 		return outcome?.replace(/^canceled$/i, 'cancelled');
 	},
 	// [assumed] `completed` says only that the run has ended.
@@ -65,17 +65,14 @@ export const DEPLOYMENT_READER: ApiReader = {
 		phase === 'finished' && error !== undefined && error !== null && !holdsOutputs(result.output),
 };
 
-/** True when a node has put anything into a channel. Outputs of another shape than the documented one count, too. */
-export function holdsOutputs(outputs: unknown): boolean {
-	if (!isJsonObject(outputs)) return isFilled(outputs);
-	return Object.values(outputs).some((node) =>
-		isJsonObject(node) ? Object.values(node).some(isFilled) : isFilled(node),
-	);
-}
-
-function isFilled(value: unknown): boolean {
-	if (Array.isArray(value)) return value.length > 0;
-	return value !== null && value !== undefined && value !== '';
+/**
+ * True when a node has put anything into a channel. Outputs of another shape than the documented one count, too.
+ * @param levels of objects to look into: those of the nodes, and their channels.
+ */
+export function holdsOutputs(value: unknown, levels = 2): boolean {
+	if (isJsonObject(value) && levels > 0)
+		return Object.values(value).some((part) => holdsOutputs(part, levels - 1));
+	return Array.isArray(value) ? value.length > 0 : !isEmpty(value);
 }
 
 /** No model has a colon in its ID. */
@@ -94,12 +91,8 @@ export function requestApisOf(http: Http): (endpointId: string) => RequestApi {
 	};
 }
 
-function listUrl({ addresses }: Http): string {
-	return `${addresses.platformBaseUrl}/prod/v2/deployments`;
-}
-
-function deploymentUrl(http: Http, deploymentId: string): string {
-	return `${listUrl(http)}/${encodeURIComponent(deploymentId)}`;
+function deploymentUrl({ addresses }: Http, deploymentId: string): string {
+	return `${addresses.platformBaseUrl}/prod/v2/deployments/${encodeURIComponent(deploymentId)}`;
 }
 
 /** The requests of one deployment. */
@@ -119,11 +112,12 @@ export function deploymentRequests(http: Http, deploymentId: string): RequestApi
 			// That it has ended is of no use without its result.
 			return state.kind === 'ok' && state.value.phase !== 'finished' ? state : result;
 		},
-		endedProblem,
-		describeProgress: ({ phase, status, queuePosition }) =>
-			phase === 'queued'
-				? `${status}${queuePosition === undefined ? '' : `, position ${queuePosition}`}; the deployment may have to start first, which takes 3 to 5 minutes`
-				: status,
+		endedProblem: endedRunProblem,
+		describeProgress: ({ phase, status, queuePosition }) => {
+			if (phase !== 'queued') return status;
+			const position = queuePosition === undefined ? '' : `, position ${queuePosition}`;
+			return `${status}${position}; the deployment may have to start first, which takes 3 to 5 minutes`;
+		},
 	};
 }
 
@@ -145,8 +139,8 @@ export function deploymentEndpoint(http: Http, deploymentId: string): Endpoint {
 	};
 }
 
-/** A request that failed or was cancelled. */
-function endedProblem(requestId: string, { phase, error }: EndedState): Problem {
+/** Describes a request that failed or was cancelled. */
+function endedRunProblem(requestId: string, { phase, error }: EndedState): Problem {
 	if (phase === 'cancelled') {
 		return {
 			message: `${nameRequest(requestId)} was cancelled`,
@@ -156,8 +150,9 @@ function endedProblem(requestId: string, { phase, error }: EndedState): Problem 
 	}
 	const { reason, node } = describeComfyError(error);
 	const where = node === undefined ? '' : ` in ${node}`;
+	const why = reason === undefined ? '' : `: “${reason}”`;
 	return {
-		message: `${nameRequest(requestId)} failed${where}${reason === undefined ? '' : `: “${reason}”`}`,
+		message: `${nameRequest(requestId)} failed${where}${why}`,
 		advice:
 			'Check the inputs of the node that ComfyUI names, then run the item again: it will be submitted again. GPU time is billed for failed requests, too.',
 		requestId,
@@ -165,50 +160,35 @@ function endedProblem(requestId: string, { phase, error }: EndedState): Problem 
 }
 
 /** A ComfyUI workflow of the user, deployed on RunComfy. */
-export interface Deployment {
-	deploymentId: string;
-	name: string;
-	workflowId?: string;
-	workflowVersion?: string;
-	hardware: string[];
-	minInstances?: number;
-	maxInstances?: number;
-	queueSize?: number;
-	keepWarmSeconds?: number;
-	/** RunComfy's word, such as `standby`. */
-	status?: string;
-	isEnabled?: boolean;
-	/** The workflow in ComfyUI's API format: nodes by their ID. Only where the payload was asked for. */
-	graph?: JsonObject;
-	/** Where the definitions of the node classes are. Nothing about it has been checked. */
-	objectInfoUrl?: string;
-}
+export type Deployment = NonNullable<ReturnType<typeof readDeployment>>;
 
 const WITH_GRAPH = '?includes=payload';
 
-/** One deployment with its workflow, and where the definitions of its nodes are. */
-export async function getDeployment(
-	http: Http,
-	deploymentId: string,
-	signal?: Signal,
-): Promise<Answer<Deployment>> {
-	const what = `The deployment “${deploymentId}” could not be read`;
-	const url = `${deploymentUrl(http, deploymentId)}${WITH_GRAPH}`;
-	return await http.query(url, what, DEPLOYMENT_CODES, readDeployment, signal);
+/** Asks for one deployment with its workflow, and where the definitions of its nodes are. */
+export function queryDeployment(http: Http, deploymentId: string): Query<Deployment> {
+	return {
+		url: `${deploymentUrl(http, deploymentId)}${WITH_GRAPH}`,
+		what: `The deployment “${deploymentId}” could not be read`,
+		codes: DEPLOYMENT_CODES,
+		read: readDeployment,
+		unknown: {
+			message: `RunComfy has no deployment “${deploymentId}”`,
+			advice: 'Choose the deployment from the list, or copy its ID from its page on RunComfy.',
+		},
+	};
 }
 
 /**
- * All deployments of the account: RunComfy documents no pages.
+ * Asks for all deployments of the account: RunComfy documents no pages.
  * @param withGraphs whether each comes with its workflow, which makes the answer much larger.
  */
-export async function listDeployments(
-	http: Http,
-	withGraphs: boolean,
-	signal?: Signal,
-): Promise<Answer<Deployment[]>> {
-	const what = 'The list of deployments could not be read';
-	const url = `${listUrl(http)}${withGraphs ? WITH_GRAPH : ''}`;
-	return await http.query(url, what, DEPLOYMENT_CODES, readDeployments, signal);
+export function queryDeployments({ addresses }: Http, withGraphs: boolean): Query<Deployment[]> {
+	return {
+		url: `${addresses.platformBaseUrl}/prod/v2/deployments${withGraphs ? WITH_GRAPH : ''}`,
+		what: 'The list of deployments could not be read',
+		codes: DEPLOYMENT_CODES,
+		read: readDeployments,
+	};
 }
 
 const MAX_ID_LENGTH = 200;
@@ -219,31 +199,34 @@ export function isDeploymentId(text: string): boolean {
 }
 
 /** @returns undefined when the answer holds no deployment with a usable ID. */
-export function readDeployment(body: unknown): Deployment | undefined {
+export function readDeployment(body: unknown) {
 	if (!isJsonObject(body)) return undefined;
-	const deploymentId = textOf(body, 'id') ?? textOf(body, 'deployment_id');
+	const deploymentId = textAt(body, 'id') ?? textAt(body, 'deployment_id');
 	if (deploymentId === undefined || !isDeploymentId(deploymentId)) return undefined;
 	const { hardware, workflow_version: version, is_enabled: isEnabled } = body;
 	const payload = isJsonObject(body.payload) ? body.payload : {};
 	return {
 		deploymentId,
-		name: textOf(body, 'name') ?? deploymentId,
-		workflowId: textOf(body, 'workflow_id'),
+		name: textAt(body, 'name') ?? deploymentId,
+		workflowId: textAt(body, 'workflow_id'),
 		workflowVersion: typeof version === 'number' || typeof version === 'string' ? String(version) : undefined,
-		hardware: typeof hardware === 'string' ? [hardware] : textsOf(hardware),
-		minInstances: numberOf(body, 'min_instances'),
-		maxInstances: numberOf(body, 'max_instances'),
-		queueSize: numberOf(body, 'queue_size'),
-		keepWarmSeconds: numberOf(body, 'keep_warm_duration_in_seconds'),
-		status: textOf(body, 'status'),
+		hardware: typeof hardware === 'string' ? [hardware] : textsIn(hardware),
+		minInstances: numberAt(body, 'min_instances'),
+		maxInstances: numberAt(body, 'max_instances'),
+		queueSize: numberAt(body, 'queue_size'),
+		keepWarmSeconds: numberAt(body, 'keep_warm_duration_in_seconds'),
+		/** RunComfy's word, such as `standby`. */
+		status: textAt(body, 'status'),
 		isEnabled: typeof isEnabled === 'boolean' ? isEnabled : undefined,
-		graph: readGraph(payload.workflow_api_json),
-		objectInfoUrl: textOf(payload, 'object_info_url'),
+		/** In ComfyUI's API format: nodes by their ID. Only where the payload was asked for. */
+		graph: readWorkflow(payload.workflow_api_json),
+		/** Where the definitions of the node classes are. Nothing about it has been checked. */
+		objectInfoUrl: textAt(payload, 'object_info_url'),
 	};
 }
 
 /** The workflow, as an object or as JSON text [assumed: RunComfy may store it so]. */
-function readGraph(value: unknown): JsonObject | undefined {
+function readWorkflow(value: unknown): JsonObject | undefined {
 	if (isJsonObject(value)) return value;
 	const graph = typeof value === 'string' ? parseJson(value) : undefined;
 	return isJsonObject(graph) && !isTooDeep(graph) ? graph : undefined;
@@ -255,21 +238,19 @@ export function readDeployments(body: unknown): Deployment[] | undefined {
 	return Array.isArray(list) ? list.flatMap((one: unknown) => readDeployment(one) ?? []) : undefined;
 }
 
-/** What is left of the account's balance, which is known only from RunComfy's own clients [assumed]. */
-export interface Balance {
-	balance: number;
-	currency: string;
-}
-
-/** The remaining balance of the account. */
-export async function getBalance(http: Http, signal?: Signal): Promise<Answer<Balance>> {
-	const url = `${http.addresses.platformBaseUrl}/prod/v2/balance`;
-	return await http.query(url, 'The balance could not be read', MODEL_CODES, readBalance, signal);
+/** Asks for what is left of the account's balance, which is known only from RunComfy's own clients [assumed]. */
+export function queryBalance({ addresses }: Http): Query<{ balance: number; currency: string }> {
+	return {
+		url: `${addresses.platformBaseUrl}/prod/v2/balance`,
+		what: 'The balance could not be read',
+		codes: MODEL_CODES,
+		read: readBalance,
+	};
 }
 
 /** @returns undefined when the answer holds no balance. */
-export function readBalance(body: unknown): Balance | undefined {
+export function readBalance(body: unknown) {
 	if (!isJsonObject(body)) return undefined;
-	const balance = numberOf(body, 'balance_usd');
-	return balance === undefined ? undefined : { balance, currency: textOf(body, 'currency') ?? 'USD' };
+	const balance = numberAt(body, 'balance_usd');
+	return balance === undefined ? undefined : { balance, currency: textAt(body, 'currency') ?? 'USD' };
 }

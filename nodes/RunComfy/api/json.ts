@@ -16,27 +16,27 @@ export function parseJson(text: string): unknown {
 }
 
 /** No model's input is nearly as deep. */
-const MAX_DEPTH = 100;
+const MAX_JSON_DEPTH = 100;
 
 /** True for a value that is nested so deeply that reading or writing it as JSON could exhaust the stack. */
 export function isTooDeep(value: unknown, depth = 0): boolean {
 	if (typeof value !== 'object' || value === null) return false;
-	return depth > MAX_DEPTH || Object.values(value).some((part) => isTooDeep(part, depth + 1));
+	return depth > MAX_JSON_DEPTH || Object.values(value).some((part) => isTooDeep(part, depth + 1));
 }
 
 /** The value under `name`, trimmed, when it is a string that is not blank, else undefined. */
-export function textOf(object: JsonObject, name: string): string | undefined {
+export function textAt(object: JsonObject, name: string): string | undefined {
 	const value = object[name];
 	return typeof value === 'string' && value.trim() !== '' ? value.trim() : undefined;
 }
 
-/** The strings of a list; empty when the value is no list. */
-export function textsOf(value: unknown): string[] {
-	return Array.isArray(value) ? value.filter((text): text is string => typeof text === 'string') : [];
-}
-
 /** The value under `name` when it is a finite number, else undefined. */
-export function numberOf(object: JsonObject, name: string): number | undefined {
+export function numberAt(object: JsonObject, name: string): number | undefined {
 	const value = object[name];
 	return typeof value === 'number' && Number.isFinite(value) ? value : undefined;
+}
+
+/** The strings of a list; empty when the value is no list. */
+export function textsIn(value: unknown): string[] {
+	return Array.isArray(value) ? value.filter((text): text is string => typeof text === 'string') : [];
 }

@@ -1,15 +1,14 @@
-import type { Signal } from '../util/time';
-import type { Answer, ApiReader, EndedState, Endpoint, RequestApi } from './answers';
+import type { ApiReader, EndedState, Endpoint, Query, RequestApi } from './answers';
 import type { Http } from './http';
-import { isJsonObject, type JsonObject, numberOf, textOf, textsOf } from './json';
+import { isJsonObject, numberAt, textAt, textsIn } from './json';
 import {
 	cleanReason,
 	COMMON_STATUSES,
 	type ErrorCodes,
-	flattenReason,
 	GENERATIONS_PAGE,
 	nameRequest,
 	type Problem,
+	reasonOf,
 	TOKEN_REFUSED,
 } from './problems';
 import { findFileUrlProblem } from './urls';
@@ -51,7 +50,7 @@ export const MODEL_READER: ApiReader = {
 	codes: MODEL_CODES,
 	outputOf: ({ output }) => output,
 	// `status` in the answer to a cancel has no meaning [assumed].
-	outcomeOf: (body) => textOf(body, 'outcome'),
+	outcomeOf: (body) => textAt(body, 'outcome'),
 };
 
 /** The slashes of an ID separate path segments (documented). */
@@ -66,7 +65,7 @@ export function modelRequests(http: Http): RequestApi {
 		cancelsRunning: false,
 		requestsPage: GENERATIONS_PAGE,
 		...http.requests(`${http.addresses.baseUrl}/v1`, MODEL_READER),
-		endedProblem,
+		endedProblem: endedModelProblem,
 	};
 }
 
@@ -82,18 +81,18 @@ export function modelEndpoint(http: Http, modelId: string): Endpoint {
 	};
 }
 
-/** A request that failed or was cancelled. */
-export function endedProblem(requestId: string, { phase, error }: EndedState): Problem {
-	const reason = cleanReason(flattenReason(error));
-	const because = reason === undefined ? '' : `: “${reason}”`;
-	const cancelled = phase === 'cancelled';
+/** Describes a request that failed or was cancelled. */
+function endedModelProblem(requestId: string, { phase, error }: EndedState): Problem {
+	const reason = reasonOf(error);
+	const why = reason === undefined ? '' : `: “${reason}”`;
+	const isCancelled = phase === 'cancelled';
 	return {
-		message: `${nameRequest(requestId)} ${cancelled ? 'was cancelled' : 'failed'}${because}`,
-		advice: cancelled
+		message: `${nameRequest(requestId)} ${isCancelled ? 'was cancelled' : 'failed'}${why}`,
+		advice: isCancelled
 			? 'It was cancelled before it ran. Run the item again to submit it again.'
 			: `Check the image and the prompt, then run the item again: it will be submitted again. Whether RunComfy charges for failed requests is not documented; see ${GENERATIONS_PAGE}.`,
 		requestId,
-		mayBeInput: cancelled ? undefined : true,
+		mayBeInput: !isCancelled,
 	};
 }
 
@@ -102,34 +101,8 @@ export function endedProblem(requestId: string, { phase, error }: EndedState): P
  * out. Only an answer without its one necessary part is an error.
  */
 
-/** What a model costs, as far as its catalog entry says. */
-export interface ModelPrice {
-	usd?: number;
-	/** RunComfy's word: `request`, `image`, `output`, and `second` have been seen. */
-	unit?: string;
-	note?: string;
-}
-
 /** One entry of the catalog. */
-export interface ModelEntry {
-	modelId: string;
-	displayName: string;
-	description?: string;
-	kind?: string;
-	categories: string[];
-	price: ModelPrice;
-	/** The model's page. */
-	url?: string;
-	/** JSON Schema with quirks; see `models/inputSchema.ts`. */
-	inputSchema?: JsonObject;
-	requiredInputs: string[];
-}
-
-export interface ModelPage {
-	models: ModelEntry[];
-	/** The number of entries, including those that could not be used. */
-	received: number;
-}
+export type ModelEntry = NonNullable<ReturnType<typeof readModelEntry>>;
 
 /** Which part of the catalog to list. */
 export interface ModelQuery {
@@ -140,31 +113,46 @@ export interface ModelQuery {
 	offset: number;
 }
 
-/** The catalog entry of one model, with its input schema and price. */
-export async function getModel(http: Http, modelId: string, signal?: Signal): Promise<Answer<ModelEntry>> {
-	const what = `The model “${modelId}” could not be read`;
-	return await http.query(modelUrl(http, modelId), what, MODEL_CODES, readModelEntry, signal);
+/** Asks for the catalog entry of one model, with its input schema and price. */
+export function queryModel(http: Http, modelId: string): Query<ModelEntry> {
+	return {
+		url: modelUrl(http, modelId),
+		what: `The model “${modelId}” could not be read`,
+		codes: MODEL_CODES,
+		read: readModelEntry,
+		unknown: {
+			message: `RunComfy has no model “${modelId}”`,
+			advice: 'Choose the model from the list, or copy its ID or URL from its page on RunComfy.',
+		},
+	};
 }
 
-/** A page of the catalog. */
-export async function listModels(
+/** Asks for a page of the catalog. */
+export function queryModels(
 	http: Http,
-	{ search = '', category = '', limit, offset }: ModelQuery,
-	signal?: Signal,
-): Promise<Answer<ModelPage>> {
+	query: ModelQuery,
+): Query<{ models: ModelEntry[]; received: number }> {
+	const { search = '', category = '', limit, offset } = query;
 	const filters = Object.entries({ search, category, limit, offset })
 		.filter(([, value]) => value !== '')
-		.map(([name, value]) => `${name}=${encodeURIComponent(value)}`)
-		.join('&');
-	const url = `${http.addresses.baseUrl}/v1/models?${filters}`;
-	return await http.query(url, 'The list of models could not be read', MODEL_CODES, readModelPage, signal);
+		// Halves of surrogate pairs, as at the end of a cut-off text, cannot be part of a URL.
+		.map(([name, value]) => `${name}=${encodeURIComponent(String(value).replace(/\p{Surrogate}/gu, ''))}`);
+	return {
+		url: `${http.addresses.baseUrl}/v1/models?${filters.join('&')}`,
+		what: 'The list of models could not be read',
+		codes: MODEL_CODES,
+		read: readModelPage,
+	};
 }
 
-/** The names of the catalog's categories. */
-export async function listCategories(http: Http, signal?: Signal): Promise<Answer<string[]>> {
-	const url = `${http.addresses.baseUrl}/v1/models/categories`;
-	const what = 'The list of categories could not be read';
-	return await http.query(url, what, MODEL_CODES, readCategories, signal);
+/** Asks for the names of the catalog's categories. */
+export function queryCategories(http: Http): Query<string[]> {
+	return {
+		url: `${http.addresses.baseUrl}/v1/models/categories`,
+		what: 'The list of categories could not be read',
+		codes: MODEL_CODES,
+		read: readCategories,
+	};
 }
 
 /** One of the parts that slashes separate in an ID. It needs no encoding in a path [assumed]. */
@@ -178,37 +166,35 @@ export function isModelId(text: string): boolean {
 	return parts.length > 1 && parts.every((part) => MODEL_ID_PART.test(part));
 }
 
-/** An entry of the catalog; undefined when it has no usable ID. */
-export function readModelEntry(body: unknown): ModelEntry | undefined {
+/** @returns undefined for an entry without a usable ID. */
+export function readModelEntry(body: unknown) {
 	if (!isJsonObject(body)) return undefined;
-	const modelId = textOf(body, 'model_id');
+	const modelId = textAt(body, 'model_id');
 	if (modelId === undefined || !isModelId(modelId)) return undefined;
-	const url = textOf(body, 'model_url');
+	const url = textAt(body, 'model_url');
+	const usd = numberAt(body, 'base_price_usd');
 	return {
 		modelId,
-		displayName: textOf(body, 'display_name') ?? modelId,
-		description: textOf(body, 'description'),
-		kind: textOf(body, 'kind'),
-		categories: textsOf(body.categories),
-		price: readPrice(body),
-		// The editor shows it as a link.
+		displayName: textAt(body, 'display_name') ?? modelId,
+		description: textAt(body, 'description'),
+		kind: textAt(body, 'kind'),
+		categories: textsIn(body.categories),
+		price: {
+			usd: usd === undefined || usd < 0 ? undefined : usd,
+			/** RunComfy's word: `request`, `image`, `output`, and `second` have been seen. */
+			unit: textAt(body, 'price_unit')?.toLowerCase(),
+			note: cleanReason(textAt(body, 'pricing_note')),
+		},
+		/** The model's page. The editor shows it as a link. */
 		url: url === undefined || findFileUrlProblem(url, { allowLoopback: false }) ? undefined : url,
+		/** JSON Schema with quirks; see `models/inputSchema.ts`. */
 		inputSchema: isJsonObject(body.input_schema) ? body.input_schema : undefined,
-		requiredInputs: textsOf(body.required_inputs),
+		requiredInputs: textsIn(body.required_inputs),
 	};
 }
 
-function readPrice(body: JsonObject): ModelPrice {
-	const usd = numberOf(body, 'base_price_usd');
-	return {
-		usd: usd === undefined || usd < 0 ? undefined : usd,
-		unit: textOf(body, 'price_unit')?.toLowerCase(),
-		note: cleanReason(textOf(body, 'pricing_note')),
-	};
-}
-
-/** A page of the catalog; entries that cannot be used are left out. */
-export function readModelPage(body: unknown): ModelPage | undefined {
+/** A page of the catalog; entries that cannot be used are left out, but counted. */
+export function readModelPage(body: unknown) {
 	if (!isJsonObject(body) || !Array.isArray(body.models)) return undefined;
 	const models = body.models.flatMap((entry: unknown) => readModelEntry(entry) ?? []);
 	return { models, received: body.models.length };
@@ -220,6 +206,6 @@ export function readCategories(body: unknown): string[] | undefined {
 	return body.categories.flatMap((category: unknown) => {
 		if (typeof category === 'string') return [category];
 		if (!isJsonObject(category)) return [];
-		return textOf(category, 'category') ?? textOf(category, 'name') ?? textOf(category, 'id') ?? [];
+		return textAt(category, 'category') ?? textAt(category, 'name') ?? textAt(category, 'id') ?? [];
 	});
 }

@@ -1,21 +1,21 @@
-import type { ApiAnswer, NoAnswerError, NoAnswerReason } from './http';
-import { isJsonObject, type JsonObject, parseJson, textOf } from './json';
+import { type Answered, isTransientStatus, type NoAnswerError, type NoAnswerReason } from './call';
+import { isJsonObject, type JsonObject, parseJson, textAt } from './json';
 
 /** Where users see what they have generated and paid for. Its address is not documented. */
 export const GENERATIONS_PAGE = 'the Generations page of your RunComfy account';
 
 /** What went wrong, as the user reads it. */
 export interface Problem {
-	/** What happened, and to which request. Contains no Node error codes, because n8n would replace the whole message. */
+	/** What happened, and to which request. */
 	message: string;
 	/** What to do next. */
 	advice: string;
 	requestId?: string;
 	httpStatus?: number;
 	/** The cause may be what was sent: the image or another field. */
-	mayBeInput?: true;
+	mayBeInput?: boolean;
 	/** RunComfy does not know what was asked for. */
-	isNotFound?: true;
+	isNotFound?: boolean;
 }
 
 /** The failure of one item. `n8n/nodeErrors.ts` turns it into n8n's NodeApiError. */
@@ -43,9 +43,12 @@ export function nameRequest(requestId: string): string {
 	return `RunComfy request ${requestId}`;
 }
 
+/** What went wrong, and what to do next. */
+type Meaning = readonly [what: string, advice: string];
+
 /** What the error codes of one of RunComfy's APIs mean. */
 export interface ErrorCodes {
-	meanings: Readonly<Record<string, readonly [what: string, advice: string]>>;
+	meanings: Readonly<Record<string, Meaning>>;
 	/** The code that an HTTP status stands for, where an answer has no known code of its own. */
 	byStatus: Readonly<Record<number, string>>;
 }
@@ -63,24 +66,16 @@ export const COMMON_STATUSES: ErrorCodes['byStatus'] = {
 };
 
 /** What an API token that RunComfy refuses means. */
-export const TOKEN_REFUSED = [
+export const TOKEN_REFUSED: Meaning = [
 	'RunComfy did not accept the API token',
 	'Open the RunComfy credential in n8n and paste a fresh token from https://www.runcomfy.com/profile. A token stops working as soon as a new one is generated.',
-] as const;
+];
 
-/** The codes where nothing is submitted: then there are no inputs that RunComfy could refuse. */
-function withoutInputs({ meanings, byStatus }: ErrorCodes): ErrorCodes {
-	const refused = [
-		'RunComfy did not accept the request',
-		'Correct what RunComfy names, and run again. If it names nothing, contact RunComfy’s support with the time.',
-	] as const;
-	return { byStatus, meanings: { ...meanings, [INPUT_CODE]: refused } };
-}
-
-/** What a code means. Codes come from outside: `constructor` is none of them. */
-function meaningOf({ meanings }: ErrorCodes, code: string | undefined) {
-	return code !== undefined && Object.hasOwn(meanings, code) ? meanings[code] : undefined;
-}
+/** What the code for values means where nothing is submitted: then there are no values that RunComfy could refuse. */
+const REQUEST_REFUSED: Meaning = [
+	'RunComfy did not accept the request',
+	'Correct what RunComfy names, and run again. If it names nothing, contact RunComfy’s support with the time.',
+];
 
 const MAX_REASON_LENGTH = 300;
 /** Texts from outside are cut to this before patterns are applied to them. */
@@ -88,12 +83,9 @@ const MAX_READ_LENGTH = 2_000;
 /** Limits for the search for an error's sentence in an answer of any shape. */
 const MAX_READ_DEPTH = 6;
 const MAX_READ_PARTS = 20;
-/** Words for which n8n would replace the whole message by a sentence of its own (NodeError's list). */
-const NODE_ERROR_CODES =
-	/\b(ECONN(REFUSED|RESET|ABORTED)|ENOTFOUND|ETIMEDOUT|ERRADDRINUSE|EADDRNOTAVAIL|EHOSTUNREACH|EAI_AGAIN|ENOENT|EISDIR|ENOTDIR|EACCES|EEXIST|EPERM|getaddrinfo)\b/g;
 
 /**
- * A sentence from RunComfy, made safe for an error message: one short line without a web page, a token, or a Node error code.
+ * A sentence from RunComfy, made safe for an error message: one short line without a web page or a token.
  * @returns undefined when nothing readable is left.
  */
 export function cleanReason(text: string | undefined): string | undefined {
@@ -103,27 +95,39 @@ export function cleanReason(text: string | undefined): string | undefined {
 	const safe = oneLine
 		.replace(/\bbearer\s+\S+/gi, '[token]')
 		.replace(/\bdata:[a-z]+\/[^\s,]+,\S+/gi, '[file]')
-		.replace(/[A-Za-z0-9_-]{40,}/g, '[…]')
-		.replace(NODE_ERROR_CODES, 'a network error');
+		.replace(/[A-Za-z0-9_-]{40,}/g, '[…]');
 	return safe.length > MAX_REASON_LENGTH ? `${safe.slice(0, MAX_REASON_LENGTH)}…` : safe;
 }
 
 /** The digits of an `error_code`, which comes as a number or as a string. */
 export function errorCodeOf(body: unknown): string | undefined {
-	if (!isJsonObject(body)) return undefined;
-	const code = body.error_code;
-	const text = typeof code === 'number' ? String(code) : typeof code === 'string' ? code.trim() : '';
+	const code = isJsonObject(body) ? body.error_code : undefined;
+	const text = typeof code === 'number' || typeof code === 'string' ? String(code).trim() : '';
 	return text === '' || text === '0' ? undefined : text;
 }
 
-/** Where an error may hold its sentence. */
-const REASON_NAMES = ['error_message', 'message', 'msg', 'error', 'detail', 'code'];
+/** The sentence of an error of any shape. */
+export function reasonOf(body: unknown): string | undefined {
+	return cleanReason(flattenReason(body));
+}
+
+/** Where an error may hold its sentence. Some are of ComfyUI only. */
+const REASON_NAMES = [
+	'exception_message',
+	'error_message',
+	'message',
+	'msg',
+	'error',
+	'detail',
+	'code',
+	'type',
+];
 
 /**
- * The sentence of an error of any shape: a text, an object, or a list. Not cleaned yet. A list of `{loc, msg}` is FastAPI's
- * shape, seen in other RunComfy APIs.
+ * The same before it is cleaned, from a text, an object, or a list. A list of `{loc, msg}` is FastAPI's shape, seen in other
+ * RunComfy APIs.
  */
-export function flattenReason(value: unknown, depth = 0): string | undefined {
+function flattenReason(value: unknown, depth = 0): string | undefined {
 	if (typeof value === 'string') return value;
 	if (depth > MAX_READ_DEPTH) return undefined;
 	const read = (part: unknown) => flattenReason(part, depth + 1);
@@ -132,20 +136,14 @@ export function flattenReason(value: unknown, depth = 0): string | undefined {
 		return parts.filter((part) => part !== undefined).join('; ') || undefined;
 	}
 	if (!isJsonObject(value)) return undefined;
-	const names: unknown[] = Array.isArray(value.loc) ? value.loc.slice(0, MAX_READ_PARTS) : [];
+	const path: unknown[] = Array.isArray(value.loc) ? value.loc.slice(0, MAX_READ_PARTS) : [];
 	const isName = (part: unknown) => (typeof part === 'string' && part !== 'body') || typeof part === 'number';
-	const field = names.filter(isName).join('.');
+	const field = path.filter(isName).join('.');
 	for (const name of REASON_NAMES) {
 		const text = read(value[name]);
-		if (text !== undefined && cleanReason(text) !== undefined)
-			return field === '' ? text : `${field}: ${text}`;
+		if (cleanReason(text) !== undefined) return field === '' ? text : `${field}: ${text}`;
 	}
 	return undefined;
-}
-
-/** The sentence of an error answer. */
-export function reasonOf(body: unknown): string | undefined {
-	return cleanReason(flattenReason(body));
 }
 
 /** The sentence of an error answer, and what its `detail` lists besides. */
@@ -155,47 +153,37 @@ function reasonWithDetail(body: unknown): string | undefined {
 	return detail === undefined || detail === reason ? reason : `${reason ?? ''} ${detail}`.trim();
 }
 
-/** How ComfyUI reports why a run failed. */
-export interface ComfyError {
-	/** ComfyUI's own message. */
-	reason?: string;
-	/** The node, such as `node 3 (KSampler)`, where the error names it apart from its message. */
-	node?: string;
-}
-
 const MAX_DETAIL_LENGTH = 200;
 
 /**
  * Reads the `error` of a failed request: an object with a `message` (documented), a list of `{errorCode, error, debugInfo}`
  * [assumed: seen in other clients], or one of ComfyUI's own errors [assumed: passed on as they are].
+ * @returns ComfyUI's own message, and the node, such as `node 3 (KSampler)`, where the error names it apart from that.
  */
-export function describeComfyError(error: unknown): ComfyError {
+export function describeComfyError(error: unknown): { reason?: string; node?: string } {
 	// An error may be JSON within a text.
 	const isJson = typeof error === 'string' && /^\s*[[{]/.test(error);
 	const parsed = isJson ? (parseJson(error) ?? error) : error;
-	const invalidNode = isJsonObject(parsed) ? readNodeErrors(parsed.node_errors) : undefined;
-	if (invalidNode !== undefined) return invalidNode;
-	const errors: unknown[] = Array.isArray(parsed) ? parsed : [parsed];
-	const [first] = errors;
-	return { reason: sentencesOf(errors), node: isJsonObject(first) ? nodeOf(first) : undefined };
+	// What ComfyUI's validation found: `{"3": {"class_type": "KSampler", "errors": [{"message", "details"}]}}`.
+	const nodeErrors = isJsonObject(parsed) && isJsonObject(parsed.node_errors) ? parsed.node_errors : {};
+	const [[id, invalid] = []] = Object.entries(nodeErrors);
+	if (isJsonObject(invalid))
+		return { reason: sentencesOf(invalid.errors), node: nodeOf({ ...invalid, node_id: id }) };
+	const first: unknown = Array.isArray(parsed) ? parsed[0] : parsed;
+	return { reason: sentencesOf(parsed), node: isJsonObject(first) ? nodeOf(first) : undefined };
 }
 
-/** `{"3": {"class_type": "KSampler", "errors": [{"message", "details"}]}}`: what ComfyUI's validation found. */
-function readNodeErrors(nodeErrors: unknown): ComfyError | undefined {
-	const [id, node] = (isJsonObject(nodeErrors) ? Object.entries(nodeErrors)[0] : undefined) ?? [];
-	if (!isJsonObject(node)) return undefined;
-	return { reason: sentencesOf([node.errors].flat()), node: nodeOf({ ...node, node_id: id }) };
-}
-
-function sentencesOf(errors: unknown[]): string | undefined {
-	const texts = errors.slice(0, MAX_READ_PARTS).map(sentenceOf);
-	return cleanReason(texts.filter((text) => text !== undefined).join('; '));
+/** The sentences of an error, or of a list of them. */
+function sentencesOf(errors: unknown): string | undefined {
+	const list: unknown[] = Array.isArray(errors) ? errors.slice(0, MAX_READ_PARTS) : [errors];
+	const texts = list.map(sentenceOf).filter((text) => text !== undefined);
+	return cleanReason(texts.join('; '));
 }
 
 function sentenceOf(error: unknown): string | undefined {
-	if (!isJsonObject(error)) return flattenReason(error);
-	const text = textOf(error, 'exception_message') ?? flattenReason(error) ?? textOf(error, 'type');
-	const details = [textOf(error, 'details'), textOf(error, 'debugInfo')].filter(
+	const text = flattenReason(error);
+	if (!isJsonObject(error)) return text;
+	const details = [textAt(error, 'details'), textAt(error, 'debugInfo')].filter(
 		// A longer one is a traceback.
 		(detail) => detail !== undefined && detail.length <= MAX_DETAIL_LENGTH && detail !== text,
 	);
@@ -205,72 +193,59 @@ function sentenceOf(error: unknown): string | undefined {
 /** `node 3 (KSampler)`. */
 function nodeOf(error: JsonObject): string | undefined {
 	const id: unknown = error.node_id ?? error.nodeId;
-	const isId = typeof id === 'string' || typeof id === 'number';
-	const type = textOf(error, 'node_type') ?? textOf(error, 'class_type') ?? textOf(error, 'nodeType');
-	if (!isId) return cleanReason(type);
+	const type = textAt(error, 'node_type') ?? textAt(error, 'class_type') ?? textAt(error, 'nodeType');
+	if (typeof id !== 'string' && typeof id !== 'number') return cleanReason(type);
 	return cleanReason(`node ${id}${type === undefined ? '' : ` (${type})`}`);
 }
 
-const TRANSIENT_STATUSES = new Set([408, 425, 429]);
-
 /** True for an error that may be gone when the same free call is made again. */
-export function isTransient({ status, body }: ApiAnswer): boolean {
-	return status >= 500 || TRANSIENT_STATUSES.has(status) || errorCodeOf(body)?.startsWith('500') === true;
-}
-
-/** What an error answer means, as far as that is known: its `error_code` decides, then its HTTP status. */
-export function explainAnswer(
-	{ status, body }: ApiAnswer,
-	codes: ErrorCodes,
-): {
-	what: string;
-	advice: string;
-	/** True when the error is about the values that were sent, and not about the account, the token, or the address. */
-	isAboutInput: boolean;
-} {
-	const code = errorCodeOf(body);
-	const known = meaningOf(codes, code);
-	const meaning = known ?? meaningOf(codes, codes.byStatus[status]);
-	const [what, advice] = meaning ?? [
-		`RunComfy answered with an error (HTTP ${status})`,
-		'Try again later. If the error persists, contact RunComfy’s support with the time and the request ID.',
-	];
-	const reason = reasonWithDetail(body);
-	const withReason = reason === undefined ? what : `${what}: “${reason}”`;
-	return {
-		what: code === undefined || known ? withReason : `${withReason} (code ${cleanReason(code) ?? '?'})`,
-		advice,
-		isAboutInput: (meaning !== undefined && meaning === codes.meanings[INPUT_CODE]) || status === 413,
-	};
+export function isTransient({ status, body }: Answered): boolean {
+	return isTransientStatus(status) || errorCodeOf(body)?.startsWith('500') === true;
 }
 
 /**
  * True when a paid POST was certainly not accepted, so that no job can exist because of it: RunComfy says so with one
  * of its documented codes. A redirect, a status alone, an unknown code, and an internal error say nothing certain.
  */
-export function wasNotAccepted({ body }: ApiAnswer, codes: ErrorCodes): boolean {
-	return meaningOf(codes, errorCodeOf(body)) !== undefined;
+export function wasNotAccepted({ body }: Answered, { meanings }: ErrorCodes): boolean {
+	const code = errorCodeOf(body);
+	// Codes come from outside: `constructor` is none of them.
+	return code !== undefined && Object.hasOwn(meanings, code);
 }
 
 /** True when RunComfy does not know what was asked for, or not any more [assumed: 410 is not documented]. */
-function isNotFound({ status, body }: ApiAnswer, { requestId }: Subject): boolean {
+function isNotFound({ status, body }: Answered, { requestId }: Subject): boolean {
 	const code = errorCodeOf(body);
 	if (code === undefined) return status === 404 || status === 410;
 	// In an answer about a request, 400001 may mean its model.
 	return code === NOT_FOUND_CODE || (code === '400001' && requestId === undefined);
 }
 
-/** A call that RunComfy refused for good: by default, a submit. */
-export function refusedProblem(answer: ApiAnswer, codes: ErrorCodes, about = SUBMIT): Problem {
+/**
+ * A call that RunComfy refused for good: by default, a submit. What it means is said as far as it is known: its
+ * `error_code` decides, then its HTTP status.
+ */
+export function refusedProblem(answer: Answered, codes: ErrorCodes, about = SUBMIT): Problem {
+	const { status, body } = answer;
+	const code = errorCodeOf(body);
+	const isKnown = wasNotAccepted(answer, codes);
+	const meaning = (isKnown ? code : codes.byStatus[status]) ?? '';
 	const isSubmit = about === SUBMIT;
-	const { what, advice, isAboutInput } = explainAnswer(answer, isSubmit ? codes : withoutInputs(codes));
+	const isAboutInput = meaning === INPUT_CODE;
+	const [what, advice] = (isAboutInput && !isSubmit ? REQUEST_REFUSED : codes.meanings[meaning]) ?? [
+		`RunComfy answered with an error (HTTP ${status})`,
+		'Try again later. If the error persists, contact RunComfy’s support with the time and the request ID.',
+	];
+	const reason = reasonWithDetail(body);
+	const withReason = reason === undefined ? what : `${what}: “${reason}”`;
+	const unknownCode = code === undefined || isKnown ? '' : ` (code ${cleanReason(code) ?? '?'})`;
 	return {
-		message: `${about.what}: ${what}`,
+		message: `${about.what}: ${withReason}${unknownCode}`,
 		advice,
-		httpStatus: answer.status,
+		httpStatus: status,
 		requestId: about.requestId,
-		mayBeInput: isSubmit && isAboutInput ? true : undefined,
-		isNotFound: isNotFound(answer, about) ? true : undefined,
+		mayBeInput: isSubmit && (isAboutInput || status === 413),
+		isNotFound: isNotFound(answer, about),
 	};
 }
 

@@ -50,6 +50,11 @@ export function hostKind(hostname: string): 'public' | 'loopback' | 'private' {
 	return isName && !PRIVATE_NAME.test(host) ? 'public' : 'private';
 }
 
+/** True for a text that begins as a web address does. Nothing else about it has been checked. */
+export function isWebUrl(value: unknown): value is string {
+	return typeof value === 'string' && /^https?:\/\/./i.test(value);
+}
+
 function parseUrl(text: string): URL | undefined {
 	return URL.canParse(text) ? new URL(text) : undefined;
 }

@@ -1,5 +1,4 @@
-import type { Answer } from '../api/answers';
-import { type Deployment, getDeployment, listDeployments } from '../api/deploymentApi';
+import { type Deployment, queryDeployment, queryDeployments } from '../api/deploymentApi';
 import type { FreeQuery } from '../api/http';
 import { cached } from '../util/values';
 import { graphFactsOf } from './graphFacts';
@@ -16,14 +15,8 @@ export class Deployments {
 	 * @throws RunComfyError, StoppedError.
 	 */
 	async get(deploymentId: string): Promise<Deployment> {
-		return await cached(
-			this.known,
-			deploymentId,
-			async () =>
-				await this.query(async (http, signal) =>
-					explainUnknown(await getDeployment(http, deploymentId, signal), deploymentId),
-				),
-		);
+		const read = async () => await this.query((http) => queryDeployment(http, deploymentId));
+		return await cached(this.known, deploymentId, read);
 	}
 
 	/**
@@ -31,11 +24,8 @@ export class Deployments {
 	 * @throws RunComfyError, StoppedError.
 	 */
 	async list(withGraphs = false): Promise<Deployment[]> {
-		return await cached(
-			this.lists,
-			withGraphs,
-			async () => await this.query(async (http, signal) => await listDeployments(http, withGraphs, signal)),
-		);
+		const read = async () => await this.query((http) => queryDeployments(http, withGraphs));
+		return await cached(this.lists, withGraphs, read);
 	}
 
 	/** The titles of a deployment's nodes, by ID; empty when its workflow cannot be read. */
@@ -43,11 +33,4 @@ export class Deployments {
 		const { graph } = await this.get(deploymentId).catch(() => ({ graph: undefined }));
 		return graphFactsOf(graph ?? {}).titles;
 	}
-}
-
-function explainUnknown(answer: Answer<Deployment>, deploymentId: string): Answer<Deployment> {
-	if (answer.kind !== 'refused' || answer.problem.isNotFound !== true) return answer;
-	const message = `RunComfy has no deployment “${deploymentId}”`;
-	const advice = 'Choose the deployment from the list, or copy its ID from its page on RunComfy.';
-	return { ...answer, problem: { ...answer.problem, message, advice } };
 }

@@ -1,5 +1,5 @@
-import { isJsonObject, type JsonObject, textOf } from '../api/json';
-import { omitUndefined } from '../util/values';
+import { isJsonObject, type JsonObject, textAt } from '../api/json';
+import { cached } from '../util/values';
 
 /**
  * A ComfyUI workflow in the API format: nodes by their ID, each with its class and its inputs. Pure. An input is a
@@ -28,19 +28,13 @@ export interface GraphNode {
 export function readGraph(graph: JsonObject): GraphNode[] {
 	return Object.entries(graph).flatMap(([nodeId, node]) => {
 		if (!isJsonObject(node)) return [];
-		const className = textOf(node, 'class_type');
-		const given = isJsonObject(node._meta) ? textOf(node._meta, 'title') : undefined;
+		const className = textAt(node, 'class_type');
+		const given = isJsonObject(node._meta) ? textAt(node._meta, 'title') : undefined;
 		const inputs = Object.entries(isJsonObject(node.inputs) ? node.inputs : {})
 			.filter(([, value]) => !isConnection(value))
-			.map(([name, value]) => ({ id: inputIdOf(nodeId, name), nodeId, name, value }));
-		return [
-			{ nodeId, title: given ?? className ?? `Node ${nodeId}`, inputs, ...omitUndefined({ className }) },
-		];
+			.map(([name, value]) => ({ id: `${nodeId}.${name}`, nodeId, name, value }));
+		return [{ nodeId, className, title: given ?? className ?? `Node ${nodeId}`, inputs }];
 	});
-}
-
-function inputIdOf(nodeId: string, name: string): string {
-	return `${nodeId}.${name}`;
 }
 
 /** `["<node id>", <slot>]`, as ComfyUI itself recognizes a connection. */
@@ -59,13 +53,9 @@ export function isSeed({ name, value }: Pick<GraphInput, 'name' | 'value'>): boo
 export function toOverrides(
 	values: Array<{ nodeId: string; name: string; value: unknown }>,
 ): Record<string, { inputs: JsonObject }> {
-	// Lists of entries, because assigning a name such as `__proto__` to an object would not create a key.
+	// Entries, because assigning a name such as `__proto__` to an object would not create a key.
 	const nodes = new Map<string, Array<[string, unknown]>>();
-	for (const { nodeId, name, value } of values) {
-		const inputs = nodes.get(nodeId) ?? [];
-		inputs.push([name, value]);
-		nodes.set(nodeId, inputs);
-	}
+	for (const { nodeId, name, value } of values) cached(nodes, nodeId, () => []).push([name, value]);
 	return Object.fromEntries(
 		[...nodes].map(([nodeId, inputs]) => [nodeId, { inputs: Object.fromEntries(inputs) }]),
 	);

@@ -21,31 +21,28 @@ export function readObjectInfo(body: unknown, classNames: Iterable<string>): Def
 	const definitions = new Map<string, ReadonlyMap<string, InputDefinition>>();
 	for (const className of new Set(classNames)) {
 		const found = isJsonObject(body) && Object.hasOwn(body, className) ? body[className] : undefined;
-		if (isJsonObject(found)) definitions.set(className, readInputs(found.input));
+		if (isJsonObject(found)) definitions.set(className, definitionsIn(found.input));
 	}
 	return definitions;
 }
 
-function readInputs(input: unknown): Map<string, InputDefinition> {
+/** The definitions of a class's inputs, which are in two groups. */
+function definitionsIn(input: unknown): Map<string, InputDefinition> {
 	const { required, optional } = isJsonObject(input) ? input : {};
-	const inputs = new Map<string, InputDefinition>();
-	for (const group of [optional, required]) {
-		for (const [name, definition] of Object.entries(isJsonObject(group) ? group : {})) {
-			const read = readDefinition(definition);
-			if (read !== undefined) inputs.set(name, read);
-		}
-	}
-	return inputs;
+	const groups = [optional, required].filter(isJsonObject).flatMap((group) => Object.entries(group));
+	return new Map(
+		groups.flatMap(([name, given]) => {
+			const definition = readDefinition(given);
+			return definition === undefined ? [] : [[name, definition]];
+		}),
+	);
 }
 
 /** `[["a", "b"], {…}]`, in newer versions of ComfyUI `["COMBO", {"options": […]}]`, and `["INT", {…}]`. */
 function readDefinition(definition: unknown): InputDefinition | undefined {
-	if (!Array.isArray(definition)) return undefined;
-	const [type, second]: unknown[] = definition;
+	const [type, second]: unknown[] = Array.isArray(definition) ? definition : [];
 	const rules = isJsonObject(second) ? second : {};
 	if (Array.isArray(type)) return { choices: type, rules };
-	if (typeof type !== 'string') return undefined;
-	return type === 'COMBO'
-		? { choices: Array.isArray(rules.options) ? rules.options : [], rules }
-		: { type, rules };
+	if (type === 'COMBO') return { choices: Array.isArray(rules.options) ? rules.options : [], rules };
+	return typeof type === 'string' ? { type, rules } : undefined;
 }

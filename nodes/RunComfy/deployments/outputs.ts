@@ -1,7 +1,9 @@
 import type { JobResult } from '../api/answers';
 import { holdsOutputs } from '../api/deploymentApi';
-import { isJsonObject, textOf } from '../api/json';
+import { isJsonObject, type JsonObject, textAt } from '../api/json';
 import { nameRequest, type Problem } from '../api/problems';
+import { isWebUrl } from '../api/urls';
+import { nameInUrl } from '../files/fileNames';
 import { knownTypeByName } from '../files/fileTypes';
 import { omitUndefined } from '../util/values';
 
@@ -38,10 +40,6 @@ const KIND_BY_CHANNEL = new Map<string, OutputKind>([
 	['audios', 'audio'],
 ]);
 
-/** What a workflow has not saved, only shown. */
-const PREVIEW = 'temp';
-const MAX_DEPTH = 6;
-
 /** @param titles of the nodes, by ID. */
 export function readOutputs(
 	outputs: unknown,
@@ -49,63 +47,50 @@ export function readOutputs(
 ): DeploymentOutputs {
 	const files: OutputFile[] = [];
 	const texts: string[] = [];
-	const read = (value: unknown, nodeId: string, channel: string, depth: number): void => {
-		if (depth > MAX_DEPTH) return;
-		if (Array.isArray(value)) {
-			for (const part of value as unknown[]) read(part, nodeId, channel, depth + 1);
-		} else if (isJsonObject(value)) {
-			const url = textOf(value, 'url');
-			if (url === undefined || !isUrl(url)) {
-				for (const part of Object.values(value)) if (isNested(part)) read(part, nodeId, channel, depth + 1);
-			} else if (value.type !== PREVIEW) add(nodeId, channel, url, textOf(value, 'filename'));
-		} else if (typeof value === 'string' && KIND_BY_CHANNEL.has(channel)) {
-			if (isUrl(value)) add(nodeId, channel, value);
-		} else if (typeof value === 'string') texts.push(value);
-	};
-	const add = (nodeId: string, channel: string, url: string, name?: string): void => {
-		const fileName = name ?? nameIn(url);
-		const kind = kindOf(channel, fileName);
-		const title = titles.get(nodeId);
-		files.push({ nodeId, channel, fileName, url, kind, ...omitUndefined({ title }) });
-	};
-	for (const [nodeId, channels] of Object.entries(isJsonObject(outputs) ? outputs : {})) {
-		for (const [channel, value] of Object.entries(isJsonObject(channels) ? channels : {})) {
-			read(value, nodeId, channel, 0);
+	const entriesOf = (value: unknown) => Object.entries(isJsonObject(value) ? value : {});
+	const found = entriesOf(outputs).flatMap(([nodeId, channels]) =>
+		entriesOf(channels).flatMap(([channel, value]) =>
+			textsAndFilesIn(value).map((one) => ({ nodeId, channel, one })),
+		),
+	);
+	for (const { nodeId, channel, one } of found) {
+		if (typeof one === 'string' && !KIND_BY_CHANNEL.has(channel)) {
+			texts.push(one);
+			continue;
 		}
+		const file: JsonObject = typeof one === 'string' ? { url: one } : one;
+		const { url, type } = file;
+		// What has the type `temp` was only shown, not saved.
+		if (!isWebUrl(url) || type === 'temp') continue;
+		const fileName = textAt(file, 'filename') ?? nameInUrl(url);
+		const kind = fileKindIn(channel, fileName);
+		files.push(omitUndefined({ nodeId, title: titles.get(nodeId), channel, fileName, url, kind }));
 	}
 	return { files, texts };
 }
 
+const MAX_OUTPUT_DEPTH = 6;
+
+/** The texts in lists, and the objects with a URL, however they are nested. Texts in other objects only describe something. */
+function textsAndFilesIn(value: unknown, depth = 0): Array<string | JsonObject> {
+	if (typeof value === 'string') return [value];
+	if (typeof value !== 'object' || value === null || depth > MAX_OUTPUT_DEPTH) return [];
+	if (isJsonObject(value) && isWebUrl(value.url)) return [value];
+	const parts: unknown[] = Array.isArray(value)
+		? value
+		: Object.values(value).filter((part) => typeof part !== 'string');
+	return parts.flatMap((part) => textsAndFilesIn(part, depth + 1));
+}
+
 /** The name decides, because ComfyUI itself puts videos into `images`; but `gifs` are videos in every format. */
-function kindOf(channel: string, fileName: string): OutputKind {
+function fileKindIn(channel: string, fileName: string): OutputKind {
 	const byChannel = KIND_BY_CHANNEL.get(channel);
 	const byName = knownTypeByName(fileName)?.kind;
 	return byChannel === 'video' && byName === 'image' ? 'video' : (byName ?? byChannel ?? 'file');
 }
 
-function isNested(value: unknown): boolean {
-	return typeof value === 'object' && value !== null;
-}
-
-function isUrl(text: string): boolean {
-	return /^https?:\/\//i.test(text);
-}
-
-function nameIn(url: string): string {
-	const last =
-		url
-			.replace(/[?#].*$/s, '')
-			.split('/')
-			.pop() ?? '';
-	try {
-		return decodeURIComponent(last);
-	} catch {
-		return last;
-	}
-}
-
 /** What is wrong with a success that holds nothing: ComfyUI does not run again what has not changed. */
-export function findOutputProblem({ requestId, output }: JobResult): Problem | undefined {
+export function findDeploymentOutputProblem({ requestId, output }: JobResult): Problem | undefined {
 	if (holdsOutputs(output)) return undefined;
 	return {
 		message: `${nameRequest(requestId)} succeeded, but has no outputs`,

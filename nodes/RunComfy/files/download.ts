@@ -20,7 +20,7 @@ import { DownloadProblem, Transfer } from './transfer';
 /** Parallel downloads per run: outputs are large, and more downloads would only share the same bandwidth. */
 const MAX_DOWNLOADS = 4;
 const MAX_REDIRECTS = 3;
-const MAX_TRIES = 4;
+const MAX_DOWNLOAD_TRIES = 4;
 /** When no bytes arrive for this long, the connection counts as lost. */
 export const DOWNLOAD_IDLE_MS = 30_000;
 
@@ -64,16 +64,24 @@ export class Downloader {
 	 * @throws RunComfyError with the request ID and all URLs, because the result is paid for and can be downloaded again.
 	 */
 	async downloadAll(files: ResultFile[], options: DownloadOptions, signal: Signal): Promise<IBinaryData[]> {
+		const { clock, random } = this.dependencies;
 		const stems = outputFileStems(files, options.fileName);
 		const stop = new LightSignal();
 		const stopAll = () => stop.abort();
 		if (signal.aborted) stopAll();
 		signal.addEventListener('abort', stopAll);
+		const isTransient = (result: IBinaryData | DownloadProblem) =>
+			result instanceof DownloadProblem && result.isTransient && !stop.aborted;
+		const withRetries = async (file: ResultFile, stem = '') =>
+			await retry(
+				async () => await this.download(file, stem, options, stop),
+				(result) => (isTransient(result) ? {} : undefined),
+				{ clock, random, maxTries: MAX_DOWNLOAD_TRIES, pause: async (ms) => await clock.sleep(ms, stop) },
+			);
 		let failure: { file: ResultFile; problem: DownloadProblem } | undefined;
 		const results = await Promise.all(
 			files.map(async (file, index) => {
-				const work = async () => await this.download(file, stems[index] ?? file.kind, options, stop);
-				const result = await this.slots.use(work, 1, stop);
+				const result = await this.slots.use(async () => await withRetries(file, stems[index]), 1, stop);
 				if (!(result instanceof DownloadProblem)) return [result];
 				failure ??= { file, problem: result };
 				stopAll();
@@ -85,35 +93,20 @@ export class Downloader {
 		return results.flat();
 	}
 
-	/** One file, with retries. Never rejects. */
+	/** One try to download one file. Never rejects. */
 	private async download(
 		file: ResultFile,
 		stem: string,
 		options: DownloadOptions,
 		stop: Signal,
 	): Promise<IBinaryData | DownloadProblem> {
-		const { clock, random } = this.dependencies;
-		return await retry(
-			async () => await this.downloadOnce(file, stem, options, stop),
-			(result) => (result instanceof DownloadProblem && result.isTransient && !stop.aborted ? {} : undefined),
-			{ clock, random, maxTries: MAX_TRIES, pause: async (ms) => await clock.sleep(ms, stop) },
-		);
-	}
-
-	/** One try. Never rejects. */
-	private async downloadOnce(
-		{ url, kind, name = '' }: ResultFile,
-		stem: string,
-		{ allowLoopback, maxMegabytes }: DownloadOptions,
-		stop: Signal,
-	): Promise<IBinaryData | DownloadProblem> {
-		const { context, clock, idleMs } = this.dependencies;
-		const transfer = new Transfer({ context, clock, idleMs, allowLoopback, maxMegabytes, stop });
+		const { context } = this.dependencies;
+		const transfer = new Transfer({ ...this.dependencies, ...options, stop });
 		try {
-			const { contentLength, isEncoded } = await transfer.open(url, MAX_REDIRECTS);
+			const { contentLength, isEncoded } = await transfer.open(file.url, MAX_REDIRECTS);
 			if (isEncoded) return new DownloadProblem('the file server sent it compressed');
 			const { head, body } = await transfer.read();
-			const { extension, mimeType } = typeOf(head, kind, name);
+			const { extension, mimeType } = typeOfDownload(head, file);
 			const stored = await context.helpers.prepareBinaryData(body, `${stem}.${extension}`, mimeType);
 			// This happens with an encoded file that n8n has decoded; a lost connection ends the stream with an error.
 			if (contentLength !== undefined && transfer.received !== contentLength)
@@ -127,10 +120,10 @@ export class Downloader {
 	}
 }
 
-function typeOf(
+/** @throws DownloadProblem for a file that begins as another kind of file does. */
+function typeOfDownload(
 	head: Buffer,
-	kind: ResultFile['kind'],
-	name: string,
+	{ kind, name = '' }: ResultFile,
 ): Pick<FileType, 'extension' | 'mimeType'> {
 	if (head.length === 0) throw new DownloadProblem('the file is empty');
 	const type = fileTypeOf(head);
@@ -138,10 +131,11 @@ function typeOf(
 	const byName = typeByName(name);
 	if (kind === 'file' && (!looksLikeWebPage(head) || /^html?$/.test(byName.extension))) return byName;
 	const expected = nameKind(kind);
-	const problem = looksLikeText(head)
-		? `the file server sent a web page or text instead of ${expected}`
-		: `the file is not ${expected}`;
-	throw new DownloadProblem(problem);
+	throw new DownloadProblem(
+		looksLikeText(head)
+			? `the file server sent a web page or text instead of ${expected}`
+			: `the file is not ${expected}`,
+	);
 }
 
 function storageProblem(error: unknown): DownloadProblem {

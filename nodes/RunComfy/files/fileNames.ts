@@ -19,7 +19,7 @@ function trimDots(text: string): string {
 }
 
 /** The last part of a URL's path. */
-function nameInUrl(url: string): string {
+export function nameInUrl(url: string): string {
 	try {
 		const last = new URL(url).pathname.split('/').pop() ?? '';
 		return decodeURIComponent(last.slice(0, MAX_TEXT_LENGTH));

@@ -1,6 +1,5 @@
-import type { IBinaryData, IBinaryKeyData, IExecuteFunctions } from 'n8n-workflow';
+import type { IBinaryData, IExecuteFunctions } from 'n8n-workflow';
 
-import { isJsonObject } from '../api/json';
 import { FieldError } from '../util/errors';
 import { BYTES_PER_MB, type FileKind, fileTypeOf, isInputType, nameKind, SNIFF_BYTES } from './fileTypes';
 
@@ -28,12 +27,6 @@ export function urlSource(url: string): InputSource {
 	return { bytes: url.length, read: async () => url };
 }
 
-/** A file of the item that has been checked, but not read. */
-export interface InputFile extends InputSource {
-	/** Undefined when n8n does not report the size. */
-	megabytes: number | undefined;
-}
-
 /** True when the item has a file with that name. */
 export function hasInputFile(context: IExecuteFunctions, itemIndex: number, fieldName: string): boolean {
 	return findBinary(context, itemIndex, fieldName) !== undefined;
@@ -42,31 +35,45 @@ export function hasInputFile(context: IExecuteFunctions, itemIndex: number, fiel
 /**
  * Finds a file in the item's binary data, wherever n8n stores it, and checks it without reading all of it: that it exists,
  * that its first bytes are of the required kind, and that it is not too large.
+ * @returns what reads it, and its size, which is undefined when n8n does not report it.
  * @throws FieldError with the label of the field; when the file is missing, the advice lists the files of the item.
  */
 export async function openInputFile(
 	context: IExecuteFunctions,
 	itemIndex: number,
-	options: InputFileOptions,
-): Promise<InputFile> {
-	const { label, fieldName, kind } = options;
+	{ label, fieldName, kind, maxMegabytes }: InputFileOptions,
+): Promise<InputSource & { megabytes: number | undefined }> {
+	const refuse = (problem: string, advice?: string): never => {
+		throw new FieldError(label, problem, advice);
+	};
+	const assertSize = (size: number): void => {
+		if (size > maxMegabytes * BYTES_PER_MB) {
+			const megabytes = (size / BYTES_PER_MB).toFixed(1);
+			const limit = `the ${maxMegabytes} MB of the option “Max File Size (MB)”`;
+			refuse(`points to a file of ${megabytes} MB (“${fieldName}”), more than ${limit}`);
+		}
+	};
 	const binary = findBinary(context, itemIndex, fieldName);
-	if (binary === undefined) throw missingFile(context.getInputData()[itemIndex]?.binary ?? {}, options);
-	const size = await sizeOf(context, binary);
-	if (size === 0) throw new FieldError(label, `points to an empty file (“${fieldName}”)`);
-	if (size !== undefined) assertSize(size, options);
+	if (binary === undefined) {
+		const names = Object.keys(context.getInputData()[itemIndex]?.binary ?? {}).map((name) => `“${name}”`);
+		const has = names.length === 0 ? 'This item has no files.' : `This item has: ${names.join(', ')}.`;
+		return refuse(fieldName === '' ? 'is empty' : `names no file of this item (“${fieldName}”)`, has);
+	}
+	const size = await fileSizeOf(context, binary);
+	if (size === 0) refuse(`points to an empty file (“${fieldName}”)`);
+	assertSize(size ?? 0);
 	const type = fileTypeOf(await firstBytes(context, binary));
 	if (kind !== undefined && (type === undefined || !isInputType(type, kind))) {
 		const expected = kind === 'image' ? 'a JPEG, PNG, or WebP image' : nameKind(kind);
-		throw new FieldError(label, `points to a file that is not ${expected} (“${fieldName}”)`);
+		refuse(`points to a file that is not ${expected} (“${fieldName}”)`);
 	}
 	const mimeType = type?.mimeType ?? (binary.mimeType || 'application/octet-stream');
 	return {
 		megabytes: size === undefined ? undefined : size / BYTES_PER_MB,
-		bytes: Math.ceil((size ?? options.maxMegabytes * BYTES_PER_MB) * BASE64_GROWTH),
+		bytes: Math.ceil((size ?? maxMegabytes * BYTES_PER_MB) * BASE64_GROWTH),
 		async read() {
 			const bytes = await context.helpers.getBinaryDataBuffer(itemIndex, fieldName);
-			assertSize(bytes.length, options);
+			assertSize(bytes.length);
 			return `data:${mimeType};base64,${bytes.toString('base64')}`;
 		},
 	};
@@ -75,15 +82,6 @@ export async function openInputFile(
 /** Base64 encodes three bytes as four characters. */
 const BASE64_GROWTH = 4 / 3;
 
-function assertSize(bytes: number, { label, fieldName, maxMegabytes }: InputFileOptions): void {
-	if (bytes <= maxMegabytes * BYTES_PER_MB) return;
-	const megabytes = (bytes / BYTES_PER_MB).toFixed(1);
-	throw new FieldError(
-		label,
-		`points to a file of ${megabytes} MB (“${fieldName}”), more than the ${maxMegabytes} MB of the option “Max File Size (MB)”`,
-	);
-}
-
 function findBinary(
 	context: IExecuteFunctions,
 	itemIndex: number,
@@ -91,29 +89,17 @@ function findBinary(
 ): IBinaryData | undefined {
 	try {
 		// Newer versions of n8n may keep files in the JSON, where their helper finds them. It also accepts `constructor`.
-		const found: unknown = context.helpers.assertBinaryData(itemIndex, fieldName);
-		return isBinaryData(found) ? found : undefined;
+		const found = context.helpers.assertBinaryData(itemIndex, fieldName);
+		return [found.data, found.mimeType].every((part: unknown) => typeof part === 'string')
+			? found
+			: undefined;
 	} catch {
 		return undefined;
 	}
 }
 
-function isBinaryData(value: unknown): value is IBinaryData {
-	return isJsonObject(value) && typeof value.data === 'string' && typeof value.mimeType === 'string';
-}
-
-function missingFile(fields: IBinaryKeyData, { label, fieldName }: InputFileOptions): FieldError {
-	const names = Object.keys(fields).map((name) => `“${name}”`);
-	const has = names.length === 0 ? 'This item has no files' : `This item has: ${names.join(', ')}`;
-	return new FieldError(
-		label,
-		fieldName === '' ? 'is empty' : `names no file of this item (“${fieldName}”)`,
-		`${has}.`,
-	);
-}
-
 /** The size in bytes; undefined when n8n does not report it. */
-async function sizeOf(context: IExecuteFunctions, binary: IBinaryData): Promise<number | undefined> {
+async function fileSizeOf(context: IExecuteFunctions, binary: IBinaryData): Promise<number | undefined> {
 	if (typeof binary.bytes === 'number' && binary.bytes >= 0) return binary.bytes;
 	if (binary.id === undefined) return Math.floor((binary.data.length * 3) / 4);
 	const metadata = await context.helpers.getBinaryMetadata(binary.id);

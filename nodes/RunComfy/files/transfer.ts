@@ -1,7 +1,7 @@
 import type { IExecuteFunctions } from 'n8n-workflow';
 
 import { isJsonObject, type JsonObject } from '../api/json';
-import { networkCodeOf } from '../api/http';
+import { isTransientStatus, networkCodeOf } from '../api/call';
 import { type AddressRules, findFileUrlProblem, isLoopbackUrl } from '../api/urls';
 import { type Clock, type Signal, unlessAborted } from '../util/time';
 import { BYTES_PER_MB, SNIFF_BYTES } from './fileTypes';
@@ -9,7 +9,7 @@ import { BYTES_PER_MB, SNIFF_BYTES } from './fileTypes';
 /** Node's Readable. Its type comes from n8n, because a node may not import `stream`. */
 type ByteStream = Awaited<ReturnType<IExecuteFunctions['helpers']['getBinaryStream']>>;
 
-interface Answer {
+interface FileAnswer {
 	status: number;
 	headers: JsonObject;
 	body: ByteStream;
@@ -82,9 +82,8 @@ export class Transfer {
 			}
 			body.destroy();
 			const { location } = headers;
-			const isTransient = status >= 500 || [408, 425, 429].includes(status);
 			if (status < 300 || status >= 400 || typeof location !== 'string')
-				throw new DownloadProblem(`the file server answered with HTTP ${status}`, isTransient);
+				throw new DownloadProblem(`the file server answered with HTTP ${status}`, isTransientStatus(status));
 			if (redirects >= maxRedirects)
 				throw new DownloadProblem(`it was redirected more than ${maxRedirects} times`);
 			if (!URL.canParse(location, url))
@@ -152,7 +151,7 @@ export class Transfer {
 		this.close(new DownloadProblem('the file server stopped sending data', true));
 	}
 
-	private async request(url: string, which: string): Promise<Answer> {
+	private async request(url: string, which: string): Promise<FileAnswer> {
 		const { context } = this.options;
 		const problem = findFileUrlProblem(url, this.options);
 		if (problem !== undefined) throw new DownloadProblem(`${which} ${problem}`);
@@ -168,7 +167,11 @@ export class Transfer {
 			returnFullResponse: true,
 			abortSignal: this.controller.signal,
 		});
-		const answering = request.then(readAnswer, notReached);
+		const answering = request.then(readFileAnswer, (error: unknown) => {
+			const code = networkCodeOf(error);
+			const why = code === undefined ? '' : ` (${code})`;
+			throw new DownloadProblem(`the file server could not be reached${why}`, true);
+		});
 		const answer = await this.unlessOver(answering).catch((error: unknown) => {
 			// n8n looks the name up before it takes notice of the signal, so an answer may still come.
 			void answering.then(
@@ -199,14 +202,14 @@ export class Transfer {
 	private checkSize(bytes: number): void {
 		const { maxMegabytes } = this.options;
 		if (bytes <= maxMegabytes * BYTES_PER_MB) return;
-		const option = `the ${maxMegabytes} MB of the option “Max File Size (MB)”`;
-		const problem = new DownloadProblem(`the file is larger than ${option}`);
+		const limit = `the ${maxMegabytes} MB of the option “Max File Size (MB)”`;
+		const problem = new DownloadProblem(`the file is larger than ${limit}`);
 		this.close(problem);
 		throw problem;
 	}
 }
 
-function readAnswer(answer: unknown): Answer {
+function readFileAnswer(answer: unknown): FileAnswer {
 	if (!isJsonObject(answer) || typeof answer.statusCode !== 'number' || !isStream(answer.body))
 		throw new DownloadProblem('the answer of the file server could not be read', true);
 	const { statusCode: status, headers, body } = answer;
@@ -217,12 +220,6 @@ function readAnswer(answer: unknown): Answer {
 
 function isStream(value: unknown): value is ByteStream {
 	return isJsonObject(value) && typeof value.read === 'function' && typeof value.destroy === 'function';
-}
-
-function notReached(error: unknown): never {
-	const code = networkCodeOf(error);
-	const why = code === undefined ? '' : ` (${code})`;
-	throw new DownloadProblem(`the file server could not be reached${why}`, true);
 }
 
 /**

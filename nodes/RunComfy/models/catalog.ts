@@ -1,6 +1,5 @@
-import type { Answer } from '../api/answers';
 import type { FreeQuery } from '../api/http';
-import { getModel, listModels, type ModelEntry, type ModelQuery } from '../api/modelApi';
+import { type ModelEntry, type ModelQuery, queryModel, queryModels } from '../api/modelApi';
 import { RunComfyError } from '../api/problems';
 import { toError } from '../util/errors';
 import { cached } from '../util/values';
@@ -13,7 +12,7 @@ export interface CatalogPage {
 }
 
 /** The most models that RunComfy returns in one page [assumed]. */
-const PAGE_SIZE = 500;
+const MAX_PAGE_SIZE = 500;
 /** Ends a list that the server never ends. */
 const MAX_PAGES = 40;
 
@@ -23,8 +22,6 @@ const MAX_PAGES = 40;
  */
 export class Catalog {
 	private readonly models = new Map<string, Promise<ModelEntry>>();
-	/** Models by the path of their page on RunComfy's site. */
-	private readonly byPath = new Map<string, Promise<ModelEntry>>();
 	/** Pages of the list, by what was asked for. */
 	private readonly pages = new Map<string, Promise<CatalogPage>>();
 
@@ -35,14 +32,8 @@ export class Catalog {
 	 * @throws RunComfyError.
 	 */
 	async getModel(modelId: string): Promise<ModelEntry> {
-		return await cached(
-			this.models,
-			modelId,
-			async () =>
-				await this.query(async (http, signal) =>
-					explainUnknownModel(await getModel(http, modelId, signal), modelId),
-				),
-		);
+		const read = async () => await this.query((http) => queryModel(http, modelId));
+		return await cached(this.models, modelId, read);
 	}
 
 	/**
@@ -52,17 +43,12 @@ export class Catalog {
 	async find(reference: ModelReference): Promise<ModelEntry> {
 		if (reference.kind === 'id') return await this.getModel(reference.modelId);
 		const { path } = reference;
-		return await cached(this.byPath, path, async () => await this.findByPage(path));
-	}
-
-	private async findByPage(path: string): Promise<ModelEntry> {
 		try {
 			return await this.getModel(path);
 		} catch (error) {
 			const isUnknown = error instanceof RunComfyError && error.problem.isNotFound === true;
-			for await (const entry of isUnknown ? this.entries({}) : []) {
-				if (entry.url !== undefined && pagePathOf(entry.url) === path)
-					return await this.getModel(entry.modelId);
+			for await (const { url, modelId } of isUnknown ? this.entries({}) : []) {
+				if (url !== undefined && pagePathOf(url) === path) return await this.getModel(modelId);
 			}
 			throw toError(error);
 		}
@@ -83,7 +69,7 @@ export class Catalog {
 		let offset: number | undefined = 0;
 		for (let page = 0; offset !== undefined; page++) {
 			if (page >= MAX_PAGES) return onCutOff();
-			const size = Math.min(PAGE_SIZE, limit - seen.size);
+			const size = Math.min(MAX_PAGE_SIZE, limit - seen.size);
 			const { models, next } = await this.page({ ...query, limit: size, offset });
 			const fresh = models.filter(({ modelId }) => !seen.has(modelId));
 			if (models.length > 0 && fresh.length === 0) return;
@@ -101,28 +87,9 @@ export class Catalog {
 	 * @throws RunComfyError.
 	 */
 	async page(query: ModelQuery): Promise<CatalogPage> {
-		return await cached(this.pages, JSON.stringify(query), async () => await this.readPage(query));
+		return await cached(this.pages, JSON.stringify(query), async () => {
+			const { models, received } = await this.query((http) => queryModels(http, query));
+			return { models, next: received === 0 ? undefined : query.offset + received };
+		});
 	}
-
-	private async readPage(query: ModelQuery): Promise<CatalogPage> {
-		const search = wholeCharacters(query.search);
-		const category = wholeCharacters(query.category);
-		const { models, received } = await this.query(
-			async (http, signal) => await listModels(http, { ...query, search, category }, signal),
-		);
-		return { models, next: received === 0 ? undefined : query.offset + received };
-	}
-}
-
-/** An unknown model: the message names it, and the advice says where to find the right one. */
-function explainUnknownModel(answer: Answer<ModelEntry>, modelId: string): Answer<ModelEntry> {
-	if (answer.kind !== 'refused' || answer.problem.isNotFound !== true) return answer;
-	const message = `RunComfy has no model “${modelId}”`;
-	const advice = 'Choose the model from the list, or copy its ID or URL from its page on RunComfy.';
-	return { ...answer, problem: { ...answer.problem, message, advice } };
-}
-
-/** Removes halves of surrogate pairs, as at the end of a cut-off text: they cannot be part of a URL. */
-function wholeCharacters(text: string | undefined): string | undefined {
-	return text?.replace(/\p{Surrogate}/gu, '');
 }

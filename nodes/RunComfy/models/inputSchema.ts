@@ -1,4 +1,5 @@
-import { isJsonObject, type JsonObject, numberOf, textOf, textsOf } from '../api/json';
+import { isJsonObject, type JsonObject, numberAt, textAt, textsIn } from '../api/json';
+import { isWebUrl } from '../api/urls';
 import { kindByName } from '../files/fileTypes';
 import { omitUndefined } from '../util/values';
 
@@ -61,16 +62,16 @@ export interface InputField {
 	/** Of an input that accepts values of several kinds. */
 	alternatives?: InputField[];
 	/** Not shown in the editor until the user adds it. */
-	isHidden?: true;
+	isHidden?: boolean;
 }
 
 /** The inputs of a model, in the order of its schema; empty when the schema cannot be used. */
 export function readInputFields(schema: JsonObject | undefined, requiredInputs: string[]): InputField[] {
 	if (!isJsonObject(schema?.properties)) return [];
-	const required = new Set([...textsOf(schema.required), ...requiredInputs]);
+	const required = new Set([...textsIn(schema.required), ...requiredInputs]);
 	return Object.entries(schema.properties).map(([name, property]) => {
 		const rules = resolve(property, schema);
-		return readField(name, rules, required.has(name) || rules.required === true, schema);
+		return fieldOf(name, rules, required.has(name) || rules.required === true, schema);
 	});
 }
 
@@ -86,79 +87,46 @@ function resolve(rule: unknown, schema: JsonObject): JsonObject {
 	let rules = isJsonObject(rule) ? rule : {};
 	for (let count = 0; count < MAX_REFERENCES && typeof rules.$ref === 'string'; count++) {
 		const { $ref, ...own } = rules;
-		const target = findReference($ref, schema);
-		if (target === undefined) break;
-		rules = { ...keywordsOf(target), ...own };
+		rules = { ...findReference($ref, schema), ...own };
 	}
 	return rules;
-}
-
-/** The keys that are read of a rule. Nothing else is copied, because a reference may point to something large. */
-const KEYWORDS = [
-	...['$ref', 'type', 'format', 'title', 'description', 'default', 'enum', 'const', 'examples', 'required'],
-	...['anyOf', 'oneOf', 'allOf', 'items', 'properties', 'validations', 'minimum', 'maximum'],
-	...['exclusiveMinimum', 'exclusiveMaximum', 'minLength', 'maxLength', 'minItems', 'maxItems'],
-];
-
-function keywordsOf(target: JsonObject): JsonObject {
-	return Object.fromEntries(
-		KEYWORDS.filter((name) => Object.hasOwn(target, name)).map((name) => [name, target[name]]),
-	);
 }
 
 /** Finds a part of the schema by a JSON pointer, the format of `$ref`. */
 function findReference(reference: string, schema: JsonObject): JsonObject | undefined {
 	const [root, ...parts] = reference.split('/', MAX_REFERENCES);
-	if (root !== '#') return undefined;
-	let found: unknown = schema;
+	let found: unknown = root === '#' ? schema : undefined;
 	for (const part of parts) {
 		const name = part.replaceAll('~1', '/').replaceAll('~0', '~');
-		if (!isJsonObject(found) || !Object.hasOwn(found, name)) return undefined;
-		found = found[name];
+		found = isJsonObject(found) && Object.hasOwn(found, name) ? found[name] : undefined;
 	}
 	return isJsonObject(found) ? found : undefined;
 }
 
-/** `image_uri`, `image_uris`, `video_uri`, and so on: the format of a file's URL, or of a list of them. */
-const FILE_FORMAT = /^([a-z]+)_uri(s)?$/;
-
-function readField(name: string, property: JsonObject, required: boolean, schema: JsonObject): InputField {
+function fieldOf(name: string, property: JsonObject, required: boolean, schema: JsonObject): InputField {
 	const alternatives = alternativesOf(property, schema);
-	const [only] = alternatives;
-	const rules = alternatives.length === 1 ? { ...property, ...only } : property;
-	const title = textOf(property, 'title') ?? textOf(rules, 'title');
-	const fallback: unknown = property.default ?? rules.default;
-	const common = omitUndefined({
+	const rules = alternatives.length === 1 ? { ...alternatives[0], ...property } : property;
+	return omitUndefined({
 		name,
-		label: title ?? labelOf(name),
+		label: textAt(rules, 'title') ?? labelOf(name),
 		required,
-		minimum: numberOf(rules, 'minimum'),
-		maximum: numberOf(rules, 'maximum'),
-		exclusiveMinimum: exclusiveRule(rules, 'exclusiveMinimum', 'minimum'),
-		exclusiveMaximum: exclusiveRule(rules, 'exclusiveMaximum', 'maximum'),
-		minLength: numberOf(rules, 'minLength'),
-		maxLength: numberOf(rules, 'maxLength'),
-		minItems: numberOf(rules, 'minItems'),
-		maxItems: numberOf(rules, 'maxItems'),
-		default: fallback ?? undefined,
+		minimum: numberAt(rules, 'minimum'),
+		maximum: numberAt(rules, 'maximum'),
+		exclusiveMinimum: exclusiveBound(rules.exclusiveMinimum, rules.minimum),
+		exclusiveMaximum: exclusiveBound(rules.exclusiveMaximum, rules.maximum),
+		minLength: numberAt(rules, 'minLength'),
+		maxLength: numberAt(rules, 'maxLength'),
+		minItems: numberAt(rules, 'minItems'),
+		maxItems: numberAt(rules, 'maxItems'),
+		default: rules.default ?? undefined,
+		...(fileContentOf(rules, schema) ?? plainContentOf(name, rules, alternatives, schema)),
 	});
-	const items = resolve(rules.items, schema);
-	const file = fileFormatOf(rules, items) ?? sampleFileOf(rules, fallback);
-	if (file !== undefined) {
-		const fileRules = readFileRules(property);
-		return {
-			...common,
-			kind: file.isList ? 'files' : 'file',
-			fileKind: file.kind,
-			...omitUndefined({ fileRules: fileRules.length === 0 ? undefined : fileRules }),
-		};
-	}
-	const choices = choicesOf(rules);
-	if (choices !== undefined) return { ...common, kind: 'choice', choices };
-	const kind = kindOf(rules);
-	return kind === 'any' && alternatives.length > 1
-		? ofAlternatives(common, alternatives, schema)
-		: { ...common, kind };
+}
+
+/** An exclusive bound: a number in newer JSON Schema, or `true` beside the inclusive bound in older. */
+function exclusiveBound(bound: unknown, inclusive: unknown): number | undefined {
+	const value = bound === true ? inclusive : bound;
+	return typeof value === 'number' && Number.isFinite(value) ? value : undefined;
 }
 
 /**
@@ -173,31 +141,35 @@ function alternativesOf({ anyOf, oneOf, allOf }: JsonObject, schema: JsonObject)
 	return rulesOf(anyOf ?? oneOf).filter(({ type }) => type !== 'null');
 }
 
-/** Kinds for which several alternatives look the same to the user as one. */
-const PLAIN_KINDS: InputKind[] = ['text', 'integer', 'number', 'boolean', 'object', 'array'];
+/** What a field holds: its kind, and what goes with that kind. */
+export type FieldContent = Omit<InputField, 'name' | 'label' | 'required' | 'default'>;
 
-/** A field for several alternatives: alternatives of one kind become that kind, and their choices are merged. */
-function ofAlternatives(
-	common: Omit<InputField, 'kind'>,
-	rules: JsonObject[],
-	schema: JsonObject,
-): InputField {
-	// Nested alternatives are ignored: none have been seen in RunComfy's catalog.
-	const alternatives = rules.map(({ anyOf: _any, oneOf: _one, allOf: _all, ...rule }) =>
-		readField(common.name, rule, common.required, schema),
-	);
-	const are = (...kinds: InputKind[]) => alternatives.every(({ kind }) => kinds.includes(kind));
-	if (are('choice')) {
-		return { ...common, kind: 'choice', choices: alternatives.flatMap(({ choices = [] }) => choices) };
-	}
-	const kind = PLAIN_KINDS.find((one) => are(one)) ?? (are('integer', 'number') ? 'number' : 'any');
-	return kind === 'any' ? { ...common, kind, alternatives } : { ...common, kind };
+/** `image_uri`, `image_uris`, `video_uri`, and so on: the format of a file's URL, or of a list of them. */
+const FILE_FORMAT = /^([a-z]+)_uri(s)?$/;
+
+/** Some file inputs have no format, and are detected by their default, the URL of a sample file [assumed]. */
+function fileContentOf(rules: JsonObject, schema: JsonObject): FieldContent | undefined {
+	const type = typeOf(rules);
+	const items = type === 'array' ? resolve(rules.items, schema) : {};
+	const format = [rules, items].map((one) => FILE_FORMAT.exec(textAt(one, 'format') ?? '')).find(Boolean);
+	const [, kind, plural] = format ?? [];
+	const sample = type === 'string' && isWebUrl(rules.default) ? kindByName(rules.default) : undefined;
+	const fileKind = kind ?? sample;
+	if (fileKind === undefined) return undefined;
+	const isList = type === 'array' || (plural !== undefined && type !== 'string');
+	return { kind: isList ? 'files' : 'file', fileKind, fileRules: fileRulesOf(rules) };
 }
 
-function typeOf({ type }: JsonObject): unknown {
-	if (!Array.isArray(type)) return type;
-	const types = type.filter((one) => one !== 'null');
-	return types.length === 1 ? types[0] : undefined;
+function fileRulesOf({ validations }: JsonObject): FileRule[] | undefined {
+	const rules = (Array.isArray(validations) ? validations : []).filter(isJsonObject).flatMap((validation) => {
+		const rule = textAt(validation, 'validation_rule') ?? '';
+		const [, subject = '', comparison] = /^([^<>]+)([<>])=?$/.exec(rule) ?? [];
+		const value = numberAt(validation, 'validation_value');
+		if ((comparison !== '<' && comparison !== '>') || value === undefined) return [];
+		const problem = textAt(validation, 'validation_error') ?? `must have ${subject} ${comparison} ${value}`;
+		return [{ subject: subject.trim(), comparison, value, problem } satisfies FileRule];
+	});
+	return rules.length === 0 ? undefined : rules;
 }
 
 /** JSON Schema's types, and RunComfy's own names for them, such as `float`. */
@@ -214,57 +186,51 @@ const KINDS = new Map<unknown, InputKind>([
 	['array', 'array'],
 ]);
 
-function kindOf(rules: JsonObject): InputKind {
-	const kind = KINDS.get(typeOf(rules));
-	if (kind === 'text' && (rules.format === 'date-time' || rules.format === 'date')) return 'date';
-	if (kind !== undefined) return kind;
-	if (isJsonObject(rules.properties)) return 'object';
-	return rules.items === undefined ? 'any' : 'array';
-}
-
-function fileFormatOf(rules: JsonObject, items: JsonObject): { kind: string; isList: boolean } | undefined {
-	const isArray = typeOf(rules) === 'array';
-	const own = FILE_FORMAT.exec(textOf(rules, 'format') ?? '');
-	const inItems = isArray ? FILE_FORMAT.exec(textOf(items, 'format') ?? '') : null;
-	const [, kind, plural] = own ?? inItems ?? [];
-	if (kind === undefined) return undefined;
-	return { kind, isList: isArray || (plural !== undefined && typeOf(rules) !== 'string') };
-}
-
-/** Some file inputs have no format, and are detected by their default, the URL of a sample file [assumed]. */
-function sampleFileOf(rules: JsonObject, fallback: unknown): { kind: string; isList: boolean } | undefined {
-	if (typeOf(rules) !== 'string' || typeof fallback !== 'string') return undefined;
-	const kind = /^https?:\/\/./i.test(fallback) ? kindByName(fallback) : undefined;
-	return kind === undefined ? undefined : { kind, isList: false };
-}
-
-function choicesOf(rules: JsonObject): Choice[] | undefined {
-	const list: unknown = 'const' in rules ? [rules.const] : rules.enum;
-	if (!Array.isArray(list)) return undefined;
-	const choices = list.filter((one): one is Choice => ['string', 'number', 'boolean'].includes(typeof one));
-	return choices.length === 0 ? undefined : choices;
-}
-
-function readFileRules({ validations }: JsonObject): FileRule[] {
-	if (!Array.isArray(validations)) return [];
-	return validations.filter(isJsonObject).flatMap((validation) => {
-		const rule = textOf(validation, 'validation_rule')?.replace(/=$/, '') ?? '';
-		const comparison = rule.at(-1);
-		const subject = rule.slice(0, -1).trim();
-		const value = numberOf(validation, 'validation_value');
-		if (subject === '' || (comparison !== '<' && comparison !== '>') || value === undefined) return [];
-		const problem = textOf(validation, 'validation_error') ?? `must have ${subject} ${comparison} ${value}`;
-		return [{ subject, comparison, value, problem }];
-	});
-}
-
-/** An exclusive bound: a number in newer JSON Schema, or `true` together with the inclusive bound in older. */
-function exclusiveRule(
+function plainContentOf(
+	name: string,
 	rules: JsonObject,
-	name: 'exclusiveMinimum' | 'exclusiveMaximum',
-	plain: 'minimum' | 'maximum',
-): number | undefined {
-	return rules[name] === true ? numberOf(rules, plain) : numberOf(rules, name);
+	alternatives: JsonObject[],
+	schema: JsonObject,
+): FieldContent {
+	const choices = choicesOf(rules);
+	if (choices.length > 0) return { kind: 'choice', choices };
+	const kind = KINDS.get(typeOf(rules));
+	if (kind === 'text' && (rules.format === 'date-time' || rules.format === 'date')) return { kind: 'date' };
+	if (kind !== undefined) return { kind };
+	if (isJsonObject(rules.properties)) return { kind: 'object' };
+	if (rules.items !== undefined) return { kind: 'array' };
+	return alternatives.length > 1 ? mergeAlternatives(name, alternatives, schema) : { kind: 'any' };
+}
+
+function typeOf({ type }: JsonObject): unknown {
+	if (!Array.isArray(type)) return type;
+	const types = type.filter((one) => one !== 'null');
+	return types.length === 1 ? types[0] : undefined;
+}
+
+function choicesOf(rules: JsonObject): Choice[] {
+	const list: unknown = 'const' in rules ? [rules.const] : rules.enum;
+	return Array.isArray(list) ? list.filter(isChoice) : [];
+}
+
+/** True for a value that a drop-down list can hold. */
+export function isChoice(value: unknown): value is Choice {
+	return ['string', 'number', 'boolean'].includes(typeof value);
+}
+
+/** Kinds for which several alternatives look the same to the user as one. */
+const PLAIN_KINDS: InputKind[] = ['text', 'integer', 'number', 'boolean', 'object', 'array'];
+
+/** Alternatives of one kind become that kind, and their choices are merged. */
+function mergeAlternatives(name: string, rules: JsonObject[], schema: JsonObject): FieldContent {
+	// Nested alternatives are ignored: none have been seen in RunComfy's catalog.
+	const alternatives = rules.map(({ anyOf: _any, oneOf: _one, allOf: _all, ...rule }) =>
+		fieldOf(name, rule, false, schema),
+	);
+	const are = (...kinds: InputKind[]) => alternatives.every(({ kind }) => kinds.includes(kind));
+	if (are('choice')) return { kind: 'choice', choices: alternatives.flatMap(({ choices = [] }) => choices) };
+	const kind = PLAIN_KINDS.find((one) => are(one)) ?? (are('integer', 'number') ? 'number' : 'any');
+	return kind === 'any' ? { kind, alternatives } : { kind };
 }
 
 /** `guidance_scale` → `Guidance Scale`. */

@@ -2,7 +2,6 @@ import { isJsonObject, type JsonObject, parseJson } from '../api/json';
 import { FieldError } from '../util/errors';
 import { isEmpty } from '../util/values';
 import type { Choice, InputField } from './inputSchema';
-import { splitSources } from './splitSources';
 
 /** Checks the user's values for the inputs of a model, and converts them to what is sent. Pure. */
 
@@ -26,6 +25,10 @@ export function inputLabel({ label }: InputField): string {
 	return `Inputs → ${label}`;
 }
 
+function refuse(field: InputField, problem: string): never {
+	throw new FieldError(inputLabel(field), problem);
+}
+
 /**
  * Reads the values of a model's inputs. Empty values are left out. Values without a field in the schema are sent as they
  * are, because the schema may be older than the model.
@@ -40,45 +43,40 @@ export function readInputValues(
 	// A list of entries, because assigning a name such as `__proto__` to an object would not create a key.
 	const input: Array<[string, unknown]> = [];
 	const files: FileInput[] = [];
-	const known = new Set(fields.map(({ name }) => name));
 	for (const field of fields) {
 		const value = Object.hasOwn(values, field.name) ? values[field.name] : undefined;
 		if (isEmpty(value)) {
-			if (field.required) throw new FieldError(inputLabel(field), 'must not be empty');
-			continue;
-		}
-		if (field.kind === 'file' || field.kind === 'files')
+			if (field.required) refuse(field, 'must not be empty');
+		} else if (field.kind === 'file' || field.kind === 'files') {
 			files.push({ field, sources: sourcesOf(field, value, isFileName) });
-		else input.push([field.name, readValue(field, value)]);
+		} else input.push([field.name, convert(field, value)]);
 	}
-	for (const [name, value] of Object.entries(values)) {
-		if (!known.has(name) && !isEmpty(value)) input.push([name, value]);
-	}
-	return { input: Object.fromEntries(input), files };
+	const known = new Set(fields.map(({ name }) => name));
+	const others = Object.entries(values).filter(([name, value]) => !known.has(name) && !isEmpty(value));
+	return { input: Object.fromEntries([...input, ...others]), files };
 }
 
-function readValue(field: InputField, value: unknown): unknown {
+function convert(field: InputField, value: unknown): unknown {
 	switch (field.kind) {
 		case 'number':
 		case 'integer':
-			return readNumber(field, value);
+			return toNumber(field, value);
 		case 'boolean':
-			return readSwitch(field, value);
+			return toSwitch(field, value);
 		case 'choice':
-			return readChoice(field, value);
+			return toChoice(field, value);
 		case 'object':
+			return toObject(field, value);
 		case 'array':
-			return readJson(field, value);
+			return toList(field, value);
 		case 'text':
-			return readText(field, value);
+			return toText(field, value);
 		case 'date':
 			return value instanceof Date && Number.isFinite(value.getTime())
 				? value.toISOString()
-				: readText(field, value);
-		case 'any':
-			return readAlternative(field, value);
+				: toText(field, value);
 		default:
-			return value;
+			return toAlternative(field, value);
 	}
 }
 
@@ -86,12 +84,12 @@ function readValue(field: InputField, value: unknown): unknown {
  * The value as the first alternative that accepts it: “5” becomes 5 where a number is expected. A text stays a text where
  * one of the alternatives is any text. A value that no alternative accepts is sent as it is, for RunComfy to check.
  */
-function readAlternative({ label, alternatives = [] }: InputField, value: unknown): unknown {
-	const takesText = alternatives.some(({ kind }) => kind === 'text');
-	if (typeof value === 'string' && takesText) return value;
-	for (const alternative of alternatives.filter(({ kind }) => kind !== 'text')) {
+function toAlternative({ alternatives = [] }: InputField, value: unknown): unknown {
+	const others = alternatives.filter(({ kind }) => kind !== 'text');
+	if (typeof value === 'string' && others.length < alternatives.length) return value;
+	for (const alternative of others) {
 		try {
-			return readValue({ ...alternative, label }, value);
+			return convert(alternative, value);
 		} catch {
 			continue;
 		}
@@ -99,125 +97,111 @@ function readAlternative({ label, alternatives = [] }: InputField, value: unknow
 	return value;
 }
 
-function readNumber(field: InputField, value: unknown): number {
+function toNumber(field: InputField, value: unknown): number {
+	const { kind, minimum = -Infinity, maximum = Infinity } = field;
+	const { exclusiveMinimum = -Infinity, exclusiveMaximum = Infinity } = field;
 	const number = typeof value === 'string' ? Number(value) : value;
-	const { kind, minimum, maximum, exclusiveMinimum, exclusiveMaximum } = field;
+	const fits =
+		typeof number === 'number' &&
+		(kind === 'integer' ? Number.isInteger(number) : Number.isFinite(number)) &&
+		number >= minimum &&
+		number <= maximum &&
+		number > exclusiveMinimum &&
+		number < exclusiveMaximum;
+	if (fits) return number;
 	const whole = kind === 'integer' ? 'whole ' : '';
-	const isNumber = typeof number === 'number' && Number.isFinite(number);
-	if (
-		!isNumber ||
-		(kind === 'integer' && !Number.isInteger(number)) ||
-		(minimum !== undefined && number < minimum) ||
-		(maximum !== undefined && number > maximum) ||
-		(exclusiveMinimum !== undefined && number <= exclusiveMinimum) ||
-		(exclusiveMaximum !== undefined && number >= exclusiveMaximum)
-	) {
-		const bounds = describeBounds(field);
-		throw new FieldError(inputLabel(field), `must be a ${whole}number${bounds === '' ? '' : ` ${bounds}`}`);
-	}
-	return number;
+	return refuse(field, `must be a ${whole}number ${describeBounds(field)}`.trim());
 }
 
 /** The bounds in words: `from 0 to 20`, `of at least 1`, `below 5`; empty without bounds. */
 export function describeBounds({ minimum, maximum, exclusiveMinimum, exclusiveMaximum }: InputField): string {
-	const parts = [
-		...(exclusiveMinimum === undefined ? [] : [`above ${exclusiveMinimum}`]),
-		...(exclusiveMaximum === undefined ? [] : [`below ${exclusiveMaximum}`]),
-	];
 	const low = exclusiveMinimum === minimum ? undefined : minimum;
 	const high = exclusiveMaximum === maximum ? undefined : maximum;
-	if (low !== undefined && high !== undefined) return [`from ${low} to ${high}`, ...parts].join(' and ');
-	return [
-		...(low === undefined ? [] : [`of at least ${low}`]),
-		...(high === undefined ? [] : [`of at most ${high}`]),
-		...parts,
-	].join(' and ');
+	const range = low === undefined || high === undefined ? undefined : `from ${low} to ${high}`;
+	const parts = [
+		range ?? (low === undefined ? '' : `of at least ${low}`),
+		range !== undefined || high === undefined ? '' : `of at most ${high}`,
+		exclusiveMinimum === undefined ? '' : `above ${exclusiveMinimum}`,
+		exclusiveMaximum === undefined ? '' : `below ${exclusiveMaximum}`,
+	];
+	return parts.filter((part) => part !== '').join(' and ');
 }
 
-function readSwitch(field: InputField, value: unknown): boolean {
-	if (typeof value === 'boolean') return value;
-	if (value === 'true' || value === 1) return true;
-	if (value === 'false' || value === 0) return false;
-	throw new FieldError(inputLabel(field), 'must be true or false');
+function toSwitch(field: InputField, value: unknown): boolean {
+	if (value === true || value === 'true' || value === 1) return true;
+	if (value === false || value === 'false' || value === 0) return false;
+	return refuse(field, 'must be true or false');
 }
 
 /** The text of a plain value; undefined for an object, which may not even have one. */
-function textIn(value: unknown): string | undefined {
+function plainText(value: unknown): string | undefined {
 	return ['string', 'number', 'boolean', 'bigint'].includes(typeof value) ? String(value) : undefined;
 }
 
 /** The choice as the schema spells it: an expression may return “5” for 5. */
-function readChoice(field: InputField, value: unknown): Choice {
+function toChoice(field: InputField, value: unknown): Choice {
 	const { choices = [] } = field;
-	const choice =
-		choices.find((one) => one === value) ?? choices.find((one) => String(one) === textIn(value)?.trim());
-	if (choice === undefined) {
-		throw new FieldError(inputLabel(field), `must be one of: ${choices.map(String).join(', ')}`);
-	}
-	return choice;
+	const text = plainText(value)?.trim();
+	const choice = choices.find((one) => one === value) ?? choices.find((one) => String(one) === text);
+	return choice ?? refuse(field, `must be one of: ${choices.join(', ')}`);
 }
 
-function readText(field: InputField, value: unknown): string {
-	const text = textIn(value);
-	if (text === undefined) throw new FieldError(inputLabel(field), 'must be text');
-	const { minLength = 0, maxLength = Infinity } = field;
-	const length = lengthOf(text);
-	if (length < minLength) {
-		throw new FieldError(inputLabel(field), `must have at least ${minLength} characters, but has ${length}`);
-	}
-	if (length > maxLength) {
-		throw new FieldError(inputLabel(field), `may have at most ${maxLength} characters, but has ${length}`);
-	}
+function toText(field: InputField, value: unknown): string {
+	const text = plainText(value) ?? refuse(field, 'must be text');
+	// JSON Schema counts characters; JavaScript counts most emoji twice.
+	const length = text.length - (text.match(/[\ud800-\udbff][\udc00-\udfff]/g)?.length ?? 0);
+	assertCount(field, 'characters', length, field.minLength, field.maxLength);
 	return text;
 }
 
-/** The length in characters, as JSON Schema counts them; JavaScript counts most emoji twice. */
-function lengthOf(text: string): number {
-	return text.length - (text.match(/[\ud800-\udbff][\udc00-\udfff]/g)?.length ?? 0);
-}
-
-function readJson(field: InputField, value: unknown): unknown {
+function toObject(field: InputField, value: unknown): JsonObject {
 	const json = typeof value === 'string' ? parseJson(value) : value;
-	if (field.kind === 'object') {
-		if (!isJsonObject(json))
-			throw new FieldError(inputLabel(field), 'must be a JSON object, for example {"name": "value"}');
-		return json;
-	}
-	if (!Array.isArray(json))
-		throw new FieldError(inputLabel(field), 'must be a JSON list, for example ["one", "two"]');
-	assertCount(field, json.length);
-	return json;
+	return isJsonObject(json) ? json : refuse(field, 'must be a JSON object, for example {"name": "value"}');
 }
 
-function assertCount(field: InputField, count: number): void {
-	const { minItems = 0, maxItems = Infinity } = field;
-	if (count < minItems)
-		throw new FieldError(inputLabel(field), `must have at least ${minItems} entries, but has ${count}`);
-	if (count > maxItems)
-		throw new FieldError(inputLabel(field), `may have at most ${maxItems} entries, but has ${count}`);
+function toList(field: InputField, value: unknown): unknown[] {
+	const json = typeof value === 'string' ? parseJson(value) : value;
+	const list: unknown[] = Array.isArray(json)
+		? json
+		: refuse(field, 'must be a JSON list, for example ["one", "two"]');
+	assertCount(field, 'entries', list.length, field.minItems, field.maxItems);
+	return list;
+}
+
+function assertCount(field: InputField, what: string, count: number, min = 0, max = Infinity): void {
+	if (count < min) refuse(field, `must have at least ${min} ${what}, but has ${count}`);
+	if (count > max) refuse(field, `may have at most ${max} ${what}, but has ${count}`);
 }
 
 /** One URL or file name; for a list, several: as a JSON list, or separated by line breaks or commas. */
 function sourcesOf(field: InputField, value: unknown, isFileName: IsFileName): string[] {
 	if (field.kind === 'file') {
-		if (typeof value !== 'string')
-			throw new FieldError(inputLabel(field), 'must be a URL or the name of an input file');
+		if (typeof value !== 'string') return refuse(field, 'must be a URL or the name of an input file');
 		return [value.trim()];
 	}
-	const list = typeof value === 'string' ? readSources(value, isFileName) : value;
-	if (
-		!Array.isArray(list) ||
-		!list.every((one): one is string => typeof one === 'string' && one.trim() !== '')
-	) {
-		throw new FieldError(
-			inputLabel(field),
-			'must be URLs or names of input files, separated by commas or line breaks',
-		);
-	}
-	assertCount(field, list.length);
+	const isJson = typeof value === 'string' && value.trim().startsWith('[');
+	const list = isJson ? parseJson(value) : typeof value === 'string' ? split(value, isFileName) : value;
+	const isSource = (one: unknown): one is string => typeof one === 'string' && one.trim() !== '';
+	if (!Array.isArray(list) || !list.every(isSource))
+		return refuse(field, 'must be URLs or names of input files, separated by commas or line breaks');
+	assertCount(field, 'entries', list.length, field.minItems, field.maxItems);
 	return list.map((one) => one.trim());
 }
 
-function readSources(text: string, isFileName: IsFileName): unknown {
-	return text.trim().startsWith('[') ? parseJson(text) : splitSources(text, isFileName);
+const ADDRESS = /^\s*(https?:\/\/|data:[a-z]+\/)/i;
+
+/** A comma can be part of a URL: after one, it separates only before white space, another URL, or the name of a file. */
+function split(text: string, isFileName: IsFileName): string[] {
+	const sources = text.split('\n').flatMap((line) => {
+		const parts: string[] = [];
+		for (const part of line.split(',')) {
+			const before = parts.at(-1) ?? '';
+			const isInDataUri = /^\s*data:/i.test(before) && !before.includes(',');
+			const isNext = () => /^\s/.test(part) || ADDRESS.test(part) || isFileName(part.trim());
+			if (isInDataUri || (ADDRESS.test(before) && !isNext())) parts.push(`${parts.pop()},${part}`);
+			else parts.push(part);
+		}
+		return parts;
+	});
+	return sources.map((source) => source.trim()).filter((source) => source !== '');
 }

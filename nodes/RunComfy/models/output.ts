@@ -1,4 +1,5 @@
 import { isJsonObject, type JsonObject } from '../api/json';
+import { isWebUrl } from '../api/urls';
 import { type FileKind, kindByName } from '../files/fileTypes';
 
 /** What the output of a model holds: all URLs by their kind, and the first URL of each kind. */
@@ -32,28 +33,24 @@ export function readOutput(output: unknown): JobOutput {
 
 /** A URL whose name does not say what it is counts as an image. */
 function sortByKind(urls: string[]): JsonObject {
-	const kindOf = (url: string) => kindByName(url.replace(/[?#].*$/s, '')) ?? 'image';
-	const ofKind = (kind: FileKind) => urls.filter((url) => kindOf(url) === kind);
+	const kindOfUrl = (url: string) => kindByName(url.replace(/[?#].*$/s, '')) ?? 'image';
+	const ofKind = (kind: FileKind) => urls.filter((url) => kindOfUrl(url) === kind);
 	return { images: ofKind('image'), videos: ofKind('video'), audios: ofKind('audio') };
 }
 
 /** The URLs in values, lists of values, or objects with a `url`, without duplicates. */
 function urlsOf(...values: unknown[]): string[] {
 	const urls = values.flat().map((value) => (isJsonObject(value) ? value.url : value));
-	return [...new Set(urls.filter(isUrl))];
-}
-
-function isUrl(value: unknown): value is string {
-	return typeof value === 'string' && /^https?:\/\//i.test(value);
+	return [...new Set(urls.filter(isWebUrl))];
 }
 
 const MAX_OTHER_URLS = 100;
-const MAX_DEPTH = 8;
+const MAX_URL_DEPTH = 8;
 
-/** Every URL in a value, up to `MAX_DEPTH` levels deep, without duplicates. */
+/** Every URL in a value, up to `MAX_URL_DEPTH` levels deep, without duplicates. */
 function findUrls(value: unknown, depth = 0): string[] {
-	if (isUrl(value)) return [value];
-	if (typeof value !== 'object' || value === null || depth > MAX_DEPTH) return [];
+	if (isWebUrl(value)) return [value];
+	if (typeof value !== 'object' || value === null || depth > MAX_URL_DEPTH) return [];
 	const found = Object.values(value).flatMap((part) => findUrls(part, depth + 1));
 	return [...new Set(found)].slice(0, MAX_OTHER_URLS);
 }

@@ -1,6 +1,6 @@
 import type { IExecuteFunctions, IHttpRequestOptions, ILoadOptionsFunctions } from 'n8n-workflow';
 
-import { type ApiAnswer, networkCodeOf, NoAnswerError, noAnswerReason, type Send } from '../api/http';
+import { type ApiAnswer, networkCodeOf, NoAnswerError, noAnswerReason, type Send } from '../api/call';
 import { isJsonObject, type JsonObject } from '../api/json';
 import { type Redact, redactJson } from '../util/redact';
 import { type Clock, Deadlines } from '../util/time';

@@ -1,4 +1,4 @@
-import { getBalance as queryBalance } from '../../api/deploymentApi';
+import { queryBalance } from '../../api/deploymentApi';
 import type { FreeOperation } from '../operation';
 
 export const getBalance: FreeOperation = {

@@ -3,7 +3,7 @@ import { isJsonObject, type JsonObject } from '../../api/json';
 import { RunComfyError } from '../../api/problems';
 import { toOverrides, type GraphInput } from '../../deployments/graph';
 import { graphFactsOf, type GraphFacts } from '../../deployments/graphFacts';
-import { findOutputProblem } from '../../deployments/outputs';
+import { findDeploymentOutputProblem } from '../../deployments/outputs';
 import { readSavedRules, withSavedRules, type SavedRules } from '../../deployments/savedRules';
 import { openFileInputs } from '../../fields/files';
 import { assertExact, type Field, type Item } from '../../fields/item';
@@ -107,7 +107,7 @@ export const runDeployment: SubmittingOperation = {
 		};
 	},
 
-	findOutputProblem,
+	findOutputProblem: findDeploymentOutputProblem,
 
 	async toOutput(tools, { result, endpointId }, { download }, run) {
 		const deploymentId = deploymentIdOf(endpointId) ?? endpointId;

@@ -1,5 +1,5 @@
 import { RunComfyError } from '../../api/problems';
-import { findOutputProblem as findDeploymentOutputProblem } from '../../deployments/outputs';
+import { findDeploymentOutputProblem } from '../../deployments/outputs';
 import { downloadFields, readDownloadTarget } from '../../fields/downloads';
 import type { Field } from '../../fields/item';
 import { DEPLOYMENT_OPTIONS, OPTIONS, Options, optionsField, type OptionName } from '../../fields/options';
