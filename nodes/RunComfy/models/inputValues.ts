@@ -180,7 +180,11 @@ function sourcesOf(field: InputField, value: unknown, isFileName: IsFileName): s
 		return [value.trim()];
 	}
 	const isJson = typeof value === 'string' && value.trim().startsWith('[');
-	const list = isJson ? parseJson(value) : typeof value === 'string' ? split(value, isFileName) : value;
+	const list = isJson
+		? parseJson(value)
+		: typeof value === 'string'
+			? splitSources(value, isFileName)
+			: value;
 	const isSource = (one: unknown): one is string => typeof one === 'string' && one.trim() !== '';
 	if (!Array.isArray(list) || !list.every(isSource))
 		return refuse(field, 'must be URLs or names of input files, separated by commas or line breaks');
@@ -191,7 +195,7 @@ function sourcesOf(field: InputField, value: unknown, isFileName: IsFileName): s
 const ADDRESS = /^\s*(https?:\/\/|data:[a-z]+\/)/i;
 
 /** A comma can be part of a URL: after one, it separates only before white space, another URL, or the name of a file. */
-function split(text: string, isFileName: IsFileName): string[] {
+function splitSources(text: string, isFileName: IsFileName): string[] {
 	const sources = text.split('\n').flatMap((line) => {
 		const parts: string[] = [];
 		for (const part of line.split(',')) {
