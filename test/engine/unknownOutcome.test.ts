@@ -55,8 +55,7 @@ describe('A submit whose outcome is unknown', () => {
 		['307', { status: 307, headers: { location: '/elsewhere' } }],
 		['400 with an internal error', { status: 400, body: { error_code: 500001 } }],
 		['400 without a code', { status: 400, body: 'Bad request' }],
-		['401 without a code', { status: 401, body: {} }],
-		['422 without a code', { status: 422, body: { detail: [] } }],
+		['409', { status: 409, body: {} }],
 		['an unknown code', { status: 200, body: { error_code: 400777 } }],
 	])('treats the outcome as unknown after %s, and never submits again', async (_what, answer) => {
 		await open();
@@ -66,6 +65,25 @@ describe('A submit whose outcome is unknown', () => {
 		expect(env.tries).toHaveLength(3);
 		expect(env.sandbox.stats.submits).toBe(1);
 	});
+
+	it.each([
+		[401, 'did not accept the API token'],
+		[402, 'balance is empty'],
+		[403, 'may not do this'],
+		[404, 'does not know this model'],
+		[413, 'too large'],
+		[422, 'did not accept the values of the fields'],
+	])(
+		'takes HTTP %i without a code for a refusal, says what it means, and submits again in a retry',
+		async (status, meaning) => {
+			await open({ settings: { retryOnFail: true, maxTries: 2, waitBetweenTries: 0 } });
+			env.sandbox.faults.add({ on: 'submit', kind: 'answer', answer: { status, body: '' }, times: 1 });
+			const first = await env.run({ resource: 'image' });
+			expect(first.status).toBe('success');
+			env.sandbox.faults.add({ on: 'submit', kind: 'answer', answer: { status, body: '' } });
+			expect(failure(await env.run()).message).toMatch(new RegExp(`^Nothing was submitted: .*${meaning}`));
+		},
+	);
 
 	it('shows an unusable request id in the error and in the log', async () => {
 		await open({ settings: {} });

@@ -36,9 +36,16 @@ describe('readSubmit', () => {
 		['422 with detail', answer(422, { error_code: 422001, detail: [{ msg: 'too long' }] }), 'refused'],
 		['a documented code in a 200', answer(200, { error_code: 400002 }), 'refused'],
 		['a documented code in a 500', answer(500, { error_code: 400004 }), 'refused'],
-		['402 without a code', answer(402, {}), 'unknown'],
-		['401 without a code', answer(401, 'Unauthorized'), 'unknown'],
-		['403 with a web page', answer(403, HTML), 'unknown'],
+		['402 without a code', answer(402, {}), 'refused'],
+		['401 without a code', answer(401, 'Unauthorized'), 'refused'],
+		['403 with a web page', answer(403, HTML), 'refused'],
+		...[404, 405, 407, 413, 415, 422].map((status): [string, ApiAnswer, string] => [
+			`${status}`,
+			answer(status, ''),
+			'refused',
+		]),
+		['413 with an unknown code', answer(413, { error_code: 400099 }), 'refused'],
+		['403 with an internal error', answer(403, { error_code: 500001 }), 'unknown'],
 		['400 with an internal error', answer(400, { error_code: 500001 }), 'unknown'],
 		['400 with an unknown code', answer(400, { error_code: 400099 }), 'unknown'],
 		...[302, 303, 307, 408, 409, 503, 504].map((status): [string, ApiAnswer, string] => [
@@ -69,8 +76,9 @@ describe('readSubmit', () => {
 		[answer(400, { error_code: 10003 }), 'refused'],
 		// Not documented for deployments, or no code at all.
 		[answer(400, { error_code: 400002 }), 'unknown'],
-		[answer(422, { detail: [] }), 'unknown'],
-		[answer(404, '<html>'), 'unknown'],
+		[answer(400, { detail: [] }), 'unknown'],
+		[answer(422, { detail: [] }), 'refused'],
+		[answer(404, '<html>'), 'refused'],
 		[answer(500, { error_code: 500001 }), 'unknown'],
 		[answer(200, {}), 'unknown'],
 		[answer(422, { error_code: 422001, request_id: 'r1' }), 'unknown'],
@@ -140,6 +148,11 @@ describe('readPoll', () => {
 		['a web page with 200', answer(200, HTML), { kind: 'transient', hasNoState: true }],
 		['truncated JSON', answer(200, '{"status":'), { kind: 'transient', hasNoState: true }],
 		['no status', answer(200, {}), { kind: 'transient', hasNoState: true }],
+		[
+			'another request',
+			answer(200, { request_id: 'r2', status: 'completed', output: {} }),
+			{ kind: 'transient', hasNoState: true },
+		],
 		['500001 in a 200', answer(200, { error_code: 500001 }), { kind: 'transient' }],
 		['the server’s own error', answer(200, { status: 'error', error_code: 500001 }), { kind: 'transient' }],
 		[

@@ -2,7 +2,7 @@ import {
 	type ApiRequest,
 	networkCodeOf,
 	NoAnswerError,
-	noAnswerReason,
+	noAnswerOf,
 	type NoAnswerReason,
 } from '../../nodes/RunComfy/api/call';
 import { queryBalance } from '../../nodes/RunComfy/api/deploymentApi';
@@ -11,21 +11,58 @@ import { modelEndpoint } from '../../nodes/RunComfy/api/modelApi';
 import { answer, httpOf, ok } from './fakeApi';
 import { VirtualClock } from './virtualClock';
 
+/** An error of Node as axios and n8n wrap it. */
+const wrapped = (facts: object, message = 'x') =>
+	Object.assign(new Error('outer', { cause: Object.assign(new Error(message), facts) }), facts, {
+		syscall: undefined,
+	});
+
 describe('Network errors', () => {
-	it.each([
-		['ECONNREFUSED', 'unreachable'],
-		['ENOTFOUND', 'unreachable'],
-		['EAI_AGAIN', 'unreachable'],
-		['CERT_HAS_EXPIRED', 'untrusted'],
-		['DEPTH_ZERO_SELF_SIGNED_CERT', 'untrusted'],
-		['ETIMEDOUT', 'timeout'],
-		['ECONNABORTED', 'timeout'],
-		['ECONNRESET', 'lost'],
-		['EHOSTUNREACH', 'lost'],
-		['ERR_CANCELED', 'stopped'],
-		['SOMETHING_NEW', 'lost'],
-		[undefined, 'lost'],
-	])('%s means %s', (code, reason) => expect(noAnswerReason(code)).toBe(reason));
+	it.each<[object, NoAnswerReason]>([
+		[{ code: 'ECONNREFUSED' }, 'unreachable'],
+		[{ code: 'ENOTFOUND' }, 'unreachable'],
+		[{ code: 'EAI_AGAIN', syscall: 'getaddrinfo' }, 'unreachable'],
+		[{ code: 'EAI_FAIL' }, 'unreachable'],
+		...['ENETUNREACH', 'EHOSTUNREACH', 'ENETDOWN', 'EADDRNOTAVAIL', 'EMFILE', 'EPERM', 'ETIMEDOUT'].map(
+			(code): [object, NoAnswerReason] => [{ code, syscall: 'connect' }, 'unreachable'],
+		),
+		[
+			{
+				code: 'ETIMEDOUT',
+				errors: ['ETIMEDOUT', 'ENETUNREACH'].map((code) => ({ code, syscall: 'connect' })),
+			},
+			'unreachable',
+		],
+		[
+			{ code: 'ETIMEDOUT', errors: [{ code: 'ETIMEDOUT', syscall: 'connect' }, { code: 'ECONNRESET' }] },
+			'timeout',
+		],
+		[{ code: 'EHOSTUNREACH', syscall: 'read' }, 'lost'],
+		[{ code: 'EPIPE', syscall: 'write' }, 'lost'],
+		[{ code: 'EHOSTUNREACH' }, 'lost'],
+		[{ code: 'CERT_HAS_EXPIRED' }, 'untrusted'],
+		[{ code: 'DEPTH_ZERO_SELF_SIGNED_CERT' }, 'untrusted'],
+		[{ code: 'ETIMEDOUT' }, 'timeout'],
+		[{ code: 'ECONNABORTED' }, 'timeout'],
+		[{ code: 'ECONNRESET', syscall: 'read' }, 'lost'],
+		[{ code: 'ERR_CANCELED' }, 'stopped'],
+		[{ code: 'SOMETHING_NEW' }, 'lost'],
+		[{}, 'lost'],
+	])('%j means %s', (facts, reason) => {
+		expect(noAnswerOf(Object.assign(new Error('x'), facts)).reason).toBe(reason);
+		expect(noAnswerOf(wrapped(facts)).reason).toBe(reason);
+	});
+
+	it.each<[string, NoAnswerReason]>([
+		[
+			'Credentials could not be decrypted. The likely reason is that a different "encryptionKey" was used',
+			'heldBack',
+		],
+		['The request was blocked because it resolves to a restricted IP address', 'heldBack'],
+		['The request was blocked because the destination hostname is restricted', 'heldBack'],
+		['Proxy connection ended before receiving CONNECT response', 'unreachable'],
+		['socket hang up', 'lost'],
+	])('%s: %s', (message, reason) => expect(noAnswerOf(wrapped({}, message)).reason).toBe(reason));
 
 	it('finds the code wherever it is wrapped', () => {
 		const inner = Object.assign(new Error('x'), { code: 'ECONNRESET' });
@@ -40,6 +77,7 @@ describe('A call', () => {
 	it.each<[NoAnswerReason, string, string]>([
 		['unreachable', 'unsent', 'transient'],
 		['untrusted', 'refused', 'refused'],
+		['heldBack', 'refused', 'refused'],
 		['timeout', 'unknown', 'transient'],
 		['lost', 'unknown', 'transient'],
 		['stopped', 'unknown', 'transient'],

@@ -1,6 +1,6 @@
 import { request } from 'undici';
 
-import { NoAnswerError, noAnswerReason, type Send } from '../../nodes/RunComfy/api/call';
+import { NoAnswerError, noAnswerOf, type Send } from '../../nodes/RunComfy/api/call';
 import { Http } from '../../nodes/RunComfy/api/http';
 import { modelEndpoint } from '../../nodes/RunComfy/api/modelApi';
 import { parseJson } from '../../nodes/RunComfy/api/json';
@@ -29,8 +29,7 @@ function connect(baseUrl: string) {
 			return { status: answer.statusCode, headers: answer.headers, body: parseJson(text) ?? text };
 		} catch (error) {
 			if (timeout.signal.aborted) throw new NoAnswerError('timeout');
-			const code = (error as { code?: string }).code;
-			throw new NoAnswerError(noAnswerReason(code), code);
+			throw noAnswerOf(error);
 		}
 	};
 	const http = new Http({ baseUrl, platformBaseUrl: baseUrl }, send, Date.now);

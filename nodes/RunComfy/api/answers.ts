@@ -245,6 +245,9 @@ const NOT_READY_CODE = '400005';
 export function readPoll(answer: Answered, requestId: string, reader: ApiReader): PollAnswer {
 	const { body } = answer;
 	const code = errorCodeOf(body);
+	const named = isJsonObject(body) ? readRequestId(body.request_id) : undefined;
+	if (isSuccess(answer) && named !== undefined && named !== requestId)
+		return transient(answer, 'its answer is about another request', true);
 	const status = isSuccess(answer) && isJsonObject(body) ? textAt(body, 'status')?.toLowerCase() : undefined;
 	if (isJsonObject(body) && status !== undefined && (code === undefined || isFinal(status))) {
 		const state: PolledState = {

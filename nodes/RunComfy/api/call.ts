@@ -49,12 +49,13 @@ export type Send = (request: ApiRequest) => Promise<ApiAnswer>;
 
 /**
  * Why there was no answer.
- * - `unreachable`: nothing was sent, because the name did not resolve or the connection was refused. A transient error.
+ * - `unreachable`: nothing was sent, because there was no connection. A transient error.
+ * - `heldBack`: nothing was sent, because n8n did not hand the request over. A permanent error.
  * - `untrusted`: nothing was sent, because the server's certificate was not accepted. A permanent error.
  * - `timeout`, `lost`: the request may have been received and processed.
  * - `stopped`: this node aborted the call.
  */
-export type NoAnswerReason = 'unreachable' | 'untrusted' | 'timeout' | 'lost' | 'stopped';
+export type NoAnswerReason = 'unreachable' | 'heldBack' | 'untrusted' | 'timeout' | 'lost' | 'stopped';
 
 export class NoAnswerError extends Error {
 	override readonly name = 'NoAnswerError';
@@ -66,30 +67,68 @@ export class NoAnswerError extends Error {
 	) {
 		super(`No answer: ${reason}`);
 	}
+
+	/** True where nothing was sent, and nothing would be by another try. */
+	get isPermanent(): boolean {
+		return this.reason === 'untrusted' || this.reason === 'heldBack';
+	}
 }
 
-/** Codes that Node reports when nothing of the request was sent. */
-const UNREACHABLE_CODES = /^(ECONNREFUSED|ENOTFOUND|EAI_AGAIN)$/;
+/** Codes that Node reports only before there is a connection. */
+const UNREACHABLE_CODES = /^(ECONNREFUSED|ENOTFOUND|EAI_\w+)$/;
+/** What Node was about to do when there was no connection yet. */
+const BEFORE_CONNECTION = /^(connect|bind|socket|getaddrinfo|query\w*)$/;
 const UNTRUSTED_CODES = /^(CERT_|ERR_TLS_|DEPTH_ZERO_|SELF_SIGNED_|UNABLE_TO_|HOSTNAME_MISMATCH)/;
 const TIMEOUT_CODES = /^(ETIMEDOUT|ECONNABORTED|ESOCKETTIMEDOUT|UND_ERR_HEADERS_TIMEOUT)$/;
 
-/** What a network error code means for the request. An unknown or missing code counts as `lost`. */
-export function noAnswerReason(code = ''): NoAnswerReason {
-	if (code === 'ERR_CANCELED') return 'stopped';
-	if (UNREACHABLE_CODES.test(code)) return 'unreachable';
-	if (UNTRUSTED_CODES.test(code)) return 'untrusted';
-	return TIMEOUT_CODES.test(code) ? 'timeout' : 'lost';
-}
+/** What n8n throws before it hands the request over: a credential that it cannot decrypt, or an address that it blocks. */
+const HELD_BACK = /could not be decrypted|was blocked because .* restricted/;
+/** What an HTTP client says of a proxy that has not opened a way to the server. */
+const NO_TUNNEL = /before receiving CONNECT response/;
 
 /** n8n wraps errors in errors; longer chains are not followed. */
 const MAX_CAUSES = 6;
 
-/** Node's or axios's code for a failed request. n8n may put it at different places in the error that it throws. */
-export function networkCodeOf(error: unknown): string | undefined {
+/** The errors in an error: n8n, axios, and Node put the reason at different places of it. */
+function* causesOf(error: unknown): Generator<JsonObject> {
 	let level: unknown = error;
 	for (let depth = 0; depth < MAX_CAUSES && isJsonObject(level); depth++) {
-		if (typeof level.code === 'string') return level.code;
+		yield level;
 		level = level.cause ?? level.errorResponse ?? level.error;
 	}
+}
+
+/** Node's or axios's code for a failed request. */
+export function networkCodeOf(error: unknown): string | undefined {
+	for (const { code } of causesOf(error)) if (typeof code === 'string') return code;
 	return undefined;
+}
+
+/**
+ * Why a call that failed has no answer. Only where nothing of the request can have left this machine is it
+ * `unreachable` or `untrusted`; whatever is not recognized counts as `lost`.
+ */
+export function noAnswerOf(error: unknown): NoAnswerError {
+	const code = networkCodeOf(error);
+	const causes = [...causesOf(error)];
+	const says = (pattern: RegExp) => causes.some(({ message }) => pattern.test(String(message)));
+	if (code === 'ERR_CANCELED') return new NoAnswerError('stopped', code);
+	if (says(HELD_BACK)) return new NoAnswerError('heldBack', code);
+	if (says(NO_TUNNEL) || wasNotConnected(causes)) return new NoAnswerError('unreachable', code);
+	if (UNTRUSTED_CODES.test(code ?? '')) return new NoAnswerError('untrusted', code);
+	return new NoAnswerError(TIMEOUT_CODES.test(code ?? '') ? 'timeout' : 'lost', code);
+}
+
+/**
+ * True for errors before there was a connection. The one that says what Node was about to do decides: the same code may
+ * come after the request was sent. Several errors are those of a host's several addresses.
+ */
+function wasNotConnected(causes: JsonObject[]): boolean {
+	for (const { errors } of causes) {
+		if (!Array.isArray(errors) || errors.length === 0) continue;
+		return errors.every((one: unknown) => wasNotConnected([...causesOf(one)]));
+	}
+	const { syscall } = causes.find((cause) => typeof cause.syscall === 'string') ?? {};
+	if (typeof syscall === 'string') return BEFORE_CONNECTION.test(syscall);
+	return causes.some(({ code }) => UNREACHABLE_CODES.test(String(code)));
 }

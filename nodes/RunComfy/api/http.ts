@@ -56,7 +56,7 @@ export class Http {
 		const answer = await this.call({ method: 'POST', url, timeoutMs, body, signal });
 		if (!(answer instanceof NoAnswerError)) return readSubmit(answer, reader);
 		if (answer.reason === 'unreachable') return { kind: 'unsent', error: answer };
-		if (answer.reason === 'untrusted') return { kind: 'refused', problem: unreachableProblem(answer) };
+		if (answer.isPermanent) return { kind: 'refused', problem: unreachableProblem(answer) };
 		return { kind: 'unknown', why: describeNoAnswer(answer) };
 	}
 
@@ -102,7 +102,7 @@ export class Http {
 	): Promise<Answer<T>> {
 		const answer = await this.call(request);
 		if (!(answer instanceof NoAnswerError)) return read(answer);
-		if (answer.reason === 'untrusted') return { kind: 'refused', problem: unreachableProblem(answer, about) };
+		if (answer.isPermanent) return { kind: 'refused', problem: unreachableProblem(answer, about) };
 		return { kind: 'transient', why: describeNoAnswer(answer), tooMany: false, retryAfterMs: undefined };
 	}
 

@@ -20,7 +20,7 @@ export const MODEL_CODES: ErrorCodes = {
 	meanings: {
 		'400001': [
 			'RunComfy does not know this model or request ID',
-			'Check the request ID. If it is right, the model may have been renamed: update this node.',
+			'Check the model or the request ID. If it is right, the model may have been renamed: choose it from the list again.',
 		],
 		'400002': [
 			'your RunComfy balance is empty',
@@ -44,6 +44,7 @@ export const MODEL_CODES: ErrorCodes = {
 		],
 	},
 	byStatus: { ...COMMON_STATUSES, 401: '400004', 402: '400002', 403: '403003' },
+	ofSubmit: { 404: '400001', 405: '400001' },
 };
 
 export const MODEL_READER: ApiReader = {
@@ -119,7 +120,11 @@ export function queryModel(http: Http, modelId: string): Query<ModelEntry> {
 		url: modelUrl(http, modelId),
 		what: `The model “${modelId}” could not be read`,
 		codes: MODEL_CODES,
-		read: readModelEntry,
+		read(body) {
+			const entry = readModelEntry(body);
+			// Another model's schema and price would be believed.
+			return entry?.modelId === modelId ? entry : undefined;
+		},
 		unknown: {
 			message: `RunComfy has no model “${modelId}”`,
 			advice: 'Choose the model from the list, or copy its ID or URL from its page on RunComfy.',

@@ -50,7 +50,9 @@ type Meaning = readonly [what: string, advice: string];
 export interface ErrorCodes {
 	meanings: Readonly<Record<string, Meaning>>;
 	/** The code that an HTTP status stands for, where an answer has no known code of its own. */
-	byStatus: Readonly<Record<number, string>>;
+	byStatus: Readonly<Partial<Record<number, string>>>;
+	/** The same for the answer to a submit, where that is another one. */
+	ofSubmit?: Readonly<Partial<Record<number, string>>>;
 }
 
 /** The code for values that were not accepted. */
@@ -61,7 +63,9 @@ const NOT_FOUND_CODE = '404001';
 export const COMMON_STATUSES: ErrorCodes['byStatus'] = {
 	400: INPUT_CODE,
 	404: NOT_FOUND_CODE,
+	405: NOT_FOUND_CODE,
 	410: NOT_FOUND_CODE,
+	415: INPUT_CODE,
 	422: INPUT_CODE,
 };
 
@@ -70,6 +74,18 @@ export const TOKEN_REFUSED: Meaning = [
 	'RunComfy did not accept the API token',
 	'Open the RunComfy credential in n8n and paste a fresh token from https://www.runcomfy.com/profile. A token stops working as soon as a new one is generated.',
 ];
+
+/** What a status means in whichever API. */
+const STATUS_MEANINGS: Partial<Record<number, Meaning>> = {
+	407: [
+		'the proxy of n8n asks for a login',
+		'Correct the proxy that n8n is configured with. The request did not leave n8n’s network.',
+	],
+	413: [
+		'what was sent is too large',
+		'Use a smaller file, or upload the file to a storage service and use its URL.',
+	],
+};
 
 /** What the code for values means where nothing is submitted: then there are no values that RunComfy could refuse. */
 const REQUEST_REFUSED: Meaning = [
@@ -204,12 +220,23 @@ export function isTransient({ status, body }: Answered): boolean {
 }
 
 /**
- * True when a paid POST was certainly not accepted, so that no job can exist because of it: RunComfy says so with one
- * of its documented codes. A redirect, a status alone, an unknown code, and an internal error say nothing certain.
+ * Statuses that say that nothing was accepted, whatever the body says: about the token, the balance, the rights, the
+ * address, the size, or the values [assumed: RunComfy's own clients take them so].
  */
-export function wasNotAccepted({ body }: Answered, { meanings }: ErrorCodes): boolean {
-	const code = errorCodeOf(body);
-	// Codes come from outside: `constructor` is none of them.
+const REFUSING_STATUSES = [401, 402, 403, 404, 405, 407, 413, 415, 422];
+
+/**
+ * True when a paid POST was certainly not accepted, so that no job can exist because of it: RunComfy says so with one of
+ * its documented codes, or with a status that refuses. A redirect, any other status alone, an unknown code with such a
+ * status, and an internal error say nothing certain.
+ */
+export function wasNotAccepted(answer: Answered, codes: ErrorCodes): boolean {
+	if (isKnownCode(errorCodeOf(answer.body), codes)) return true;
+	return REFUSING_STATUSES.includes(answer.status) && !isTransient(answer);
+}
+
+/** Codes come from outside: `constructor` is none of them. */
+function isKnownCode(code: string | undefined, { meanings }: ErrorCodes): code is string {
 	return code !== undefined && Object.hasOwn(meanings, code);
 }
 
@@ -228,14 +255,17 @@ function isNotFound({ status, body }: Answered, { requestId }: Subject): boolean
 export function refusedProblem(answer: Answered, codes: ErrorCodes, about = SUBMIT): Problem {
 	const { status, body } = answer;
 	const code = errorCodeOf(body);
-	const isKnown = wasNotAccepted(answer, codes);
-	const meaning = (isKnown ? code : codes.byStatus[status]) ?? '';
+	const isKnown = isKnownCode(code, codes);
 	const isSubmit = about === SUBMIT;
+	const ofStatus = (isSubmit ? codes.ofSubmit?.[status] : undefined) ?? codes.byStatus[status];
+	const meaning = (isKnown ? code : ofStatus) ?? '';
 	const isAboutInput = meaning === INPUT_CODE;
-	const [what, advice] = (isAboutInput && !isSubmit ? REQUEST_REFUSED : codes.meanings[meaning]) ?? [
-		`RunComfy answered with an error (HTTP ${status})`,
-		'Try again later. If the error persists, contact RunComfy’s support with the time and the request ID.',
-	];
+	const known = isKnown ? undefined : STATUS_MEANINGS[status];
+	const [what, advice] = known ??
+		(isAboutInput && !isSubmit ? REQUEST_REFUSED : codes.meanings[meaning]) ?? [
+			`RunComfy answered with an error (HTTP ${status})`,
+			'Try again later. If the error persists, contact RunComfy’s support with the time and the request ID.',
+		];
 	const reason = reasonWithDetail(body);
 	const withReason = reason === undefined ? what : `${what}: “${reason}”`;
 	const unknownCode = code === undefined || isKnown ? '' : ` (code ${cleanReason(code) ?? '?'})`;
@@ -251,6 +281,7 @@ export function refusedProblem(answer: Answered, codes: ErrorCodes, about = SUBM
 
 const NO_ANSWER: Record<NoAnswerReason, string> = {
 	unreachable: 'RunComfy could not be reached',
+	heldBack: 'n8n did not send the request',
 	untrusted: 'the server’s certificate was not accepted',
 	timeout: 'RunComfy did not answer in time',
 	lost: 'the connection was lost before the answer was complete',
@@ -267,7 +298,10 @@ export function unreachableProblem(error: NoAnswerError, about = SUBMIT): Proble
 	const code = error.code === undefined ? '' : ` (${error.code})`;
 	return {
 		message: `${about.what}: ${describeNoAnswer(error)}`,
-		advice: `Check the base URL of the RunComfy credential and the internet connection of n8n${code}.`,
+		advice:
+			error.reason === 'heldBack'
+				? `Open the RunComfy credential in n8n: it may be encrypted with another key, or n8n’s SSRF protection may block its base URL or the proxy (N8N_SSRF_ALLOWED_HOSTNAMES)${code}.`
+				: `Check the base URL of the RunComfy credential and the internet connection of n8n${code}.`,
 		requestId: about.requestId,
 	};
 }

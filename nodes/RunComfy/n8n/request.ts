@@ -1,6 +1,6 @@
 import type { IExecuteFunctions, IHttpRequestOptions, ILoadOptionsFunctions } from 'n8n-workflow';
 
-import { type ApiAnswer, networkCodeOf, NoAnswerError, noAnswerReason, type Send } from '../api/call';
+import { type ApiAnswer, NoAnswerError, noAnswerOf, type Send } from '../api/call';
 import { isJsonObject, type JsonObject } from '../api/json';
 import { type Redact, redactJson } from '../util/redact';
 import { type Clock, Deadlines } from '../util/time';
@@ -75,8 +75,7 @@ function noAnswer(error: unknown, timedOut: boolean, wasAborted: boolean): NoAns
 	if (error instanceof NoAnswerError) return error;
 	if (timedOut) return new NoAnswerError('timeout');
 	if (wasAborted) return new NoAnswerError('stopped');
-	const code = networkCodeOf(error);
-	return new NoAnswerError(noAnswerReason(code), code);
+	return noAnswerOf(error);
 }
 
 function readFullResponse(answer: unknown, redact: Redact): ApiAnswer {

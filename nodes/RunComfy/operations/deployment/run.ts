@@ -173,8 +173,10 @@ async function readDeployedGraph(
 		}
 		return graph;
 	} catch (error) {
-		if (!isOptional || !(error instanceof RunComfyError) || error.problem.isNotFound === true)
-			throw toError(error);
+		const { isNotFound, httpStatus } = error instanceof RunComfyError ? error.problem : {};
+		// A deployment that is not there, or not for this token, is not there for the submit either.
+		const isDenied = isNotFound === true || httpStatus === 401 || httpStatus === 403;
+		if (!isOptional || !(error instanceof RunComfyError) || isDenied) throw toError(error);
 		return undefined;
 	}
 }
