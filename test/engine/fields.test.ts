@@ -1,15 +1,17 @@
 import type { IDataObject } from 'n8n-workflow';
 
-import { items, failure, IMAGE_URL, outputItems, TestEnvironment } from './testEnvironment';
+import {
+	items,
+	failure,
+	IMAGE_URL,
+	outputItems,
+	sharedEnvironment,
+	TestEnvironment,
+} from './testEnvironment';
 
 /** Bad input is refused before anything is sent, in the words of the field. */
 describe('Bad input', () => {
-	let env: TestEnvironment;
-
-	beforeAll(async () => {
-		env = await TestEnvironment.open({ items: items(2) });
-	});
-	afterAll(async () => await env.close());
+	const env = sharedEnvironment({ items: items(2) });
 
 	const colors = (count: number) => ({
 		color: Array.from({ length: count }, () => ({ hex: '#112233', weight: 0.5 })),
@@ -136,11 +138,10 @@ describe('Bad input', () => {
 			'“Request ID” must not be empty',
 		],
 	])('%s', async (_name, parameters, message) => {
-		env.sandbox.reset();
-		const found = failure(await env.run(parameters));
+		const found = failure(await env().run(parameters));
 		expect(found.message).toContain(message);
 		expect(found.itemIndex).toBe(0);
-		const { submits, statusPolls, resultPolls, cancels } = env.sandbox.stats;
+		const { submits, statusPolls, resultPolls, cancels } = env().sandbox.stats;
 		expect({ submits, statusPolls, resultPolls, cancels }).toEqual({
 			submits: 0,
 			statusPolls: 0,
@@ -163,22 +164,19 @@ describe('Bad input', () => {
 			['={{ $json.noSuchField }}', '={{ "" }}', '', '={{ null }}'].map((value) => [name, value, label]),
 		),
 	)('an option without a value: %s is %j', async (name = '', value, label) => {
-		env.sandbox.reset();
-		const { message } = failure(await env.run({ options: { [name]: value } }));
+		const { message } = failure(await env().run({ options: { [name]: value } }));
 		expect(message).toMatch(new RegExp(`“${label.replace(/[()]/g, '\\$&')}” must be .*, but is empty`));
-		expect(env.sandbox.stats.submits).toBe(0);
+		expect(env().sandbox.stats.submits).toBe(0);
 	});
 
 	it('in one item keeps the others from being submitted when the workflow stops at an error', async () => {
-		env.sandbox.reset();
-		const found = failure(await env.run({ prompt: '={{ $json.n === 1 ? "" : "A beach" }}' }));
+		const found = failure(await env().run({ prompt: '={{ $json.n === 1 ? "" : "A beach" }}' }));
 		expect(found).toMatchObject({ itemIndex: 1, message: '“Prompt” must not be empty' });
-		expect(env.sandbox.stats.submits).toBe(0);
+		expect(env().sandbox.stats.submits).toBe(0);
 	});
 
 	it('in one item does not affect the others under “continue on fail”', async () => {
-		env.sandbox.reset();
-		const run = await env.run(
+		const run = await env().run(
 			{ prompt: '={{ $json.n === 0 ? "" : "A beach" }}' },
 			{ onError: 'continueErrorOutput' },
 		);
@@ -188,7 +186,7 @@ describe('Bad input', () => {
 			n: 0,
 			error: { message: '“Prompt” must not be empty' },
 		});
-		expect(env.sandbox.stats.submits).toBe(1);
+		expect(env().sandbox.stats.submits).toBe(1);
 	});
 });
 
@@ -200,7 +198,6 @@ describe('An error that concerns all items', () => {
 		expect(
 			outputItems(run, 'RunComfy', 1).map(({ json }) => (json.error as { message: string }).message),
 		).toEqual(Array(2).fill(expect.stringContaining('API Token')));
-		await env.close();
 	});
 });
 
@@ -215,7 +212,6 @@ describe('The credential', () => {
 		const env = await TestEnvironment.open({ credential });
 		expect(failure(await env.run()).message).toContain(message);
 		expect(env.sandbox.stats).toMatchObject({ submits: 0, refusedTokens: 0 });
-		await env.close();
 	});
 
 	it('asks for https images when the base URL is RunComfy’s own', async () => {
@@ -227,7 +223,6 @@ describe('The credential', () => {
 		]) {
 			expect(failure(await env.run({ imageUrl })).message).toContain('“Image URL”');
 		}
-		await env.close();
 	});
 
 	it('puts the token on requests to its base URL, and refuses to put it on others', async () => {
@@ -271,6 +266,5 @@ describe('An item that refers to itself', () => {
 		const [first, second] = outputItems(await env.run(parameters));
 		expect(first?.json.error).toMatchObject({ message });
 		expect(JSON.stringify(second?.json)).toMatch(/requestId|RunComfy did not accept/);
-		await env.close();
 	});
 });
