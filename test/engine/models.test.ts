@@ -317,9 +317,9 @@ describe('The free operations', () => {
 		['all', { returnAll: true }, CATALOG.length],
 		['as many as asked for', { returnAll: false, limit: 3 }, 3],
 		['what is searched', { returnAll: true, filters: { search: 'seedance', category: '' } }, 2],
-		['one category', { returnAll: true, filters: { search: ' ', category: 'text-to-image' } }, 3],
-		['what a number finds', { returnAll: true, filters: { search: '={{ 2.5 }}' } }, 3],
-		['what a broken character finds', { returnAll: true, filters: { search: 'labs\ud83c' } }, 2],
+		['one category', { returnAll: true, filters: { search: ' ', category: 'text-to-image' } }, 2],
+		['what a number finds', { returnAll: true, filters: { search: '={{ 2.5 }}' } }, 2],
+		['what a broken character finds', { returnAll: true, filters: { search: 'labs\ud83c' } }, 1],
 	])('Get Many lists %s', async (_, parameters, count) => {
 		const run = await env.run({ resource: 'model', operation: 'getMany', ...parameters });
 		expect(outputItems(run)).toHaveLength(count);
@@ -396,8 +396,8 @@ describe('The free operations', () => {
 	it('Get Many and the page of a model read a long list to its end, after an error too', async () => {
 		env = await TestEnvironment.open({ sandbox: { moreModels: 1_200 } });
 		env.sandbox.faults.add({ on: 'models', kind: 'badGateway', times: 1 });
-		const run = await env.run({ resource: 'model', operation: 'getMany', returnAll: false, limit: 1_210 });
-		expect(new Set(outputItems(run).map(({ json }) => json.modelId)).size).toBe(1_210);
+		const run = await env.run({ resource: 'model', operation: 'getMany', returnAll: false, limit: 1_205 });
+		expect(new Set(outputItems(run).map(({ json }) => json.modelId)).size).toBe(1_205);
 		const value = 'https://www.runcomfy.com/models/blackforestlabs/flux-2-flash';
 		const modelId = { __rl: true, mode: 'url', value };
 		const [item] = outputItems(await env.run({ resource: 'model', operation: 'get', modelId }));

@@ -7,7 +7,7 @@ import { isRecord, promptOfGraph, readGraph, runGraph, samplerError, type Graph 
 import { DEPLOYMENT_ID, DEPLOYMENTS, type SandboxDeployment } from './deployments';
 import type { JobFault } from './faults';
 import type { FileServer } from './files';
-import { stateOf, steadyNow, type JobInput, type Made, type SandboxJob } from './jobStore';
+import { stateOf, steadyNow, type JobInput, type Made } from './jobStore';
 import { OBJECT_INFO, paddedObjectInfo, readObjectInfo, type ObjectInfo } from './objectInfo';
 import { applyOverrides, problemAt, type Detail } from './overrides';
 import type { Queue, RequestApi } from './queue';
@@ -58,7 +58,10 @@ export class DeploymentRoutes {
 				...(state === 'in_progress' ? { instance_id: `${job.deploymentId}-instance-1` } : {}),
 			}),
 			succeeded: (job) => ({ outputs: job.made?.outputOf(files.urlsOf(job)) }),
-			failed: (job) => ({ outputs: {}, error: failureOf(job) }),
+			failed: ({ makingError, graph = {} }) => ({
+				outputs: {},
+				error: { type: 'execution_error', message: makingError ?? samplerError(graph) },
+			}),
 			isCancellable: (state) => state === 'in_queue' || state === 'in_progress',
 		};
 	}
@@ -205,14 +208,6 @@ export class DeploymentRoutes {
 		const { pictures = 'scene' } = this.options;
 		return await runGraph(graph, { pictures, ...(fault === 'manyImages' ? { images: 3 } : {}) });
 	}
-}
-
-/** The two forms in which a failed request reports ComfyUI's error. */
-function failureOf({ fault, makingError, graph = {} }: SandboxJob): unknown {
-	const message = makingError ?? samplerError(graph);
-	if (fault !== 'failedList') return { type: 'execution_error', message };
-	const [where = '', ...what] = message.split(': ');
-	return [{ errorCode: 'EXECUTION_ERROR', error: what.join(': '), debugInfo: where }];
 }
 
 function isAnswer(found: SandboxDeployment | Answer): found is Answer {

@@ -149,6 +149,6 @@ export function stateOf(job: SandboxJob, now = steadyNow()): JobState {
 	if (now < job.endsAt || !job.isOver) return 'in_progress';
 	if (job.fault === 'cancelled') return 'cancelled';
 	if (job.fault === 'unknownStatus') return 'archived';
-	const hasFailed = job.fault === 'failed' || job.fault === 'failedList' || job.makingError !== undefined;
+	const hasFailed = job.fault === 'failed' || job.makingError !== undefined;
 	return hasFailed ? 'failed' : 'completed';
 }

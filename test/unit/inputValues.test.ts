@@ -42,51 +42,26 @@ describe('readInputValues', () => {
 		['as many characters as there may be', { type: 'string', maxLength: 3 }, '🎉🎉🎉', '🎉🎉🎉'],
 	])('takes %s', (_, property, given, sent) => expect(value(property, given)).toEqual(sent));
 
-	it.each<[string, unknown, unknown, string]>([
-		[
-			'a number below its bound',
-			{ type: 'float', minimum: 0, maximum: 20 },
-			-1,
-			'must be a number from 0 to 20',
-		],
-		['a broken number', { type: 'integer', minimum: 1 }, 1.5, 'must be a whole number of at least 1'],
-		['the exclusive bound itself', { type: 'number', exclusiveMaximum: 4 }, 4, 'must be a number below 4'],
-		['no number', { type: 'integer' }, 'many', 'must be a whole number'],
-		['no switch', { type: 'boolean' }, 'maybe', 'must be true or false'],
-		['no choice', { enum: ['a', 'b'] }, 'c', 'must be one of: a, b'],
-		['broken JSON', { type: 'object' }, '{"a"', 'must be a JSON object, for example {"name": "value"}'],
-		['an object for a list', { type: 'array' }, '{}', 'must be a JSON list, for example ["one", "two"]'],
-		['too long a list', { type: 'array', maxItems: 1 }, '[1, 2]', 'may have at most 1 entries, but has 2'],
-		['too long a text', { type: 'string', maxLength: 3 }, 'four', 'may have at most 3 characters, but has 4'],
-		[
-			'too short a text',
-			{ type: 'string', minLength: 3 },
-			'no',
-			'must have at least 3 characters, but has 2',
-		],
-		[
-			'too few characters, however many units they take',
-			{ type: 'string', minLength: 3 },
-			'🎉🎉',
-			'must have at least 3 characters, but has 2',
-		],
-		['an object for a text', { type: 'string' }, {}, 'must be text'],
-		['an object without a text for a choice', { enum: ['a'] }, Object.create(null), 'must be one of: a'],
-		['an object without a text for a text', { type: 'string' }, Object.create(null), 'must be text'],
-		['a broken date', { type: 'string', format: 'date' }, new Date(NaN), 'must be text'],
-		[
-			'too few files',
-			{ type: 'array', format: 'image_uris', minItems: 2 },
-			'data',
-			'must have at least 2 entries, but has 1',
-		],
-		[
-			'a number for a file',
-			{ type: 'string', format: 'image_uri' },
-			7,
-			'must be a URL or the name of an input file',
-		],
-	])('refuses %s', (_, property, given, message) =>
+	it.each<[unknown, unknown, string]>([
+		[{ type: 'float', minimum: 0, maximum: 20 }, -1, 'must be a number from 0 to 20'],
+		[{ type: 'integer', minimum: 1 }, 1.5, 'must be a whole number of at least 1'],
+		[{ type: 'number', exclusiveMaximum: 4 }, 4, 'must be a number below 4'],
+		[{ type: 'integer' }, 'many', 'must be a whole number'],
+		[{ type: 'boolean' }, 'maybe', 'must be true or false'],
+		[{ enum: ['a', 'b'] }, 'c', 'must be one of: a, b'],
+		[{ type: 'object' }, '{"a"', 'must be a JSON object, for example {"name": "value"}'],
+		[{ type: 'array' }, '{}', 'must be a JSON list, for example ["one", "two"]'],
+		[{ type: 'array', maxItems: 1 }, '[1, 2]', 'may have at most 1 entries, but has 2'],
+		[{ type: 'string', maxLength: 3 }, 'four', 'may have at most 3 characters, but has 4'],
+		[{ type: 'string', minLength: 3 }, 'no', 'must have at least 3 characters, but has 2'],
+		[{ type: 'string', minLength: 3 }, '🎉🎉', 'must have at least 3 characters, but has 2'],
+		[{ type: 'string' }, {}, 'must be text'],
+		[{ enum: ['a'] }, Object.create(null), 'must be one of: a'],
+		[{ type: 'string' }, Object.create(null), 'must be text'],
+		[{ type: 'string', format: 'date' }, new Date(NaN), 'must be text'],
+		[{ type: 'array', format: 'image_uris', minItems: 2 }, 'data', 'must have at least 2 entries, but has 1'],
+		[{ type: 'string', format: 'image_uri' }, 7, 'must be a URL or the name of an input file'],
+	])('for %j refuses %j: %s', (property, given, message) =>
 		expect(() => value(property, given)).toThrow(`“Inputs → It” ${message}`),
 	);
 
