@@ -218,15 +218,6 @@ describe('ComfyUI Deployment → Run', () => {
 		expect(message).toMatch(/KSampler.*Allocation on device 0/);
 	});
 
-	it('never submits again while an outcome is unknown', async () => {
-		await open({}, { settings: { retryOnFail: true, maxTries: 2, waitBetweenTries: 0 } });
-		env.sandbox.faults.add({ on: 'submit', kind: 'lostAfter', times: 1 });
-		const { message, description } = failure(await env.run(runOf(DEPLOYMENT_ID.textToImage)));
-		expect(message).toContain('It is not known whether RunComfy accepted this request');
-		expect(description).toContain('the requests of this deployment on RunComfy');
-		expect(env.sandbox.stats.submits).toBe(1);
-	});
-
 	describe('after another item has failed', () => {
 		/** Item 1 fails as soon as item 0 is known to run. */
 		const runBoth = async (settings: object, times = 1) => {
@@ -270,23 +261,6 @@ describe('ComfyUI Deployment → Run', () => {
 			expect(env.tries).toHaveLength(2);
 			expect(env.sandbox.stats.cancels).toBe(1);
 		});
-	});
-
-	it('resumes in a retry when the deployment cannot be read by then, and submits nothing', async () => {
-		const settings = { retryOnFail: true, maxTries: 2, waitBetweenTries: 0 };
-		await open({ runMs: 1_500 }, { items: items(2), settings });
-		// In the first try, item 0 times out, and item 1 is not submitted.
-		const options = { timeout: 1, maxConcurrency: 1 };
-		const parameters = runOf(DEPLOYMENT_ID.textToImage, { [TEXT]: '={{ $json.n }}' }, { options });
-		const execution = env.start(parameters);
-		await until('item 0 is submitted', () => env.sandbox.stats.accepted === 1);
-		const answer = { status: 200, body: { error_code: 403003 } };
-		env.sandbox.faults.add({ on: 'deployment', kind: 'answer', answer });
-		const { itemIndex, description } = failure(await execution.done);
-		expect(env.tries).toHaveLength(2);
-		expect(itemIndex).toBe(1);
-		expect(description).toContain(`Finished and paid for: ${env.sandbox.jobs[0]?.requestId}`);
-		expect(env.sandbox.stats.submits).toBe(1);
 	});
 
 	it('Stop cancels what is running', async () => {
@@ -392,12 +366,6 @@ describe('Requests of a deployment', () => {
 		expect(env.sandbox.stats).toMatchObject({ statusPolls: 1, resultPolls: 0 });
 	});
 
-	it('Get Result without waiting returns the state', async () => {
-		const requestId = await submitted({ runMs: 60_000 });
-		const run = await request('getResult', requestId, { waitForCompletion: false });
-		expect(outputItems(run)[0]?.json).toMatchObject({ requestId, status: 'in_progress' });
-	});
-
 	it('Cancel cancels a running request, but not one that has finished', async () => {
 		const requestId = await submitted({ runMs: 60_000 });
 		expect(outputItems(await request('cancel', requestId))[0]?.json).toEqual({
@@ -410,11 +378,6 @@ describe('Requests of a deployment', () => {
 			cancelled: false,
 			outcome: 'not_cancellable',
 		});
-	});
-
-	it('tells an unknown request', async () => {
-		await submitted({ queueMs: 60_000 });
-		expect(failure(await request('getStatus', 'nobody')).message).toContain('no such deployment or request');
 	});
 });
 

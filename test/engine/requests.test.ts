@@ -1,3 +1,4 @@
+import { TEXT_TO_AUDIO } from '../sandbox/catalog';
 import { failure, items, outputItems, TestEnvironment } from './testEnvironment';
 
 describe('The operations on a request', () => {
@@ -36,19 +37,28 @@ describe('The operations on a request', () => {
 		});
 	});
 
-	it('Get Result waits, resumes after a timeout, and downloads', async () => {
-		const requestId = await submitted({ queueMs: 0, runMs: 2_500 });
+	it('Get Result waits, resumes after a timeout, and downloads whatever kind of file it is', async () => {
+		env = await TestEnvironment.open({ sandbox: { runMs: 60_000 } });
+		const inputs = { inputMode: 'json', inputsJson: '{"tags": "rain"}', waitForCompletion: false };
+		await env.run({
+			resource: 'model',
+			operation: 'run',
+			modelId: { mode: 'id', value: TEXT_TO_AUDIO },
+			...inputs,
+		});
+		const { requestId = '' } = env.sandbox.jobs[0] ?? {};
 		const early = failure(
 			await request('getResult', requestId, { options: { timeout: 1, pollInterval: 0.2 } }),
 		);
 		expect(early.message).toContain(requestId);
+		env.endJobs();
 		const run = await request('getResult', requestId, {
 			downloadFiles: true,
-			options: { fileName: 'scene', pollInterval: 0.2 },
+			options: { fileName: 'rain', pollInterval: 0.2 },
 		});
 		const item = outputItems(run)[0];
-		expect(item?.json).toMatchObject({ requestId, status: 'succeeded', cost: 0.06 });
-		expect(item?.binary?.data).toMatchObject({ fileName: 'scene.png', mimeType: 'image/png' });
+		expect(item?.json).toMatchObject({ requestId, status: 'succeeded', cost: 0.07 });
+		expect(item?.binary?.data).toMatchObject({ fileName: 'rain.wav', mimeType: 'audio/wav' });
 		expect(env.sandbox.stats).toMatchObject({ submits: 1, cancels: 0 });
 	});
 

@@ -51,6 +51,11 @@ describe('What an error means', () => {
 		expect(cleanReason('  ')).toBeUndefined();
 	});
 
+	it('is, of an unknown request of a deployment, that there is no such deployment or request', () =>
+		expect(explainAnswer(answer(404, { error_code: 404001 }), DEPLOYMENT_CODES).what).toContain(
+			'no such deployment or request',
+		));
+
 	it('speaks of inputs only where inputs were sent', () => {
 		const invalid = answer(422, { error_code: 422001, error_message: 'Invalid.' });
 		expect(refusedProblem(invalid, DEPLOYMENT_CODES)).toMatchObject({
