@@ -51,8 +51,8 @@ describe('What an error means', () => {
 		expect(cleanReason('  ')).toBeUndefined();
 	});
 
-	it('is, of an unknown request of a deployment, that there is no such deployment or request', () =>
-		expect(explainAnswer(answer(404, { error_code: 404001 }), DEPLOYMENT_CODES).what).toContain(
+	it('tells an unknown request of a deployment', () =>
+		expect(refusedProblem(answer(404, { error_code: 404001 }), DEPLOYMENT_CODES).message).toContain(
 			'no such deployment or request',
 		));
 
