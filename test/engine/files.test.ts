@@ -145,8 +145,6 @@ describe('Files', () => {
 		['webPage', 'the file server sent a web page or text instead of an image'],
 		['empty', 'the file is empty'],
 		['endless', 'the file is larger than the 1 MB of the option “Max File Size (MB)”'],
-		['notFound', 'the file server answered with HTTP 404'],
-		['partial', 'the file server answered with HTTP 206'],
 		['noContent', 'the file server answered with HTTP 204'],
 	] as const)(
 		'refuses a hostile output (%s), keeps nothing of it, and reports the request and its URLs',
