@@ -175,7 +175,6 @@ describe.each(SEEDS.map((seed) => [seed, SCENARIOS[seed % 3] ?? 'continue on fai
 			if (scenario === 'stop in the middle') expect(env.stopReports).toHaveLength(1);
 			expect(sandbox.stats.tokensAtOutputs).toBe(0);
 			expect(sandbox.stats.resultPolls).toBeGreaterThan(ITEMS / 5);
-			await env.close();
 		});
 	},
 );

@@ -1,10 +1,15 @@
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+
+import type { INode } from 'n8n-workflow';
+
 import { NEWEST, OLDEST } from '../n8n/installation';
-import { storedItems } from '../n8n/instance';
+import { storedItems, type WorkflowDefinition } from '../n8n/instance';
 import { CATALOG, IMAGE_TO_VIDEO } from '../sandbox/catalog';
 import { DEPLOYMENT_ID, DEPLOYMENTS } from '../sandbox/deployments';
 import { SANDBOX_TOKEN } from '../sandbox/sandbox';
 import { until } from '../until';
-import { RUNCOMFY } from '../workflow';
+import { RUNCOMFY, workflowNode } from '../workflow';
 import {
 	closeN8nEnvironment,
 	INSTALL_TIMEOUT_MS,
@@ -16,22 +21,38 @@ import {
 /** What has to hold in every version of n8n that the README names. */
 describe.each([NEWEST, OLDEST])('In n8n %s', (version) => {
 	let env: N8nEnvironment;
+	/** The tokens that a server receives which is not RunComfy's. */
+	const stolen: Array<string | undefined> = [];
+	const other = createServer((request, response) => {
+		stolen.push(request.headers.authorization);
+		response.writeHead(200, { 'content-type': 'application/json' }).end('{}');
+	});
+	let otherUrl = '';
 
 	beforeAll(async () => {
+		await new Promise<void>((resolve) => other.listen(0, '127.0.0.1', resolve));
+		otherUrl = `http://127.0.0.1:${(other.address() as AddressInfo).port}`;
 		env = await openN8nEnvironment(version, {
 			queueMs: (_n, prompt) => (prompt.includes('scene 9') ? 60_000 : 0),
 			runMs: (_n, prompt) => (prompt.includes('runs for long') ? 60_000 : 300),
 		});
 	}, INSTALL_TIMEOUT_MS);
 	beforeEach(() => env.sandbox.reset());
-	afterAll(async () => await closeN8nEnvironment(env));
+	afterAll(async () => {
+		await closeN8nEnvironment(env);
+		other.close();
+		other.closeAllConnections();
+	});
 
 	it('the credential’s test passes with the right token, and says why it fails with others', async () => {
 		const { n8n, sandbox } = env;
-		expect(await n8n.testCredential(SANDBOX_TOKEN, sandbox.url)).toMatchObject({ status: 'OK' });
-		expect(await n8n.testCredential(SANDBOX_TOKEN, `${sandbox.url}/`)).toMatchObject({ status: 'OK' });
-		const wrong = await n8n.testCredential('wrong-token', sandbox.url);
-		expect(wrong).toEqual({
+		for (const [token, url] of [
+			[SANDBOX_TOKEN, sandbox.url],
+			[SANDBOX_TOKEN, `${sandbox.url}/`],
+			[` ${SANDBOX_TOKEN}\n`, sandbox.url],
+		] as const)
+			expect(await n8n.testCredential(token, url)).toMatchObject({ status: 'OK' });
+		expect(await n8n.testCredential('wrong-token', sandbox.url)).toEqual({
 			status: 'Error',
 			message: 'RunComfy did not accept the API token. Paste a fresh one from your RunComfy profile.',
 		});
@@ -42,6 +63,66 @@ describe.each([NEWEST, OLDEST])('In n8n %s', (version) => {
 			'must begin with https://',
 		);
 		expect(sandbox.stats.submits).toBe(0);
+	});
+
+	it('the credential’s test fails when RunComfy answers with an error in a success, or with anything but the model', async () => {
+		const { n8n, sandbox } = env;
+		sandbox.faults.add({ on: 'model', kind: 'errorCode', errorCode: 400004 });
+		const refused = await n8n.testCredential(SANDBOX_TOKEN, sandbox.url);
+		expect(refused.message).toContain('RunComfy did not accept the API token.');
+		const message =
+			'RunComfy did not confirm the API token. Check the base URL, and paste a fresh token from your RunComfy profile.';
+		for (const kind of ['errorCode', 'badGateway', 'redirectAway', 'noId', 'truncated'] as const) {
+			sandbox.faults.clear();
+			sandbox.faults.add({ on: 'model', kind, location: `${otherUrl}/stolen` });
+			expect(await n8n.testCredential(SANDBOX_TOKEN, sandbox.url)).toEqual({ status: 'Error', message });
+		}
+		expect(stolen).toEqual([]);
+	});
+
+	/** n8n's own HTTP Request node with this package's credential: it sends requests by n8n's older helper. */
+	const httpRequest = async (url: string, typeVersion = 4.2, options: object = {}) => {
+		const definition: WorkflowDefinition = {
+			name: `HTTP Request ${Math.random().toString(36).slice(2)}`,
+			nodes: [
+				workflowNode('Start', 'n8n-nodes-base.manualTrigger'),
+				workflowNode('HTTP', 'n8n-nodes-base.httpRequest', {
+					typeVersion,
+					parameters: {
+						url,
+						authentication: 'predefinedCredentialType',
+						nodeCredentialType: 'runComfyApi',
+						options: options as INode['parameters'],
+					},
+					credentials: { runComfyApi: env.credential },
+				}),
+			],
+			connections: { Start: { main: [[{ node: 'HTTP', type: 'main', index: 0 }]] } },
+		};
+		return await env.n8n.run(definition);
+	};
+
+	it('the credential works in the HTTP Request node for RunComfy, and sends its token to no other server', async () => {
+		expect((await httpRequest(`${env.sandbox.url}/v1/models`)).status).toBe('success');
+		expect(env.sandbox.stats.refusedTokens).toBe(0);
+		const { status, data } = await httpRequest(`${otherUrl}/v1/models`);
+		expect(status).toBe('error');
+		expect(String(data?.resultData.error?.message)).toContain('The RunComfy token may only be sent to');
+		expect(stolen).toEqual([]);
+	});
+
+	it.each([
+		['in an older version of the HTTP Request node', 3, {}],
+		[
+			'when it is set to follow them',
+			4.2,
+			{ redirect: { redirect: { followRedirects: true, maxRedirects: 5 } } },
+		],
+	])('the credential does not send its token along with a redirect, %s', async (_, typeVersion, options) => {
+		env.sandbox.faults.add({ on: 'models', kind: 'redirectAway', location: `${otherUrl}/stolen` });
+		const execution = await httpRequest(`${env.sandbox.url}/v1/models`, typeVersion, options);
+		expect(execution.status).toBe('error');
+		expect(stolen).toEqual([]);
 	});
 
 	it('runs several items and downloads their images', async () => {

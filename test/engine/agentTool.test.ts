@@ -1,18 +1,9 @@
-import {
-	NodeConnectionTypes,
-	type IConnections,
-	type IDataObject,
-	type INodeType,
-	type IRun,
-} from 'n8n-workflow';
+import { NodeConnectionTypes, type IConnections, type IDataObject, type INodeType } from 'n8n-workflow';
 
-import { RunComfyApi } from '../../credentials/RunComfyApi.credentials';
-import { RunComfy } from '../../nodes/RunComfy/RunComfy.node';
-import { omitUndefined } from '../../nodes/RunComfy/util/values';
-import { Sandbox, SANDBOX_TOKEN } from '../sandbox/sandbox';
+import type { RunComfy } from '../../nodes/RunComfy/RunComfy.node.js';
+import type { SandboxOptions } from '../sandbox/sandbox';
 import { RUNCOMFY_TYPE, workflowNode } from '../workflow';
-import { Engine } from './engine';
-import { loop, passThrough, source } from './fakeNodes';
+import { IMAGE_URL, outputItems, TestEnvironment } from './testEnvironment';
 
 /** The node as an AI agent's tool, on n8n's own way of calling a tool: every try has a run index of its own. */
 
@@ -55,140 +46,114 @@ function asTool(node: RunComfy): INodeType {
 }
 
 describe('An agent’s calls of the tool', () => {
-	let sandbox: Sandbox;
+	let env: TestEnvironment;
 
-	afterEach(async () => await sandbox.close());
-
+	/** @returns the agent's answers, as JSON. */
 	const run = async (
 		act: Parameters<typeof agent>[0],
-		options: {
-			runMs: number;
-			timeout: number;
-			spendingLimit?: number;
-			turns?: number;
-			maxTries?: number;
-		},
-	): Promise<IRun> => {
-		sandbox = await Sandbox.start({ pictures: 'plain', queueMs: 0, runMs: options.runMs });
-		const engine = await Engine.create({
-			nodes: {
-				source: source([{ json: {} }]),
-				loop: loop(options.turns ?? 1),
-				passThrough,
-				agent: agent(act),
-				[TOOL_TYPE]: asTool(new RunComfy()),
-			},
-			credentialType: new RunComfyApi(),
-			credential: { apiToken: SANDBOX_TOKEN, baseUrl: sandbox.url, platformBaseUrl: sandbox.url },
+		options: { timeout: number; spendingLimit?: number },
+		{
+			sandbox = {},
+			turns = 1,
+			maxTries = 3,
+		}: { sandbox?: SandboxOptions; turns?: number; maxTries?: number },
+	): Promise<string> => {
+		env = await TestEnvironment.open({
+			items: [{ json: {} }],
+			sandbox,
+			loops: turns,
+			nodes: (node) => ({ agent: agent(act), [TOOL_TYPE]: asTool(node) }),
 		});
-		const { timeout, spendingLimit } = options;
 		const tool = workflowNode('RunComfy', TOOL_TYPE, {
 			parameters: {
 				toolDescription: 'Puts a product into a scene',
 				resource: 'image',
 				operation: 'replaceBackground',
-				imageUrl: 'https://example.com/product.png',
+				imageUrl: IMAGE_URL,
 				prompt: "={{ $fromAI('prompt', 'The scene') }}",
-				options: {
-					pollInterval: 0.2,
-					timeout,
-					seed: '={{ Math.floor(Math.random() * 1000000) }}',
-					...omitUndefined({ spendingLimit }),
-				},
+				options: { pollInterval: 0.2, seed: '={{ Math.floor(Math.random() * 1000000) }}', ...options },
 			},
 			credentials: { runComfyApi: { id: '1', name: 'RunComfy' } },
-			retryOnFail: options.maxTries !== 1,
-			maxTries: 3,
-			waitBetweenTries: 50,
+			retryOnFail: maxTries > 1,
+			maxTries,
+			waitBetweenTries: 10,
 		});
+		const to = (node: string, type: 'main' | 'ai_tool' = 'main') => [{ node, type, index: 0 }];
 		const connections: IConnections = {
-			Start: { main: [[{ node: 'Loop', type: 'main', index: 0 }]] },
-			Loop: {
-				main: [[{ node: 'End', type: 'main', index: 0 }], [{ node: 'Agent', type: 'main', index: 0 }]],
-			},
-			Agent: { main: [[{ node: 'Loop', type: 'main', index: 0 }]] },
-			RunComfy: { ai_tool: [[{ node: 'Agent', type: 'ai_tool', index: 0 }]] },
+			Start: { main: [to('Loop')] },
+			Loop: { main: [to('End'), to('Agent')] },
+			Agent: { main: [to('Loop')] },
+			RunComfy: { ai_tool: [to('Agent', 'ai_tool')] },
 		};
-		const workflow = {
-			nodes: [
-				workflowNode('Start', 'source'),
-				workflowNode('Loop', 'loop'),
-				workflowNode('End', 'passThrough'),
-				workflowNode('Agent', 'agent'),
-				tool,
-			],
-			connections,
-		};
-		return await engine.run(workflow);
+		const others = { Start: 'source', Loop: 'loop', End: 'passThrough', Agent: 'agent' };
+		const nodes = [...Object.entries(others).map(([name, type]) => workflowNode(name, type)), tool];
+		const result = await env.engine.run({ nodes, connections });
+		expect(result.status).toBe('success');
+		return JSON.stringify(outputItems(result, 'Agent')[0]?.json);
 	};
 
-	const prompts = () => sandbox.jobs.map(({ input }) => String(input.prompt)).sort();
+	const prompts = () => env.sandbox.jobs.map(({ input }) => String(input.prompt)).sort();
 
 	it('side by side: each is submitted once, though both time out and are retried', async () => {
-		const result = await run(async (call) => await Promise.all([call('A'), call('B')]), {
-			runMs: 2_500,
-			timeout: 1,
-		});
-		expect(result.status).toBe('success');
+		const act: Parameters<typeof agent>[0] = async (call) => await Promise.all([call('A'), call('B')]);
+		const answers = await run(act, { timeout: 1 }, { sandbox: { runMs: 2_500 } });
 		expect(prompts()).toEqual(['A', 'B']);
-		const answers = JSON.stringify(result.data.resultData.runData.Agent?.[0]?.data?.main?.[0]?.[0]?.json);
-		for (const { requestId } of sandbox.jobs) expect(answers).toContain(requestId);
+		for (const { requestId } of env.sandbox.jobs) expect(answers).toContain(requestId);
 	});
 
-	it('side by side with the same arguments: one request, whose result both get', async () => {
-		const result = await run(async (call) => await Promise.all([call('A'), call('A'), call('A')]), {
-			runMs: 300,
-			timeout: 30,
-		});
+	it('side by side with the same arguments: one request, whose result all get', async () => {
+		const answers = await run(
+			async (call) => await Promise.all([call('A'), call('A'), call('A')]),
+			{ timeout: 30 },
+			{ sandbox: { runMs: 300 } },
+		);
 		expect(prompts()).toEqual(['A']);
-		const answers = JSON.stringify(result.data.resultData.runData.Agent?.[0]?.data?.main?.[0]?.[0]?.json);
-		expect(answers.split(String(sandbox.jobs[0]?.requestId)).length - 1).toBeGreaterThanOrEqual(3);
+		expect(answers.split(String(env.sandbox.jobs[0]?.requestId)).length - 1).toBeGreaterThanOrEqual(3);
 	});
 
 	it('side by side with the same arguments, and their request fails: all get its failure, and nothing is submitted again', async () => {
-		await run(
+		const answers = await run(
 			async (call) => {
-				sandbox.faults.add({ job: 'failed', times: 1 });
+				env.sandbox.faults.add({ job: 'failed', times: 1 });
 				return await Promise.all([call('A'), call('A')]);
 			},
-			{ runMs: 300, timeout: 30, maxTries: 1 },
+			{ timeout: 30 },
+			{ maxTries: 1, sandbox: { runMs: 300 } },
 		);
 		expect(prompts()).toEqual(['A']);
+		expect(answers.match(/"failed: /g)).toHaveLength(2);
 	});
 
 	it('one after the other, A, B, A: a call that timed out is resumed when the agent makes it again', async () => {
-		await run(async (call) => [await call('A'), await call('B'), await call('A')], {
-			runMs: 60_000,
-			timeout: 1,
-		});
+		await run(
+			async (call) => [await call('A'), await call('B'), await call('A')],
+			{ timeout: 1 },
+			{ sandbox: { runMs: 60_000 } },
+		);
 		expect(prompts()).toEqual(['A', 'B']);
 	});
 
 	it('the same call again after its success: the earlier result, however often', async () => {
-		const result = await run(
+		const answers = await run(
 			async (call) => [await call('A'), await call('B'), await call('A'), await call('A')],
-			{
-				runMs: 100,
-				timeout: 30,
-			},
+			{ timeout: 30 },
+			{},
 		);
 		expect(prompts()).toEqual(['A', 'B']);
-		expect(result.status).toBe('success');
-		const answers = JSON.stringify(result.data.resultData.runData.Agent?.[0]?.data?.main?.[0]?.[0]?.json);
 		expect(answers).not.toContain('failed');
 	});
 
 	it('in another turn of a loop: a new request, because its expressions may read another photo', async () => {
-		await run(async (call) => await call('A'), { runMs: 60_000, timeout: 1, turns: 2 });
+		await run(async (call) => await call('A'), { timeout: 1 }, { turns: 2, sandbox: { runMs: 60_000 } });
 		expect(prompts()).toEqual(['A', 'A']);
 	});
 
 	it('together stay within the spending limit', async () => {
-		await run(async (call) => await Promise.all(['A', 'B', 'C', 'D', 'E'].map(call)), {
-			runMs: 300,
-			timeout: 30,
-			spendingLimit: 0.13,
-		});
+		await run(
+			async (call) => await Promise.all(['A', 'B', 'C', 'D', 'E'].map(call)),
+			{ timeout: 30, spendingLimit: 0.13 },
+			{ sandbox: { runMs: 300 } },
+		);
 		expect(prompts()).toHaveLength(2);
 	});
 });

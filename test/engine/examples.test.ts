@@ -1,7 +1,7 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 
-import { NodeHelpers, type INode, type INodeProperties, type IRun } from 'n8n-workflow';
+import { NodeHelpers, type INodeExecutionData, type INodeProperties, type IRun } from 'n8n-workflow';
 import sharp from 'sharp';
 
 import { RunComfyApi } from '../../credentials/RunComfyApi.credentials';
@@ -117,21 +117,18 @@ describe('The examples, with fakes of the other nodes', () => {
 	beforeEach(() => sandbox.reset());
 	afterAll(async () => await sandbox.close());
 
-	const run = async (
-		file: string,
-		fakeNodes: Record<string, unknown>,
-		change: (nodes: INode[]) => void = () => {},
-	): Promise<IRun> => {
+	/** Runs an example with these items of its trigger. */
+	const run = async (file: string, items: INodeExecutionData[]): Promise<IRun> => {
 		const workflow = load(file);
-		change(workflow.nodes);
 		for (const node of workflow.nodes.filter(({ type }) => type === RUNCOMFY_TYPE)) {
 			node.parameters.options = { ...(node.parameters.options as object), pollInterval: 0.2 };
 		}
 		const others = new Set(workflow.nodes.map(({ type }) => type).filter((type) => type !== RUNCOMFY_TYPE));
+		const triggers = [...others].filter((type) => type.endsWith('Trigger'));
 		const engine = await Engine.create({
 			nodes: {
 				...Object.fromEntries([...others].map((type) => [type, passThrough])),
-				...(fakeNodes as Record<string, typeof passThrough>),
+				...Object.fromEntries(triggers.map((type) => [type, source(items)])),
 				[RUNCOMFY_TYPE]: new RunComfy(),
 			},
 			credentialType: new RunComfyApi(),
@@ -142,19 +139,24 @@ describe('The examples, with fakes of the other nodes', () => {
 		return result;
 	};
 
+	/** What a form gives. */
+	const uploaded = () => ({
+		json: { Scene: 'On a beach' },
+		binary: { Photo: { data: photo.toString('base64'), mimeType: 'image/jpeg', fileName: 'shoe.jpg' } },
+	});
+
 	it('replace-background: one photo', async () => {
-		const result = await run('replace-background.json', {
-			'n8n-nodes-base.manualTrigger': source([{ json: {} }]),
-		});
+		const result = await run('replace-background.json', [{ json: {} }]);
 		expect(outputItems(result, 'Replace Background')[0]?.binary?.data?.mimeType).toBe('image/png');
 		expect(sandbox.jobs[0]?.input.color_palette).toEqual({ name: 'Ember' });
 	});
 
 	it('storage-schedule: each photo of the storage, named as it was', async () => {
 		const keys = ['incoming/red shoe.jpg', 'incoming/hat.png'];
-		const result = await run('storage-schedule.json', {
-			'n8n-nodes-base.scheduleTrigger': source(keys.map((Key) => ({ json: { Key } }))),
-		});
+		const result = await run(
+			'storage-schedule.json',
+			keys.map((Key) => ({ json: { Key } })),
+		);
 		expect(sandbox.jobs.map(({ input }) => input.image).sort()).toEqual([
 			'https://my-bucket.s3.example.com/incoming/hat.png',
 			'https://my-bucket.s3.example.com/incoming/red%20shoe.jpg',
@@ -166,9 +168,7 @@ describe('The examples, with fakes of the other nodes', () => {
 
 	it('storage-schedule: a failed photo goes to its own branch', async () => {
 		sandbox.faults.add({ job: 'failed', times: 1 });
-		const result = await run('storage-schedule.json', {
-			'n8n-nodes-base.scheduleTrigger': source([{ json: { Key: 'incoming/a.jpg' } }]),
-		});
+		const result = await run('storage-schedule.json', [{ json: { Key: 'incoming/a.jpg' } }]);
 		expect(outputItems(result, 'Put result back')).toEqual([]);
 		expect(outputItems(result, 'Failed photos')[0]?.json.error).toMatchObject({
 			requestId: sandbox.jobs[0]?.requestId,
@@ -176,12 +176,7 @@ describe('The examples, with fakes of the other nodes', () => {
 	});
 
 	it('form-upload: the uploaded file goes in and the new one comes out', async () => {
-		const binary = {
-			Photo: { data: photo.toString('base64'), mimeType: 'image/jpeg', fileName: 'shoe.jpg' },
-		};
-		const result = await run('form-upload.json', {
-			'n8n-nodes-base.formTrigger': source([{ json: { Scene: 'On a beach' }, binary }]),
-		});
+		const result = await run('form-upload.json', [uploaded()]);
 		expect(sandbox.jobs[0]?.input).toMatchObject({
 			prompt: 'On a beach',
 			image: expect.stringMatching(/^data:image\/jpeg;base64,/),
@@ -190,12 +185,7 @@ describe('The examples, with fakes of the other nodes', () => {
 	});
 
 	it('comfyui-form: the uploaded file and the scene go into the workflow, and the image comes out', async () => {
-		const binary = {
-			Photo: { data: photo.toString('base64'), mimeType: 'image/jpeg', fileName: 'shoe.jpg' },
-		};
-		const result = await run('comfyui-form.json', {
-			'n8n-nodes-base.formTrigger': source([{ json: { Scene: 'On a beach' }, binary }]),
-		});
+		const result = await run('comfyui-form.json', [uploaded()]);
 		expect(sandbox.jobs).toMatchObject([
 			{
 				deploymentId: DEPLOYMENT_ID.imageToImage,
@@ -213,9 +203,7 @@ describe('The examples, with fakes of the other nodes', () => {
 	const nightly = ['lighthouse', 'market', 'harbor'].map((name) => ({ json: { name, prompt: `A ${name}` } }));
 
 	it('comfyui-nightly: every prompt at once, each with a seed of its own, stored under its name', async () => {
-		const result = await run('comfyui-nightly.json', {
-			'n8n-nodes-base.scheduleTrigger': source(nightly),
-		});
+		const result = await run('comfyui-nightly.json', nightly);
 		expect(outputItems(result, 'Store the image').map(({ binary }) => binary?.data?.fileName)).toEqual([
 			'lighthouse.png',
 			'market.png',
@@ -227,9 +215,7 @@ describe('The examples, with fakes of the other nodes', () => {
 
 	it('comfyui-nightly: a failed prompt goes to its own branch', async () => {
 		sandbox.faults.add({ job: 'failed', promptIncludes: 'market' });
-		const result = await run('comfyui-nightly.json', {
-			'n8n-nodes-base.scheduleTrigger': source(nightly),
-		});
+		const result = await run('comfyui-nightly.json', nightly);
 		expect(outputItems(result, 'Store the image')).toHaveLength(2);
 		expect(outputItems(result, 'Failed prompts')).toMatchObject([
 			{
@@ -245,13 +231,13 @@ describe('The examples, with fakes of the other nodes', () => {
 		const item = {
 			json: { imageUrl: 'https://example.com/a.png', scene: 'A park', recipient: 'a@example.com' },
 		};
-		const result = await run('email-results.json', { 'n8n-nodes-base.manualTrigger': source([item]) });
+		const result = await run('email-results.json', [item]);
 		expect(outputItems(result, 'Send results')[0]?.binary?.data?.fileName).toBe('new-scene.png');
 		expect(sandbox.jobs[0]?.input.prompt).toBe('A park');
 	});
 
 	it('long-running: submitted without waiting, fetched later', async () => {
-		const result = await run('long-running.json', { 'n8n-nodes-base.manualTrigger': source([{ json: {} }]) });
+		const result = await run('long-running.json', [{ json: {} }]);
 		expect(outputItems(result, 'Submit')[0]?.json).toMatchObject({ status: 'in_queue' });
 		expect(outputItems(result, 'Fetch the result')[0]?.json).toMatchObject({ status: 'succeeded' });
 		expect(sandbox.stats.submits).toBe(1);
@@ -262,9 +248,10 @@ describe('The examples, with fakes of the other nodes', () => {
 			{ name: 'lighthouse', prompt: 'A lighthouse' },
 			{ name: 'market', prompt: 'A market' },
 		];
-		const result = await run('text-to-image.json', {
-			'n8n-nodes-base.manualTrigger': source(prompts.map((json) => ({ json }))),
-		});
+		const result = await run(
+			'text-to-image.json',
+			prompts.map((json) => ({ json })),
+		);
 		expect(outputItems(result, 'Make images').map(({ binary }) => binary?.data?.fileName)).toEqual([
 			'lighthouse.png',
 			'market.png',
@@ -276,9 +263,7 @@ describe('The examples, with fakes of the other nodes', () => {
 	});
 
 	it('image-to-video: the new scene becomes the video', async () => {
-		const result = await run('image-to-video.json', {
-			'n8n-nodes-base.manualTrigger': source([{ json: {} }]),
-		});
+		const result = await run('image-to-video.json', [{ json: {} }]);
 		const [scene] = outputItems(result, 'New scene');
 		expect(sandbox.jobs[1]).toMatchObject({
 			modelId: IMAGE_TO_VIDEO,

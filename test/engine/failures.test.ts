@@ -1,9 +1,11 @@
-import { failure, items, outputItems, TestEnvironment } from './testEnvironment';
+import type { CallRule } from '../sandbox/faults';
+import { failure, items, outputItems, TestEnvironment, type TestEnvironmentOptions } from './testEnvironment';
+
+const RETRY = { retryOnFail: true, maxTries: 3, waitBetweenTries: 10 };
+const SHORT_CALLS = { callTimeouts: { submitMs: 300, pollMs: 300, cancelMs: 1_000 } };
 
 describe('A failure', () => {
 	let env: TestEnvironment;
-
-	afterEach(async () => await env.close());
 
 	it('lists all other requests by item, and starts no further item', async () => {
 		env = await TestEnvironment.open({
@@ -47,7 +49,9 @@ describe('A failure', () => {
 		['continueErrorOutput', 1],
 		['continueRegularOutput', 0],
 	] as const)('becomes one item under %s, and the others continue', async (onError, errorOutput) => {
-		env = await TestEnvironment.open({ items: items(3), settings: { onError } });
+		const file = { data: { data: 'AAAA', mimeType: 'image/png', fileName: 'shoe.png' } };
+		const withFiles = items(3).map((item) => ({ ...item, binary: file }));
+		env = await TestEnvironment.open({ items: withFiles, settings: { onError } });
 		env.sandbox.faults.add({ job: 'failed', promptIncludes: 'scene 1' });
 		const run = await env.run({ prompt: '={{ "scene " + $json.n }}' });
 		expect(run.status).toBe('success');
@@ -58,10 +62,15 @@ describe('A failure', () => {
 		const bad = outputItems(run, 'RunComfy', errorOutput).filter(({ json }) => 'error' in json);
 		expect(bad).toHaveLength(1);
 		expect(bad[0]?.pairedItem).toEqual({ item: 1 });
-		expect(bad[0]?.json).toMatchObject({
+		expect(bad[0]?.json).toEqual({
 			n: 1,
-			error: { requestId: failedId, message: expect.stringContaining(String(failedId)) as string },
+			error: {
+				message: expect.stringContaining(`RunComfy request ${failedId} failed`) as string,
+				description: expect.any(String) as string,
+				requestId: failedId,
+			},
 		});
+		expect(bad[0]?.binary).toMatchObject({ data: { fileName: 'shoe.png' } });
 	});
 
 	it('logs each request id as soon as it is known', async () => {
@@ -71,5 +80,79 @@ describe('A failure', () => {
 			const lines = env.log.filter(({ level, message }) => level === 'info' && message.includes(requestId));
 			expect(lines).toHaveLength(1);
 		}
+	});
+});
+
+/** A submit that may have been accepted is never sent again. */
+describe('A submit whose outcome is unknown', () => {
+	let env: TestEnvironment;
+
+	const open = async (options: TestEnvironmentOptions = {}) => {
+		env = await TestEnvironment.open({ settings: RETRY, ...options });
+		return env;
+	};
+
+	const promptsOf = () => env.sandbox.jobs.map(({ input }) => String(input.prompt));
+
+	it.each<Partial<CallRule> & Pick<CallRule, 'kind'>>([
+		{ kind: 'lostAfter' },
+		{ kind: 'hangAfter' },
+		{ kind: 'answer', isDone: true, answer: { status: 307, headers: { location: '/elsewhere' } } },
+		{ kind: 'answer', isDone: true, answer: { status: 409, body: {} } },
+	])('is never sent again, not even in a retry (%j)', async (fault) => {
+		await open({ runtime: SHORT_CALLS });
+		env.sandbox.faults.add({ on: 'submit', times: 1, ...fault });
+		const { message, description, itemIndex } = failure(await env.run());
+		expect(env.tries).toHaveLength(3);
+		expect(env.sandbox.stats.submits).toBe(1);
+		expect(message).toContain('It is not known whether RunComfy accepted this request');
+		expect(message).toContain('It was not sent again');
+		expect(description).toContain('Generations page');
+		expect(itemIndex).toBe(0);
+	});
+
+	it('does not submit an item again whose outcome is unknown, although its prompt differs in every try', async () => {
+		await open({ items: items(2), runtime: SHORT_CALLS });
+		env.sandbox.faults.add({ on: 'submit', kind: 'lostAfter', times: 1, promptIncludes: 'item 0' });
+		await env.run({ prompt: '={{ "item " + $json.n + " " + Math.random() }}' });
+		expect(env.tries).toHaveLength(3);
+		expect(promptsOf().filter((prompt) => prompt.startsWith('item 0'))).toHaveLength(1);
+		expect(promptsOf().filter((prompt) => prompt.startsWith('item 1')).length).toBeLessThanOrEqual(1);
+	});
+
+	it('shows an unusable request id in the error and in the log', async () => {
+		await open({ settings: {} });
+		const answer = { status: 200, body: { request_id: { id: 'odd-17' } } };
+		env.sandbox.faults.add({ on: 'submit', kind: 'answer', answer, isDone: true });
+		const { message } = failure(await env.run());
+		expect(message).toContain('odd-17');
+		expect(env.log.some(({ level, message: line }) => level === 'warn' && line.includes('odd-17'))).toBe(
+			true,
+		);
+	});
+});
+
+describe('A loop that runs the node several times', () => {
+	it('submits new requests in each turn, though its items are the same', async () => {
+		const env = await TestEnvironment.open({ loops: 3, items: items(2), settings: RETRY });
+		const run = await env.run({ prompt: 'A beach' });
+		expect(run.status).toBe('success');
+		expect(run.data.resultData.runData.RunComfy).toHaveLength(3);
+		expect(env.sandbox.stats.accepted).toBe(6);
+		const ids = [0, 1, 2].flatMap((turn) =>
+			outputItems(run, 'RunComfy', 0, turn).map(({ json }) => json.requestId),
+		);
+		expect(new Set(ids).size).toBe(6);
+	});
+
+	it('submits new requests after a turn that returned error items', async () => {
+		const env = await TestEnvironment.open({
+			loops: 2,
+			items: items(1),
+			sandbox: { queueMs: (n) => (n === 0 ? 60_000 : 0) },
+			settings: { onError: 'continueRegularOutput' },
+		});
+		await env.run({ options: { timeout: 1 } });
+		expect(env.sandbox.stats.accepted).toBe(2);
 	});
 });

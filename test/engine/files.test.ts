@@ -19,104 +19,40 @@ function withFile(bytes: Buffer, mimeType = 'image/png', field = 'data'): INodeE
 	return { json: {}, binary: { [field]: { data: bytes.toString('base64'), mimeType, fileName: 'in.png' } } };
 }
 
+let env: TestEnvironment;
+const open = async (options: TestEnvironmentOptions = {}) => {
+	env = await TestEnvironment.open({ ...options, runtime: { random: () => 0, ...options.runtime } });
+};
+
+/** Nothing but whole files may lie in n8n's store. */
+function storedFiles(): string[] {
+	try {
+		return readdirSync(env.engine.storagePath, { recursive: true, withFileTypes: true })
+			.filter((entry) => entry.isFile() && entry.parentPath.includes('binary_data'))
+			.map((entry) => entry.name);
+	} catch {
+		return [];
+	}
+}
+
 describe.each(['default', 'filesystem'] as const)(
 	'Files, with n8n’s binary data in mode “%s”',
 	(binaryMode) => {
-		let env: TestEnvironment;
-
-		afterEach(async () => await env.close());
-
-		const open = async (options: TestEnvironmentOptions = {}) => {
-			env = await TestEnvironment.open({
-				binaryMode,
-				...options,
-				runtime: { random: () => 0, ...options.runtime },
-			});
-			return env;
-		};
-		/** Nothing but whole files may lie in n8n's store. */
-		const storedFiles = () => {
-			try {
-				return readdirSync(env.engine.storagePath, { recursive: true, withFileTypes: true })
-					.filter((entry) => entry.isFile() && entry.parentPath.includes('binary_data'))
-					.map((entry) => entry.name);
-			} catch {
-				return [];
-			}
-		};
-
-		it.each(['png', 'jpeg', 'webp'] as const)(
-			'sends a %s as a data URI, by its bytes and not by its claimed type',
-			async (format) => {
-				const bytes = await picture(format);
-				await open({ items: [withFile(bytes, 'application/octet-stream')] });
-				const run = await env.run(BINARY);
-				expect(run.status).toBe('success');
-				expect(env.sandbox.jobs[0]?.input.image).toBe(
-					`data:image/${format};base64,${bytes.toString('base64')}`,
-				);
-			},
-		);
-
 		it('takes a file that an earlier node has stored', async () => {
 			// The first RunComfy run downloads, so that the file lies where n8n keeps files; the loop brings it back in.
-			await open();
+			await open({ binaryMode });
 			const downloaded = outputItems(await env.run({ downloadFiles: true }))[0];
 			const stored = await env.engine.readBinary(downloaded ?? { json: {} }, 'data');
 			if (binaryMode === 'filesystem') expect(downloaded?.binary?.data?.id).toContain('filesystem');
 			const { sandbox } = env;
-			await env.close();
-			await open({ items: [downloaded ?? { json: {} }] });
+			await open({ binaryMode, items: [downloaded ?? { json: {} }] });
 			await env.run(BINARY);
 			expect(env.sandbox.jobs[0]?.input.image).toBe(`data:image/png;base64,${stored.toString('base64')}`);
 			expect(sandbox.stats.tokensAtOutputs).toBe(0);
 		});
 
-		it('refuses, before anything is sent, a file that is not JPEG, PNG or WebP', async () => {
-			for (const bytes of [await picture('gif'), Buffer.from('%PDF-1.7 …'), Buffer.from('<html></html>')]) {
-				await open({ items: [withFile(bytes)] });
-				const { message } = failure(await env.run(BINARY));
-				expect(message).toBe(
-					'“Input Data Field Name” points to a file that is not a JPEG, PNG, or WebP image (“data”)',
-				);
-				expect(env.sandbox.stats.submits).toBe(0);
-				await env.close();
-			}
-		});
-
-		it('refuses an empty file and one that is too large', async () => {
-			await open({ items: [withFile(Buffer.alloc(0))] });
-			expect(failure(await env.run(BINARY)).message).toContain('points to an empty file');
-			await env.close();
-			await open({ items: [withFile(Buffer.concat([await picture('png'), Buffer.alloc(1_200_000)]))] });
-			expect(failure(await env.run({ ...BINARY, options: { maxFileSize: 1 } })).message).toContain(
-				'points to a file of 1.2 MB (“data”), more than the 1 MB of the option “Max File Size (MB)”',
-			);
-			expect(env.sandbox.stats.submits).toBe(0);
-		});
-
-		it('lists the files that the item has when the named one is missing', async () => {
-			const photo = withFile(await picture('png'), 'image/png', 'photo');
-			await open({ items: [photo] });
-			const { message, description } = failure(await env.run(BINARY));
-			expect(message).toBe('“Input Data Field Name” names no file of this item (“data”)');
-			expect(description).toBe('This item has: “photo”.');
-			await env.close();
-			await open();
-			expect(failure(await env.run(BINARY)).description).toBe('This item has no files.');
-		});
-
-		it('gives advice when RunComfy refuses a file', async () => {
-			await open({ items: [withFile(await picture('png'))] });
-			env.sandbox.faults.add({ on: 'submit', kind: 'errorCode', errorCode: 422001 });
-			const { message, description } = failure(await env.run(BINARY));
-			expect(message).toContain('Nothing was submitted');
-			expect(description).toContain('It is not confirmed that RunComfy accepts files for this model');
-			expect(description).toContain('use its URL');
-		});
-
 		it('downloads every image, and names it by the type that was received', async () => {
-			await open();
+			await open({ binaryMode });
 			env.sandbox.faults.add({ job: 'manyImages' });
 			const run = await env.run({
 				downloadFiles: true,
@@ -137,121 +73,174 @@ describe.each(['default', 'filesystem'] as const)(
 			expect(env.sandbox.stats.tokensAtOutputs).toBe(0);
 		});
 
-		it.each([
-			[
-				'redirectPrivate',
-				'the address it was redirected to points to this computer or a private network (10.0.0.1)',
-			],
-			['redirectLoop', 'it was redirected more than 3 times'],
-			['notImage', 'the file is not an image'],
-			['webPage', 'the file server sent a web page or text instead of an image'],
-			['empty', 'the file is empty'],
-			['endless', 'the file is larger than the 1 MB of the option “Max File Size (MB)”'],
-			['notFound', 'the file server answered with HTTP 404'],
-			['partial', 'the file server answered with HTTP 206'],
-			['noContent', 'the file server answered with HTTP 204'],
-		] as const)(
-			'refuses a hostile output (%s), keeps nothing of it, and reports the request and its URLs',
-			async (kind, words) => {
-				await open();
-				const before = storedFiles();
-				env.sandbox.faults.add({ on: 'output', kind });
-				const { message, description } = failure(
-					await env.run({ downloadFiles: true, options: { maxFileSize: 1 } }),
-				);
-				const job = env.sandbox.jobs[0];
-				expect(message).toContain(words);
-				expect(message).toContain(`RunComfy request ${job?.requestId} finished`);
-				expect(message).toContain(`${env.sandbox.url}/outputs/${job?.requestId}/`);
-				expect(description).toContain('“Get Result”');
-				expect(env.sandbox.stats.tokensAtOutputs).toBe(0);
-				expect(storedFiles()).toEqual(before);
-			},
-		);
-
-		it.each(['compressed', 'truncatedGzip'] as const)(
-			'refuses what n8n has decompressed, because it may be truncated (%s)',
-			async (kind) => {
-				await open();
-				env.sandbox.faults.add({ on: 'output', kind });
-				const { message } = failure(await env.run({ downloadFiles: true }));
-				expect(message).toMatch(/could not be downloaded: \d+ bytes arrived instead of \d+/);
-				expect(env.sandbox.stats.downloads).toBe(1);
-			},
-		);
-
-		it('stores a file that is shorter than any file type’s first bytes', async () => {
-			await open();
-			env.sandbox.faults.add({ on: 'output', kind: 'tiny' });
-			const item = outputItems(await env.run({ downloadFiles: true }))[0];
-			expect(item?.binary?.data).toMatchObject({ mimeType: 'image/gif', fileExtension: 'gif' });
-			expect(await env.engine.readBinary(item ?? { json: {} }, 'data')).toEqual(TINY_PICTURE);
-		});
-
-		it('ends the other downloads of an item with the first that fails, and names all their URLs', async () => {
-			await open();
-			const before = storedFiles();
-			env.sandbox.faults.add({ job: 'manyImages' });
-			env.sandbox.faults.add({ on: 'output', kind: 'drip', times: 2 });
-			env.sandbox.faults.add({ on: 'output', kind: 'notFound' });
-			const { message, description } = failure(await env.run({ downloadFiles: true }));
-			const job = env.sandbox.jobs[0];
-			const urls = ['', '-2', '-3'].map(
-				(n) => `${env.sandbox.url}/outputs/${job?.requestId}/replaced-background${n}.png`,
-			);
-			for (const url of urls) expect(`${message} ${description}`).toContain(url);
-			expect(message).toContain(`RunComfy request ${job?.requestId} finished`);
-			expect(message).toContain('HTTP 404');
-			expect(storedFiles()).toEqual(before);
-			expect(env.sandbox.stats.downloads).toBe(3);
-		});
-
-		it.each(['serverError', 'badGateway', 'lostBefore', 'short', 'tooMany', 'redirectOnce'] as const)(
-			'recovers from a transient error of a download (%s), and keeps nothing partial',
-			async (kind) => {
-				await open();
-				const before = storedFiles().length;
-				env.sandbox.faults.add({ on: 'output', kind, times: 1 });
-				const run = await env.run({ downloadFiles: true });
-				expect(run.status).toBe('success');
-				// A file and its metadata.
-				expect(storedFiles().length - before).toBe(binaryMode === 'filesystem' ? 2 : 0);
-			},
-		);
-
-		it('refuses a file shorter than its announced size, and a server that stops sending', async () => {
-			await open({ runtime: { downloadIdleMs: 200 } });
-			env.sandbox.faults.add({ on: 'output', kind: 'short' });
-			const before = storedFiles();
-			expect(failure(await env.run({ downloadFiles: true })).message).toContain(
-				'the connection was lost before the file was complete',
-			);
-			env.sandbox.faults.clear();
-			env.sandbox.faults.add({ on: 'output', kind: 'hangBefore' });
-			expect(failure(await env.run({ downloadFiles: true })).message).toContain(
-				'the file server stopped sending data',
-			);
-			expect(storedFiles()).toEqual(before);
-		});
-
-		it('recognizes n8n’s error for an address in a private network by its name', async () => {
-			await open();
-			const { getSecureEgressFilter } = env.editorContext({}).helpers;
-			const verdict = await getSecureEgressFilter('enforced').validateUrl('https://10.0.0.1/a.png');
-			expect(verdict).toMatchObject({ ok: false, error: { name: 'SsrfBlockedIpError' } });
-		});
-
 		it('streams a large file', async () => {
-			await open({ sandbox: { pictureBytes: 12_000_000 } });
+			await open({ binaryMode, sandbox: { pictureBytes: 12_000_000 } });
 			const item = outputItems(await env.run({ downloadFiles: true }))[0];
 			expect((await env.engine.readBinary(item ?? { json: {} }, 'data')).length).toBe(12_000_000);
 		});
-
-		it('refuses at once a file whose announced size is too large', async () => {
-			await open({ sandbox: { pictureBytes: 3_000_000 } });
-			expect(failure(await env.run({ downloadFiles: true, options: { maxFileSize: 2 } })).message).toContain(
-				'larger than the 2 MB',
-			);
-		});
 	},
 );
+
+describe('Files', () => {
+	it.each(['png', 'jpeg', 'webp'] as const)(
+		'sends a %s as a data URI, by its bytes and not by its claimed type',
+		async (format) => {
+			const bytes = await picture(format);
+			await open({ items: [withFile(bytes, 'application/octet-stream')] });
+			const run = await env.run(BINARY);
+			expect(run.status).toBe('success');
+			expect(env.sandbox.jobs[0]?.input.image).toBe(
+				`data:image/${format};base64,${bytes.toString('base64')}`,
+			);
+		},
+	);
+
+	it('refuses, before anything is sent, a file that is not JPEG, PNG or WebP', async () => {
+		for (const bytes of [await picture('gif'), Buffer.from('%PDF-1.7 …'), Buffer.from('<html></html>')]) {
+			await open({ items: [withFile(bytes)] });
+			const { message } = failure(await env.run(BINARY));
+			expect(message).toBe(
+				'“Input Data Field Name” points to a file that is not a JPEG, PNG, or WebP image (“data”)',
+			);
+			expect(env.sandbox.stats.submits).toBe(0);
+		}
+	});
+
+	it('refuses an empty file and one that is too large', async () => {
+		await open({ items: [withFile(Buffer.alloc(0))] });
+		expect(failure(await env.run(BINARY)).message).toContain('points to an empty file');
+		await open({ items: [withFile(Buffer.concat([await picture('png'), Buffer.alloc(1_200_000)]))] });
+		expect(failure(await env.run({ ...BINARY, options: { maxFileSize: 1 } })).message).toContain(
+			'points to a file of 1.2 MB (“data”), more than the 1 MB of the option “Max File Size (MB)”',
+		);
+		expect(env.sandbox.stats.submits).toBe(0);
+	});
+
+	it('lists the files that the item has when the named one is missing', async () => {
+		const photo = withFile(await picture('png'), 'image/png', 'photo');
+		await open({ items: [photo] });
+		const { message, description } = failure(await env.run(BINARY));
+		expect(message).toBe('“Input Data Field Name” names no file of this item (“data”)');
+		expect(description).toBe('This item has: “photo”.');
+		await open();
+		expect(failure(await env.run(BINARY)).description).toBe('This item has no files.');
+	});
+
+	it('gives advice when RunComfy refuses a file', async () => {
+		await open({ items: [withFile(await picture('png'))] });
+		env.sandbox.faults.add({ on: 'submit', kind: 'errorCode', errorCode: 422001 });
+		const { message, description } = failure(await env.run(BINARY));
+		expect(message).toContain('Nothing was submitted');
+		expect(description).toContain('It is not confirmed that RunComfy accepts files for this model');
+		expect(description).toContain('use its URL');
+	});
+
+	it.each([
+		[
+			'redirectPrivate',
+			'the address it was redirected to points to this computer or a private network (10.0.0.1)',
+		],
+		['redirectLoop', 'it was redirected more than 3 times'],
+		['notImage', 'the file is not an image'],
+		['webPage', 'the file server sent a web page or text instead of an image'],
+		['empty', 'the file is empty'],
+		['endless', 'the file is larger than the 1 MB of the option “Max File Size (MB)”'],
+		['noContent', 'the file server answered with HTTP 204'],
+	] as const)(
+		'refuses a hostile output (%s), keeps nothing of it, and reports the request and its URLs',
+		async (kind, words) => {
+			await open();
+			const before = storedFiles();
+			env.sandbox.faults.add({ on: 'output', kind });
+			const { message, description } = failure(
+				await env.run({ downloadFiles: true, options: { maxFileSize: 1 } }),
+			);
+			const job = env.sandbox.jobs[0];
+			expect(message).toContain(words);
+			expect(message).toContain(`RunComfy request ${job?.requestId} finished`);
+			expect(message).toContain(`${env.sandbox.url}/outputs/${job?.requestId}/`);
+			expect(description).toContain('“Get Result”');
+			expect(env.sandbox.stats.tokensAtOutputs).toBe(0);
+			expect(storedFiles()).toEqual(before);
+		},
+	);
+
+	it.each(['compressed', 'truncatedGzip'] as const)(
+		'refuses what n8n has decompressed, because it may be truncated (%s)',
+		async (kind) => {
+			await open();
+			env.sandbox.faults.add({ on: 'output', kind });
+			const { message } = failure(await env.run({ downloadFiles: true }));
+			expect(message).toMatch(/could not be downloaded: \d+ bytes arrived instead of \d+/);
+			expect(env.sandbox.stats.downloads).toBe(1);
+		},
+	);
+
+	it('stores a file that is shorter than any file type’s first bytes', async () => {
+		await open();
+		env.sandbox.faults.add({ on: 'output', kind: 'tiny' });
+		const item = outputItems(await env.run({ downloadFiles: true }))[0];
+		expect(item?.binary?.data).toMatchObject({ mimeType: 'image/gif', fileExtension: 'gif' });
+		expect(await env.engine.readBinary(item ?? { json: {} }, 'data')).toEqual(TINY_PICTURE);
+	});
+
+	it('ends the other downloads of an item with the first that fails, and names all their URLs', async () => {
+		await open();
+		const before = storedFiles();
+		env.sandbox.faults.add({ job: 'manyImages' });
+		env.sandbox.faults.add({ on: 'output', kind: 'drip', times: 2 });
+		env.sandbox.faults.add({ on: 'output', kind: 'notFound' });
+		const { message, description } = failure(await env.run({ downloadFiles: true }));
+		const job = env.sandbox.jobs[0];
+		const urls = ['', '-2', '-3'].map(
+			(n) => `${env.sandbox.url}/outputs/${job?.requestId}/replaced-background${n}.png`,
+		);
+		for (const url of urls) expect(`${message} ${description}`).toContain(url);
+		expect(message).toContain(`RunComfy request ${job?.requestId} finished`);
+		expect(message).toContain('HTTP 404');
+		expect(storedFiles()).toEqual(before);
+		expect(env.sandbox.stats.downloads).toBe(3);
+	});
+
+	it.each(['badGateway', 'lostBefore', 'short', 'redirectOnce'] as const)(
+		'recovers from a transient error of a download (%s), and keeps nothing partial',
+		async (kind) => {
+			await open();
+			const before = storedFiles().length;
+			env.sandbox.faults.add({ on: 'output', kind, times: 1 });
+			const run = await env.run({ downloadFiles: true });
+			expect(run.status).toBe('success');
+			// A file and its metadata.
+			expect(storedFiles().length - before).toBe(2);
+		},
+	);
+
+	it('refuses a file shorter than its announced size, and a server that stops sending', async () => {
+		await open({ runtime: { downloadIdleMs: 200 } });
+		env.sandbox.faults.add({ on: 'output', kind: 'short' });
+		const before = storedFiles();
+		expect(failure(await env.run({ downloadFiles: true })).message).toContain(
+			'the connection was lost before the file was complete',
+		);
+		env.sandbox.faults.clear();
+		env.sandbox.faults.add({ on: 'output', kind: 'hangBefore' });
+		expect(failure(await env.run({ downloadFiles: true })).message).toContain(
+			'the file server stopped sending data',
+		);
+		expect(storedFiles()).toEqual(before);
+	});
+
+	it('recognizes n8n’s error for an address in a private network by its name', async () => {
+		await open();
+		const { getSecureEgressFilter } = env.editorContext({}).helpers;
+		const verdict = await getSecureEgressFilter('enforced').validateUrl('https://10.0.0.1/a.png');
+		expect(verdict).toMatchObject({ ok: false, error: { name: 'SsrfBlockedIpError' } });
+	});
+
+	it('refuses at once a file whose announced size is too large', async () => {
+		await open({ sandbox: { pictureBytes: 3_000_000 } });
+		expect(failure(await env.run({ downloadFiles: true, options: { maxFileSize: 2 } })).message).toContain(
+			'larger than the 2 MB',
+		);
+	});
+});

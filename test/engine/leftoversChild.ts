@@ -56,15 +56,16 @@ const PHASES: Record<string, Phase> = {
 };
 
 async function main(): Promise<void> {
-	for (const phase of Object.values(PHASES)) {
-		const env = await TestEnvironment.open({
+	const run = async (phase: Phase) => {
+		const env = await TestEnvironment.create({
 			items: items(30),
 			speed: 1,
 			sandbox: { queueMs: (_n, prompt) => (prompt === 'quick' ? 0 : 60_000), runMs: 0 },
 		});
 		await phase(env);
 		await env.close();
-	}
+	};
+	await Promise.all(Object.values(PHASES).map(run));
 	const overAt = performance.now();
 	process.once('exit', () => {
 		const lingeredMs = performance.now() - overAt;

@@ -2,10 +2,10 @@ import { rm } from 'node:fs/promises';
 
 import { Container } from '@n8n/di';
 import { BinaryDataService, FileLocation } from 'n8n-core';
-import type { INodeExecutionData, IRun } from 'n8n-workflow';
+import type { IRun } from 'n8n-workflow';
 import sharp from 'sharp';
 
-import { IMAGE_EDIT, TEXT_TO_IMAGE } from '../sandbox/catalog';
+import { TEXT_TO_IMAGE } from '../sandbox/catalog';
 import { DEPLOYMENT_ID } from '../sandbox/deployments';
 import { until } from '../until';
 import { failure, items, outputItems, TestEnvironment, type TestEnvironmentOptions } from './testEnvironment';
@@ -16,8 +16,6 @@ const SHORT_CALLS = { callTimeouts: { submitMs: 300, pollMs: 300, cancelMs: 1_00
 /** Retry On Fail runs the whole node again, and nothing is submitted again. */
 describe('Retry On Fail', () => {
 	let env: TestEnvironment;
-
-	afterEach(async () => await env.close());
 
 	const open = async (options: TestEnvironmentOptions = {}) => {
 		env = await TestEnvironment.open({ settings: RETRY, ...options });
@@ -40,15 +38,14 @@ describe('Retry On Fail', () => {
 		expect(first?.polls ?? 0).toBeLessThanOrEqual(2);
 	});
 
-	it.each([
-		['a seed', { prompt: 'A beach', options: { seed: '={{ Math.floor(Math.random() * 2147483647) }}' } }],
-		['the time', { prompt: '={{ "at " + $now.toMillis() + Math.random() }}' }],
-		['an image', { imageUrl: '={{ "https://example.com/" + Math.random() + ".png" }}' }],
-	])('resumes in a retry although %s differs in every try', async (_what, parameters) => {
+	it('resumes in a retry although the seed, the prompt and the image differ in every try', async () => {
 		// In the first two tries nothing is finished before the timeout.
-		await open({ items: items(2), sandbox: { queueMs: 0, runMs: 2_500 } });
-		const { options = {}, ...fields } = parameters as { options?: object };
-		const run = await env.run({ ...fields, options: { timeout: 1, pollInterval: 0.2, ...options } });
+		await open({ items: items(2), sandbox: { runMs: 2_500 } });
+		const run = await env.run({
+			imageUrl: '={{ "https://example.com/" + Math.random() + ".png" }}',
+			prompt: '={{ "at " + $now.toMillis() + Math.random() }}',
+			options: { timeout: 1, seed: '={{ Math.floor(Math.random() * 2147483647) }}' },
+		});
 		expect(env.tries.length).toBeGreaterThan(1);
 		expect(run.status).toBe('success');
 		expect(env.sandbox.stats.submits).toBe(2);
@@ -89,39 +86,31 @@ describe('Retry On Fail', () => {
 		expect(env.sandbox.stats.submits).toBe(2);
 	});
 
-	it.each(['tooMany', 'errorCode'] as const)('submits again after a clear refusal (%s)', async (kind) => {
+	it('submits again after a clear refusal, and after RunComfy has reported the job failed', async () => {
 		await open();
-		env.sandbox.faults.add({ on: 'submit', kind, times: 2, retryAfter: 0, errorCode: 400001 });
+		env.sandbox.faults.add({ on: 'submit', kind: 'errorCode', times: 1 }, { job: 'failed', times: 1 });
 		const run = await env.run();
 		expect(run.status).toBe('success');
-		expect(env.sandbox.stats).toMatchObject({ submits: 3, accepted: 1 });
-		// “Too many requests” is waited out within one try; a refusal is for the next one.
-		expect(env.tries).toHaveLength(kind === 'tooMany' ? 1 : 3);
+		expect(env.tries).toHaveLength(3);
+		expect(env.sandbox.stats).toMatchObject({ submits: 3, accepted: 2 });
+		expect(outputItems(run)[0]?.json.requestId).toBe(env.sandbox.jobs[1]?.requestId);
 	});
-
-	it.each(['failed', 'cancelled'] as const)(
-		'submits again after RunComfy has reported the job %s',
-		async (job) => {
-			await open();
-			env.sandbox.faults.add({ job, times: 1 });
-			const run = await env.run();
-			expect(run.status).toBe('success');
-			expect(env.sandbox.stats.accepted).toBe(2);
-			expect(outputItems(run)[0]?.json.requestId).toBe(env.sandbox.jobs[1]?.requestId);
-		},
-	);
 
 	it('cancels what is queued when an item fails, and submits in the retry only what was cancelled or failed', async () => {
 		await open({
 			items: items(4),
-			// In the first try 0 fails once a poll has found 1 running, 2 and 3 are queued; in the second all are quick.
 			sandbox: {
 				queueMs: (n, prompt) => (n < 4 && /[23]/.test(prompt) ? 60_000 : 0),
-				runMs: (n, prompt) => (n >= 4 ? 400 : prompt.endsWith('1') ? 10_000 : 4_000),
+				runMs: (n) => (n < 4 ? 60_000 : 0),
 			},
 		});
 		env.sandbox.faults.add({ job: 'failed', times: 1, promptIncludes: 'scene 0' });
-		const execution = env.start({ prompt: '={{ "scene " + $json.n }}', options: { maxConcurrency: 4 } });
+		const execution = env.start({ prompt: '={{ "scene " + $json.n }}' });
+		const isPolled = () => env.sandbox.jobs.length === 4 && env.sandbox.jobs.every(({ polls }) => polls > 1);
+		await until('1 is known to run, 2 and 3 to be queued', isPolled);
+		env.endJobs('scene 0');
+		await until('the others are submitted again', () => env.sandbox.stats.accepted === 7);
+		env.endJobs('scene 1');
 		const run = await execution.done;
 		expect(run.status).toBe('success');
 		expect(env.tries).toHaveLength(2);
@@ -162,15 +151,6 @@ describe('Retry On Fail', () => {
 		expect(outputItems(run, 'RunComfy', 1)).toHaveLength(1);
 	});
 
-	it('tolerates that a new request cannot be found yet, in a retry too', async () => {
-		await open();
-		env.sandbox.faults.add({ on: 'result', kind: 'notFound', times: 4 });
-		const run = await env.run({ options: { timeout: 1 } });
-		expect(env.tries.length).toBeGreaterThan(1);
-		expect(run.status).toBe('success');
-		expect(env.sandbox.stats.submits).toBe(1);
-	});
-
 	describe('when the model can no longer be read', () => {
 		const runOf = (modelId: object, options: object = {}) => ({
 			resource: 'model',
@@ -197,8 +177,6 @@ describe('Retry On Fail', () => {
 
 		it.each([
 			['by ID', runOf(byId)],
-			['by URL', runOf(byUrl)],
-			['by ID, within a spending limit', runOf(byId, { spendingLimit: 1 })],
 			['by URL, within a spending limit', runOf(byUrl, { spendingLimit: 1 })],
 			['by URL, as JSON', { ...runOf(byUrl), inputMode: 'json', inputsJson: '{"prompt": "a scene"}' }],
 		])('resumes what was submitted (%s)', async (_, parameters) => {
@@ -215,28 +193,13 @@ describe('Retry On Fail', () => {
 			});
 		});
 
-		it.each([
-			['without a limit', {}],
-			['within a spending limit', { spendingLimit: 1 }],
-		])('submits nothing else, and the error names what was resumed (%s)', async (_, options) => {
-			await open({ items: items(2), sandbox: { queueMs: 0, runMs: 1_500 } });
-			const { message, description, itemIndex } = failure(await runUntilUnreadable(runOf(byId, options)));
+		it('submits nothing else, and the error names what was resumed', async () => {
+			await open({ items: items(2), sandbox: { runMs: 1_500 } });
+			const run = await runUntilUnreadable(runOf(byId, { spendingLimit: 1 }));
+			const { message, description, itemIndex } = failure(run);
 			expect(itemIndex).toBe(1);
 			expect(message).toContain(`The model “${TEXT_TO_IMAGE}” could not be read`);
 			expect(description).toContain(`Finished and paid for: ${env.sandbox.jobs[0]?.requestId}`);
-			expect(env.sandbox.stats.submits).toBe(1);
-		});
-
-		it('fails only that item in the first try, whatever the spending limit, when the node continues on errors', async () => {
-			await open({ items: items(2), settings: { onError: 'continueErrorOutput' } });
-			const value = `={{ $json.n === 0 ? "nobody/has/this" : "${TEXT_TO_IMAGE}" }}`;
-			const run = await env.run(runOf({ mode: 'id', value }, { spendingLimit: 1, timeout: 10 }));
-			expect(outputItems(run)).toHaveLength(1);
-			const [failed] = outputItems(run, 'RunComfy', 1);
-			expect(failed?.json).toMatchObject({
-				n: 0,
-				error: { message: 'RunComfy has no model “nobody/has/this”' },
-			});
 			expect(env.sandbox.stats.submits).toBe(1);
 		});
 	});
@@ -260,11 +223,8 @@ describe('Retry On Fail', () => {
 		it.each([
 			['the prompt is empty', { prompt: changing('"a"', '""') }, {}],
 			['the prompt cannot be evaluated', { prompt: changing('"a"', '$json.no.such') }, {}],
-			['an option of the item is wrong', {}, { seed: changing('1', '"x"') }],
-			['the poll interval is wrong', {}, { pollInterval: changing('0.2', '-1') }],
 			['an option of the run is wrong', {}, { maxConcurrency: changing('5', '0') }],
 			['the options cannot be evaluated', {}, { timeout: changing('1', '$json.no.such') }],
-			['the spending limit is wrong', {}, { spendingLimit: changing('1', '"x"') }],
 		])('resumes what was submitted, and downloads it: %s', async (_, fields, options) => {
 			await open({ sandbox: { runMs: 1_500 }, settings: { ...RETRY, maxTries: 2 } });
 			const parameters = { ...fields, downloadFiles: true, options: { timeout: 1, ...options } };
@@ -278,61 +238,44 @@ describe('Retry On Fail', () => {
 			expect(item?.binary).toHaveProperty('data');
 		});
 
-		it.each([
-			['model', { resource: 'model', operation: 'run', modelId: byId(changing(`"${TEXT_TO_IMAGE}"`, '""')) }],
+		const { textToImage, everyKindOfFile } = DEPLOYMENT_ID;
+		it.each<[string, Record<string, unknown>]>([
+			['the model is no longer chosen', { modelId: byId(changing(`"${TEXT_TO_IMAGE}"`, '""')) }],
+			['the deployment is no longer chosen', { deploymentId: byId(changing(`"${textToImage}"`, '""')) }],
 			[
-				'deployment',
-				{
-					...{ resource: 'deployment', operation: 'run' },
-					deploymentId: byId(changing(`"${DEPLOYMENT_ID.textToImage}"`, '""')),
-				},
+				'another deployment is chosen',
+				{ deploymentId: byId(changing(`"${textToImage}"`, `"${everyKindOfFile}"`)) },
 			],
-		])('resumes what was submitted, though the %s is no longer chosen', async (_, fields) => {
+		])('resumes what was submitted where it was submitted, though %s', async (_, chosen) => {
 			await open({ sandbox: { runMs: 1_500 } });
-			const inputs = {
-				mappingMode: 'defineBelow',
-				value: fields.resource === 'model' ? { prompt: 'a' } : {},
-			};
-			const options = { timeout: 1, pollInterval: 0.2 };
-			const run = await runAndChange({ ...fields, inputs, options });
+			const isModel = 'modelId' in chosen;
+			const run = await runAndChange({
+				...{ resource: isModel ? 'model' : 'deployment', operation: 'run', ...chosen },
+				inputs: { mappingMode: 'defineBelow', value: isModel ? { prompt: 'a' } : {} },
+				options: { timeout: 1, pollInterval: 0.2 },
+			});
 			expect(run.status).toBe('success');
 			expect(env.sandbox.stats.submits).toBe(1);
-			expect(outputItems(run)[0]?.json.requestId).toBe(env.sandbox.jobs[0]?.requestId);
+			const [job] = env.sandbox.jobs;
+			expect(outputItems(run)[0]?.json).toMatchObject({
+				requestId: job?.requestId,
+				...(isModel ? {} : { deploymentId: textToImage }),
+			});
 		});
 
-		const withFile = async (): Promise<INodeExecutionData> => {
+		it('resumes what was submitted, though the input file is gone', async () => {
+			const list = items(1);
+			await open({ items: list, sandbox: { runMs: 1_500 } });
 			const image = { width: 8, height: 8, channels: 3, background: 'red' } as const;
 			const stored = await Container.get(BinaryDataService).store(
 				FileLocation.ofExecution('w', 'e'),
 				await sharp({ create: image }).png().toBuffer(),
 				{ data: '', mimeType: 'image/png', fileName: 'in.png' },
 			);
-			return { json: {}, binary: { photo: stored } };
-		};
-
-		it.each([
-			['image', { imageSource: 'binary', binaryPropertyName: 'photo' }],
-			[
-				'model',
-				{
-					...{ resource: 'model', operation: 'run', modelId: byId(IMAGE_EDIT) },
-					inputs: { mappingMode: 'defineBelow', value: { prompt: 'x', image: 'photo' } },
-				},
-			],
-			[
-				'deployment',
-				{
-					...{ resource: 'deployment', operation: 'run', deploymentId: byId(DEPLOYMENT_ID.imageToImage) },
-					inputs: { mappingMode: 'defineBelow', value: { '10.image': 'photo' } },
-				},
-			],
-		])('resumes what was submitted, though the input file is gone (%s)', async (_, fields) => {
-			const list: INodeExecutionData[] = [{ json: {} }];
-			await open({ items: list, sandbox: { runMs: 1_500 } });
-			list[0] = await withFile();
-			const parameters = { ...fields, options: { timeout: 1, pollInterval: 0.2 } };
+			list[0] = { json: {}, binary: { photo: stored } };
 			const change = async () => await rm(env.engine.storagePath, { recursive: true, force: true });
-			const run = await runAndChange(parameters, { change });
+			const fields = { imageSource: 'binary', binaryPropertyName: 'photo', options: { timeout: 1 } };
+			const run = await runAndChange(fields, { change });
 			expect(run.status).toBe('success');
 			expect(env.sandbox.stats.submits).toBe(1);
 			expect(outputItems(run)[0]?.json.requestId).toBe(env.sandbox.jobs[0]?.requestId);
@@ -388,15 +331,6 @@ describe('Retry On Fail', () => {
 				error: { message: expect.stringContaining('Prompt') as string },
 			});
 		});
-	});
-
-	it('resumes in a new execution that n8n starts from the data of the failed one (“Retry execution”)', async () => {
-		await open({ sandbox: { queueMs: 1_500 }, settings: {} });
-		const failed: IRun = await env.run({ options: { timeout: 1 } });
-		expect(failed.status).toBe('error');
-		const retried = await env.retry(failed, { options: { timeout: 3 } }).done;
-		expect(retried.status).toBe('success');
-		expect(env.sandbox.stats.submits).toBe(1);
 	});
 
 	it('writes nothing outside of its execution: n8n would put it over what triggers have stored since', async () => {

@@ -1,4 +1,5 @@
-import { CATALOG, TEXT_TO_IMAGE } from '../sandbox/catalog';
+import { CATALOG, TEXT_TO_AUDIO, TEXT_TO_IMAGE } from '../sandbox/catalog';
+import { until } from '../until';
 import { failure, items, outputItems, TestEnvironment } from './testEnvironment';
 
 const RETRY = { retryOnFail: true, maxTries: 3, waitBetweenTries: 10 };
@@ -6,8 +7,6 @@ const ERROR_OUTPUT = { onError: 'continueErrorOutput' as const };
 
 describe('The spending limit over a whole execution', () => {
 	let env: TestEnvironment;
-
-	afterEach(async () => await env.close());
 
 	const runOf = (spendingLimit: number, options: object = {}) => ({
 		resource: 'model',
@@ -30,6 +29,82 @@ describe('The spending limit over a whole execution', () => {
 	/** The node's last log line; n8n may log the error after it. */
 	const lastReport = () => env.log.filter(({ message }) => message.startsWith('RunComfy: ')).at(-1)?.message;
 
+	it('submits nothing when it does not cover all items', async () => {
+		env = await TestEnvironment.open({ items: items(5) });
+		const run = await env.run(runOf(0.09));
+		expect(failure(run)).toMatchObject({
+			message: 'Nothing was submitted: 5 items cost about $0.10, more than the Spending Limit of $0.09',
+			description: expect.stringContaining('The limit pays for 4 of them.') as string,
+		});
+		expect(env.sandbox.stats.submits).toBe(0);
+	});
+
+	it('runs as many as it covers when items may fail one by one', async () => {
+		env = await TestEnvironment.open({ items: items(5), settings: ERROR_OUTPUT });
+		const run = await env.run(runOf(0.09));
+		expect(outputItems(run)).toHaveLength(4);
+		const [refused] = outputItems(run, 'RunComfy', 1);
+		expect(refused?.json.error).toMatchObject({
+			message: expect.stringContaining('the Spending Limit of $0.09 does not pay for it') as string,
+		});
+		expect(env.sandbox.stats.accepted).toBe(4);
+	});
+
+	it('allows all when it covers them, and reports what was spent', async () => {
+		env = await TestEnvironment.open({ items: items(5) });
+		const run = await env.run(runOf(0.1, { includeCost: false }));
+		expect(outputItems(run)).toHaveLength(5);
+		const report = 'Spent $0.10 on 5 requests, of a Spending Limit of $0.10.';
+		expect(env.log.map(({ message }) => message)).toContain(`RunComfy: ${report}`);
+		const [turn] = run.data.resultData.runData.RunComfy ?? [];
+		expect(turn?.hints).toEqual([{ message: report, type: 'info', location: 'outputPane' }]);
+	});
+
+	it('counts the price of requests it does not wait for', async () => {
+		env = await TestEnvironment.open({ items: items(2) });
+		const run = await env.run({ ...runOf(0.5), waitForCompletion: false });
+		expect(outputItems(run)).toHaveLength(2);
+		expect(env.log.map(({ message }) => message)).toContain(
+			'RunComfy: Spent $0.04 on 2 requests, of a Spending Limit of $0.50. 2 of them are still running.',
+		);
+	});
+
+	/** A model whose price is not known. */
+	const unpriced = (spendingLimit: number, options: object) => ({
+		...runOf(spendingLimit, { maxConcurrency: 5, ...options }),
+		...{ modelId: { mode: 'id', value: TEXT_TO_AUDIO }, inputsJson: '{"tags": "x"}' },
+	});
+
+	it('runs items one after another where no price is known, and says so', async () => {
+		env = await TestEnvironment.open({ items: items(5), settings: ERROR_OUTPUT });
+		const run = await env.run(unpriced(0.2, {}));
+		expect(outputItems(run)).toHaveLength(3);
+		expect(env.sandbox.stats.mostJobsAtOnce).toBe(1);
+		const [turn] = run.data.resultData.runData.RunComfy ?? [];
+		expect(turn?.hints?.[0]?.message).toContain('one after another');
+	});
+
+	it('runs them side by side at the cost that the user expects', async () => {
+		env = await TestEnvironment.open({
+			items: items(5),
+			settings: ERROR_OUTPUT,
+			sandbox: { runMs: 60_000 },
+		});
+		const { done } = env.start(unpriced(0.25, { expectedCost: 0.08 }));
+		await until('three run side by side', () => env.sandbox.stats.accepted === 3);
+		env.endJobs();
+		expect(outputItems(await done)).toHaveLength(3);
+	});
+
+	it('applies to Replace Background too, whose price is per image', async () => {
+		env = await TestEnvironment.open({ items: items(5) });
+		const run = await env.run({ options: { spendingLimit: 0.2 } });
+		expect(failure(run).message).toBe(
+			'Nothing was submitted: 5 items cost about $0.30, more than the Spending Limit of $0.20',
+		);
+		expect(env.sandbox.stats.submits).toBe(0);
+	});
+
 	it('counts the cost of earlier tries', async () => {
 		env = await TestEnvironment.open({ sandbox: { costUsd: 0.06 }, settings: { ...RETRY, maxTries: 5 } });
 		env.sandbox.faults.add(priceOf(0.06), { job: 'failed' });
@@ -37,17 +112,6 @@ describe('The spending limit over a whole execution', () => {
 		expect(message).toContain('more than what is left of the Spending Limit of $0.13');
 		expect(spentUsd()).toBeCloseTo(0.12);
 		expect(lastReport()).toContain('Spent $0.12 on 2 requests');
-	});
-
-	it('lets one request of unknown price run at a time, timeouts and retries included', async () => {
-		env = await TestEnvironment.open({
-			items: items(5),
-			sandbox: { costUsd: 0.5, runMs: 60_000 },
-			settings: { ...RETRY, ...ERROR_OUTPUT, maxTries: 2 },
-		});
-		env.sandbox.faults.add(priceOf(0.05, 'second'));
-		await env.run(runOf(0.01, { timeout: 1, maxConcurrency: 5 }));
-		expect(env.sandbox.stats.accepted).toBe(1);
 	});
 
 	it('fails only the item whose price cannot be read, when the node continues on errors', async () => {
@@ -85,63 +149,6 @@ describe('The spending limit over a whole execution', () => {
 		expect(env.sandbox.stats.accepted).toBe(1);
 	});
 
-	it.each(['noUrl', 'failed'] as const)('counts a cost reported with %s', async (job) => {
-		env = await TestEnvironment.open({
-			items: items(3),
-			sandbox: { costUsd: 5 },
-			settings: ERROR_OUTPUT,
-		});
-		env.sandbox.faults.add(priceOf(0.05, 'second'), { job });
-		await env.run(runOf(1));
-		expect(env.sandbox.stats.accepted).toBe(1);
-		expect(lastReport()).toContain('Spent $5.00 on 1 request,');
-	});
-
-	it('treats a listed price of 0 as unknown', async () => {
-		env = await TestEnvironment.open({ items: items(4), sandbox: { costUsd: 5 }, settings: ERROR_OUTPUT });
-		env.sandbox.faults.add(priceOf(0));
-		await env.run(runOf(0.01, { maxConcurrency: 4 }));
-		expect(env.sandbox.stats.accepted).toBe(1);
-	});
-
-	it('raises the reservations of running requests as soon as a real cost exceeds the price', async () => {
-		env = await TestEnvironment.open({
-			items: items(8),
-			sandbox: { costUsd: 3, runMs: (n) => (n === 0 ? 100 : 1_500) },
-			settings: ERROR_OUTPUT,
-		});
-		env.sandbox.faults.add(priceOf(1));
-		// Two at once at $1 each; after the first result each counts as $3, and 3 + 3 + 3 is more than 8.
-		await env.run(runOf(8, { maxConcurrency: 2 }));
-		expect(spentUsd()).toBe(6);
-	});
-
-	it('releases the reservation of a refused submit at once', async () => {
-		env = await TestEnvironment.open({ items: items(3), settings: ERROR_OUTPUT });
-		env.sandbox.faults.add(priceOf(0.06), {
-			on: 'submit',
-			kind: 'answer',
-			answer: { status: 422, body: { error_code: 422001 } },
-			times: 2,
-		});
-		const run = await env.run(runOf(0.06));
-		expect(outputItems(run)).toHaveLength(1);
-		expect(env.sandbox.stats).toMatchObject({ submits: 3, accepted: 1 });
-	});
-
-	it('releases the reservation of a request cancelled while queued for the retry', async () => {
-		env = await TestEnvironment.open({
-			items: items(2),
-			sandbox: { costUsd: 0.06, queueMs: (n) => (n === 1 ? 60_000 : 0), runMs: 300 },
-			settings: RETRY,
-		});
-		env.sandbox.faults.add(priceOf(0.06), { job: 'failed', times: 1, promptIncludes: 'item 0' });
-		const run = await env.run(runOf(0.18, { maxConcurrency: 2 }));
-		// The failed one and both of the second try; the queued one was cancelled, and cost nothing.
-		expect(run.status).toBe('success');
-		expect(env.sandbox.stats).toMatchObject({ accepted: 4, cancelled: 1 });
-	});
-
 	it('holds over the turns of a loop that alternate models whose cost is not reported', async () => {
 		const model = CATALOG.find(({ model_id }) => model_id === TEXT_TO_IMAGE);
 		if (model === undefined) throw new Error('The catalog has changed');
@@ -152,12 +159,5 @@ describe('The spending limit over a whole execution', () => {
 		expect(message).toContain('the Spending Limit of $0.13');
 		expect(env.sandbox.stats.accepted).toBe(2);
 		expect(lastReport()).toContain('Spent $0.12 on 2 requests');
-	});
-
-	it('holds over the turns of a loop', async () => {
-		env = await TestEnvironment.open({ loops: 4, sandbox: { costUsd: 0.06 }, settings: {} });
-		env.sandbox.faults.add(priceOf(0.06));
-		await env.run(runOf(0.13));
-		expect(env.sandbox.stats.accepted).toBe(2);
 	});
 });

@@ -1,4 +1,4 @@
-import type { ILoadOptionsFunctions, INode, INodeExecutionData, IRun } from 'n8n-workflow';
+import type { ILoadOptionsFunctions, INode, INodeExecutionData, INodeType, IRun } from 'n8n-workflow';
 
 import { RunComfyApi } from '../../credentials/RunComfyApi.credentials';
 import { executeRunComfy } from '../../nodes/RunComfy/execute';
@@ -26,6 +26,8 @@ export interface TestEnvironmentOptions {
 	/** Node settings such as retryOnFail or onError. */
 	settings?: Partial<INode>;
 	loops?: number;
+	/** More node types, some of them made of the node. */
+	nodes?: (node: RunComfy) => Record<string, INodeType>;
 }
 
 /** The shortest interval that the node allows. */
@@ -47,6 +49,21 @@ export interface LogLine {
 	message: string;
 }
 
+/** What the running test has opened. Outside Jest, whoever opens an environment closes it. */
+const opened: TestEnvironment[] = [];
+if (typeof afterEach === 'function') {
+	afterEach(async () => void (await Promise.all(opened.splice(0).map(async (env) => await env.close()))));
+}
+
+/** One environment for all tests of a `describe`, with an empty sandbox for each. */
+export function sharedEnvironment(options: TestEnvironmentOptions = {}): () => TestEnvironment {
+	let env: TestEnvironment;
+	beforeAll(async () => void (env = await TestEnvironment.create(options)));
+	beforeEach(() => env.sandbox.reset());
+	afterAll(async () => await env.close());
+	return () => env;
+}
+
 export class TestEnvironment {
 	private constructor(
 		readonly sandbox: Sandbox,
@@ -58,19 +75,28 @@ export class TestEnvironment {
 		private readonly options: TestEnvironmentOptions,
 	) {}
 
+	/** Is closed after the test. */
 	static async open(options: TestEnvironmentOptions = {}): Promise<TestEnvironment> {
+		const env = await TestEnvironment.create(options);
+		opened.push(env);
+		return env;
+	}
+
+	static async create(options: TestEnvironmentOptions = {}): Promise<TestEnvironment> {
 		const speed = options.speed ?? (options.runtime?.clock === undefined ? SPEED : 1);
 		const sandbox = await Sandbox.start(
 			quickly(speed, { pictures: 'plain', queueMs: 0, runMs: 100, ...options.sandbox }),
 		);
 		const log: LogLine[] = [];
 		const tries: Array<Promise<unknown>> = [];
+		const node = nodeWith(runtimeOf(speed, options.runtime), tries);
 		const engine = await Engine.create({
 			nodes: {
 				source: source(options.items ?? items(1)),
 				passThrough,
 				loop: loop(options.loops ?? 0),
-				[RUNCOMFY_TYPE]: nodeWith(runtimeOf(speed, options.runtime), tries),
+				[RUNCOMFY_TYPE]: node,
+				...options.nodes?.(node),
 			},
 			credentialType: new RunComfyApi(),
 			credential: {
@@ -91,6 +117,11 @@ export class TestEnvironment {
 		execution.stop();
 		await Promise.allSettled(this.tries);
 		return performance.now() - from;
+	}
+
+	/** Lets the jobs whose prompt contains this end now, so that a test need not know how long they take. */
+	endJobs(prompt = ''): void {
+		for (const job of this.sandbox.jobs) if (job.prompt.includes(prompt)) job.runsAt = job.endsAt = 0;
 	}
 
 	/** The log line that reports what Stop has done. */

@@ -1,20 +1,14 @@
 import { MODEL_ID, TEXT_TO_IMAGE } from '../sandbox/catalog';
-import { failure, items, outputItems, TestEnvironment } from './testEnvironment';
+import { failure, outputItems, sharedEnvironment, TestEnvironment } from './testEnvironment';
 
 /** Results of a shape that no page documents: nothing that RunComfy reports is lost. */
 describe('An output of unusual shape', () => {
-	let env: TestEnvironment;
-
-	beforeAll(async () => {
-		env = await TestEnvironment.open();
-	});
-	beforeEach(() => env.sandbox.reset());
-	afterAll(async () => await env.close());
+	const env = sharedEnvironment();
 
 	const runWith = async (output: unknown, parameters: Record<string, unknown>) => {
 		const answer = { status: 200, body: { status: 'succeeded', output } };
-		env.sandbox.faults.add({ on: 'result', kind: 'answer', answer });
-		return await env.run(parameters);
+		env().sandbox.faults.add({ on: 'result', kind: 'answer', answer });
+		return await env().run(parameters);
 	};
 	const anyModel = {
 		resource: 'model',
@@ -25,12 +19,8 @@ describe('An output of unusual shape', () => {
 	};
 	const URL = 'https://cdn.example.com/a.png';
 
-	it.each([
-		['a list of URLs', [URL]],
-		['a text', URL],
-		['objects with a url', { images: [{ url: URL, width: 8 }] }],
-		['an object as image', { image: { url: URL } }],
-	])('%s: its files are found, and it is kept as it is', async (_what, output) => {
+	it('objects with a url: its files are found, and it is kept as it is', async () => {
+		const output = { images: [{ url: URL, width: 8 }] };
 		const [item] = outputItems(await runWith(output, anyModel));
 		expect(item?.json).toMatchObject({ url: URL, image: URL, images: [URL], output });
 		const [image] = outputItems(await runWith(output, {}));
@@ -50,40 +40,6 @@ describe('An output of unusual shape', () => {
 		const [task] = run.data.resultData.runData.RunComfy ?? [];
 		expect(JSON.stringify(task?.hints)).toContain(mesh);
 	});
-
-	it('keeps a text that is no URL', async () => {
-		const [item] = outputItems(await runWith('A picture with lights in it.', anyModel));
-		expect(item?.json.output).toBe('A picture with lights in it.');
-	});
-});
-
-describe('Error items', () => {
-	it.each(['continueErrorOutput', 'continueRegularOutput'] as const)(
-		'carry the fields and files of their input, under %s',
-		async (onError) => {
-			const file = { data: { data: 'AAAA', mimeType: 'image/png', fileName: 'shoe.png' } };
-			const env = await TestEnvironment.open({
-				items: items(2).map((item) => ({ ...item, binary: file })),
-				settings: { onError },
-			});
-			env.sandbox.faults.add({ job: 'failed', promptIncludes: 'scene 1' });
-			const run = await env.run({ prompt: '={{ "scene " + $json.n }}' });
-			const output = onError === 'continueErrorOutput' ? 1 : 0;
-			const failed = outputItems(run, 'RunComfy', output).find(({ json }) => 'error' in json);
-			const { requestId } = env.sandbox.jobs.find(({ input }) => input.prompt === 'scene 1') ?? {};
-			expect(failed?.json).toEqual({
-				n: 1,
-				error: {
-					message: expect.stringContaining(`RunComfy request ${requestId} failed`) as string,
-					description: expect.any(String) as string,
-					requestId,
-				},
-			});
-			expect(failed?.binary).toMatchObject({ data: { fileName: 'shoe.png' } });
-			expect(failed?.pairedItem).toEqual({ item: 1 });
-			await env.close();
-		},
-	);
 });
 
 describe('Empty inputs and file names', () => {
@@ -103,20 +59,17 @@ describe('Empty inputs and file names', () => {
 			inputsJson: '{}',
 		});
 		expect(env.sandbox.lastBody).toEqual({});
-		await env.close();
 	});
 
 	it('takes a number as a file name', async () => {
 		const env = await TestEnvironment.open({ items: [{ json: { id: 4711 } }] });
 		const run = await env.run({ downloadFiles: true, options: { fileName: '={{ $json.id }}' } });
 		expect(outputItems(run)[0]?.binary?.data?.fileName).toBe('4711.png');
-		await env.close();
 	});
 
 	it('refuses a file name of another type', async () => {
 		const env = await TestEnvironment.open();
 		const run = await env.run({ downloadFiles: true, options: { fileName: '={{ [1] }}' } });
 		expect(failure(run).message).toBe('“File Name” must be text');
-		await env.close();
 	});
 });

@@ -38,7 +38,6 @@ export interface CallOptions {
 /** What is the same for every call: token, counts and faults. */
 export class Calls {
 	private readonly hanging = new Set<FastifyReply>();
-	private inFlight = 0;
 
 	constructor(
 		private readonly token: string,
@@ -50,21 +49,15 @@ export class Calls {
 	on(kind: CallKind, handler: Handler, options: CallOptions = {}) {
 		return async (request: FastifyRequest, reply: FastifyReply): Promise<unknown> => {
 			const { stats } = this.store;
-			this.inFlight++;
-			stats.mostCallsAtOnce = Math.max(stats.mostCallsAtOnce, this.inFlight);
-			try {
-				if (request.headers.authorization !== `Bearer ${this.token}`) {
-					stats.refusedTokens++;
-					const refusal = error(401, 400004, 'The API token is invalid, expired or revoked.');
-					return await send(reply, options.badToken ?? refusal);
-				}
-				const counted = COUNTED[kind];
-				if (counted !== undefined) stats[counted]++;
-				const fault = this.faults.forCall(kind, this.subjectOf(request, options));
-				return await this.answer(reply, fault, () => handler(request));
-			} finally {
-				this.inFlight--;
+			if (request.headers.authorization !== `Bearer ${this.token}`) {
+				stats.refusedTokens++;
+				const refusal = error(401, 400004, 'The API token is invalid, expired or revoked.');
+				return await send(reply, options.badToken ?? refusal);
 			}
+			const counted = COUNTED[kind];
+			if (counted !== undefined) stats[counted]++;
+			const fault = this.faults.forCall(kind, this.subjectOf(request, options));
+			return await this.answer(reply, fault, () => handler(request));
 		};
 	}
 
@@ -91,9 +84,7 @@ export class Calls {
 				return await reply
 					.code(502)
 					.type('text/html')
-					.send(
-						'<html><head><title>502 Bad Gateway</title></head><body><h1>502 Bad Gateway</h1></body></html>',
-					);
+					.send('<html><body><h1>502 Bad Gateway</h1></body></html>');
 			case 'errorCode':
 				return await send(reply, error(200, fault.errorCode ?? 400001, 'Refused, but politely.'));
 			case 'answer':

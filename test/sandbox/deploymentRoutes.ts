@@ -7,9 +7,9 @@ import { isRecord, promptOfGraph, readGraph, runGraph, samplerError, type Graph 
 import { DEPLOYMENT_ID, DEPLOYMENTS, type SandboxDeployment } from './deployments';
 import type { JobFault } from './faults';
 import type { FileServer } from './files';
-import { stateOf, steadyNow, type JobInput, type Made, type SandboxJob } from './jobStore';
+import { stateOf, steadyNow, type JobInput, type Made } from './jobStore';
 import { OBJECT_INFO, paddedObjectInfo, readObjectInfo, type ObjectInfo } from './objectInfo';
-import { applyOverrides, type Detail } from './overrides';
+import { applyOverrides, problemAt, type Detail } from './overrides';
 import type { Queue, RequestApi } from './queue';
 import { RawJson } from './rawJson';
 
@@ -19,8 +19,6 @@ export interface DeploymentOptions {
 	coldStartMs?: number;
 	/** More deployments. */
 	deployments?: SandboxDeployment[];
-	/** The list comes as `{ deployments: […] }`. */
-	wrapDeployments?: boolean;
 	/** The node definitions have at least this size. */
 	objectInfoBytes?: number;
 	/** Instead of the sandbox's own address of them; null leaves it out. */
@@ -60,7 +58,10 @@ export class DeploymentRoutes {
 				...(state === 'in_progress' ? { instance_id: `${job.deploymentId}-instance-1` } : {}),
 			}),
 			succeeded: (job) => ({ outputs: job.made?.outputOf(files.urlsOf(job)) }),
-			failed: (job) => ({ outputs: {}, error: failureOf(job) }),
+			failed: ({ makingError, graph = {} }) => ({
+				outputs: {},
+				error: { type: 'execution_error', message: makingError ?? samplerError(graph) },
+			}),
 			isCancellable: (state) => state === 'in_queue' || state === 'in_progress',
 		};
 	}
@@ -73,7 +74,11 @@ export class DeploymentRoutes {
 		const { calls } = this;
 		app.get(
 			PATH,
-			calls.on('deployments', (request) => this.list(request), { badToken: BAD_TOKEN }),
+			calls.on(
+				'deployments',
+				(request) => ({ status: 200, body: this.all.map((one) => this.describe(one, request)) }),
+				{ badToken: BAD_TOKEN },
+			),
 		);
 		app.get(
 			`${PATH}/:deploymentId`,
@@ -116,15 +121,6 @@ export class DeploymentRoutes {
 		});
 	}
 
-	private list(request: FastifyRequest): Answer {
-		const { ids } = request.query as { ids?: string | string[] };
-		const wanted = ids === undefined ? undefined : [ids].flat();
-		const deployments = this.all
-			.filter(({ id }) => wanted?.includes(id) ?? true)
-			.map((one) => this.describe(one, request));
-		return { status: 200, body: this.options.wrapDeployments ? { deployments } : deployments };
-	}
-
 	private find({ params }: FastifyRequest): SandboxDeployment | Answer {
 		const { deploymentId } = params as { deploymentId: string };
 		if (deploymentId === DEPLOYMENT_ID.foreign)
@@ -133,19 +129,15 @@ export class DeploymentRoutes {
 	}
 
 	private describe(deployment: SandboxDeployment, request: FastifyRequest) {
-		const { workflow, objectInfo: _objectInfo, readme = '', ...entry } = deployment;
-		const { includes = [] } = request.query as { includes?: string | string[] };
+		const { workflow, objectInfo: _objectInfo, ...entry } = deployment;
+		const { includes } = request.query as { includes?: string };
 		const { objectInfoUrl = `${this.origin()}/object-info/${entry.id}/object_info.json` } = this.options;
 		const payload = {
 			workflow_api_json: new RawJson(workflow),
 			overrides: {},
 			...(objectInfoUrl === null ? {} : { object_info_url: objectInfoUrl }),
 		};
-		return {
-			...entry,
-			...([includes].flat().includes('payload') ? { payload } : {}),
-			...([includes].flat().includes('readme') ? { readme } : {}),
-		};
+		return { ...entry, ...(includes === 'payload' ? { payload } : {}) };
 	}
 
 	private objectInfoOf({ id, objectInfo = OBJECT_INFO }: SandboxDeployment) {
@@ -162,15 +154,11 @@ export class DeploymentRoutes {
 		const deployment = this.find(request);
 		const { body } = request;
 		if (isAnswer(deployment)) return { graph: {}, detail: [] };
-		const { overrides, workflow_api_json: sent, ...others } = isRecord(body) ? body : {};
-		const detail: Detail[] = Object.keys(others)
-			.filter((name) => !['webhook', 'webhook_intermediate_status'].includes(name))
-			.map((name) => ({ loc: ['body', name], msg: 'There is no such field.', type: 'extra_forbidden' }));
-		if (!isRecord(body))
-			detail.push({ loc: ['body'], msg: 'The body must be an object.', type: 'value_error' });
-		const graph = readGraph(sent ?? JSON.parse(deployment.workflow));
+		const { overrides, ...others } = isRecord(body) ? body : {};
+		const graph = readGraph(JSON.parse(deployment.workflow));
 		const applied = applyOverrides(graph, overrides, this.objectInfoOf(deployment).classes);
-		return { graph: applied.graph, detail: [...detail, ...applied.detail] };
+		const unknown = Object.keys(others).map((name) => problemAt(['body', name], 'There is no such field.'));
+		return { graph: applied.graph, detail: [...unknown, ...applied.detail] };
 	}
 
 	private submit(request: FastifyRequest): Answer {
@@ -180,11 +168,7 @@ export class DeploymentRoutes {
 		const { graph, detail } = this.read(request);
 		// Which code a disabled deployment answers with is not documented.
 		if (!deployment.is_enabled) {
-			detail.unshift({
-				loc: ['path', 'deployment_id'],
-				msg: 'The deployment is disabled.',
-				type: 'value_error',
-			});
+			detail.unshift(problemAt(['path', 'deployment_id'], 'The deployment is disabled.'));
 		}
 		if (detail.length > 0) return error(422, 422001, 'The request is invalid.', detail);
 		const isUnchanged = this.hasRun(id, graph);
@@ -224,14 +208,6 @@ export class DeploymentRoutes {
 		const { pictures = 'scene' } = this.options;
 		return await runGraph(graph, { pictures, ...(fault === 'manyImages' ? { images: 3 } : {}) });
 	}
-}
-
-/** The two forms in which a failed request reports ComfyUI's error. */
-function failureOf({ fault, makingError, graph = {} }: SandboxJob): unknown {
-	const message = makingError ?? samplerError(graph);
-	if (fault !== 'failedList') return { type: 'execution_error', message };
-	const [where = '', ...what] = message.split(': ');
-	return [{ errorCode: 'EXECUTION_ERROR', error: what.join(': '), debugInfo: where }];
 }
 
 function isAnswer(found: SandboxDeployment | Answer): found is Answer {

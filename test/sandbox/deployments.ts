@@ -19,7 +19,6 @@ export interface SandboxDeployment {
 	workflow: string;
 	/** Its node definitions as JSON text; without it, those of `workflows/objectInfo.json`. */
 	objectInfo?: string;
-	readme?: string;
 }
 
 export const DEPLOYMENT_ID = {

@@ -64,11 +64,11 @@ export type CallFault =
 
 /**
  * How a job ends other than with one image.
- * - `failed`; for deployments, the error is an object, and with `failedList` a list
+ * - `failed`
  * - `noUrl`: success without files, for deployments with `outputs: {}`
  * - `manyImages`: three instead of those asked for
  */
-export type JobFault = 'failed' | 'failedList' | 'cancelled' | 'unknownStatus' | 'noUrl' | 'manyImages';
+export type JobFault = 'failed' | 'cancelled' | 'unknownStatus' | 'noUrl' | 'manyImages';
 
 export interface CallRule {
 	on: CallKind;

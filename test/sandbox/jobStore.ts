@@ -50,43 +50,42 @@ export interface SandboxJob {
 	costUsd: number;
 	polls: number;
 	statusPolls: number;
-	/** When its result was first asked for. */
-	firstPollAt?: number;
 	/** When a poll first returned the result. */
 	deliveredAt?: number;
 	cancels: number;
 }
 
 /** What the sandbox has received, for tests to check. */
-export interface SandboxStats {
+const NOTHING_RECEIVED = {
 	/** Submits that arrived, accepted or not. */
-	submits: number;
+	submits: 0,
 	/** Jobs that exist, and so are charged. */
-	accepted: number;
-	statusPolls: number;
-	resultPolls: number;
-	cancels: number;
-	cancelled: number;
-	downloads: number;
+	accepted: 0,
+	statusPolls: 0,
+	resultPolls: 0,
+	cancels: 0,
+	cancelled: 0,
+	downloads: 0,
 	/** Requests for one model of the catalog, for one deployment, and for their lists. */
-	modelRequests: number;
-	modelListRequests: number;
-	deploymentRequests: number;
-	deploymentListRequests: number;
-	objectInfoRequests: number;
+	modelRequests: 0,
+	modelListRequests: 0,
+	deploymentRequests: 0,
+	deploymentListRequests: 0,
+	objectInfoRequests: 0,
 	/** Downloads, and requests for object_info, with a token: must stay 0. */
-	tokensAtOutputs: number;
-	tokensAtObjectInfo: number;
+	tokensAtOutputs: 0,
+	tokensAtObjectInfo: 0,
 	/** Calls with a missing or wrong token. */
-	refusedTokens: number;
+	refusedTokens: 0,
 	/** Most jobs that were queued or running at the same time. */
-	mostJobsAtOnce: number;
-	mostCallsAtOnce: number;
-}
+	mostJobsAtOnce: 0,
+};
+
+export type SandboxStats = typeof NOTHING_RECEIVED;
 
 export class JobStore {
 	readonly jobs = new Map<string, SandboxJob>();
-	readonly stats: SandboxStats = emptyStats();
+	readonly stats: SandboxStats = { ...NOTHING_RECEIVED };
 
 	add(
 		job: Omit<SandboxJob, 'requestId' | 'polls' | 'statusPolls' | 'cancels' | 'made' | 'isOver'> & {
@@ -130,30 +129,8 @@ export class JobStore {
 
 	clear(): void {
 		this.jobs.clear();
-		Object.assign(this.stats, emptyStats());
+		Object.assign(this.stats, NOTHING_RECEIVED);
 	}
-}
-
-function emptyStats(): SandboxStats {
-	return {
-		submits: 0,
-		accepted: 0,
-		statusPolls: 0,
-		resultPolls: 0,
-		cancels: 0,
-		cancelled: 0,
-		downloads: 0,
-		modelRequests: 0,
-		modelListRequests: 0,
-		deploymentRequests: 0,
-		deploymentListRequests: 0,
-		objectInfoRequests: 0,
-		tokensAtOutputs: 0,
-		tokensAtObjectInfo: 0,
-		refusedTokens: 0,
-		mostJobsAtOnce: 0,
-		mostCallsAtOnce: 0,
-	};
 }
 
 function isAlive(state: JobState): boolean {
@@ -172,6 +149,6 @@ export function stateOf(job: SandboxJob, now = steadyNow()): JobState {
 	if (now < job.endsAt || !job.isOver) return 'in_progress';
 	if (job.fault === 'cancelled') return 'cancelled';
 	if (job.fault === 'unknownStatus') return 'archived';
-	const hasFailed = job.fault === 'failed' || job.fault === 'failedList' || job.makingError !== undefined;
+	const hasFailed = job.fault === 'failed' || job.makingError !== undefined;
 	return hasFailed ? 'failed' : 'completed';
 }

@@ -56,48 +56,17 @@ export function makeAudio(prompt: string, seed: number, seconds: number): Buffer
 	return Buffer.from(wave.toBuffer());
 }
 
-/** A triangle as binary glTF. */
+/** Binary glTF that holds no more than where it comes from. */
 export function makeMesh(recipe: string): Buffer {
-	const random = seededRandom(hashText(recipe));
-	const points = new Float32Array(Array.from({ length: 9 }, () => random()));
-	const corner = (pick: (...values: number[]) => number) =>
-		[0, 1, 2].map((axis) => pick(...[0, 3, 6].map((point) => points[point + axis] ?? 0)));
-	const gltf = {
-		asset: { version: '2.0', generator: 'sandbox' },
-		scene: 0,
-		scenes: [{ nodes: [0] }],
-		nodes: [{ mesh: 0 }],
-		meshes: [{ primitives: [{ attributes: { POSITION: 0 } }] }],
-		accessors: [
-			{
-				bufferView: 0,
-				componentType: 5126,
-				count: 3,
-				type: 'VEC3',
-				min: corner(Math.min),
-				max: corner(Math.max),
-			},
-		],
-		bufferViews: [{ buffer: 0, byteLength: points.byteLength }],
-		buffers: [{ byteLength: points.byteLength }],
-	};
-	const json = Buffer.from(JSON.stringify(gltf));
-	const padding = Buffer.alloc(-json.length & 3, ' ');
-	const chunks = Buffer.concat([
-		glbChunk('JSON', Buffer.concat([json, padding])),
-		glbChunk('BIN\0', Buffer.from(points.buffer)),
-	]);
-	return Buffer.concat([Buffer.from('glTF'), uint32(2), uint32(12 + chunks.length), chunks]);
-}
-
-function glbChunk(type: string, bytes: Buffer): Buffer {
-	return Buffer.concat([uint32(bytes.length), Buffer.from(type), bytes]);
-}
-
-function uint32(value: number): Buffer {
-	const bytes = Buffer.alloc(4);
-	bytes.writeUInt32LE(value);
-	return bytes;
+	const json = JSON.stringify({ asset: { version: '2.0', generator: `sandbox ${hashText(recipe)}` } });
+	const chunk = Buffer.from(json.padEnd(Math.ceil(json.length / 4) * 4));
+	const header = Buffer.alloc(20);
+	header.write('glTF');
+	[2, header.length + chunk.length, chunk.length].forEach((value, i) =>
+		header.writeUInt32LE(value, 4 + 4 * i),
+	);
+	header.write('JSON', 16);
+	return Buffer.concat([header, chunk]);
 }
 
 /** @param progress of the video, from 0 to 1. */

@@ -47,40 +47,15 @@ export function inputDefinition(
 	};
 }
 
-/** The definitions with as many made-up classes as it takes to reach the size: a real file has several MB. */
+/** The definitions with a class that has as many choices as it takes to reach the size: a real file has several MB. */
 export function paddedObjectInfo(text: string, bytes: number): string {
 	if (text.length >= bytes) return text;
-	const parts = [text.trimEnd().slice(0, -1)];
-	for (let size = text.length, n = 0; size < bytes; n++) {
-		const part = `,${JSON.stringify(`MadeUpNode${n}`)}:${JSON.stringify(madeUpNode(n))}`;
-		parts.push(part);
-		size += part.length;
-	}
-	return `${parts.join('')}}`;
+	const choice = (_: unknown, n: number) => `loras/style-${String(n).padStart(7, '0')}.safetensors`;
+	const choices = Array.from({ length: Math.ceil((bytes - text.length) / 36) }, choice);
+	const madeUp = { input: { required: { lora_name: [choices, { tooltip: 'The name of the LoRA.' }] } } };
+	return `${text.trimEnd().slice(0, -1)},"MadeUpNode":${JSON.stringify(madeUp)}}`;
 }
 
 function recordOf(value: unknown): Record<string, unknown> {
 	return isRecord(value) ? value : {};
-}
-
-function madeUpNode(n: number) {
-	const models = Array.from({ length: 150 }, (_, i) => `loras/style-${n}-${i}.safetensors`);
-	return {
-		input: {
-			required: {
-				model: ['MODEL'],
-				lora_name: [models, { tooltip: 'The name of the LoRA.' }],
-				strength: ['FLOAT', { default: 1, min: -100, max: 100, step: 0.01 }],
-			},
-		},
-		input_order: { required: ['model', 'lora_name', 'strength'] },
-		output: ['MODEL'],
-		output_name: ['MODEL'],
-		name: `MadeUpNode${n}`,
-		display_name: `Made Up Node ${n}`,
-		description: '',
-		python_module: 'custom_nodes.made_up',
-		category: 'made up',
-		output_node: false,
-	};
 }

@@ -8,6 +8,10 @@ export interface Detail {
 	type: string;
 }
 
+export function problemAt(loc: string[], msg: string): Detail {
+	return { loc, msg, type: 'value_error' };
+}
+
 /** Puts overrides into a graph. What is wrong with them is left out, and reported in `detail`. */
 export function applyOverrides(
 	saved: Graph,
@@ -16,7 +20,7 @@ export function applyOverrides(
 ): { graph: Graph; detail: Detail[] } {
 	const detail: Detail[] = [];
 	const report = (loc: string[], msg: string) =>
-		void detail.push({ loc: ['body', 'overrides', ...loc], msg, type: 'value_error' });
+		void detail.push(problemAt(['body', 'overrides', ...loc], msg));
 	const graph: Graph = { ...saved };
 	if (overrides !== undefined && !isRecord(overrides)) report([], 'Overrides must be an object.');
 	for (const [id, override] of Object.entries(isRecord(overrides) ? overrides : {})) {

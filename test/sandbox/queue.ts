@@ -150,7 +150,6 @@ export class Queue {
 
 	private result(job: SandboxJob, api: RequestApi, request: FastifyRequest): Answer {
 		job.polls++;
-		job.firstPollAt ??= steadyNow();
 		const { requestId, submittedAt, endsAt } = job;
 		const state = stateOf(job);
 		const base = { request_id: requestId, created_at: new Date(submittedAt).toISOString() };

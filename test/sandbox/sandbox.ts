@@ -1,5 +1,3 @@
-import { createHash } from 'node:crypto';
-
 import fastify, { type FastifyInstance } from 'fastify';
 
 import { Calls, error } from './calls';
@@ -18,7 +16,6 @@ import { Queue, type QueueOptions } from './queue';
 export interface SandboxOptions extends QueueOptions, ModelOptions, DeploymentOptions {
 	/** 0, the default, takes a free one. */
 	port?: number;
-	token?: string;
 	/** Size of a plain picture; large ones are made up while they are sent. */
 	pictureBytes?: number;
 	/** Decides fault rates. */
@@ -45,7 +42,7 @@ export class Sandbox {
 	private constructor(options: SandboxOptions) {
 		const origin = () => this.url;
 		this.faults = new Faults(options.seed ?? 1);
-		this.calls = new Calls(options.token ?? SANDBOX_TOKEN, this.faults, this.store);
+		this.calls = new Calls(SANDBOX_TOKEN, this.faults, this.store);
 		this.queue = new Queue(this.calls, options);
 		const files = new FileServer(this.calls, options, origin);
 		this.deployments = new DeploymentRoutes(this.calls, this.queue, files, options, origin);
@@ -55,14 +52,8 @@ export class Sandbox {
 			ajv: { customOptions: { coerceTypes: false, removeAdditional: false, useDefaults: false } },
 		});
 		this.app.setErrorHandler(
-			(problem: { statusCode?: number; message: string; validation?: unknown }, _request, reply) => {
-				const answer = problem.validation
-					? error(422, 422001, problem.message, problem.validation)
-					: error(
-							problem.statusCode ?? 500,
-							problem.statusCode === undefined ? 500001 : 422001,
-							problem.message,
-						);
+			({ statusCode: status = 500, message }: { statusCode?: number; message: string }, _request, reply) => {
+				const answer = error(status, status === 500 ? 500001 : 422001, message);
 				void reply.code(answer.status).send(answer.body);
 			},
 		);
@@ -102,10 +93,6 @@ export class Sandbox {
 		this.faults.clear();
 	}
 
-	setBalance(usd: number): void {
-		this.queue.balanceUsd = usd;
-	}
-
 	async close(): Promise<void> {
 		this.calls.close();
 		await this.app.close();
@@ -122,39 +109,10 @@ export class Sandbox {
 			})),
 		);
 		app.get('/sandbox/stats', async () => this.stats);
-		app.get('/sandbox/jobs', async () => this.jobs.map(describe));
 		app.post('/sandbox/faults', async (request, reply) => {
 			const rules = Array.isArray(request.body) ? request.body : [request.body];
 			this.faults.add(...(rules as FaultRule[]));
 			return await reply.code(204).send();
 		});
-		app.post('/sandbox/reset', async (_request, reply) => {
-			this.reset();
-			return await reply.code(204).send();
-		});
 	}
-}
-
-function describe(job: SandboxJob) {
-	const { requestId, input, prompt, submittedAt, endsAt, deliveredAt, polls, statusPolls, cancels } = job;
-	return {
-		requestId,
-		model: job.modelId,
-		deployment: job.deploymentId,
-		input,
-		prompt,
-		seed: input.seed,
-		state: stateOf(job),
-		submittedAt,
-		endsAt,
-		deliveredAt,
-		polls,
-		statusPolls,
-		cancels,
-	};
-}
-
-/** A digest for comparing pictures in tests. */
-export function digest(bytes: Buffer): string {
-	return createHash('sha256').update(bytes).digest('hex');
 }

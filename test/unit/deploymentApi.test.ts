@@ -40,7 +40,9 @@ describe('Reading deployments', () => {
 		['{"6": {}}', { 6: {} }],
 		['{"6"', undefined],
 		[[], undefined],
-	])('reads the workflow %j', (graph, expected) => {
+		// Nested so deeply that it could not be written again.
+		[`{"6": {"x": ${'['.repeat(50_000)}${']'.repeat(50_000)}}}`, undefined],
+	])('reads the workflow (%#)', (graph, expected) => {
 		const payload = { workflow_api_json: graph, object_info_url: 'https://files.test/x.json' };
 		const read = readDeployment({ ...ENTRY, payload });
 		expect(read?.graph).toEqual(expected);
@@ -163,6 +165,9 @@ describe('The requests of a deployment', () => {
 		expect(await apiOf(id).cancel('r')).toMatchObject({ value: 'cancelled' });
 		expect(await apiOf('a/b').cancel('r')).toMatchObject({ value: 'not_cancellable' });
 	});
+
+	it('are said to be on the page of the deployment, where an outcome is not known', () =>
+		expect(deploymentRequests(http, 'd1').requestsPage).toBe('the requests of this deployment on RunComfy'));
 
 	it('fail with the node that ComfyUI names', () => {
 		const error = { node_id: '3', node_type: 'KSampler', exception_message: 'Out of memory' };

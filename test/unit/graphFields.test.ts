@@ -6,6 +6,7 @@ import {
 	toDeploymentMapperField,
 	withSavedRules,
 } from '../../nodes/RunComfy/deployments/savedRules';
+import { readInputValues } from '../../nodes/RunComfy/models/inputValues';
 
 const node = (class_type: unknown, inputs: unknown, title?: unknown) => ({
 	class_type,
@@ -43,12 +44,6 @@ describe('A graph as fields, without object_info', () => {
 		],
 		['a missing title: the class', { 6: node('KSampler', { steps: 20 }) }, [{ label: 'KSampler → Steps' }]],
 		[
-			'an empty title: the class',
-			{ 6: node('KSampler', { steps: 20 }, ' ') },
-			[{ label: 'KSampler → Steps' }],
-		],
-		['a title that is no text', { 6: node('KSampler', { steps: 20 }, 7) }, [{ label: 'KSampler → Steps' }]],
-		[
 			'neither title nor class',
 			{ 6: { inputs: { steps: 20 } } },
 			[{ label: 'Node 6 → Steps', kind: 'number' }],
@@ -62,18 +57,6 @@ describe('A graph as fields, without object_info', () => {
 		['a numeric string stays a text', { 6: node('X', { width: '512' }) }, [{ kind: 'text', default: '512' }]],
 		['null accepts anything', { 6: node('X', { mask: null }) }, [{ kind: 'any' }]],
 		['true', { 6: node('X', { on: true }) }, [{ kind: 'boolean', default: true }]],
-		[
-			'a nested list',
-			{
-				6: node('X', {
-					points: [
-						[1, 2],
-						[3, 4],
-					],
-				}),
-			},
-			[{ kind: 'array' }],
-		],
 		['a list of two numbers', { 6: node('X', { range: [1, 2] }) }, [{ kind: 'array' }]],
 		['an object', { 6: node('X', { options: { a: [1] } }) }, [{ kind: 'object' }]],
 		['a whole number may be a FLOAT', { 6: node('X', { cfg: 8 }) }, [{ kind: 'number', default: 8 }]],
@@ -86,11 +69,6 @@ describe('A graph as fields, without object_info', () => {
 			],
 		],
 		[
-			'a loader of Video Helper Suite',
-			{ 6: node('VHS_LoadVideo', { video: 'a.mp4' }) },
-			[{ kind: 'file', fileKind: 'video' }],
-		],
-		[
 			'a loader of a model takes no file',
 			{
 				6: node('LoraLoader', { lora_name: 'a.safetensors' }),
@@ -100,9 +78,9 @@ describe('A graph as fields, without object_info', () => {
 		],
 		['no node', { 6: null, 7: 'x', 8: [], 9: { inputs: 'x' }, 10: {} }, []],
 		[
-			'a name of objects',
-			{ 6: node('constructor', { __proto__x: 1, constructor: 'y' }) },
-			[{ name: '6.__proto__x' }, { name: '6.constructor' }],
+			'names of objects',
+			JSON.parse('{"__proto__": {"class_type": "constructor", "inputs": {"__proto__": "v", "toString": 1}}}'),
+			[{ name: '__proto__.__proto__' }, { name: '__proto__.toString' }],
 		],
 	])('%s', (_name, graph, expected) => {
 		const fields = fieldsOf(graph);
@@ -208,7 +186,7 @@ describe('A graph as fields, with object_info', () => {
 		expect([...readObjectInfo(many, ['Class7', 'Class7', 'Unknown', 'constructor']).keys()]).toEqual([
 			'Class7',
 		]);
-		expect(performance.now() - from).toBeLessThan(50);
+		expect(performance.now() - from).toBeLessThan(500);
 	});
 });
 
@@ -244,6 +222,18 @@ describe('The fields in the mapper, and what a run reads back from them', () => 
 		(schema) => expect(readSavedRules(schema).size).toBe(0),
 	);
 
+	it('carries choices of several types, which are sent as they were chosen, whatever the type of the literal', () => {
+		const graph = { 1: node('Resize', { size: 512, edge: 'auto', mode: 'a' }) };
+		const edge = ['COMBO', { options: ['auto', 512] }];
+		const objectInfo = info('Resize', { size: [[512, 1024, 'auto']], edge, mode: [['a', 'b']] });
+		const saved = fieldsOf(graph, objectInfo).map(toDeploymentMapperField);
+		const rules = readSavedRules(JSON.parse(JSON.stringify(saved)));
+		const fields = readGraphFields(graph).map((field) => withSavedRules(field, rules.get(field.name)));
+		const chosen = { '1.size': 'auto', '1.edge': 512, '1.mode': 'b' };
+		expect(readInputValues(fields, chosen).input).toEqual(chosen);
+		expect(rules.get('1.mode')).toEqual({});
+	});
+
 	it('reads only rules that are what they should be', () => {
 		const rules = { kind: 'object', minimum: 'x', maximum: Infinity, fileKind: 7 };
 		expect(readSavedRules([{ id: 'a', rules }]).get('a')).toEqual({});
@@ -258,6 +248,11 @@ it('leaves out bounds that are none, and defaults that are not exact', () => {
 });
 
 describe('toOverrides', () => {
+	it('takes thousands of inputs of one node', () => {
+		const values = Array.from({ length: 50_000 }, (_, n) => ({ nodeId: '1', name: `n${n}`, value: n }));
+		expect(JSON.stringify(toOverrides(values))).toContain('"n49999":49999');
+	}, 3_000);
+
 	it('groups values by node, whatever their names are', () => {
 		expect(
 			toOverrides([

@@ -1,5 +1,6 @@
 import * as fc from 'fast-check';
 
+import { readDeploymentChoice, readModelChoice } from '../../nodes/RunComfy/fields/locators';
 import { pagePathOf, readModelReference } from '../../nodes/RunComfy/models/modelReference';
 
 describe('readModelReference', () => {
@@ -58,4 +59,22 @@ describe('readModelReference, whatever the text', () => {
 		readModelReference(`a${'/'.repeat(300_000)}b`);
 		expect(performance.now() - from).toBeLessThan(500);
 	});
+});
+
+describe('The choice of a deployment or a model', () => {
+	const choices: Array<[string, (value: unknown) => unknown]> = [
+		['Deployment', readDeploymentChoice],
+		['Model', readModelChoice],
+	];
+
+	it.each(choices)('%s: what is no ID is not called empty', (_, read) => {
+		for (const value of ['', ' ', null, undefined, { value: '' }])
+			expect(() => read(value)).toThrow('must not be empty');
+		for (const value of [5, { value: 5 }, { value: ['a'] }]) expect(() => read(value)).toThrow('the ID of a');
+	});
+
+	it.each(['a/b', '..', '../x', 'a?b', 'a#b', 'a%2fb', 'a\u0000b', 'a b', 'x'.repeat(201)])(
+		'refuses %j, which could be another path',
+		(value) => expect(() => readDeploymentChoice(value)).toThrow('is not the ID of a deployment'),
+	);
 });

@@ -25,6 +25,11 @@ describe('What an error means', () => {
 		],
 		[answer(402, {}), 'your RunComfy balance is empty'],
 		[answer(401, HTML), 'RunComfy did not accept the API token'],
+		[answer(403, ''), 'your RunComfy account may not do this'],
+		[answer(404, ''), 'RunComfy does not know this model'],
+		[answer(407, ''), 'the proxy of n8n asks for a login'],
+		[answer(413, ''), 'what was sent is too large'],
+		[answer(415, ''), 'RunComfy did not accept the values'],
 		[answer(422, { detail: [{ loc: ['body', 'seed'], msg: 'too big' }] }), 'the fields: “seed: too big”'],
 		[answer(418, { message: 'teapot' }), 'RunComfy answered with an error (HTTP 418): “teapot”'],
 		[answer(500, { error_code: 999999, error: { message: 'odd' } }), '“odd” (code 999999)'],
@@ -50,6 +55,11 @@ describe('What an error means', () => {
 		expect(cleanReason(HTML)).toBeUndefined();
 		expect(cleanReason('  ')).toBeUndefined();
 	});
+
+	it('tells an unknown request of a deployment', () =>
+		expect(refusedProblem(answer(404, { error_code: 404001 }), DEPLOYMENT_CODES).message).toContain(
+			'no such deployment or request',
+		));
 
 	it('speaks of inputs only where inputs were sent', () => {
 		const invalid = answer(422, { error_code: 422001, error_message: 'Invalid.' });

@@ -28,6 +28,16 @@ function readerOf(graph: object, parameters: Record<string, unknown>, allowLoopb
 		await runDeployment.read(tools as unknown as OperationTools, new Item(context, itemIndex));
 }
 
+const SAMPLER = { 3: { class_type: 'KSampler', inputs: { seed: 1, steps: 20 } } };
+
+/** The message with which an item is refused. */
+async function refusalOf(reading: Promise<unknown>): Promise<string | undefined> {
+	return await reading.then(
+		() => undefined,
+		(error: Error) => error.message,
+	);
+}
+
 describe('ComfyUI Deployment → Run, before anything is submitted', () => {
 	it.each([
 		['fields', { inputMode: 'fields', inputs: { value: { '3.steps': 4 } } }],
@@ -61,13 +71,69 @@ describe('ComfyUI Deployment → Run, before anything is submitted', () => {
 		async (_, allowLoopback, problem) => {
 			const graph = { 10: { class_type: 'LoadImage', inputs: { image: 'a.png' } } };
 			const inputs = { value: { '10.image': 'https://127.0.0.1:9/a.png' } };
-			const prepared = readerOf(graph, { inputMode: 'fields', inputs }, allowLoopback)(0);
-			expect(
-				await prepared.then(
-					() => undefined,
-					(error: Error) => error.message,
-				),
-			).toBe(problem);
+			const read = readerOf(graph, { inputMode: 'fields', inputs }, allowLoopback);
+			expect(await refusalOf(read(0))).toBe(problem);
 		},
 	);
+
+	it.each<[string, unknown, string]>([
+		['a text as a number', { '3.steps': 'many' }, '“Inputs → KSampler → Steps” must be a number'],
+		['an inexact number', { '3.seed': '18446744073709551615' }, '→ Seed” must be a whole number'],
+		['an unknown input', { '99.text': 'x' }, '“Inputs → 99.text” is no input of the workflow'],
+		['a text', 'text', '“Inputs” must be filled in'],
+		['a list', ['a list'], '“Inputs” must be filled in'],
+		['a number', 5, '“Inputs” must be filled in'],
+	])('refuses %s in fields', async (_, value, message) => {
+		const inputs = { mappingMode: 'defineBelow', value };
+		expect(await refusalOf(readerOf(SAMPLER, { inputMode: 'fields', inputs })(0))).toContain(message);
+	});
+
+	const DEEP = `{"3": {"inputs": {"x": ${'['.repeat(9_000)}${']'.repeat(9_000)}}}}`;
+
+	it.each([
+		['overrides in overrides', '{"overrides": {"6": {}}}', '” must hold node IDs, not the key “overrides”'],
+		['what is no JSON', 'x', '” must be a JSON object'],
+		[
+			'a number that loses digits',
+			'{"3": {"inputs": {"seed": 18446744073709551615}}}',
+			' → 3 → inputs → seed”',
+		],
+		['a text that is nested too deeply', DEEP, '”'],
+		['a node that is null', '{"3": null}', ' → 3” must be an object such as {"inputs": {"text":'],
+		['a node that is a list', '{"3": []}', ' → 3” must be an object such as {"inputs": {"text":'],
+		['inputs that are null', '{"3": {"inputs": null}}', ' → 3 → inputs” must be an object such as {"text":'],
+		['inputs that are a list', '{"6": {}, "3": {"inputs": [7]}}', ' → 3 → inputs” must be an object'],
+	])('refuses %s in JSON, which RunComfy would put into the workflow', async (_, overridesJson, message) => {
+		const read = readerOf(SAMPLER, { inputMode: 'json', overridesJson });
+		expect(await refusalOf(read(0))).toContain(`“Overrides (JSON)${message}`);
+	});
+
+	it.each<[string, object, Record<string, { inputs: object }>]>([
+		['fields', {}, {}],
+		[
+			'JSON',
+			{ inputMode: 'json', overridesJson: '{"3": {"inputs": {"steps": 4}}}' },
+			{ 3: { inputs: { steps: 4 } } },
+		],
+	])('adds a random seed to %s, and none when Randomize Seeds is off', async (_, parameters, written) => {
+		const sentWith = async (options: object) => {
+			const all = { inputMode: 'fields', inputs: { value: {} }, ...parameters, options };
+			const { seeds, buildInput } = await readerOf(SAMPLER, all)(0);
+			return [seeds, await buildInput()];
+		};
+		const withSeed = { 3: { inputs: { ...written[3]?.inputs, seed: 0 } } };
+		expect(await sentWith({})).toEqual([{ '3.seed': 0 }, { overrides: withSeed }]);
+		expect(await sentWith({ randomizeSeeds: false })).toEqual([{}, { overrides: written }]);
+	});
+
+	it.each([
+		['keeps the user’s own', { value: { '3.seed': 7 } }, 7],
+		['takes the least of the bounds that the editor saved', { minimum: 5, maximum: 7 }, 5],
+		['takes whole ones, whatever bounds are saved', { minimum: 2.5, maximum: 4.5 }, 3],
+	])('of the seeds, it %s', async (_, given, seed) => {
+		const schema = [{ id: '3.seed', rules: { kind: 'integer', ...given } }];
+		const inputs = { value: {}, schema, ...('value' in given ? given : {}) };
+		const { seeds } = await readerOf(SAMPLER, { inputMode: 'fields', inputs })(0);
+		expect(seeds).toEqual({ '3.seed': seed });
+	});
 });
