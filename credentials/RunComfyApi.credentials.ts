@@ -16,6 +16,7 @@ import {
 	findBaseUrlProblem,
 	findTokenProblem,
 } from '../nodes/RunComfy/api/urls';
+import { mayStillLeave } from '../nodes/RunComfy/n8n/handOver';
 
 /** The Model API's code (documented), and that of RunComfy's other APIs [assumed to mean the same here]. */
 const TOKEN_CODES = [400004, 401001];
@@ -61,7 +62,7 @@ export class RunComfyApi implements ICredentialType {
 			default: DEFAULT_PLATFORM_BASE_URL,
 			placeholder: 'e.g. https://api.runcomfy.net',
 			description:
-				'The URL of the RunComfy API for ComfyUI deployments and the account balance. Change it only to test with a sandbox. Change it only to test with a sandbox.',
+				'The URL of the RunComfy API for ComfyUI deployments and the account balance. Change it only to test with a sandbox.',
 		},
 	];
 
@@ -88,6 +89,7 @@ export class RunComfyApi implements ICredentialType {
 		if (origins.length === 0 || !origins.every((origin) => allowed.includes(origin))) {
 			throw new Error(`The RunComfy token may only be sent to ${baseUrl} and ${platformBaseUrl}`);
 		}
+		if (!mayStillLeave(requestOptions)) throw new Error('The execution ended before the request was sent');
 		return {
 			...requestOptions,
 			...NO_REDIRECTS,

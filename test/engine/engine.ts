@@ -42,6 +42,7 @@ export interface EngineOptions {
 	credentialType: ICredentialType;
 	/** The decrypted credential; read again for every request. */
 	credential: ICredentialDataDecryptedObject;
+	beforeDecrypt?: () => Promise<void>;
 	log?: (level: string, message: string, meta: unknown) => void;
 	binaryMode?: 'default' | 'filesystem';
 }
@@ -98,6 +99,7 @@ class EngineCredentials extends ICredentialsHelper {
 	}
 
 	async getDecrypted(): Promise<ICredentialDataDecryptedObject> {
+		await this.options.beforeDecrypt?.();
 		return { ...this.options.credential };
 	}
 

@@ -77,6 +77,25 @@ describe('Stop', () => {
 		await expectSilence();
 	});
 
+	it('submits nothing when it comes while n8n decrypts the credential for the submits', async () => {
+		let reads = 0;
+		const options = {
+			items: items(10),
+			async beforeDecrypt() {
+				// One for the node's own check of the credential, and one for each submit.
+				if (++reads === 11) execution.stop();
+				await new Promise((resolve) => setTimeout(resolve, reads > 1 ? 50 : 0));
+			},
+		};
+		env = await TestEnvironment.open(options);
+		const execution = env.start();
+		expect((await execution.done).status).toBe('canceled');
+		await Promise.allSettled(env.tries);
+		expect(reads).toBe(11);
+		expect(env.sandbox.stats).toMatchObject({ submits: 0, cancels: 0 });
+		expect(env.stopReports).toEqual(['RunComfy: stopped. Nothing had been submitted.']);
+	});
+
 	it('aborts a poll that hangs', async () => {
 		env = await TestEnvironment.open({ sandbox: { queueMs: 60_000 } });
 		env.sandbox.faults.add({ on: 'result', kind: 'hangBefore' });

@@ -19,6 +19,8 @@ export interface TestEnvironmentOptions {
 	items?: INodeExecutionData[];
 	credential?: Record<string, string>;
 	binaryMode?: EngineOptions['binaryMode'];
+	/** Called whenever n8n reads the credential. */
+	beforeDecrypt?: () => Promise<void>;
 	/** Shorter timeouts than the real ones, in real milliseconds. With a clock of its own, time passes as that one says. */
 	runtime?: Partial<Runtime>;
 	/** How many times as fast the node's time passes; 1 for what depends on real time. */
@@ -106,7 +108,7 @@ export class TestEnvironment {
 				...options.credential,
 			},
 			log: (level, message) => log.push({ level, message }),
-			...omitUndefined({ binaryMode: options.binaryMode }),
+			...omitUndefined({ binaryMode: options.binaryMode, beforeDecrypt: options.beforeDecrypt }),
 		});
 		return new TestEnvironment(sandbox, engine, log, tries, options);
 	}

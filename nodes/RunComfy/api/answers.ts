@@ -94,12 +94,20 @@ export interface RequestApi {
 	endedProblem(requestId: string, state: EndedState): Problem;
 }
 
+/** A submit is not aborted at once by Stop: see `signal`. */
+export interface SubmitOptions {
+	/** Aborts the call; the outcome is then unknown. */
+	signal?: Signal;
+	/** Asked once more right before the request is handed over; when false, nothing is sent. */
+	mayLeave?: () => boolean;
+}
+
 /** What requests are submitted to. */
 export interface Endpoint extends RequestApi {
 	/** Unique among all endpoints. The ledger keeps it, and errors about the spending limit show it. */
 	readonly id: string;
 	/** The paid POST, sent once. After an abort by the signal, the outcome is unknown. */
-	submit(input: JsonObject, signal?: Signal): Promise<SubmitAnswer>;
+	submit(input: JsonObject, options?: SubmitOptions): Promise<SubmitAnswer>;
 }
 
 /** The result of a finished request. */

@@ -10,6 +10,8 @@ export interface ApiRequest {
 	timeoutMs: number;
 	/** Aborts the call. The signal of a paid POST is aborted only some time after Stop. */
 	signal?: Signal;
+	/** Asked once more right before the request is handed over; when false, nothing is sent. */
+	mayLeave?: () => boolean;
 }
 
 /** The server's answer, of any status. Nothing in it has been checked yet. */

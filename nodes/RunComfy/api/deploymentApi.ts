@@ -134,8 +134,8 @@ export function deploymentEndpoint(http: Http, deploymentId: string): Endpoint {
 	return {
 		...deploymentRequests(http, deploymentId),
 		id: `${PREFIX}${deploymentId}`,
-		submit: async (body, signal) =>
-			await http.submit(`${deploymentUrl(http, deploymentId)}/inference`, body, DEPLOYMENT_READER, signal),
+		submit: async (body, options) =>
+			await http.submit(`${deploymentUrl(http, deploymentId)}/inference`, body, DEPLOYMENT_READER, options),
 	};
 }
 

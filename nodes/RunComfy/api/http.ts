@@ -12,6 +12,7 @@ import {
 	readSubmit,
 	type RequestApi,
 	type SubmitAnswer,
+	type SubmitOptions,
 } from './answers';
 import { type Answered, type ApiRequest, NoAnswerError, readRetryAfterMs, type Send } from './call';
 import type { JsonObject } from './json';
@@ -51,9 +52,14 @@ export class Http {
 	) {}
 
 	/** The paid POST. After an abort by its signal, its outcome is unknown. */
-	async submit(url: string, body: JsonObject, reader: ApiReader, signal?: Signal): Promise<SubmitAnswer> {
+	async submit(
+		url: string,
+		body: JsonObject,
+		reader: ApiReader,
+		options?: SubmitOptions,
+	): Promise<SubmitAnswer> {
 		const timeoutMs = this.timeouts.submitMs + Math.ceil(bytesOfTexts(body) / MIN_UPLOAD_RATE);
-		const answer = await this.call({ method: 'POST', url, timeoutMs, body, signal });
+		const answer = await this.call({ method: 'POST', url, timeoutMs, body, ...options });
 		if (!(answer instanceof NoAnswerError)) return readSubmit(answer, reader);
 		if (answer.reason === 'unreachable') return { kind: 'unsent', error: answer };
 		if (answer.isPermanent) return { kind: 'refused', problem: unreachableProblem(answer) };

@@ -78,7 +78,8 @@ export function modelEndpoint(http: Http, modelId: string): Endpoint {
 	return {
 		...modelRequests(http),
 		id: modelId,
-		submit: async (input, signal) => await http.submit(modelUrl(http, modelId), input, MODEL_READER, signal),
+		submit: async (input, options) =>
+			await http.submit(modelUrl(http, modelId), input, MODEL_READER, options),
 	};
 }
 

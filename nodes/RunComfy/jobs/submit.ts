@@ -67,7 +67,9 @@ async function post(tools: SubmitTools, entry: LedgerEntry, request: JobRequest)
 		pool.throwIfEnded();
 		tools.budget?.recheck(entry);
 		ledger.move(entry, 'submitting', { handling });
-		return await pool.withStopGracePeriod(async (signal) => await endpoint.submit(input, signal));
+		return await pool.withStopGracePeriod(
+			async (signal) => await endpoint.submit(input, { signal, mayLeave: () => !pool.signal.aborted }),
+		);
 	};
 	for (let unsent = 0; ;) {
 		const answer = await tools.submitBytes.use(
@@ -90,6 +92,8 @@ async function post(tools: SubmitTools, entry: LedgerEntry, request: JobRequest)
 			}
 			case 'refused':
 				ledger.move(entry, 'refused');
+				// It may be refused because the run ended before it left.
+				pool.throwIfEnded();
 				throw new RunComfyError(withInputAdvice(answer.problem, request));
 			case 'unsent': {
 				ledger.move(entry, 'reserved');

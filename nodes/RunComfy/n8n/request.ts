@@ -4,6 +4,7 @@ import { type ApiAnswer, NoAnswerError, noAnswerOf, type Send } from '../api/cal
 import { isJsonObject, type JsonObject } from '../api/json';
 import { type Redact, redactJson } from '../util/redact';
 import { type Clock, Deadlines } from '../util/time';
+import { checkAtHandOver } from './handOver';
 
 export const CREDENTIAL_NAME = 'runComfyApi';
 
@@ -26,7 +27,7 @@ const HOST_TIMEOUT_MARGIN_MS = 1_000;
  */
 export function createSend(context: CallingContext, clock: Clock, redact: Redact): Send {
 	const deadlines = new Deadlines(clock);
-	return async ({ method, url, body, timeoutMs, signal }) => {
+	return async ({ method, url, body, timeoutMs, signal, mayLeave = () => true }) => {
 		const controller = new AbortController();
 		let timedOut = false;
 		const abort = () => controller.abort();
@@ -35,6 +36,11 @@ export function createSend(context: CallingContext, clock: Clock, redact: Redact
 		const endDeadline = deadlines.start(timeoutMs, () => {
 			timedOut = true;
 			controller.abort();
+		});
+		let isHeldBack = false;
+		checkAtHandOver(controller.signal, () => {
+			isHeldBack = !mayLeave();
+			return !isHeldBack;
 		});
 		const caller = Object.create(context) as IExecuteFunctions;
 		caller.getExecutionCancelSignal = () => controller.signal;
@@ -56,7 +62,7 @@ export function createSend(context: CallingContext, clock: Clock, redact: Redact
 			);
 			return readFullResponse(answer, redact);
 		} catch (error) {
-			throw noAnswer(error, timedOut, controller.signal.aborted);
+			throw isHeldBack ? new NoAnswerError('heldBack') : noAnswer(error, timedOut, controller.signal.aborted);
 		} finally {
 			signal?.removeEventListener('abort', abort);
 			endDeadline();
