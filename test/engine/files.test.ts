@@ -116,6 +116,17 @@ describe('Files', () => {
 		expect(env.sandbox.stats.submits).toBe(0);
 	});
 
+	it.each(['filesystem:gone/1', 's3:gone', 'nonsense'])(
+		'names the field and the file where n8n’s storage does not have it (%s)',
+		async (id) => {
+			await open({ items: [{ json: {}, binary: { data: { id, data: 'x', mimeType: 'image/png' } } }] });
+			const { message, description } = failure(await env.run(BINARY));
+			expect(message).toContain('“Input Data Field Name” points to a file that n8n cannot read (“data”): ');
+			expect(description).toContain('Nothing was submitted');
+			expect(env.sandbox.stats.submits).toBe(0);
+		},
+	);
+
 	it('lists the files that the item has when the named one is missing', async () => {
 		const photo = withFile(await picture('png'), 'image/png', 'photo');
 		await open({ items: [photo] });

@@ -1,6 +1,7 @@
 import type { IBinaryData, IExecuteFunctions } from 'n8n-workflow';
 
-import { FieldError } from '../util/errors';
+import { cleanReason } from '../api/problems';
+import { FieldError, toError } from '../util/errors';
 import { BYTES_PER_MB, type FileKind, fileTypeOf, isInputType, nameKind, SNIFF_BYTES } from './fileTypes';
 
 /** Which file of the item to open, and what it must be. */
@@ -59,10 +60,19 @@ export async function openInputFile(
 		const has = names.length === 0 ? 'This item has no files.' : `This item has: ${names.join(', ')}.`;
 		return refuse(fieldName === '' ? 'is empty' : `names no file of this item (“${fieldName}”)`, has);
 	}
-	const size = await fileSizeOf(context, binary);
+	/** Errors of n8n's storages name no field: “File not found”. */
+	const stored = async <T>(work: () => Promise<T>): Promise<T> =>
+		await work().catch((error: unknown) => {
+			const reason = cleanReason(toError(error).message) ?? 'no reason given';
+			return refuse(
+				`points to a file that n8n cannot read (“${fieldName}”): ${reason}`,
+				'Nothing was submitted for this item. The file may have been deleted with its execution: run the workflow from the start. If it never works, check where n8n stores binary data (N8N_DEFAULT_BINARY_DATA_MODE).',
+			);
+		});
+	const size = await stored(async () => await fileSizeOf(context, binary));
 	if (size === 0) refuse(`points to an empty file (“${fieldName}”)`);
 	assertSize(size ?? 0);
-	const type = fileTypeOf(await firstBytes(context, binary));
+	const type = fileTypeOf(await stored(async () => await firstBytes(context, binary)));
 	if (kind !== undefined && (type === undefined || !isInputType(type, kind))) {
 		const expected = kind === 'image' ? 'a JPEG, PNG, or WebP image' : nameKind(kind);
 		refuse(`points to a file that is not ${expected} (“${fieldName}”)`);
@@ -72,7 +82,8 @@ export async function openInputFile(
 		megabytes: size === undefined ? undefined : size / BYTES_PER_MB,
 		bytes: Math.ceil((size ?? maxMegabytes * BYTES_PER_MB) * BASE64_GROWTH),
 		async read() {
-			const bytes = await context.helpers.getBinaryDataBuffer(itemIndex, fieldName);
+			const read = async () => await context.helpers.getBinaryDataBuffer(itemIndex, fieldName);
+			const bytes = await stored(read);
 			assertSize(bytes.length);
 			return `data:${mimeType};base64,${bytes.toString('base64')}`;
 		},
