@@ -11,7 +11,7 @@ import { runFreeItems, runItems } from './jobs/runItems';
 import type { ItemOutcome } from './jobs/types';
 import { Catalog } from './models/catalog';
 import { readAccess } from './n8n/credential';
-import { createIdentities } from './n8n/identity';
+import { createIdentities, isUsedAsTool } from './n8n/identity';
 import { createHint, createLog } from './n8n/log';
 import { errorItem, toNodeError } from './n8n/nodeErrors';
 import { createSend } from './n8n/request';
@@ -19,7 +19,14 @@ import { systemRuntime, type Runtime } from './n8n/runtime';
 import { findOperation } from './operations';
 import type { OperationOutput, OperationTools } from './operations/operation';
 import { itemSource } from './operations/submission';
-import { StoppedError, toError } from './util/errors';
+import { FieldError, StoppedError, toError } from './util/errors';
+
+/** An agent's tool has one output: the agent would get nothing, not even a result that was paid for. */
+const NO_ERROR_OUTPUT = new FieldError(
+	'On Error',
+	'cannot be “Continue (using error output)” where an AI agent uses the node as its tool',
+	'Nothing was submitted. Set it to “Stop Workflow” or “Continue” in the settings of the tool: the agent gets nothing from an error output.',
+);
 
 type Outcome = ItemOutcome<OperationOutput | OperationOutput[]>;
 
@@ -34,6 +41,8 @@ export async function executeRunComfy(
 ): Promise<INodeExecutionData[][]> {
 	const items = context.getInputData();
 	const node = context.getNode();
+	if (isUsedAsTool(context) && node.onError === 'continueErrorOutput')
+		throw toNodeError(node, NO_ERROR_OUTPUT);
 	try {
 		const outcomes = items.length === 0 ? [] : await executeItems(context, runtime, items.length);
 		return [

@@ -1,4 +1,10 @@
-import { NodeConnectionTypes, type IConnections, type IDataObject, type INodeType } from 'n8n-workflow';
+import {
+	NodeConnectionTypes,
+	type IConnections,
+	type IDataObject,
+	type INode,
+	type INodeType,
+} from 'n8n-workflow';
 
 import type { RunComfy } from '../../nodes/RunComfy/RunComfy.node.js';
 import type { SandboxOptions } from '../sandbox/sandbox';
@@ -56,7 +62,8 @@ describe('An agent’s calls of the tool', () => {
 			sandbox = {},
 			turns = 1,
 			maxTries = 3,
-		}: { sandbox?: SandboxOptions; turns?: number; maxTries?: number },
+			...settings
+		}: { sandbox?: SandboxOptions; turns?: number; maxTries?: number; onError?: INode['onError'] },
 	): Promise<string> => {
 		env = await TestEnvironment.open({
 			items: [{ json: {} }],
@@ -77,6 +84,7 @@ describe('An agent’s calls of the tool', () => {
 			retryOnFail: maxTries > 1,
 			maxTries,
 			waitBetweenTries: 10,
+			...settings,
 		});
 		const to = (node: string, type: 'main' | 'ai_tool' = 'main') => [{ node, type, index: 0 }];
 		const connections: IConnections = {
@@ -99,6 +107,12 @@ describe('An agent’s calls of the tool', () => {
 		const answers = await run(act, { timeout: 1 }, { sandbox: { runMs: 2_500 } });
 		expect(prompts()).toEqual(['A', 'B']);
 		for (const { requestId } of env.sandbox.jobs) expect(answers).toContain(requestId);
+	});
+
+	it('submit nothing where the tool’s results would go to an error output', async () => {
+		const act: Parameters<typeof agent>[0] = async (call) => await call('A');
+		await run(act, { timeout: 30 }, { onError: 'continueErrorOutput', maxTries: 1 });
+		expect(env.sandbox.stats.submits).toBe(0);
 	});
 
 	it('side by side with the same arguments: one request, whose result all get', async () => {

@@ -7,7 +7,7 @@ import { digest, isEmpty } from '../util/values';
 import { CREDENTIAL_NAME } from './request';
 
 /** A node that an AI agent uses as its tool has a type of its own, which n8n derives from the node's. */
-function isUsedAsTool(context: IExecuteFunctions): boolean {
+export function isUsedAsTool(context: IExecuteFunctions): boolean {
 	return context.getNode().type.endsWith('Tool');
 }
 
