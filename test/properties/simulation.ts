@@ -356,7 +356,9 @@ export class Simulation {
 	private isBlocked({ key }: NodeRun): boolean {
 		const isRequested = (itemIndex: number) => {
 			const input = `${key}, item ${itemIndex} v${this.promptVersion}`;
-			const isThere = ({ state }: RemoteRequest) => state !== 'failed' && state !== 'cancelled';
+			// What the node has not been told counts as there.
+			const isThere = ({ state, costSentAt }: RemoteRequest) =>
+				state !== 'failed' || costSentAt === undefined;
 			return this.lost.includes(input) || this.known.some((one) => one.key === input && isThere(one));
 		};
 		return [...this.broken].some((index) => index < this.settings.items && !isRequested(index));
