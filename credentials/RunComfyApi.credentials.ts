@@ -84,16 +84,21 @@ export class RunComfyApi implements ICredentialType {
 		const platformBaseUrl = cleanBaseUrl(String(credentials.platformBaseUrl || DEFAULT_PLATFORM_BASE_URL));
 		const platformProblem = findBaseUrlProblem(platformBaseUrl);
 		if (platformProblem !== undefined) throw new Error(`The platform base URL ${platformProblem}`);
-		const allowed = [baseUrl, platformBaseUrl].map((url) => new URL(url).origin);
-		const origins = originsOf(requestOptions);
-		if (origins.length === 0 || !origins.every((origin) => allowed.includes(origin))) {
+		// A copy: what is checked is what is sent, whatever the original says when it is read again.
+		const request: AnyRequestOptions = { ...requestOptions };
+		const [unsafe] = Object.entries(request).find(([name, value]) => !isSafeOption(name, value)) ?? [];
+		if (unsafe !== undefined)
+			throw new Error(`The RunComfy token is not sent with a request that sets “${unsafe}”`);
+		if (
+			!targetsOf(request).every((target) => [baseUrl, platformBaseUrl].some((base) => isBelow(target, base)))
+		) {
 			throw new Error(`The RunComfy token may only be sent to ${baseUrl} and ${platformBaseUrl}`);
 		}
-		if (!mayStillLeave(requestOptions)) throw new Error('The execution ended before the request was sent');
+		if (!mayStillLeave(request)) throw new Error('The execution ended before the request was sent');
 		return {
-			...requestOptions,
+			...request,
 			...NO_REDIRECTS,
-			headers: { ...requestOptions.headers, Authorization: `Bearer ${token}` },
+			headers: { ...request.headers, Authorization: `Bearer ${token}` },
 		};
 	}
 
@@ -126,17 +131,50 @@ interface AnyRequestOptions extends IHttpRequestOptions {
 	uri?: unknown;
 }
 
+/** Options that decide what is sent, and what is done with the answer. */
+const HARMLESS_OPTIONS = new Set([
+	...['method', 'url', 'uri', 'baseURL', 'headers', 'body', 'form', 'formData', 'qs', 'json', 'timeout'],
+	...['arrayFormat', 'qsStringifyOptions', 'useQuerystring', 'encoding', 'gzip', 'useStream', 'abortSignal'],
+	...['returnFullResponse', 'resolveWithFullResponse', 'ignoreHttpStatusErrors', 'simple', 'allowedDomains'],
+	...['disableFollowRedirect', 'followRedirect', 'followAllRedirects', 'maxRedirects'],
+	...['sendCredentialsOnCrossOriginRedirect'],
+]);
+
+/** False for an option that may decide where a request goes, or how safely: a proxy, an agent, or one that is not known. */
+function isSafeOption(name: string, value: unknown): boolean {
+	if (value === undefined || value === null || value === '') return true;
+	if (name === 'rejectUnauthorized') return value === true;
+	if (name === 'skipSslCertificateValidation' || name === 'proxy') return value === false;
+	if (typeof value !== 'object') return HARMLESS_OPTIONS.has(name);
+	if (name === 'headers') return Object.keys(value).every((header) => header.toLowerCase() !== 'host');
+	return HARMLESS_OPTIONS.has(name) || Object.keys(value).length === 0;
+}
+
 /**
- * All origins that a request may reach: HTTP clients differ in how they combine an address with its base URL.
- * @returns an empty list when the address cannot be read, or when `url` and `uri` differ.
+ * All addresses that a request may reach: HTTP clients differ in how they combine an address with its base URL.
+ * @returns one that is nowhere when the address cannot be read, or when `url` and `uri` differ.
  */
-function originsOf({ url, uri = url, baseURL }: AnyRequestOptions): string[] {
+function targetsOf({ url, uri = url, baseURL }: AnyRequestOptions): string[] {
 	const target: unknown = url ?? uri;
-	if (typeof target !== 'string' || uri !== target) return [];
+	if (typeof target !== 'string' || uri !== target) return [''];
 	const base: unknown = baseURL === '' ? undefined : baseURL;
-	if (base === undefined) return URL.canParse(target) ? [new URL(target).origin] : [];
-	if (typeof base !== 'string' || !URL.canParse(target, base)) return [];
-	return [new URL(base).origin, new URL(target, base).origin];
+	if (base === undefined) return [target];
+	if (typeof base !== 'string' || !URL.canParse(target, base)) return [''];
+	const isAbsolute = /^([a-z][a-z\d+\-.]*:)?[/\\]{2}/i.test(target);
+	const joined = isAbsolute
+		? new URL(target, base).href
+		: `${base.replace(/\/+$/, '')}/${target.replace(/^\/+/, '')}`;
+	return [base, joined];
+}
+
+/** True for an address of the base's origin and at or below its path. */
+function isBelow(address: string, base: string): boolean {
+	if (!URL.canParse(address)) return false;
+	const { origin, pathname, username, password } = new URL(address);
+	const { origin: baseOrigin, pathname: basePath } = new URL(base);
+	const path = basePath.replace(/\/+$/, '');
+	const isInside = pathname === path || pathname.startsWith(`${path}/`);
+	return origin === baseOrigin && isInside && username === '' && password === '';
 }
 
 /** Without these options, n8n sends the token to the target of a redirect. They cover both formats and old n8n versions. */

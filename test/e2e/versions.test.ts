@@ -112,6 +112,20 @@ describe.each([NEWEST, OLDEST])('In n8n %s', (version) => {
 	});
 
 	it.each([
+		['a proxy', { proxy: 'PROXY' }, '“proxy”'],
+		['Ignore SSL Issues', { allowUnauthorizedCerts: true }, '“rejectUnauthorized”'],
+	])(
+		'the credential gives the HTTP Request node no token for a request with %s',
+		async (_, options, what) => {
+			const filled = 'proxy' in options ? { proxy: otherUrl } : options;
+			const { status, data } = await httpRequest(`${env.sandbox.url}/v1/models`, 4.2, filled);
+			expect(status).toBe('error');
+			expect(String(data?.resultData.error?.message)).toContain(`a request that sets ${what}`);
+			expect(stolen).toEqual([]);
+		},
+	);
+
+	it.each([
 		['in an older version of the HTTP Request node', 3, {}],
 		[
 			'when it is set to follow them',

@@ -93,6 +93,61 @@ describe('The credential on a request', () => {
 		expect(authenticate(request)).rejects.toThrow('The RunComfy token may only be sent to'),
 	);
 
+	it.each<[string, unknown]>([
+		['proxy', { host: 'evil.example', port: 1 }],
+		['proxy', 'http://evil.example'],
+		['agentOptions', { ca: 'x' }],
+		['rejectUnauthorized', false],
+		['skipSslCertificateValidation', true],
+		['lookup', () => {}],
+		['socketPath', '/tmp/x'],
+		['httpsAgent', { proxy: 'x' }],
+		['adapter', 'http'],
+		['something new', true],
+		['headers', { HOST: 'evil.example' }],
+	])('is not put on a request that sets %s: %j', async (option, value) =>
+		expect(authenticate({ url: 'https://model-api.runcomfy.net/v1', [option]: value })).rejects.toThrow(
+			`The RunComfy token is not sent with a request that sets “${option}”`,
+		),
+	);
+
+	it.each<[string, unknown]>([
+		['proxy', undefined],
+		['proxy', ''],
+		['agentOptions', {}],
+		['rejectUnauthorized', true],
+		['skipSslCertificateValidation', false],
+	])('is put on a request whose %s is harmless: %j', async (option, value) =>
+		expect(
+			(await authenticate({ url: 'https://model-api.runcomfy.net/v1', [option]: value })).headers,
+		).toMatchObject({ Authorization: `Bearer ${TOKEN}` }),
+	);
+
+	it('is sent as the request was checked, whatever it says when it is read again', async () => {
+		let reads = 0;
+		const request = {
+			get url() {
+				return reads++ === 0 ? 'https://model-api.runcomfy.net/v1' : 'https://evil.example';
+			},
+		};
+		const answer = await authenticate(request).catch(() => undefined);
+		expect(answer?.url ?? 'refused').not.toContain('evil');
+	});
+
+	it.each([
+		['https://api.test/runcomfy/v1/models', true],
+		['https://api.test/runcomfy', true],
+		['https://api.test/runcomfy-other/v1', false],
+		['https://api.test/other-app', false],
+		['https://api.test/runcomfy/../other-app', false],
+		['https://api.test/runcomfy/%2e%2e/other-app', false],
+	])('stays below the path of the base URL: %s %s', async (url, isAllowed) => {
+		const answer = authenticate({ url }, { baseUrl: 'https://api.test/runcomfy' });
+		await (isAllowed
+			? expect(answer).resolves.toBeDefined()
+			: expect(answer).rejects.toThrow('may only be sent'));
+	});
+
 	it('property: whatever the addresses, the token goes to the two origins or nowhere', async () => {
 		const part = fc.constantFrom(
 			'https:', '//', '/', '\\', '@', '?', '#', '%', ' ', '\t', '.', ':8443', 'evil.example', 'http://', 'v1',
