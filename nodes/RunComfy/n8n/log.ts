@@ -1,6 +1,7 @@
 import type { IExecuteFunctions } from 'n8n-workflow';
 
 import type { Log } from '../jobs/types';
+import { oneLine, plainText } from '../util/values';
 
 export type Hint = (message: string, type?: 'info' | 'warning') => void;
 
@@ -16,11 +17,11 @@ export function createLog(context: IExecuteFunctions, hint: Hint): Log {
 		executionId: context.getExecutionId(),
 	};
 	return {
-		debug: (message) => logger.debug(message, origin),
-		info: (message) => logger.info(message, origin),
-		warn: (message) => logger.warn(message, origin),
+		debug: (message) => logger.debug(oneLine(message), origin),
+		info: (message) => logger.info(oneLine(message), origin),
+		warn: (message) => logger.warn(oneLine(message), origin),
 		notify(level, sentence) {
-			logger[level](`RunComfy: ${sentence}`, origin);
+			logger[level](oneLine(`RunComfy: ${sentence}`), origin);
 			hint(sentence, level === 'warn' ? 'warning' : 'info');
 		},
 	};
@@ -30,7 +31,8 @@ export function createLog(context: IExecuteFunctions, hint: Hint): Log {
 export function createHint(context: IExecuteFunctions): Hint {
 	const { addExecutionHints }: Partial<Pick<IExecuteFunctions, 'addExecutionHints'>> = context;
 	const shown = new Set<string>();
-	return (message, type = 'warning') => {
+	return (sentence, type = 'warning') => {
+		const message = plainText(sentence);
 		if (!shown.has(message)) addExecutionHints?.call(context, { message, type, location: 'outputPane' });
 		shown.add(message);
 	};

@@ -3,7 +3,7 @@ import { NodeApiError, type INode, type INodeExecutionData } from 'n8n-workflow'
 import { RunComfyError } from '../api/problems';
 import { ItemFailedError } from '../jobs/types';
 import { FieldError, StoppedError } from '../util/errors';
-import { omitUndefined } from '../util/values';
+import { omitUndefined, plainText } from '../util/values';
 
 interface Wording {
 	message: string;
@@ -47,10 +47,12 @@ export function toNodeError(
 ): NodeApiError {
 	if (error instanceof NodeApiError) return error;
 	if (error instanceof ItemFailedError) return itemFailed(node, error);
-	const { description, httpCode, ...wording } = wordingOf(error, scope);
+	const { httpCode, ...wording } = wordingOf(error, scope);
+	const description = wording.description === undefined ? undefined : plainText(wording.description);
 	// n8n takes every error whose message contains “canceled” for a stopped execution, also where RunComfy writes the word.
 	const isStopped = error instanceof StoppedError;
-	const message = isStopped ? wording.message : wording.message.replaceAll('canceled', 'cancelled');
+	const text = plainText(wording.message);
+	const message = isStopped ? text : text.replaceAll('canceled', 'cancelled');
 	const nodeError = new NodeApiError(
 		node,
 		{},

@@ -43,3 +43,13 @@ export function cached<K, V>(
 	cache.set(key, value);
 	return value;
 }
+
+/** One printable line: a text from outside must not forge lines of a log. */
+export function oneLine(text: string): string {
+	return text.replace(/[\p{Cc}\p{Zl}\p{Zp}]+/gu, ' ');
+}
+
+/** As `oneLine`, and nothing in it is HTML where n8n's editor would render it: no tag, no link, no image. */
+export function plainText(text: string): string {
+	return oneLine(text).replaceAll('<', '‹').replaceAll('>', '›');
+}
