@@ -90,6 +90,19 @@ describe('A call', () => {
 		expect(await http.query(queryBalance(http))).toMatchObject({ kind: free });
 	});
 
+	it('that has no connection names the field of the credential that holds the address', async () => {
+		const http = httpOf(
+			async () => await Promise.reject(new NoAnswerError('unreachable')),
+			new VirtualClock(),
+		);
+		expect(await http.query(queryBalance(http))).toMatchObject({
+			why: 'The balance could not be read: RunComfy could not be reached at the credential’s “Platform Base URL”',
+		});
+		expect(await modelEndpoint(http, 'a/b').getStatus('r')).toMatchObject({
+			why: 'RunComfy could not be reached',
+		});
+	});
+
 	it('that fails for any other reason counts as lost', async () => {
 		const http = httpOf(async () => await Promise.reject(new Error('odd')), new VirtualClock());
 		expect(await modelEndpoint(http, 'a/b').submit({})).toMatchObject({ kind: 'unknown' });

@@ -61,6 +61,8 @@ export type NoAnswerReason = 'unreachable' | 'heldBack' | 'untrusted' | 'timeout
 
 export class NoAnswerError extends Error {
 	override readonly name = 'NoAnswerError';
+	/** The field of the credential that holds the address of the call. */
+	field = 'Base URL';
 
 	constructor(
 		readonly reason: NoAnswerReason,

@@ -118,7 +118,11 @@ export class Http {
 			return { status, body, retryAfterMs: readRetryAfterMs(headers, this.now()) };
 		} catch (error) {
 			// Any other error counts as a lost connection: a paid POST may then have been accepted, and is not sent again.
-			return error instanceof NoAnswerError ? error : new NoAnswerError('lost');
+			const problem = error instanceof NoAnswerError ? error : new NoAnswerError('lost');
+			const { baseUrl, platformBaseUrl } = this.addresses;
+			if (!request.url.startsWith(`${baseUrl}/`) && request.url.startsWith(platformBaseUrl))
+				problem.field = 'Platform Base URL';
+			return problem;
 		}
 	}
 }

@@ -289,8 +289,9 @@ const NO_ANSWER: Record<NoAnswerReason, string> = {
 };
 
 /** Why there was no answer, as a part of a sentence. */
-export function describeNoAnswer({ reason }: NoAnswerError): string {
-	return NO_ANSWER[reason];
+export function describeNoAnswer({ reason, field }: NoAnswerError): string {
+	const isElsewhere = reason === 'unreachable' && field !== 'Base URL';
+	return isElsewhere ? `RunComfy could not be reached at the credential’s “${field}”` : NO_ANSWER[reason];
 }
 
 /** A call that could not be sent, by default a submit: RunComfy could not be reached, or its certificate was not accepted. */
@@ -301,7 +302,7 @@ export function unreachableProblem(error: NoAnswerError, about = SUBMIT): Proble
 		advice:
 			error.reason === 'heldBack'
 				? `Open the RunComfy credential in n8n: it may be encrypted with another key, or n8n’s SSRF protection may block its base URL or the proxy (N8N_SSRF_ALLOWED_HOSTNAMES)${code}.`
-				: `Check the base URL of the RunComfy credential and the internet connection of n8n${code}.`,
+				: `Check the “${error.field}” of the RunComfy credential and the internet connection of n8n${code}.`,
 		requestId: about.requestId,
 	};
 }
