@@ -93,6 +93,7 @@ export async function waitForEnd(
 	let failures = 0;
 	let lastPendingMs = 0;
 	let lastStatus: string | undefined;
+	let wasRunning = false;
 	let lastError: string | undefined;
 
 	do {
@@ -115,6 +116,7 @@ export async function waitForEnd(
 				log[level](`RunComfy request ${requestId}: ${progress ?? state.status}`);
 			}
 			lastStatus = state.status;
+			wasRunning = state.phase === 'running';
 			lastError = undefined;
 			failures = 0;
 			pauseMs = pauseAfter(waitedMs);
@@ -130,7 +132,7 @@ export async function waitForEnd(
 			pauseMs = Math.max(limits.pollIntervalMs, backoff);
 		}
 	} while (clock.now() < deadline);
-	throw new RunComfyError(timeoutProblem(requestId, limits.timeoutMs, lastStatus, lastError));
+	throw new RunComfyError(timeoutProblem(requestId, limits.timeoutMs, wasRunning, lastError));
 }
 
 /**
@@ -243,14 +245,14 @@ function unknownStatusProblem(requestId: string, status: string): Problem {
 function timeoutProblem(
 	requestId: string,
 	timeoutMs: number,
-	lastState: string | undefined,
+	wasRunning: boolean,
 	lastError?: string,
 ): Problem {
-	const state = lastState === undefined ? '' : ` Its last known state was “${lastState}”.`;
+	const state = wasRunning ? 'It was running when last polled, was' : 'It was';
 	const error = lastError === undefined ? '' : ` The last poll failed: ${lastError}.`;
 	return {
 		message: `${nameRequest(requestId)} was not finished after ${timeoutMs / 1000} seconds`,
-		advice: `It was not cancelled and may still finish.${state}${error} Fetch the result later with the operation “Get Result” and this request ID, or raise “Timeout (Seconds)”.`,
+		advice: `${state} not cancelled, and may still finish.${error} Fetch the result later with the operation “Get Result” and this request ID, or raise “Timeout (Seconds)”.`,
 		requestId,
 	};
 }
