@@ -43,7 +43,7 @@ export class RunComfyApi implements ICredentialType {
 			required: true,
 			default: '',
 			description:
-				'Copy it from your <a href="https://www.runcomfy.com/profile" target="_blank">RunComfy profile</a>, without the word “Bearer”. A token stops working as soon as a new one is generated.',
+				'Copy it from your <a href="https://www.runcomfy.com/profile" target="_blank">RunComfy profile</a>. A token stops working as soon as a new one is generated.',
 		},
 		{
 			displayName: 'Base URL',

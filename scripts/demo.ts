@@ -20,6 +20,11 @@ import { RUNCOMFY_TYPE } from '../test/workflow';
 const ROOT = path.dirname(__dirname);
 const OUTPUT = path.join(ROOT, 'demo-output');
 const POLL_EVERY_MS = 400;
+const HELP = `npm run demo -- [--image <file or https address>] [--prompt <the new scene>]
+             [--speed balanced|quality|turbo] [--palette Ember|Fresh|Jungle|Magic|Melon|Mosaic|Pastel|Ultramarine]
+
+Runs the example workflow against the sandbox, which costs nothing; with RUNCOMFY_API_TOKEN set, against RunComfy.
+The new image is in demo-output/.`;
 
 interface Target {
 	baseUrl: string;
@@ -36,8 +41,10 @@ async function main(): Promise<void> {
 			prompt: { type: 'string' },
 			palette: { type: 'string' },
 			speed: { type: 'string' },
+			help: { type: 'boolean' },
 		},
 	});
+	if (values.help === true) return console.log(HELP);
 	const workflow = JSON.parse(
 		await readFile(path.join(ROOT, 'examples', 'replace-background.json'), 'utf8'),
 	) as EngineWorkflow;
@@ -45,8 +52,9 @@ async function main(): Promise<void> {
 	if (node === undefined) throw new Error('The example workflow has no RunComfy node');
 
 	const target = await openTarget(String(node.parameters.imageUrl));
-	const input = await openImage(values.image ?? target.defaultImage);
+	let input: OpenedImage | undefined;
 	try {
+		input = await openImage(values.image ?? target.defaultImage);
 		Object.assign(node.parameters, {
 			...input.parameters,
 			...omitUndefined({
@@ -59,7 +67,7 @@ async function main(): Promise<void> {
 		console.log(`Prompt     ${String(node.parameters.prompt)}`);
 		await runWorkflow(workflow, node, target, input.item);
 	} finally {
-		await input.close();
+		await input?.close();
 		await target.close();
 	}
 }
@@ -78,7 +86,7 @@ async function openTarget(exampleUrl: string): Promise<Target> {
 	return {
 		baseUrl: sandbox.url,
 		apiToken: SANDBOX_TOKEN,
-		defaultImage: path.join('examples', 'product.png'),
+		defaultImage: path.join(ROOT, 'examples', 'product.png'),
 		close: async () => await sandbox.close(),
 	};
 }
@@ -94,7 +102,9 @@ async function openImage(image: string): Promise<OpenedImage> {
 	if (/^https?:/i.test(image)) {
 		return { parameters: { imageSource: 'url', imageUrl: image }, item: { json: {} }, close: async () => {} };
 	}
-	const bytes = await readFile(path.resolve(ROOT, image));
+	const bytes = await readFile(path.resolve(image)).catch(() => {
+		throw new Error(`There is no file ${path.resolve(image)}. See npm run demo -- --help`);
+	});
 	if (process.env.RUNCOMFY_API_TOKEN?.trim()) {
 		const mimeType = `image/${path.extname(image).slice(1).replace('jpg', 'jpeg')}`;
 		return {
@@ -117,7 +127,9 @@ async function openImage(image: string): Promise<OpenedImage> {
 }
 
 async function end(server: Server): Promise<void> {
-	await new Promise((resolve) => server.close(resolve));
+	const closed = new Promise((resolve) => server.close(resolve));
+	server.closeAllConnections();
+	await closed;
 }
 
 async function runWorkflow(

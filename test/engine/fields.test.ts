@@ -108,7 +108,7 @@ describe('Bad input', () => {
 
 describe('An error that concerns all items', () => {
 	it('becomes an error item for each under “continue on fail”, and no success item', async () => {
-		const env = await TestEnvironment.open({ items: items(2), credential: { apiToken: 'Bearer x' } });
+		const env = await TestEnvironment.open({ items: items(2), credential: { apiToken: 'a b' } });
 		const run = await env.run({}, { onError: 'continueErrorOutput' });
 		expect(outputItems(run)).toEqual([]);
 		expect(
@@ -119,7 +119,7 @@ describe('An error that concerns all items', () => {
 
 describe('The credential', () => {
 	it.each([
-		[{ apiToken: 'Bearer abc' }, '“API Token” must be pasted without the word "Bearer"'],
+		[{ apiToken: 'a b' }, '“API Token” must not contain spaces'],
 		[{ baseUrl: 'http://example.com' }, '“Base URL” must begin with https://'],
 	])('%j is refused before anything is sent', async (credential, message) => {
 		const env = await TestEnvironment.open({ credential });

@@ -156,8 +156,6 @@ describe('findTokenProblem', () => {
 		['rc_abc-123', undefined],
 		['', 'is empty'],
 		['   ', 'is empty'],
-		['Bearer abc', 'without the word'],
-		['bearer  abc', 'without the word'],
 		['abc def', 'must not contain spaces'],
 		['abc\n', 'must not contain spaces'],
 		['abc“', 'contains a character'],

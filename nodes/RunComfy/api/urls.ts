@@ -100,15 +100,16 @@ export function cleanBaseUrl(text: string): string {
 	return text.trim().replace(/\/+$/, '');
 }
 
-/** The API token without surrounding white space, which is easily pasted with it. */
+/** The API token without white space and the word “Bearer” before it, which are easily pasted with it. */
 export function cleanToken(value: unknown): string {
-	return String(value ?? '').trim();
+	return String(value ?? '')
+		.trim()
+		.replace(/^bearer\s+/i, '');
 }
 
 /** What is wrong with the API token as the user pasted it, if anything. The text never contains the token. */
 export function findTokenProblem(token: string): string | undefined {
 	if (token.trim() === '') return 'is empty';
-	if (/^bearer\s/i.test(token.trim())) return 'must be pasted without the word "Bearer" before it';
 	if (/\s/.test(token)) return 'must not contain spaces or line breaks';
 	return /[^\x21-\x7e]/.test(token) ? 'contains a character that cannot be part of a token' : undefined;
 }
