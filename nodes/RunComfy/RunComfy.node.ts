@@ -25,7 +25,7 @@ export class RunComfy implements INodeType {
 		version: 1,
 		subtitle: '={{ $parameter["operation"] + ": " + $parameter["resource"] }}',
 		description:
-			'Run any RunComfy model or your own ComfyUI workflows, and replace image backgrounds: items run in parallel, and none is paid for twice',
+			'Make images, videos, and audio with RunComfy’s models or your own ComfyUI workflows, and put products into new scenes',
 		defaults: { name: 'RunComfy' },
 		usableAsTool: true,
 		inputs: [NodeConnectionTypes.Main],

@@ -53,7 +53,7 @@ const overridesField: Field = {
 
 export const runDeployment: SubmittingOperation = {
 	name: 'Run',
-	action: 'Run deployment',
+	action: 'Run ComfyUI workflow',
 	description:
 		'Run a ComfyUI workflow that you have deployed on RunComfy. RunComfy bills the GPU time by the second, including the start of the deployment.',
 	fields: [
