@@ -68,13 +68,13 @@ describe('ComfyUI Deployment → Run', () => {
 		['a list', [{ images: [{ url: 'https://files.example/a.png' }] }]],
 		['a text', 'https://files.example/a.png'],
 		['nodes without channels', { 9: [{ url: 'https://files.example/a.png' }] }],
-	])('keeps outputs that are %s', async (_, outputs) => {
+	])('finds the files of outputs that are %s', async (_, outputs) => {
 		env.sandbox.faults.add({
 			on: 'result',
 			kind: 'answer',
 			answer: { status: 200, body: { status: 'succeeded', outputs } },
 		});
 		const [item] = outputItems(await env.run(runOf({})));
-		expect(item?.json).toMatchObject({ status: 'succeeded', outputs, files: [] });
+		expect(item?.json).toMatchObject({ status: 'succeeded', outputs, url: 'https://files.example/a.png' });
 	});
 });

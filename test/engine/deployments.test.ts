@@ -57,16 +57,14 @@ describe('ComfyUI Deployment → Run', () => {
 			deploymentId: DEPLOYMENT_ID.textToImage,
 			status: 'succeeded',
 			url,
+			image: url,
 			images: [url],
-			videos: [],
-			audios: [],
 			files: [{ nodeId: '9', title: 'Save Image', channel: 'images', url }],
-			texts: [],
 			createdAt: expect.any(String),
 			finishedAt: expect.any(String),
 		});
-		expect(item?.json).not.toHaveProperty('error');
-		expect(item?.json).not.toHaveProperty('cost');
+		for (const key of ['error', 'cost', 'videos', 'texts', 'values'])
+			expect(item?.json).not.toHaveProperty(key);
 		// The preview is only in what RunComfy reported.
 		expect(JSON.stringify(item?.json.outputs)).toContain('"temp"');
 		expect(item?.pairedItem).toEqual({ item: 0 });
@@ -127,13 +125,20 @@ describe('ComfyUI Deployment → Run', () => {
 		const run = await env.run(runOf(DEPLOYMENT_ID.everyKindOfFile, {}, { downloadFiles: true }));
 		const [item] = outputItems(run);
 		const { images, videos, audios, files, texts, seeds } = item?.json ?? {};
-		expect([images, videos, audios].map((urls) => (urls as string[]).length)).toEqual([0, 1, 1]);
+		expect([images, videos, audios].map((urls) => (urls as string[] | undefined)?.length)).toEqual([
+			undefined,
+			1,
+			1,
+		]);
 		expect((files as Array<{ channel: string }>).map(({ channel }) => channel)).toEqual([
 			'gifs',
 			'audio',
 			'3d',
 		]);
-		expect(texts).toEqual(['A sneaker for the autumn. Made with ComfyUI.']);
+		const text = 'A sneaker for the autumn. Made with ComfyUI.';
+		expect(texts).toEqual([
+			{ nodeId: expect.any(String) as string, title: expect.any(String) as string, text },
+		]);
 		expect(Object.keys(seeds as object)).toEqual(['5.seed', '9.seed']);
 		expect(
 			Object.values(item?.binary ?? {}).map(({ mimeType, fileExtension }) => [mimeType, fileExtension]),
@@ -163,7 +168,8 @@ describe('ComfyUI Deployment → Run', () => {
 		await open({ pictures: 'scene' });
 		const run = await env.run(runOf(DEPLOYMENT_ID.largeIntegers, { '57:6.text': 'a dog' }));
 		const [item] = outputItems(run);
-		expect(item?.json).toMatchObject({ images: [], videos: [expect.stringContaining('.mp4')] });
+		expect(item?.json).toMatchObject({ videos: [expect.stringContaining('.mp4')] });
+		expect(item?.json).not.toHaveProperty('images');
 		const { overrides } = bodyOf() as { overrides: Record<string, { inputs: Record<string, unknown> }> };
 		expect(overrides['57:6']).toEqual({ inputs: { text: 'a dog' } });
 		expect(Number.isSafeInteger(overrides['57:3']?.inputs.noise_seed)).toBe(true);

@@ -143,8 +143,7 @@ describe.each(['default', 'filesystem'] as const)(
 				'the address it was redirected to points to this computer or a private network (10.0.0.1)',
 			],
 			['redirectLoop', 'it was redirected more than 3 times'],
-			['notImage', 'the file is not an image'],
-			['webPage', 'the file server sent a web page or text instead of an image'],
+			['webPage', 'the file server sent a web page or an error text instead of the file'],
 			['empty', 'the file is empty'],
 			['endless', 'the file is larger than the 1 MB of the option “Max File Size (MB)”'],
 			['notFound', 'the file server answered with HTTP 404'],
@@ -188,11 +187,37 @@ describe.each(['default', 'filesystem'] as const)(
 			expect(await env.engine.readBinary(item ?? { json: {} }, 'data')).toEqual(TINY_PICTURE);
 		});
 
-		it('ends the other downloads of an item with the first that fails, and names all their URLs', async () => {
+		it('returns the files that come where another fails, and says which and why', async () => {
+			await open();
+			env.sandbox.faults.add({ job: 'manyImages' });
+			env.sandbox.faults.add({ on: 'output', kind: 'notFound', times: 1 });
+			const run = await env.run({ downloadFiles: true });
+			const [item] = outputItems(run);
+			expect(Object.keys(item?.binary ?? {})).toEqual(['data', 'data_1']);
+			expect(item?.json.images).toHaveLength(3);
+			const failed = {
+				url: expect.stringContaining('/replaced-background') as string,
+				reason: 'the file server answered with HTTP 404',
+			};
+			expect(item?.json.failedFiles).toEqual([failed]);
+			const [task] = run.data.resultData.runData.RunComfy ?? [];
+			expect(JSON.stringify(task?.hints)).toContain('1 of 3 files of RunComfy request');
+		});
+
+		it('keeps a file whose contents are of no known type', async () => {
+			await open();
+			env.sandbox.faults.add({ on: 'output', kind: 'notImage' });
+			const [item] = outputItems(await env.run({ downloadFiles: true }));
+			expect(item?.binary?.data).toMatchObject({
+				fileName: 'replaced-background.png',
+				mimeType: 'application/octet-stream',
+			});
+		});
+
+		it('names all files in the error when none comes', async () => {
 			await open();
 			const before = storedFiles();
 			env.sandbox.faults.add({ job: 'manyImages' });
-			env.sandbox.faults.add({ on: 'output', kind: 'drip', times: 2 });
 			env.sandbox.faults.add({ on: 'output', kind: 'notFound' });
 			const { message, description } = failure(await env.run({ downloadFiles: true }));
 			const job = env.sandbox.jobs[0];

@@ -24,7 +24,7 @@ describe('Replace Background on n8n’s engine', () => {
 			expect(job?.input.prompt).toBe(`Scene ${Number(json.seed) - 7}`);
 			expect(job?.input.seed).toBe(json.seed);
 			expect(Object.keys(json).sort()).toEqual(
-				['cost', 'createdAt', 'finishedAt', 'image', 'images', 'requestId', 'seed', 'status'].sort(),
+				['cost', 'createdAt', 'finishedAt', 'image', 'images', 'requestId', 'seed', 'status', 'url'].sort(),
 			);
 			expect(json).toMatchObject({ status: 'succeeded', cost: 0.06 });
 		}
@@ -111,7 +111,7 @@ describe('Replace Background on n8n’s engine', () => {
 		['failed', 'failed: “The model could not find a subject in the image.”'],
 		['cancelled', 'was cancelled'],
 		['unknownStatus', 'reports a status that this node does not know: “archived”'],
-		['noUrl', 'finished, but its result holds no URL of a file'],
+		['noUrl', 'finished, but its result holds no URL of an image'],
 	] as const)('names the request when the job ends as %s, and submits nothing else', async (job, words) => {
 		env = await TestEnvironment.open();
 		env.sandbox.faults.add({ job });
