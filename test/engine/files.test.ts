@@ -1,4 +1,6 @@
+import { once } from 'node:events';
 import { readdirSync } from 'node:fs';
+import { type AddressInfo, createServer } from 'node:net';
 
 import type { INodeExecutionData } from 'n8n-workflow';
 import sharp from 'sharp';
@@ -258,6 +260,31 @@ describe.each(['default', 'filesystem'] as const)(
 			);
 			expect(storedFiles()).toEqual(before);
 		});
+
+		it.each(['end', 'resetAndDestroy'] as const)(
+			'does not take a file for whole that ends early without a length (%s)',
+			async (how) => {
+				await open();
+				const bytes = await picture('png', 512);
+				let calls = 0;
+				const server = createServer((socket) => {
+					socket.on('error', () => {});
+					socket.once('data', () => {
+						const sent = calls++ === 0 ? bytes.subarray(0, bytes.length - 20) : bytes;
+						socket.write('HTTP/1.1 200 OK\r\ncontent-type: image/png\r\nconnection: close\r\n\r\n');
+						socket.write(sent, () => setTimeout(() => socket[calls === 1 ? how : 'end'](), 20));
+					});
+				}).listen(0, '127.0.0.1');
+				await once(server, 'listening');
+				const image = `http://127.0.0.1:${(server.address() as AddressInfo).port}/a.png`;
+				const answer = { status: 200, body: { status: 'succeeded', output: { image } } };
+				env.sandbox.faults.add({ on: 'result', kind: 'answer', answer });
+				const [item] = outputItems(await env.run({ downloadFiles: true }));
+				server.close();
+				expect(calls).toBe(2);
+				expect(await env.engine.readBinary(item ?? { json: {} }, 'data')).toEqual(bytes);
+			},
+		);
 
 		it('recognizes n8n’s error for an address in a private network by its name', async () => {
 			await open();

@@ -4,7 +4,7 @@ import { constants, createUnzip, gzipSync } from 'node:zlib';
 import type { IBinaryData, IExecuteFunctions } from 'n8n-workflow';
 
 import { RunComfyError } from '../../nodes/RunComfy/api/problems';
-import { Downloader, type FailedFile } from '../../nodes/RunComfy/files/download';
+import { Downloader } from '../../nodes/RunComfy/files/download';
 import type { ResultFile } from '../../nodes/RunComfy/files/resultFiles';
 import { LightSignal } from '../../nodes/RunComfy/util/time';
 import { VirtualClock } from './virtualClock';
@@ -12,6 +12,9 @@ import { VirtualClock } from './virtualClock';
 const PNG = Buffer.concat([Buffer.from('\x89PNG\r\n\x1a\n', 'latin1'), Buffer.alloc(100)]);
 const OPTIONS = { requestId: 'job-1', fileName: '', maxMegabytes: 50, allowLoopback: false };
 const NO_SUCH_NAME = Object.assign(new Error('getaddrinfo ENOTFOUND cdn.example'), { code: 'ENOTFOUND' });
+
+/** The end of such an answer is known. */
+const CHUNKED = { 'transfer-encoding': 'chunked' };
 
 interface Answer {
 	statusCode?: number;
@@ -50,7 +53,11 @@ class FakeHost {
 				this.requests.push(url);
 				this.headers.push(headers);
 				await this.clock.sleep(this.lookUpMs);
-				const { statusCode = 200, headers: itsHeaders = {}, body } = this.answer(url, this.requests.length);
+				const {
+					statusCode = 200,
+					headers: itsHeaders = CHUNKED,
+					body,
+				} = this.answer(url, this.requests.length);
 				this.open++;
 				body.once('close', () => this.open--);
 				abortSignal.addEventListener('abort', () => body.destroy(new Error('aborted')), { once: true });
@@ -84,7 +91,7 @@ class FakeHost {
 	async downloadSome(
 		files: ResultFile[],
 		signal: LightSignal = new LightSignal(),
-	): Promise<{ stored: IBinaryData[]; failed: FailedFile[] }> {
+	): ReturnType<Downloader['downloadAll']> {
 		return await this.clock.run(this.downloader.downloadAll(files, OPTIONS, signal));
 	}
 
@@ -249,6 +256,52 @@ describe('A download', () => {
 		expect(host.clock.now()).toBe(5_000);
 		await host.clock.advance(20_000);
 		expect(body.destroyed).toBe(true);
+	});
+
+	describe('of an answer whose end cannot be known', () => {
+		const from = async (...bodies: Buffer[]) => {
+			const host: FakeHost = new FakeHost((_, count) => ({
+				headers: {},
+				body: Readable.from([bodies[Math.min(count, bodies.length) - 1] ?? PNG]),
+			}));
+			const result = await host.downloadSome([image('a')]).catch((error: unknown) => error);
+			return { result, tries: host.requests.length };
+		};
+		const bytes = (text: string) => Buffer.from(text, 'latin1');
+		const sized = (start: string, size: number, rest: number) => {
+			const stated = Buffer.alloc(4);
+			stated.writeUInt32LE(size);
+			return Buffer.concat([bytes(start), stated, Buffer.alloc(rest)]);
+		};
+		const wave = (size: number, rest: number) => {
+			const file = sized('RIFF', size, rest);
+			file.write('WAVE', 8);
+			return file;
+		};
+
+		it.each<[string, Buffer, Buffer]>([
+			['PNG', Buffer.concat([PNG, bytes('\0\0\0\0IEND\xaeB`\x82')]), PNG],
+			['JPEG', bytes(`\xff\xd8\xff${'x'.repeat(100)}\xff\xd9`), bytes(`\xff\xd8\xff${'x'.repeat(100)}`)],
+			['GIF', bytes(`GIF89a${'x'.repeat(100)};`), bytes(`GIF89a${'x'.repeat(100)}`)],
+			['WAV', wave(92, 92), wave(92, 80)],
+			['GLB', sized('glTF\x02\0\0\0', 112, 100), sized('glTF\x02\0\0\0', 112, 99)],
+			['SVG', bytes('<svg>  </svg>\n'), bytes('<svg>  <g></g>')],
+		])('%s is kept when it has its own end, and tried again without', async (_, whole, cut) => {
+			expect(await from(whole)).toMatchObject({ result: { stored: [{}], unsure: [] }, tries: 1 });
+			expect(await from(cut, whole)).toMatchObject({ result: { stored: [{}], unsure: [] }, tries: 2 });
+			const { result, tries } = await from(cut);
+			expect((result as Error).message).toContain('the connection was lost before the file was complete');
+			expect(tries).toBe(4);
+		});
+
+		it.each([
+			['MP4', bytes('\0\0\0 ftypisom 0000')],
+			['a WAV of unknown size', wave(0xffffffff, 50)],
+			['a very short file', bytes('\x01\x02')],
+		])('%s, which has none, is tried again and then kept with a hint', async (_, body) => {
+			const url = image('a').url;
+			expect(await from(body)).toMatchObject({ result: { stored: [{}], unsure: [url] }, tries: 2 });
+		});
 	});
 
 	it('is held in memory where streams have no experimental operators', async () => {

@@ -72,9 +72,18 @@ export async function downloadFiles(
 ): Promise<{ binary?: IBinaryKeyData; failedFiles?: Array<Pick<FailedFile, 'url' | 'reason'>> }> {
 	if (target === undefined || files.length === 0) return {};
 	const { fieldName, ...options } = target;
-	const { stored, failed } = await downloader.downloadAll(files, { requestId, ...options }, run.signal);
+	const { stored, failed, unsure } = await downloader.downloadAll(
+		files,
+		{ requestId, ...options },
+		run.signal,
+	);
 	run.throwIfEnded();
 	const binary = Object.fromEntries(stored.map((file, index) => [outputFieldName(fieldName, index), file]));
+	if (unsure.length > 0) {
+		hint(
+			`Some files of RunComfy request ${requestId} may not be complete, because the file server did not say where they end: ${unsure.join(', ')}`,
+		);
+	}
 	if (failed.length === 0) return { binary };
 	const list = failed.map(({ url, reason }) => `${url} (${reason})`).join(', ');
 	hint(

@@ -6,9 +6,9 @@ import { retry } from '../util/retry';
 import { Slots } from '../util/slots';
 import type { Clock, Random, Signal } from '../util/time';
 import { outputFileStems } from './fileNames';
-import { endingOf, isErrorText, typeOfFile } from './fileTypes';
+import { endingOf, isErrorText, isWhole, typeOfFile } from './fileTypes';
 import type { ResultFile } from './resultFiles';
-import { DownloadProblem, Transfer } from './transfer';
+import { CUT_OFF, DownloadProblem, Transfer } from './transfer';
 
 /** Parallel downloads per run: outputs are large, and more downloads would only share the same bandwidth. */
 const MAX_DOWNLOADS = 4;
@@ -22,6 +22,13 @@ export interface DownloadDependencies {
 	clock: Clock;
 	random: Random;
 	idleMs: number;
+}
+
+/** A file that n8n has stored. */
+interface StoredFile {
+	data: IBinaryData;
+	/** Undefined where nothing shows whether it has come to its end. */
+	isWhole: true | undefined;
 }
 
 /** A file that could not be downloaded. */
@@ -50,7 +57,7 @@ export class Downloader {
 	/**
 	 * Downloads all files of one item. One that fails does not take the others. All downloads have ended on return.
 	 * @param signal aborts the downloads.
-	 * @returns the stored files in the same order, and those that failed.
+	 * @returns the stored files in the same order; those that failed; and the URLs of files that may not be complete.
 	 * @throws RunComfyError with the request ID and all URLs when none has come, because the result is paid for and can be
 	 * downloaded again. Not for URLs of which neither key nor name says that they are files.
 	 */
@@ -58,16 +65,22 @@ export class Downloader {
 		files: ResultFile[],
 		options: DownloadOptions,
 		signal: Signal,
-	): Promise<{ stored: IBinaryData[]; failed: FailedFile[] }> {
+	): Promise<{ stored: IBinaryData[]; failed: FailedFile[]; unsure: string[] }> {
 		const { clock, random } = this.dependencies;
 		const stems = outputFileStems(files, options.fileName);
-		const withRetries = async (file: ResultFile, stem = '') =>
-			await retry(
-				async () => await this.download(file, stem, options, signal),
-				(result) =>
-					result instanceof DownloadProblem && result.isTransient && !signal.aborted ? {} : undefined,
+		const withRetries = async (file: ResultFile, stem = '') => {
+			let tries = 0;
+			const needsRetry = (result: StoredFile | DownloadProblem) =>
+				result instanceof DownloadProblem ? result.isTransient : result.isWhole === undefined && tries < 2;
+			return await retry(
+				async () => {
+					tries++;
+					return await this.download(file, stem, options, signal);
+				},
+				(result) => (needsRetry(result) && !signal.aborted ? {} : undefined),
 				{ clock, random, maxTries: MAX_DOWNLOAD_TRIES, pause: async (ms) => await clock.sleep(ms, signal) },
 			);
+		};
 		const results = await Promise.all(
 			files.map(async (file, index) => ({
 				file,
@@ -76,13 +89,18 @@ export class Downloader {
 		);
 		const stored: IBinaryData[] = [];
 		const failed: FailedFile[] = [];
+		const unsure: string[] = [];
 		for (const { file, result } of results) {
-			if (result instanceof DownloadProblem) failed.push({ ...file, reason: result.message });
-			else stored.push(result);
+			if (result instanceof DownloadProblem) {
+				failed.push({ ...file, reason: result.message });
+				continue;
+			}
+			stored.push(result.data);
+			if (result.isWhole === undefined) unsure.push(file.url);
 		}
 		const surest = failed.find(({ kind, name }) => kind !== 'file' || endingOf(name) !== undefined);
 		if (surest !== undefined && stored.length === 0) throw downloadError(options.requestId, surest, files);
-		return { stored, failed };
+		return { stored, failed, unsure };
 	}
 
 	/** One try to download one file. Never rejects. */
@@ -91,22 +109,23 @@ export class Downloader {
 		stem: string,
 		options: DownloadOptions,
 		stop: Signal,
-	): Promise<IBinaryData | DownloadProblem> {
+	): Promise<StoredFile | DownloadProblem> {
 		const { context } = this.dependencies;
 		const transfer = new Transfer({ ...this.dependencies, ...options, stop });
 		try {
-			const { contentLength, isEncoded } = await transfer.open(file.url, MAX_REDIRECTS);
+			const { contentLength, isEncoded, hasEnd } = await transfer.open(file.url, MAX_REDIRECTS);
 			if (isEncoded) return new DownloadProblem('the file server sent it compressed');
 			const { head, body } = await transfer.read();
 			if (head.length === 0) return new DownloadProblem('the file is empty');
 			if (isErrorText(head, file.name))
 				return new DownloadProblem('the file server sent a web page or an error text instead of the file');
 			const { extension, mimeType } = typeOfFile(head, file.name);
-			const stored = await context.helpers.prepareBinaryData(body, `${stem}.${extension}`, mimeType);
+			const data = await context.helpers.prepareBinaryData(body, `${stem}.${extension}`, mimeType);
 			// This happens with an encoded file that n8n has decoded; a lost connection ends the stream with an error.
 			if (contentLength !== undefined && transfer.received !== contentLength)
 				return new DownloadProblem(`${transfer.received} bytes arrived instead of ${contentLength}`);
-			return stored;
+			const whole = hasEnd || isWhole(head, transfer.tail, transfer.received);
+			return whole === false ? new DownloadProblem(CUT_OFF, true) : { data, isWhole: whole };
 		} catch (error) {
 			return transfer.problemOf(error) ?? storageProblem(error);
 		} finally {

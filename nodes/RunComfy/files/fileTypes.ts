@@ -14,6 +14,9 @@ export const BYTES_PER_MB = 1_000_000;
 /** The number of bytes that show the type of a file, or an error text in its place. */
 export const SNIFF_BYTES = 512;
 
+/** The number of bytes at the end of a file that show whether it is whole. */
+export const TAIL_BYTES = 64;
+
 const BYTES = 'application/octet-stream';
 
 /** The known endings of names with their MIME types, by kind. */
@@ -140,9 +143,38 @@ export function isErrorText(bytes: Buffer, fileName: string): boolean {
 	if (XML_ERROR.test(text)) return ending !== 'xml';
 	if (JSON_ERROR.test(text)) return ending !== 'json';
 	const type = TYPES.get(ending);
+	if (type === undefined || ending === 'svg' || !DETECTED.has(type.mimeType)) return false;
 	// The last character may be cut off.
-	const isText = /^([^\p{Cc}\ufffd]|[\t-\r])+\ufffd*$/u.test(text);
-	return isText && ending !== 'svg' && type !== undefined && DETECTED.has(type.mimeType);
+	return fileTypeOf(bytes) === undefined && /^([^\p{Cc}\ufffd]|[\t-\r])+\ufffd*$/u.test(text);
+}
+
+/** The size that a format states in its first bytes; 0 and the largest number mean that it was not known. */
+function hasSize(bytes: number, stated: number): boolean | undefined {
+	return stated === 0 || stated >= 0xffffff00 ? undefined : bytes >= stated;
+}
+
+type IsWhole = (head: Buffer, tail: string, bytes: number) => boolean | undefined;
+
+const riff: IsWhole = (head, _tail, bytes) => hasSize(bytes - 8, head.readUInt32LE(4));
+
+/** How the formats that have an end show it. A few bytes may follow it. */
+const ENDS = new Map<string, IsWhole>([
+	['png', (_head, tail) => tail.includes('IEND')],
+	['jpg', (_head, tail) => tail.includes('\xff\xd9')],
+	['gif', (_head, tail) => /;\0*$/.test(tail)],
+	['svg', (_head, tail) => tail.includes('</svg')],
+	['pdf', (_head, tail) => tail.includes('%%EOF')],
+	...['webp', 'wav', 'avi'].map((extension) => [extension, riff] as const),
+	['glb', (head, _tail, bytes) => hasSize(bytes, head.readUInt32LE(8))],
+]);
+
+/**
+ * Whether a file of so many bytes is whole, by its format's own end; undefined where that does not show it.
+ * @param head its first bytes, and `tail` its last ones.
+ */
+export function isWhole(head: Buffer, tail: Uint8Array, bytes: number): boolean | undefined {
+	const end = ENDS.get(fileTypeOf(head)?.extension ?? '');
+	return head.length < 12 ? undefined : end?.(head, Buffer.from(tail).toString('latin1'), bytes);
 }
 
 /** The kind with its article, for a sentence: `an image`. */
