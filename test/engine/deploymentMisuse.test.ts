@@ -77,4 +77,37 @@ describe('ComfyUI Deployment → Run', () => {
 		const [item] = outputItems(await env.run(runOf({})));
 		expect(item?.json).toMatchObject({ status: 'succeeded', outputs, url: 'https://files.example/a.png' });
 	});
+
+	const finishedWith = async (body: object) => {
+		env.sandbox.faults.clear();
+		env.sandbox.faults.add({
+			on: 'result',
+			kind: 'answer',
+			answer: { status: 200, body: { status: 'succeeded', ...body } },
+		});
+		return await env.run(runOf({}));
+	};
+	const url = 'https://files.example/a.png';
+
+	it('returns previews, numbers, and results under another key', async () => {
+		const preview = { 9: { images: [{ url, filename: 'a.png', type: 'temp' }] } };
+		const [shown] = outputItems(await finishedWith({ outputs: preview }));
+		expect(shown?.json).toMatchObject({
+			url,
+			image: url,
+			files: [{ nodeId: '9', fileName: 'a.png', preview: true }],
+		});
+		const [counted] = outputItems(await finishedWith({ outputs: { 5: { value: [42] } } }));
+		expect(counted?.json).toMatchObject({ values: [{ nodeId: '5', value: 42 }] });
+		const [other] = outputItems(await finishedWith({ output: { 9: { images: [{ url }] } } }));
+		expect(other?.json).toMatchObject({ url, files: [{ nodeId: '9', channel: 'images' }] });
+	});
+
+	it('shows what came where nothing of it can be returned', async () => {
+		const { message, description } = failure(
+			await finishedWith({ outputs: { 9: { result: ['3d/a.glb'] } } }),
+		);
+		expect(message).toContain('succeeded, but has no outputs that can be returned');
+		expect(description).toContain('{"9":{"result":["3d/a.glb"]}}');
+	});
 });

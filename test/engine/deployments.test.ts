@@ -149,6 +149,16 @@ describe('ComfyUI Deployment → Run', () => {
 		]);
 	});
 
+	it('returns the files that come where another fails', async () => {
+		await open({ pictures: 'scene' });
+		env.sandbox.faults.add({ on: 'output', kind: 'notFound', times: 1 });
+		const run = await env.run(runOf(DEPLOYMENT_ID.everyKindOfFile, {}, { downloadFiles: true }));
+		const [item] = outputItems(run);
+		expect(Object.keys(item?.binary ?? {})).toEqual(['data', 'data_1']);
+		expect(item?.json.files).toHaveLength(3);
+		expect(item?.json.failedFiles).toMatchObject([{ reason: 'the file server answered with HTTP 404' }]);
+	});
+
 	it('downloads from this machine when the API of deployments is there, wherever the one of models is', async () => {
 		await open({}, { credential: { baseUrl: 'https://model-api.test' } });
 		const sent = await env.run(runOf(DEPLOYMENT_ID.textToImage, {}, { downloadFiles: true }));

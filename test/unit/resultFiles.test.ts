@@ -75,6 +75,7 @@ describe('The files of a result', () => {
 		['lists in lists', { images: [[A]] }, [['image', A]]],
 		['objects in lists', [{ image: A }], [['image', A]]],
 		['another key', { output: GLB }, [['file', GLB]]],
+		['one file under several keys', { file: BARE, image: BARE, x: { video: BARE } }, [['image', BARE]]],
 		['its own file name', { image: { url: BARE, file_name: 'a.gif' } }, [['image', BARE]]],
 		['a text that is a URL', { text: BARE, caption: A }, [['image', A]]],
 		['sentences', { text: `${A} is one`, note: `See ${A}` }, []],

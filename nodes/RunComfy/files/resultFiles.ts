@@ -81,7 +81,9 @@ export function findFiles(output: unknown, fallback: ResultFile['kind'] = 'file'
 	const files = new Map<string, FoundFile>();
 	for (const leaf of leavesOf(output)) {
 		const { value: url, path, entry } = leaf;
-		if (!isFileUrl(leaf) || typeof url !== 'string' || files.has(url)) continue;
+		if (!isFileUrl(leaf) || typeof url !== 'string') continue;
+		// Listed again, perhaps under a key that says what it is.
+		if ((files.get(url)?.kind ?? 'file') !== 'file') continue;
 		const name = textAt(entry, 'filename') ?? textAt(entry, 'file_name') ?? nameInUrl(url);
 		files.set(url, { url, name, kind: kindOf(path, name, fallback), path, entry });
 	}
