@@ -54,16 +54,14 @@ describe('ComfyUI Deployment → Run', () => {
 			deploymentId: DEPLOYMENT_ID.textToImage,
 			status: 'succeeded',
 			url,
+			image: url,
 			images: [url],
-			videos: [],
-			audios: [],
 			files: [{ nodeId: '9', title: 'Save Image', channel: 'images', url }],
-			texts: [],
 			createdAt: expect.any(String),
 			finishedAt: expect.any(String),
 		});
-		expect(item?.json).not.toHaveProperty('error');
-		expect(item?.json).not.toHaveProperty('cost');
+		for (const key of ['error', 'cost', 'videos', 'texts', 'values'])
+			expect(item?.json).not.toHaveProperty(key);
 		// The preview is only in what RunComfy reported.
 		expect(JSON.stringify(item?.json.outputs)).toContain('"temp"');
 		expect(item?.pairedItem).toEqual({ item: 0 });
@@ -101,13 +99,20 @@ describe('ComfyUI Deployment → Run', () => {
 		const run = await env.run(runOf(DEPLOYMENT_ID.everyKindOfFile, {}, { downloadFiles: true }));
 		const [item] = outputItems(run);
 		const { images, videos, audios, files, texts, seeds } = item?.json ?? {};
-		expect([images, videos, audios].map((urls) => (urls as string[]).length)).toEqual([0, 1, 1]);
+		expect([images, videos, audios].map((urls) => (urls as string[] | undefined)?.length)).toEqual([
+			undefined,
+			1,
+			1,
+		]);
 		expect((files as Array<{ channel: string }>).map(({ channel }) => channel)).toEqual([
 			'gifs',
 			'audio',
 			'3d',
 		]);
-		expect(texts).toEqual(['A sneaker for the autumn. Made with ComfyUI.']);
+		const text = 'A sneaker for the autumn. Made with ComfyUI.';
+		expect(texts).toEqual([
+			{ nodeId: expect.any(String) as string, title: expect.any(String) as string, text },
+		]);
 		expect(Object.keys(seeds as object)).toEqual(['5.seed', '9.seed']);
 		expect(
 			Object.values(item?.binary ?? {}).map(({ mimeType, fileExtension }) => [mimeType, fileExtension]),
@@ -116,6 +121,16 @@ describe('ComfyUI Deployment → Run', () => {
 			[expect.stringMatching(/^audio\//), expect.any(String)],
 			['model/gltf-binary', 'glb'],
 		]);
+	});
+
+	it('returns the files that come where another fails', async () => {
+		await open({ pictures: 'scene' });
+		env.sandbox.faults.add({ on: 'output', kind: 'notFound', times: 1 });
+		const run = await env.run(runOf(DEPLOYMENT_ID.everyKindOfFile, {}, { downloadFiles: true }));
+		const [item] = outputItems(run);
+		expect(Object.keys(item?.binary ?? {})).toEqual(['data', 'data_1']);
+		expect(item?.json.files).toHaveLength(3);
+		expect(item?.json.failedFiles).toMatchObject([{ reason: 'the file server answered with HTTP 404' }]);
 	});
 
 	it('downloads from this machine when the API of deployments is there, wherever the one of models is', async () => {
@@ -137,7 +152,8 @@ describe('ComfyUI Deployment → Run', () => {
 		await open({ pictures: 'scene' });
 		const run = await env.run(runOf(DEPLOYMENT_ID.largeIntegers, { '57:6.text': 'a dog' }));
 		const [item] = outputItems(run);
-		expect(item?.json).toMatchObject({ images: [], videos: [expect.stringContaining('.mp4')] });
+		expect(item?.json).toMatchObject({ videos: [expect.stringContaining('.mp4')] });
+		expect(item?.json).not.toHaveProperty('images');
 		const { overrides } = bodyOf() as { overrides: Record<string, { inputs: Record<string, unknown> }> };
 		expect(overrides['57:6']).toEqual({ inputs: { text: 'a dog' } });
 		expect(Number.isSafeInteger(overrides['57:3']?.inputs.noise_seed)).toBe(true);
@@ -185,6 +201,39 @@ describe('ComfyUI Deployment → Run', () => {
 		expect(outputItems(run)[0]?.json).toMatchObject({ files: [{ nodeId: '9' }] });
 	});
 
+	const finishedWith = async (body: object) => {
+		await open();
+		env.sandbox.faults.add({
+			on: 'result',
+			kind: 'answer',
+			answer: { status: 200, body: { status: 'succeeded', ...body } },
+		});
+		return await env.run(runOf(DEPLOYMENT_ID.textToImage));
+	};
+	const url = 'https://files.example/a.png';
+
+	it('returns previews, numbers, and results under another key', async () => {
+		const preview = { 9: { images: [{ url, filename: 'a.png', type: 'temp' }] } };
+		const [shown] = outputItems(await finishedWith({ outputs: preview }));
+		expect(shown?.json).toMatchObject({
+			url,
+			image: url,
+			files: [{ nodeId: '9', fileName: 'a.png', preview: true }],
+		});
+		const [counted] = outputItems(await finishedWith({ outputs: { 5: { value: [42] } } }));
+		expect(counted?.json).toMatchObject({ values: [{ nodeId: '5', value: 42 }] });
+		const [other] = outputItems(await finishedWith({ output: { 9: { images: [{ url }] } } }));
+		expect(other?.json).toMatchObject({ url, files: [{ nodeId: '9', channel: 'images' }] });
+	});
+
+	it('shows what came where nothing of it can be returned', async () => {
+		const { message, description } = failure(
+			await finishedWith({ outputs: { 9: { result: ['3d/a.glb'] } } }),
+		);
+		expect(message).toContain('succeeded, but has no outputs that can be returned');
+		expect(description).toContain('{"9":{"result":["3d/a.glb"]}}');
+	});
+
 	it('submits no JSON to a deployment that the token may not read', async () => {
 		await open();
 		env.sandbox.faults.add({ on: 'deployment', kind: 'answer', answer: { status: 401, body: {} } });
@@ -210,7 +259,7 @@ describe('ComfyUI Deployment → Run', () => {
 		const answer = { status: 200, body: { status: 'succeeded', outputs } };
 		env.sandbox.faults.add({ on: 'result', kind: 'answer', answer });
 		const [item] = outputItems(await env.run(runOf(DEPLOYMENT_ID.textToImage)));
-		expect(item?.json).toMatchObject({ status: 'succeeded', outputs, files: [] });
+		expect(item?.json).toMatchObject({ status: 'succeeded', outputs, url: 'https://files.example/a.png' });
 	});
 
 	it('reports ComfyUI’s own message and the node', async () => {

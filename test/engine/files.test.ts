@@ -1,4 +1,6 @@
+import { once } from 'node:events';
 import { readdirSync } from 'node:fs';
+import { type AddressInfo, createServer } from 'node:net';
 
 import type { INodeExecutionData } from 'n8n-workflow';
 import sharp from 'sharp';
@@ -152,8 +154,7 @@ describe('Files', () => {
 			'the address it was redirected to points to this computer or a private network (10.0.0.1)',
 		],
 		['redirectLoop', 'it was redirected more than 3 times'],
-		['notImage', 'the file is not an image'],
-		['webPage', 'the file server sent a web page or text instead of an image'],
+		['webPage', 'the file server sent a web page or an error text instead of the file'],
 		['empty', 'the file is empty'],
 		['endless', 'the file is larger than the 1 MB of the option “Max File Size (MB)”'],
 		['noContent', 'the file server answered with HTTP 204'],
@@ -195,11 +196,37 @@ describe('Files', () => {
 		expect(await env.engine.readBinary(item ?? { json: {} }, 'data')).toEqual(TINY_PICTURE);
 	});
 
-	it('ends the other downloads of an item with the first that fails, and names all their URLs', async () => {
+	it('returns the files that come where another fails, and says which and why', async () => {
+		await open();
+		env.sandbox.faults.add({ job: 'manyImages' });
+		env.sandbox.faults.add({ on: 'output', kind: 'notFound', times: 1 });
+		const run = await env.run({ downloadFiles: true });
+		const [item] = outputItems(run);
+		expect(Object.keys(item?.binary ?? {})).toEqual(['data', 'data_1']);
+		expect(item?.json.images).toHaveLength(3);
+		const failed = {
+			url: expect.stringContaining('/replaced-background') as string,
+			reason: 'the file server answered with HTTP 404',
+		};
+		expect(item?.json.failedFiles).toEqual([failed]);
+		const [task] = run.data.resultData.runData.RunComfy ?? [];
+		expect(JSON.stringify(task?.hints)).toContain('1 of 3 files of RunComfy request');
+	});
+
+	it('keeps a file whose contents are of no known type', async () => {
+		await open();
+		env.sandbox.faults.add({ on: 'output', kind: 'notImage' });
+		const [item] = outputItems(await env.run({ downloadFiles: true }));
+		expect(item?.binary?.data).toMatchObject({
+			fileName: 'replaced-background.png',
+			mimeType: 'application/octet-stream',
+		});
+	});
+
+	it('names all files in the error when none comes', async () => {
 		await open();
 		const before = storedFiles();
 		env.sandbox.faults.add({ job: 'manyImages' });
-		env.sandbox.faults.add({ on: 'output', kind: 'drip', times: 2 });
 		env.sandbox.faults.add({ on: 'output', kind: 'notFound' });
 		const { message, description } = failure(await env.run({ downloadFiles: true }));
 		const job = env.sandbox.jobs[0];
@@ -240,6 +267,31 @@ describe('Files', () => {
 		);
 		expect(storedFiles()).toEqual(before);
 	});
+
+	it.each(['end', 'resetAndDestroy'] as const)(
+		'does not take a file for whole that ends early without a length (%s)',
+		async (how) => {
+			await open();
+			const bytes = await picture('png', 512);
+			let calls = 0;
+			const server = createServer((socket) => {
+				socket.on('error', () => {});
+				socket.once('data', () => {
+					const sent = calls++ === 0 ? bytes.subarray(0, bytes.length - 20) : bytes;
+					socket.write('HTTP/1.1 200 OK\r\ncontent-type: image/png\r\nconnection: close\r\n\r\n');
+					socket.write(sent, () => setTimeout(() => socket[calls === 1 ? how : 'end'](), 20));
+				});
+			}).listen(0, '127.0.0.1');
+			await once(server, 'listening');
+			const image = `http://127.0.0.1:${(server.address() as AddressInfo).port}/a.png`;
+			const answer = { status: 200, body: { status: 'succeeded', output: { image } } };
+			env.sandbox.faults.add({ on: 'result', kind: 'answer', answer });
+			const [item] = outputItems(await env.run({ downloadFiles: true }));
+			server.close();
+			expect(calls).toBe(2);
+			expect(await env.engine.readBinary(item ?? { json: {} }, 'data')).toEqual(bytes);
+		},
+	);
 
 	it('recognizes n8n’s error for an address in a private network by its name', async () => {
 		await open();

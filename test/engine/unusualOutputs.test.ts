@@ -19,27 +19,68 @@ describe('An output of unusual shape', () => {
 	};
 	const URL = 'https://cdn.example.com/a.png';
 
-	it('objects with a url: its files are found, and it is kept as it is', async () => {
-		const output = { images: [{ url: URL, width: 8 }] };
+	it.each([
+		['a list of URLs', [URL]],
+		['a text', URL],
+		['objects with a url', { images: [{ url: URL, width: 8 }] }],
+		['an object as image', { image: { url: URL } }],
+		['files under other keys', { result: { picture: URL } }],
+	])('%s: its files are found, and it is kept where it says more', async (what, output) => {
 		const [item] = outputItems(await runWith(output, anyModel));
-		expect(item?.json).toMatchObject({ url: URL, image: URL, images: [URL], output });
+		expect(item?.json).toMatchObject({ url: URL, image: URL, images: [URL] });
+		const saysMore = ['objects with a url', 'files under other keys'].includes(what);
+		expect(item?.json.output).toEqual(saysMore ? output : undefined);
 		const [image] = outputItems(await runWith(output, {}));
 		expect(image?.json).toMatchObject({ image: URL });
 	});
 
-	it('URLs under other names: kept, and named in the error where a file is expected', async () => {
+	it.each<[unknown]>([
+		[{ images: [URL], seed: 7, revised_prompt: 'A lighthouse' }],
+		[{ video: 'https://cdn.example.com/a.mp4', text: 'hello', duration: 5.04 }],
+		[{ vocals: { url: 'https://cdn.example.com/v.wav' }, mesh: 'https://cdn.example.com/a.glb' }],
+		['A picture with lights in it.'],
+		[{ text: '' }],
+		[{ detections: [] }],
+		[[]],
+	])('%j: Get Result returns the same item as Run', async (output) => {
+		const [run] = outputItems(await runWith(output, anyModel));
+		const { requestId, seed } = run?.json ?? {};
+		const getResult = { resource: 'request', operation: 'getResult', requestId };
+		const [fetched] = outputItems(await runWith(output, getResult));
+		expect({ ...fetched?.json, seed }).toEqual(run?.json);
+	});
+
+	it('files that are no images: named in the error where an image is expected', async () => {
 		const output = { result: { mesh: 'https://cdn.example.com/a.glb' } };
 		const [item] = outputItems(await runWith(output, anyModel));
-		expect(item?.json).toMatchObject({ images: [], output });
+		expect(item?.json).toMatchObject({ url: output.result.mesh, files: [output.result.mesh], output });
 		expect(failure(await runWith(output, {})).description).toContain('https://cdn.example.com/a.glb');
 	});
 
-	it('says which addresses were not downloaded', async () => {
-		const mesh = 'https://cdn.example.com/a.glb';
-		const run = await runWith({ mesh }, { ...anyModel, downloadFiles: true });
-		const [task] = run.data.resultData.runData.RunComfy ?? [];
-		expect(JSON.stringify(task?.hints)).toContain(mesh);
+	it('keeps a text that is no URL', async () => {
+		const text = 'A picture with lights in it.';
+		const [item] = outputItems(await runWith(text, anyModel));
+		expect(item?.json).toMatchObject({ text, output: text });
 	});
+
+	it.each([['9007199254740993'], ['1e400'], ['-9007199254740993']])(
+		'refuses the input %s, which would lose digits, in every mode',
+		async (number) => {
+			const before = env().sandbox.stats.submits;
+			const json = { ...anyModel, inputsJson: `{"prompt": "x", "seed": ${number}}` };
+			expect(failure(await env().run(json)).message).toContain(
+				'“Inputs (JSON) → seed” must not be beyond 9007199254740991',
+			);
+			const value = { prompt: 'x', seed: number, unknown: number };
+			const fields = {
+				...anyModel,
+				inputMode: 'fields',
+				inputs: { mappingMode: 'defineBelow', value, schema: [] },
+			};
+			expect(failure(await env().run(fields)).message).toContain('“Inputs → ');
+			expect(env().sandbox.stats.submits).toBe(before);
+		},
+	);
 });
 
 describe('Empty inputs and file names', () => {

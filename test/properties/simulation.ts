@@ -411,7 +411,7 @@ export class Simulation {
 					};
 				},
 				readHandling: () => handling,
-				findOutputProblem: (result) => findModelOutputProblem(result, true),
+				findOutputProblem: (result) => findModelOutputProblem(result, 'image'),
 				toOutput: async (_itemIndex, { requestId }) => requestId,
 			},
 		).catch((error: unknown) => {

@@ -61,6 +61,17 @@ describe('Reading deployments', () => {
 });
 
 describe('Answers of a deployment', () => {
+	it.each<[object, unknown]>([
+		[{ outputs: { 9: { text: 'x' } }, output: 'y' }, { 9: { text: 'x' } }],
+		[{ outputs: { 9: { images: [] } }, output: 'y' }, 'y'],
+		[{ output: { images: ['y'] } }, { images: ['y'] }],
+		[{ outputs: {} }, {}],
+		[{}, undefined],
+	])('hold results under outputs, or else output: %j', (body, output) => {
+		const answer = { status: 200, body: { status: 'succeeded', ...body } };
+		expect(readPoll(answer, 'r', DEPLOYMENT_READER)).toMatchObject({ value: { result: { output } } });
+	});
+
 	const error = { message: 'CUDA out of memory' };
 	it.each<[object, string]>([
 		[{ status: 'in_queue', queue_position: 2 }, 'queued'],

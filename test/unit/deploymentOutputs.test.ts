@@ -6,8 +6,7 @@ const file = (filename: string, type = 'output') => ({
 	subfolder: '',
 	type,
 });
-const kindsOf = (outputs: unknown) =>
-	readOutputs(outputs).files.map(({ kind, fileName }) => [kind, fileName]);
+const kindsOf = (outputs: unknown) => readOutputs(outputs).files.map(({ kind, name }) => [kind, name]);
 
 describe('The outputs of a deployment', () => {
 	it('lists every file of every node and channel, with node, title, and channel', () => {
@@ -17,9 +16,9 @@ describe('The outputs of a deployment', () => {
 		};
 		const saved = { nodeId: '9', title: 'Save Image', channel: 'images', kind: 'image' };
 		expect(readOutputs(outputs, new Map([['9', 'Save Image']])).files).toEqual([
-			{ ...saved, fileName: 'a.png', url: 'https://files.test/a.png' },
-			{ ...saved, fileName: 'b.png', url: 'https://files.test/b.png' },
-			{ nodeId: '57:12', channel: 'gifs', fileName: 'c.mp4', url: 'https://files.test/c.mp4', kind: 'video' },
+			{ ...saved, name: 'a.png', url: 'https://files.test/a.png' },
+			{ ...saved, name: 'b.png', url: 'https://files.test/b.png' },
+			{ nodeId: '57:12', channel: 'gifs', name: 'c.mp4', url: 'https://files.test/c.mp4', kind: 'video' },
 		]);
 	});
 
@@ -46,7 +45,29 @@ describe('The outputs of a deployment', () => {
 			],
 		],
 		['no extension', { images: [file('a')] }, [['image', 'a']]],
-		['previews', { images: [file('a.png', 'temp'), file('b.png')] }, [['image', 'b.png']]],
+		[
+			'previews beside what was saved',
+			{ images: [file('a.png', 'temp'), file('b.png')] },
+			[['image', 'b.png']],
+		],
+		['repeated inputs', { images: [file('a.png', 'input'), file('b.png')] }, [['image', 'b.png']]],
+		[
+			'a file that is listed twice',
+			{ images: [file('a.png')], result: [file('a.png')] },
+			[['image', 'a.png']],
+		],
+		['an animated WebP', { images: [file('a.webp')], animated: [true] }, [['video', 'a.webp']]],
+		['an animated PNG', { images: [file('a.png')], animated: [true] }, [['video', 'a.png']]],
+		['one that is not animated', { images: [file('a.webp')], animated: [false] }, [['image', 'a.webp']]],
+		['a PSD', { images: [file('a.psd')] }, [['file', 'a.psd']]],
+		[
+			'a file of any type',
+			{ images: [file('a.exr')], '3d': [file('b.latent')] },
+			[
+				['image', 'a.exr'],
+				['file', 'b.latent'],
+			],
+		],
 		['a single file instead of a list', { images: file('a.png') }, [['image', 'a.png']]],
 		['URLs instead of objects', { images: ['https://files.test/x%20y.png?sig=1'] }, [['image', 'x y.png']]],
 		['no file name', { images: [{ url: 'https://files.test/z.png' }] }, [['image', 'z.png']]],
@@ -61,15 +82,77 @@ describe('The outputs of a deployment', () => {
 		],
 	])('%s', (_name, channels, expected) => expect(kindsOf({ 9: channels })).toEqual(expected));
 
-	it('reads texts', () => {
-		expect(
-			readOutputs({ 1: { text: ['a', ['b']] }, 2: { string: 'c' }, 3: { animated: [true] } }).texts,
-		).toEqual(['a', 'b', 'c']);
+	it('returns previews, marked as such, where nothing was saved', () => {
+		const outputs = { 9: { images: [file('a.png', 'temp')] }, 5: { text: ['x'] } };
+		const { files } = readOutputs(outputs);
+		expect(files).toMatchObject([{ nodeId: '9', name: 'a.png', kind: 'image', preview: true }]);
+		expect(readOutputs({ ...outputs, 12: { images: [file('b.png')] } }).files).toEqual([
+			{ nodeId: '12', channel: 'images', name: 'b.png', url: 'https://files.test/b.png', kind: 'image' },
+		]);
 	});
 
-	it.each([[undefined], [null], ['x'], [[]], [{ 9: null }], [{ 9: 'x' }], [{ 9: { images: null } }]])(
+	it('reads texts with their nodes', () => {
+		const outputs = {
+			1: { text: ['a', ['b']] },
+			2: { string: 'c' },
+			3: { animated: [true], other: { text: 'd' } },
+		};
+		expect(readOutputs(outputs, new Map([['2', 'Show Text']])).texts).toEqual([
+			{ nodeId: '1', text: 'a' },
+			{ nodeId: '1', text: 'b' },
+			{ nodeId: '2', title: 'Show Text', text: 'c' },
+		]);
+	});
+
+	it.each([
+		'',
+		' \n',
+		'3d/ComfyUI_00001_.glb',
+		'output\\mesh.obj',
+		'scenes/a.xyz',
+		'A'.repeat(400),
+		`data:image/png;base64,${'iVBORw0KGgo'.repeat(9)}`,
+		'{"position":{"x":1},"target":{"x":0},"zoom":1,"cameraType":"perspective"}',
+	])('%j is no text', (text) => expect(readOutputs({ 1: { text: [text] } }).texts).toEqual([]));
+
+	it.each([
+		'A dog.',
+		'81x480x832',
+		'{"caption": "A dog"}',
+		'and/or',
+		'https://example.com',
+		'v1.5 or later',
+		'A'.repeat(20),
+	])('%j is a text', (text) =>
+		expect(readOutputs({ 1: { text: [text] } }).texts).toEqual([{ nodeId: '1', text }]),
+	);
+
+	it('returns numbers and booleans where they are all there is', () => {
+		const outputs = { 1: { value: [42] }, 2: { value: [true], animated: [false] } };
+		expect(readOutputs(outputs)).toEqual({
+			...{ files: [], texts: [] },
+			values: [
+				{ nodeId: '1', value: 42 },
+				{ nodeId: '2', value: true },
+			],
+		});
+		expect(readOutputs({ ...outputs, 3: { text: ['x'] } }).values).toEqual([]);
+	});
+
+	it.each([
+		['a list', [{ images: [file('a.png')] }], { channel: 'images' }],
+		['a URL', 'https://files.test/a.png', {}],
+		['nodes without channels', { 9: [file('a.png')] }, { nodeId: '9' }],
+		['an output as of a model', { images: ['https://files.test/a.png'] }, { channel: 'images' }],
+	])('finds files in outputs that are %s', (_, outputs, origin) =>
+		expect(readOutputs(outputs).files).toEqual([
+			{ ...origin, url: 'https://files.test/a.png', name: 'a.png', kind: 'image' },
+		]),
+	);
+
+	it.each([[undefined], [null], [[]], [{ 9: null }], [{ 9: { images: null } }]])(
 		'%j holds nothing',
-		(outputs) => expect(readOutputs(outputs)).toEqual({ files: [], texts: [] }),
+		(outputs) => expect(readOutputs(outputs)).toEqual({ files: [], texts: [], values: [] }),
 	);
 
 	it.each<[unknown, boolean]>([
@@ -79,9 +162,19 @@ describe('The outputs of a deployment', () => {
 		[{ 9: { images: [] } }, false],
 		[{ 9: { images: [file('a.png', 'temp')] } }, true],
 		[{ 9: { text: 'x' } }, true],
+		[{ 9: { value: [0] } }, true],
 	])('%j: holds something to return: %s', (output, isFine) => {
 		const problem = findDeploymentOutputProblem({ requestId: 'r', output });
 		expect(problem === undefined).toBe(isFine);
 		if (!isFine) expect(problem?.advice).toContain('“Randomize Seeds”');
+	});
+
+	it('shows what came where nothing of it can be returned, cut and cleaned', () => {
+		const output = { 9: { result: ['3d/a.glb', { key: 'x'.repeat(60) }] } };
+		const { message, advice } = findDeploymentOutputProblem({ requestId: 'r', output }) ?? {};
+		expect(message).toBe('RunComfy request r succeeded, but has no outputs that can be returned');
+		expect(advice).toContain('{"9":{"result":["3d/a.glb",{"key":"[…]"}]}}');
+		const echo = { 9: { images: [file('a.png', 'input')] } };
+		expect(findDeploymentOutputProblem({ requestId: 'r', output: echo })?.advice).toContain('a.png');
 	});
 });

@@ -4,12 +4,17 @@ import { constants, createUnzip, gzipSync } from 'node:zlib';
 import type { IBinaryData, IExecuteFunctions } from 'n8n-workflow';
 
 import { RunComfyError } from '../../nodes/RunComfy/api/problems';
-import { Downloader, type ResultFile } from '../../nodes/RunComfy/files/download';
+import { Downloader } from '../../nodes/RunComfy/files/download';
+import type { ResultFile } from '../../nodes/RunComfy/files/resultFiles';
+import { LightSignal } from '../../nodes/RunComfy/util/time';
 import { VirtualClock } from './virtualClock';
 
 const PNG = Buffer.concat([Buffer.from('\x89PNG\r\n\x1a\n', 'latin1'), Buffer.alloc(100)]);
 const OPTIONS = { requestId: 'job-1', fileName: '', maxMegabytes: 50, allowLoopback: false };
 const NO_SUCH_NAME = Object.assign(new Error('getaddrinfo ENOTFOUND cdn.example'), { code: 'ENOTFOUND' });
+
+/** The end of such an answer is known. */
+const CHUNKED = { 'transfer-encoding': 'chunked' };
 
 interface Answer {
 	statusCode?: number;
@@ -48,7 +53,11 @@ class FakeHost {
 				this.requests.push(url);
 				this.headers.push(headers);
 				await this.clock.sleep(this.lookUpMs);
-				const { statusCode = 200, headers: itsHeaders = {}, body } = this.answer(url, this.requests.length);
+				const {
+					statusCode = 200,
+					headers: itsHeaders = CHUNKED,
+					body,
+				} = this.answer(url, this.requests.length);
 				this.open++;
 				body.once('close', () => this.open--);
 				abortSignal.addEventListener('abort', () => body.destroy(new Error('aborted')), { once: true });
@@ -75,11 +84,18 @@ class FakeHost {
 		});
 	}
 
-	async download(files: ResultFile[], signal = new AbortController().signal): Promise<IBinaryData[]> {
+	async download(files: ResultFile[], signal = new LightSignal()): Promise<IBinaryData[]> {
+		return (await this.downloadSome(files, signal)).stored;
+	}
+
+	async downloadSome(
+		files: ResultFile[],
+		signal: LightSignal = new LightSignal(),
+	): ReturnType<Downloader['downloadAll']> {
 		return await this.clock.run(this.downloader.downloadAll(files, OPTIONS, signal));
 	}
 
-	async failure(files: ResultFile[], signal?: AbortSignal): Promise<{ message: string; advice: string }> {
+	async failure(files: ResultFile[], signal?: LightSignal): Promise<{ message: string; advice: string }> {
 		const error: unknown = await this.download(files, signal).catch((thrown: unknown) => thrown);
 		if (!(error instanceof RunComfyError)) throw new Error(`Not a RunComfyError: ${String(error)}`);
 		return error.problem;
@@ -102,7 +118,9 @@ class FakeHost {
 	}
 }
 
-const image = (name: string): ResultFile => ({ url: `https://cdn.example/${name}.png`, kind: 'image' });
+const image = (name: string): ResultFile => ({
+	...{ url: `https://cdn.example/${name}.png`, kind: 'image', name: `${name}.png` },
+});
 const whole = (): Answer => ({ body: Readable.from([PNG]) });
 
 describe('A download', () => {
@@ -135,25 +153,37 @@ describe('A download', () => {
 	});
 
 	it.each([
-		['mesh.glb', '<!DOCTYPE html><title>Not found</title>', false],
-		['mesh.glb', '\n<html><body>Not found</body></html>', false],
-		['page.html', '<!DOCTYPE html><title>A page</title>', true],
-		['model.xml', '<?xml version="1.0"?><mesh></mesh>', true],
-	])('%s of any kind that begins with %s is stored: %s', async (name, text, isStored) => {
-		const host = new FakeHost(() => ({ body: Readable.from([Buffer.from(text)]) }));
+		['mesh.glb', 'glTF\x02', 'model/gltf-binary'],
+		['b.svg', '<svg xmlns="x"/>', 'image/svg+xml'],
+		['speech.pcm', '\x01\x00\x02\x00', 'audio/pcm'],
+		['a.bmp', 'BM\x10\x00\x00\x00\x00\x00\x00\x00', 'image/bmp'],
+		['a.tiff', 'II*\x00', 'image/tiff'],
+		['a.exr', 'v/1\x01', 'image/x-exr'],
+		['a.heic', '\x00\x00\x00\x18ftypheic', 'image/heic'],
+		['a.zip', 'PK\x03\x04', 'application/zip'],
+		['a.aiff', 'FORM\x00\x00\x00\x10AIFF', 'audio/aiff'],
+		['a.srt', '1\n00:00 --> 00:01\nHello', 'text/plain'],
+		['page.html', '<!DOCTYPE html><title>A page</title>', 'application/octet-stream'],
+		['model.xml', '<?xml version="1.0"?><mesh></mesh>', 'application/octet-stream'],
+		['mesh.glb', '<!DOCTYPE html><title>Not found</title>', undefined],
+		['a.zip', '{"detail": "Not found"}', undefined],
+		['b.svg', '<?xml version="1.0"?><Error><Code>NoSuchKey</Code></Error>', undefined],
+	])('%s that begins with %j is stored as %s', async (name, text, mimeType) => {
+		const host = new FakeHost(() => ({ body: Readable.from([Buffer.from(text, 'latin1')]) }));
 		const file: ResultFile = { url: 'https://cdn.example/x', kind: 'file', name };
-		if (isStored) expect(await host.download([file])).toMatchObject([{ fileName: name }]);
-		else expect((await host.failure([file])).message).toContain('sent a web page or text instead of a file');
+		if (mimeType !== undefined)
+			expect(await host.download([file])).toMatchObject([{ fileName: name, mimeType }]);
+		else
+			expect((await host.failure([file])).message).toContain(
+				'sent a web page or an error text instead of the file',
+			);
 	});
 
-	it.each([1, 8, 15, 16, 17, 40])('stores a file of %i bytes whole, or refuses it', async (length) => {
-		const host = new FakeHost(() => ({ body: Readable.from([PNG.subarray(0, length)]) }));
-		if (length < 8) {
-			expect((await host.failure([image('a')])).message).toContain('the file is not an image');
-			return;
-		}
+	it.each([1, 8, 40, 511, 512, 513, 2_000])('stores a file of %i bytes whole', async (length) => {
+		const bytes = Buffer.concat([PNG, Buffer.alloc(2_000)]).subarray(0, length);
+		const host = new FakeHost(() => ({ body: Readable.from([bytes]) }));
 		await host.download([image('a')]);
-		expect(host.stored[0]?.bytes).toEqual(PNG.subarray(0, length));
+		expect(host.stored[0]?.bytes).toEqual(bytes);
 	});
 
 	it.each([10, 2_000])('refuses a file when %i bytes were announced and others came', async (announced) => {
@@ -218,14 +248,60 @@ describe('A download', () => {
 	);
 
 	it('discards an answer that comes after Stop, because n8n was looking a name up', async () => {
-		const stop = new AbortController();
+		const stop = new LightSignal();
 		const body = Readable.from([PNG]);
 		const host: FakeHost = new FakeHost(() => ({ body }), undefined, 20_000);
 		host.clock.at(5_000, () => stop.abort());
-		expect((await host.failure([image('a')], stop.signal)).message).toContain('it was stopped');
+		expect((await host.failure([image('a')], stop)).message).toContain('it was stopped');
 		expect(host.clock.now()).toBe(5_000);
 		await host.clock.advance(20_000);
 		expect(body.destroyed).toBe(true);
+	});
+
+	describe('of an answer whose end cannot be known', () => {
+		const from = async (...bodies: Buffer[]) => {
+			const host: FakeHost = new FakeHost((_, count) => ({
+				headers: {},
+				body: Readable.from([bodies[Math.min(count, bodies.length) - 1] ?? PNG]),
+			}));
+			const result = await host.downloadSome([image('a')]).catch((error: unknown) => error);
+			return { result, tries: host.requests.length };
+		};
+		const bytes = (text: string) => Buffer.from(text, 'latin1');
+		const sized = (start: string, size: number, rest: number) => {
+			const stated = Buffer.alloc(4);
+			stated.writeUInt32LE(size);
+			return Buffer.concat([bytes(start), stated, Buffer.alloc(rest)]);
+		};
+		const wave = (size: number, rest: number) => {
+			const file = sized('RIFF', size, rest);
+			file.write('WAVE', 8);
+			return file;
+		};
+
+		it.each<[string, Buffer, Buffer]>([
+			['PNG', Buffer.concat([PNG, bytes('\0\0\0\0IEND\xaeB`\x82')]), PNG],
+			['JPEG', bytes(`\xff\xd8\xff${'x'.repeat(100)}\xff\xd9`), bytes(`\xff\xd8\xff${'x'.repeat(100)}`)],
+			['GIF', bytes(`GIF89a${'x'.repeat(100)};`), bytes(`GIF89a${'x'.repeat(100)}`)],
+			['WAV', wave(92, 92), wave(92, 80)],
+			['GLB', sized('glTF\x02\0\0\0', 112, 100), sized('glTF\x02\0\0\0', 112, 99)],
+			['SVG', bytes('<svg>  </svg>\n'), bytes('<svg>  <g></g>')],
+		])('%s is kept when it has its own end, and tried again without', async (_, whole, cut) => {
+			expect(await from(whole)).toMatchObject({ result: { stored: [{}], unsure: [] }, tries: 1 });
+			expect(await from(cut, whole)).toMatchObject({ result: { stored: [{}], unsure: [] }, tries: 2 });
+			const { result, tries } = await from(cut);
+			expect((result as Error).message).toContain('the connection was lost before the file was complete');
+			expect(tries).toBe(4);
+		});
+
+		it.each([
+			['MP4', bytes('\0\0\0 ftypisom 0000')],
+			['a WAV of unknown size', wave(0xffffffff, 50)],
+			['a very short file', bytes('\x01\x02')],
+		])('%s, which has none, is tried again and then kept with a hint', async (_, body) => {
+			const url = image('a').url;
+			expect(await from(body)).toMatchObject({ result: { stored: [{}], unsure: [url] }, tries: 2 });
+		});
 	});
 
 	it('is held in memory where streams have no experimental operators', async () => {
@@ -248,43 +324,42 @@ describe('The downloads of one item', () => {
 		expect(most).toBe(4);
 	});
 
-	it('end with the first that fails: none continues afterwards, and the error names all of them', async () => {
+	it('come without the one that fails, which is named with the reason', async () => {
 		const host: FakeHost = new FakeHost((url) =>
 			url.endsWith('f2.png')
 				? { statusCode: 404, body: Readable.from([]) }
 				: { body: host.slowBody(10, 5_000, 1_000) },
 		);
-		const { message, advice } = await host.failure(files);
-		expect(message).toBe(
-			'RunComfy request job-1 finished, but its image could not be downloaded: the file server answered with HTTP 404. Image URL: https://cdn.example/f2.png',
+		const { stored, failed } = await host.downloadSome(files);
+		expect(stored.map(({ fileName }) => fileName)).toEqual(
+			files.flatMap((_, n) => (n === 2 ? [] : [`f${n}.png`])),
 		);
-		for (const { url } of files) expect(`${message} ${advice}`).toContain(url);
-		expect(host.requests.length).toBeLessThanOrEqual(4);
-		expect([host.open, host.stored]).toEqual([0, []]);
-		expect(host.clock.now()).toBe(0);
+		expect(failed).toEqual([{ ...image('f2'), reason: 'the file server answered with HTTP 404' }]);
+		expect([host.open, host.clock.sleeping]).toEqual([0, 0]);
 	});
 
-	it('do not wait for other items’ downloads to end with the first that fails', async () => {
-		const host: FakeHost = new FakeHost((url) =>
-			url.includes('slow')
-				? { body: host.slowBody(10, 20_000, 300) }
-				: { statusCode: 404, body: Readable.from([]) },
+	it('are an error that names all of them when none comes', async () => {
+		const host: FakeHost = new FakeHost(() => ({ statusCode: 404, body: Readable.from([]) }));
+		const { message, advice } = await host.failure(files);
+		expect(message).toBe(
+			'RunComfy request job-1 finished, but its image could not be downloaded: the file server answered with HTTP 404. Image URL: https://cdn.example/f0.png',
 		);
-		const { downloader, clock } = host;
-		const { signal } = new AbortController();
-		const slow = [1, 2, 3].map((n) => image(`slow${n}`));
-		const other = downloader.downloadAll(slow, OPTIONS, signal);
-		const failing = downloader.downloadAll(files, OPTIONS, signal).catch(() => clock.now());
-		expect(await clock.run(failing)).toBe(0);
-		expect(await clock.run(other)).toHaveLength(3);
+		for (const { url } of files) expect(`${message} ${advice}`).toContain(url);
+		expect([host.requests.length, host.open, host.stored]).toEqual([files.length, 0, []]);
+	});
+
+	it('are no error when only URLs fail of which nothing says that they are files', async () => {
+		const page: ResultFile = { url: 'https://example.com/about', kind: 'file', name: 'about' };
+		const host: FakeHost = new FakeHost(() => ({ body: Readable.from([Buffer.from('<html>')]) }));
+		expect(await host.downloadSome([page])).toMatchObject({ stored: [], failed: [{ url: page.url }] });
 	});
 
 	it.each(['before', 'during'])('end when they are stopped %s', async (when) => {
-		const stop = new AbortController();
+		const stop = new LightSignal();
 		const host: FakeHost = new FakeHost(() => ({ body: host.slowBody(10, 5_000, 1_000) }));
 		if (when === 'before') stop.abort();
 		host.clock.at(12_000, () => stop.abort());
-		expect((await host.failure(files, stop.signal)).message).toContain('it was stopped');
+		expect((await host.failure(files, stop)).message).toContain('it was stopped');
 		expect(host.requests).toHaveLength(when === 'before' ? 0 : 4);
 		expect([host.open, host.stored]).toEqual([0, []]);
 	});

@@ -212,7 +212,7 @@ export function makeRun(
 				const { limits, ...handling } = saved as JobRequest['handling'];
 				return { ...handling, limits: { ...limits, timeoutMs: LIMITS.timeoutMs } };
 			},
-			findOutputProblem: (result) => findModelOutputProblem(result, true),
+			findOutputProblem: (result) => findModelOutputProblem(result, 'image'),
 			toOutput: async (_itemIndex, job) => job,
 		};
 		const dependencies = {

@@ -1,10 +1,10 @@
 import * as fc from 'fast-check';
 
-import { outputFieldName, outputFileStems } from '../../nodes/RunComfy/files/fileNames';
+import { nameInUrl, outputFieldName, outputFileStems } from '../../nodes/RunComfy/files/fileNames';
 
 const stems = (fileName: string, ...urls: string[]) =>
 	outputFileStems(
-		urls.map((url) => ({ url, kind: 'image' })),
+		urls.map((url) => ({ name: nameInUrl(url), kind: 'image' })),
 		fileName,
 	);
 
@@ -23,7 +23,16 @@ describe('outputFileStems', () => {
 		['cut \ud83c', 'https://cdn/x.png', 'cut _'],
 		['...', 'https://cdn/x.png', 'x'],
 		['Grüße 東京', 'https://cdn/x.png', 'Grüße 東京'],
-		['🎉'.repeat(200), 'https://cdn/x.png', '🎉'.repeat(120)],
+		['🎉'.repeat(200), 'https://cdn/x.png', '🎉'.repeat(57)],
+		['商'.repeat(120), 'https://cdn/x.png', '商'.repeat(76)],
+		['a'.repeat(300), 'https://cdn/x.png', 'a'.repeat(230)],
+		['con', 'https://cdn/x.png', '_con'],
+		['', 'https://cdn/NUL.tar.png', '_NUL.tar'],
+		['Lpt1 .x', 'https://cdn/x.png', '_Lpt1 .x'],
+		['console', 'https://cdn/x.png', 'console'],
+		['-rf', 'https://cdn/x.png', '_rf'],
+		['.env', 'https://cdn/x.png', 'env'],
+		['a\u200bb\u2028c\ufeffd', 'https://cdn/x.png', 'a_b_c_d'],
 	])('%j from %s is %s', (fileName, url, name) => expect(stems(fileName, url)).toEqual([name]));
 
 	it.each([
@@ -43,14 +52,20 @@ describe('outputFileStems', () => {
 			fc.string({ unit: 'binary' }).map((text) => `https://a.b/${text}`),
 			fc.string(),
 		);
-		const name = fc.oneof(fc.constant(''), fc.string({ unit: 'binary', maxLength: 300 }));
+		const name = fc.oneof(
+			fc.constant(''),
+			fc.string({ unit: 'binary', maxLength: 300 }),
+			fc.constantFrom('con', '-', '商'.repeat(200)),
+		);
 		fc.assert(
 			fc.property(fc.array(url, { maxLength: 12 }), name, (urls, fileName) => {
 				const found = stems(fileName, ...urls);
 				expect(new Set(found.map((one) => one.toLowerCase())).size).toBe(urls.length);
 				for (const one of found) {
-					expect(one).not.toMatch(/[\p{Cc}\p{Cs}/\\:*?"<>|]|^[.\s]|[.\s]$|^$/u);
-					expect([...one].length).toBeLessThanOrEqual(124);
+					expect(one).not.toMatch(
+						/[\p{Cc}\p{Cf}\p{Cs}\p{Zl}/\\:*?"<>|]|^[-.\s]|[.\s]$|^(con|nul)(\.|$)|^$/iu,
+					);
+					expect(Buffer.byteLength(`${one}.safetensors`)).toBeLessThanOrEqual(255);
 				}
 			}),
 		);
@@ -61,7 +76,7 @@ describe('outputFileStems', () => {
 		['style.v2.safetensors', 'style.v2'],
 		['mesh', 'mesh'],
 	])('takes the extension off a file’s own name: %s', (name, stem) =>
-		expect(outputFileStems([{ url: 'https://a/x', name, kind: 'file' }], '')).toEqual([stem]),
+		expect(outputFileStems([{ name, kind: 'file' }], '')).toEqual([stem]),
 	);
 
 	it('is fast for thousands of files of the same name', () => {

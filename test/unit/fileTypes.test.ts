@@ -2,16 +2,16 @@ import * as fc from 'fast-check';
 
 import {
 	fileTypeOf,
-	isDetectable,
+	isErrorText,
 	isInputType,
 	kindByName,
 	knownTypeByName,
-	looksLikeText,
-	typeByName,
+	typeOfFile,
 } from '../../nodes/RunComfy/files/fileTypes';
 
+const bytes = (text: string) => Buffer.from(text, 'latin1');
+
 describe('fileTypeOf', () => {
-	const bytes = (text: string) => Buffer.from(text, 'latin1');
 	it.each([
 		['\x89PNG\r\n\x1a\nrest', 'image/png', 'png', true],
 		['\xff\xd8\xff\xe0rest', 'image/jpeg', 'jpg', true],
@@ -30,13 +30,22 @@ describe('fileTypeOf', () => {
 		['OggS\x00\x02', 'audio/ogg', 'ogg', true],
 		['fLaC\x00', 'audio/flac', 'flac', true],
 		['\x00\x00\x00\x20ftypM4A ', 'audio/mp4', 'm4a', true],
+		['\x00\x00\x00\x20ftypheic', 'image/heic', 'heic', false],
+		['BM\x10\x00\x00\x00\x00\x00\x00\x00', 'image/bmp', 'bmp', false],
+		['II*\x00\x08', 'image/tiff', 'tiff', false],
+		['v/1\x01\x02', 'image/x-exr', 'exr', false],
+		['<?xml version="1.0"?>\n<!-- made -->\n<svg xmlns="x">', 'image/svg+xml', 'svg', false],
+		['FORM\x00\x00\x00\x10AIFF', 'audio/aiff', 'aiff', true],
+		['glTF\x02\x00\x00\x00', 'model/gltf-binary', 'glb', true],
+		['8BPS\x00\x01', 'image/vnd.adobe.photoshop', 'psd', true],
+		['%PDF-1.7', 'application/pdf', 'pdf', true],
 	])('%j is %s', (text, mimeType, extension, asInput) => {
 		const type = fileTypeOf(bytes(text));
 		expect(type).toMatchObject({ mimeType, extension });
 		expect(type && isInputType(type, type.kind)).toBe(asInput);
 	});
 
-	it.each(['RIFF\x10\x00\x00\x00ACON', '%PDF-1.7', '\x7fELF\x02', '\x00\x00\x00\x20ftypheic', ''])(
+	it.each(['RIFF\x10\x00\x00\x00ACON', 'BMW is a make', '\x7fELF\x02', '\x00\x00\x00\x20ftypcrx ', ''])(
 		'does not recognize %j',
 		(text) => expect(fileTypeOf(bytes(text))).toBeUndefined(),
 	);
@@ -46,39 +55,89 @@ describe('fileTypeOf', () => {
 		expect(video && isInputType(video, 'image')).toBe(false);
 	});
 
-	it('distinguishes a web page or other text from binary data', () => {
-		expect(looksLikeText(bytes('\n <!doctype html>'))).toBe(true);
-		expect(looksLikeText(bytes('{"error":1}'))).toBe(true);
-		expect(looksLikeText(bytes('\x7fELF\x02'))).toBe(false);
-	});
-
-	it('property: any bytes have a type or none', () =>
+	it('property: any bytes have a type or none, whatever the name', () =>
 		fc.assert(
-			fc.property(fc.uint8Array({ maxLength: 40 }), (bytes) => {
-				const buffer = Buffer.from(bytes);
-				expect(['image', 'video', 'audio', undefined]).toContain(fileTypeOf(buffer)?.kind);
-				expect(typeof looksLikeText(buffer)).toBe('boolean');
+			fc.property(fc.uint8Array({ maxLength: 40 }), fc.string(), (array, name) => {
+				const buffer = Buffer.from(array);
+				expect(['image', 'video', 'audio', 'file', undefined]).toContain(fileTypeOf(buffer)?.kind);
+				expect(typeOfFile(buffer, name)).toEqual({
+					mimeType: expect.stringContaining('/') as string,
+					extension: expect.stringMatching(/^[a-z0-9]+$/) as string,
+				});
 			}),
 		));
 });
 
+const PNG = '\x89PNG\r\n\x1a\n';
+
+describe('The type of a downloaded file', () => {
+	it.each([
+		['a.png', PNG, 'png', 'image/png'],
+		['a.jpeg', PNG, 'png', 'image/png'],
+		['', PNG, 'png', 'image/png'],
+		['a.dat', PNG, 'png', 'image/png'],
+		['a.png', '\x7fELF', 'png', 'application/octet-stream'],
+		['a.pcm', '\xff\xfb\x90\x64', 'pcm', 'audio/pcm'],
+		['a.mkv', '\x1a\x45\xdf\xa3', 'mkv', 'video/x-matroska'],
+		['a.opus', 'OggS\x00', 'ogg', 'audio/ogg'],
+		['a.zip', 'PK\x03\x04', 'zip', 'application/zip'],
+		['a.latent', '{"a":1}', 'latent', 'application/octet-stream'],
+		['a.XYZ', 'PK\x03\x04', 'xyz', 'application/octet-stream'],
+		['a', '\x00\x01', 'bin', 'application/octet-stream'],
+	])('%s that begins with %j is stored as .%s, %s', (name, text, extension, mimeType) =>
+		expect(typeOfFile(bytes(text), name)).toEqual({ extension, mimeType }),
+	);
+
+	it.each([
+		['a.png', '<!DOCTYPE html><title>Not found</title>', true],
+		['a.glb', '\n<html><body>Not found</body></html>', true],
+		['a', '\xef\xbb\xbf<!-- x --> <html>', true],
+		['page.html', '<!DOCTYPE html><title>A page</title>', false],
+		['a.zip', '<?xml version="1.0"?>\n<Error><Code>AccessDenied</Code></Error>', true],
+		['model.xml', '<?xml version="1.0"?><mesh></mesh>', false],
+		['a.svg', '<Error><Code>NoSuchKey</Code></Error>', true],
+		['a.svg', '<!-- a long comment', false],
+		['a.bin', '{"error": "not found"}', true],
+		['a', '{"statusCode": 404, "message": "gone"}', true],
+		['a.gltf', '{"asset": {"message": 1}}', false],
+		['a.json', '{"error": "is what it is about"}', false],
+		['a.png', 'Not found', true],
+		['a.srt', '1\n00:00 --> 00:01\nNot found', false],
+		['a.bmp', 'BM\x10\x00\x00\x00\x00\x00\x00\x00', false],
+		['a.png', '\x7fELF\x02', false],
+		['a.png', '\x89', false],
+	])('%s that begins with %j is an error text: %s', (name, text, isError) =>
+		expect(isErrorText(bytes(text), name)).toBe(isError),
+	);
+});
+
+it.each(['<!-- -->', ' ', '{"a":1,', '"a":', '<?xml '])(
+	'Hostile bytes (%j again and again) are read fast',
+	(text) => {
+		const buffer = bytes(`${text.repeat(1_000).slice(0, 500)}\0`.repeat(100));
+		for (const name of ['a.png', 'a', 'a.svg']) isErrorText(buffer, name);
+		fileTypeOf(buffer);
+	},
+	1_000,
+);
+
 describe('The ending of a name', () => {
 	it.each([
-		['a.PNG', 'image', 'image/png', true],
-		['a.jpeg', 'image', 'image/jpeg', true],
-		['https://cdn/a.svg', 'image', 'image/svg+xml', false],
-		['a.m4v', 'video', 'video/x-m4v', false],
-		['a.mkv', 'video', 'video/x-matroska', true],
-		['a.m4a', 'audio', 'audio/mp4', true],
-		['a.opus', 'audio', 'audio/ogg', false],
-		['a.glb', 'file', 'model/gltf-binary', false],
-		['a.safetensors', 'file', 'application/octet-stream', false],
-		['a.dat', undefined, 'application/octet-stream', false],
-		['constructor', undefined, 'application/octet-stream', false],
-	])('of %s says %s, %s, and whether the first bytes show it: %s', (name, kind, mimeType, isDetected) => {
+		['a.PNG', 'image', 'image/png'],
+		['a.jpeg', 'image', 'image/jpeg'],
+		['https://cdn/a.svg', 'image', 'image/svg+xml'],
+		['a.m4v', 'video', 'video/x-m4v'],
+		['a.m4a', 'audio', 'audio/mp4'],
+		['a.opus', 'audio', 'audio/ogg'],
+		['a.pcm', 'audio', 'audio/pcm'],
+		['a.psd', 'file', 'image/vnd.adobe.photoshop'],
+		['a.glb', 'file', 'model/gltf-binary'],
+		['a.safetensors', 'file', 'application/octet-stream'],
+		['a.dat', undefined, undefined],
+		['constructor', undefined, undefined],
+	])('of %s says %s, %s', (name, kind, mimeType) => {
 		expect(knownTypeByName(name)?.kind).toBe(kind);
+		expect(knownTypeByName(name)?.mimeType).toBe(mimeType);
 		expect(kindByName(name)).toBe(kind === 'file' ? undefined : kind);
-		expect(typeByName(name)).toMatchObject({ mimeType });
-		expect(isDetectable(name)).toBe(isDetected);
 	});
 });

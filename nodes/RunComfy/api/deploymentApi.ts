@@ -53,7 +53,8 @@ const OUTCOMES = new Set(['cancelled', 'canceled', 'not_cancellable', 'cancellat
 
 export const DEPLOYMENT_READER: ApiReader = {
 	codes: DEPLOYMENT_CODES,
-	outputOf: ({ outputs }) => outputs,
+	// Under `outputs` (documented), or where that holds nothing under `output` [assumed].
+	outputOf: ({ outputs, output }) => (holdsOutputs(outputs) ? outputs : (output ?? outputs)),
 	// An `outcome`, or the `status` “cancellation_requested” [assumed].
 	outcomeOf: (body) => {
 		const status = textAt(body, 'status')?.toLowerCase();

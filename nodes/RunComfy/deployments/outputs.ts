@@ -1,101 +1,97 @@
 import type { JobResult } from '../api/answers';
 import { holdsOutputs } from '../api/deploymentApi';
-import { isJsonObject, type JsonObject, textAt } from '../api/json';
-import { nameRequest, type Problem } from '../api/problems';
-import { isWebUrl } from '../api/urls';
-import { nameInUrl } from '../files/fileNames';
-import { knownTypeByName } from '../files/fileTypes';
+import { isJsonObject, isTooDeep } from '../api/json';
+import { cleanReason, nameRequest, type Problem } from '../api/problems';
+import { endingOf, knownTypeByName } from '../files/fileTypes';
+import { findFiles, leavesOf, type ResultFile } from '../files/resultFiles';
 import { omitUndefined } from '../util/values';
 
-/** The outputs of a run of ComfyUI: files and texts by node and channel. Pure. */
+/** The outputs of a run of ComfyUI: files, texts, and values by node and channel. Pure. */
 
-export type OutputKind = 'image' | 'video' | 'audio' | 'file';
-
-/** A file that a node has saved. */
-export interface OutputFile {
-	nodeId: string;
+/** Where an output comes from. */
+interface Origin {
+	/** Undefined where the outputs are not ordered by nodes. */
+	nodeId?: string;
 	/** Of the node; undefined when the graph is not known. */
 	title?: string;
+}
+
+export interface OutputFile extends Origin, ResultFile {
 	/** What the node calls its output: `images`, `gifs`, `audio`, and so on. */
-	channel: string;
-	fileName: string;
-	url: string;
-	kind: OutputKind;
+	channel?: string;
+	/** True where the workflow has only shown it, not saved it. */
+	preview?: true;
 }
 
 export interface DeploymentOutputs {
-	/** In the order of the nodes. Without previews. */
+	/** In the order of the nodes. Where nothing was saved, the previews. */
 	files: OutputFile[];
-	texts: string[];
+	texts: Array<Origin & { text: string }>;
+	/** Numbers and booleans, where they are all there is. */
+	values: Array<Origin & { value: number | boolean }>;
 }
 
-/** The channels that hold files of one kind. Video Helper Suite puts videos into `gifs`. */
-const KIND_BY_CHANNEL = new Map<string, OutputKind>([
-	['images', 'image'],
-	['image', 'image'],
-	['gifs', 'video'],
-	['videos', 'video'],
-	['video', 'video'],
-	['audio', 'audio'],
-	['audios', 'audio'],
-]);
+/** Channels that only describe another one. */
+const DESCRIPTIONS = new Set(['animated', 'unfinished_batch']);
 
 /** @param titles of the nodes, by ID. */
 export function readOutputs(
 	outputs: unknown,
 	titles: ReadonlyMap<string, string> = new Map(),
 ): DeploymentOutputs {
-	const files: OutputFile[] = [];
-	const texts: string[] = [];
-	const entriesOf = (value: unknown) => Object.entries(isJsonObject(value) ? value : {});
-	const found = entriesOf(outputs).flatMap(([nodeId, channels]) =>
-		entriesOf(channels).flatMap(([channel, value]) =>
-			textsAndFilesIn(value).map((one) => ({ nodeId, channel, one })),
-		),
-	);
-	for (const { nodeId, channel, one } of found) {
-		if (typeof one === 'string' && !KIND_BY_CHANNEL.has(channel)) {
-			texts.push(one);
-			continue;
+	const nodes = isJsonObject(outputs) ? Object.entries(outputs) : [['', outputs] as const];
+	const files = new Map<string, OutputFile>();
+	const texts: DeploymentOutputs['texts'] = [];
+	const values: DeploymentOutputs['values'] = [];
+	for (const [key, node] of nodes) {
+		const isNode = isJsonObject(node) || /^\d/.test(key);
+		const origin: Origin = isNode ? omitUndefined({ nodeId: key, title: titles.get(key) }) : {};
+		const channels = isNode ? node : { [key]: node };
+		const isAnimated = isJsonObject(node) && [node.animated].flat().includes(true);
+		for (const { url, name, kind, path, entry } of findFiles(channels)) {
+			// What has the type `input` repeats an input; `temp` was only shown.
+			if (entry.type === 'input' || files.has(url)) continue;
+			const isVideo = isAnimated && kind === 'image' && path[0] === 'images';
+			files.set(url, {
+				...origin,
+				...omitUndefined({ channel: path.filter((part) => part !== 'url' && part !== '')[0] }),
+				...{ url, name, kind: isVideo ? 'video' : kind },
+				...(entry.type === 'temp' ? { preview: true } : {}),
+			});
 		}
-		const file: JsonObject = typeof one === 'string' ? { url: one } : one;
-		const { url, type } = file;
-		// What has the type `temp` was only shown, not saved.
-		if (!isWebUrl(url) || type === 'temp') continue;
-		const fileName = textAt(file, 'filename') ?? nameInUrl(url);
-		const kind = fileKindIn(channel, fileName);
-		files.push(omitUndefined({ nodeId, title: titles.get(nodeId), channel, fileName, url, kind }));
+		for (const { value, path } of leavesOf(channels)) {
+			// What is deeper describes something.
+			if (path.length > 1 || DESCRIPTIONS.has(path[0] ?? '')) continue;
+			if (typeof value === 'number' || typeof value === 'boolean') values.push({ ...origin, value });
+			else if (typeof value === 'string' && !files.has(value) && isText(value))
+				texts.push({ ...origin, text: value });
+		}
 	}
-	return { files, texts };
+	const found = [...files.values()];
+	const saved = found.filter(({ preview }) => preview !== true);
+	const isEmpty = found.length === 0 && texts.length === 0;
+	return { files: saved.length > 0 ? saved : found, texts, values: isEmpty ? values : [] };
 }
 
-const MAX_OUTPUT_DEPTH = 6;
-
-/** The texts in lists, and the objects with a URL, however they are nested. Texts in other objects only describe something. */
-function textsAndFilesIn(value: unknown, depth = 0): Array<string | JsonObject> {
-	if (typeof value === 'string') return [value];
-	if (typeof value !== 'object' || value === null || depth > MAX_OUTPUT_DEPTH) return [];
-	if (isJsonObject(value) && isWebUrl(value.url)) return [value];
-	const parts: unknown[] = Array.isArray(value)
-		? value
-		: Object.values(value).filter((part) => typeof part !== 'string');
-	return parts.flatMap((part) => textsAndFilesIn(part, depth + 1));
+/** False for blank texts, and for base64, the paths of files, and cameras, which nodes pass to ComfyUI's own editor. */
+function isText(text: string): boolean {
+	const isBase64 = /^(data:[\w/+.-]+;base64,|[\w+/-]{100,}={0,2}$)/.test(text);
+	const isPath = /^\S+$/.test(text) && knownTypeByName(text) !== undefined;
+	const isFolderPath = /^[\w.-]+([/\\][\w.-]+)+$/.test(text) && endingOf(text) !== undefined;
+	const isCamera = /^\s*\{.*"(camera_?type|position|target)"\s*:/is.test(text);
+	return text.trim() !== '' && !isBase64 && !isPath && !isFolderPath && !isCamera;
 }
 
-/** The name decides, because ComfyUI itself puts videos into `images`; but `gifs` are videos in every format. */
-function fileKindIn(channel: string, fileName: string): OutputKind {
-	const byChannel = KIND_BY_CHANNEL.get(channel);
-	const byName = knownTypeByName(fileName)?.kind;
-	return byChannel === 'video' && byName === 'image' ? 'video' : (byName ?? byChannel ?? 'file');
-}
-
-/** What is wrong with a success that holds nothing: ComfyUI does not run again what has not changed. */
+/** What is wrong with a success in which nothing is found that can be returned. */
 export function findDeploymentOutputProblem({ requestId, output }: JobResult): Problem | undefined {
-	if (holdsOutputs(output)) return undefined;
+	if (Object.values(readOutputs(output)).some((found: unknown[]) => found.length > 0)) return undefined;
+	const isBlank = !holdsOutputs(output);
+	const came = isBlank || isTooDeep(output) ? undefined : cleanReason(JSON.stringify(output));
 	return {
-		message: `${nameRequest(requestId)} succeeded, but has no outputs`,
-		advice:
-			'ComfyUI does not run nodes again whose inputs have not changed since the last request, and then returns nothing. Change an input, such as the seed: the option “Randomize Seeds” does it for every item. If the inputs were new, check that the workflow has a node that saves its result, such as Save Image. It was not submitted again.',
+		message: `${nameRequest(requestId)} succeeded, but has no outputs${isBlank ? '' : ' that can be returned'}`,
+		advice: isBlank
+			? 'ComfyUI does not run nodes again whose inputs have not changed since the last request, and then returns nothing. Change an input, such as the seed: the option “Randomize Seeds” does it for every item. If the inputs were new, check that the workflow has a node that saves its result, such as Save Image. It was not submitted again.'
+			: `No file, text, or number was found in what RunComfy reported: ${came ?? '…'}. Check that the workflow has a node that saves its result, such as Save Image. It was not submitted again.`,
 		requestId,
 	};
 }

@@ -1,7 +1,8 @@
 import type { IBinaryKeyData } from 'n8n-workflow';
 
-import type { Downloader, DownloadOptions, ResultFile } from '../files/download';
+import type { Downloader, DownloadOptions, FailedFile } from '../files/download';
 import { outputFieldName } from '../files/fileNames';
+import type { ResultFile } from '../files/resultFiles';
 import type { RunEnd } from '../jobs/types';
 import { FieldError } from '../util/errors';
 import type { Field, Item } from './item';
@@ -58,17 +59,35 @@ export function readDownloadTarget(
 }
 
 /**
- * Downloads the files of a result into binary fields.
- * @throws RunComfyError, RunEndedError.
+ * Downloads the files of a result into binary fields, without gaps where some have failed. A hint names those.
+ * @param target undefined when no files are to be downloaded.
+ * @throws RunComfyError when none has come, RunEndedError.
  */
 export async function downloadFiles(
-	downloader: Downloader,
+	{ downloader, hint }: { downloader: Downloader; hint(message: string): void },
 	requestId: string,
 	files: ResultFile[],
-	{ fieldName, ...options }: DownloadTarget,
+	target: DownloadTarget | undefined,
 	run: RunEnd,
-): Promise<IBinaryKeyData> {
-	const stored = await downloader.downloadAll(files, { requestId, ...options }, run.signal);
+): Promise<{ binary?: IBinaryKeyData; failedFiles?: Array<Pick<FailedFile, 'url' | 'reason'>> }> {
+	if (target === undefined || files.length === 0) return {};
+	const { fieldName, ...options } = target;
+	const { stored, failed, unsure } = await downloader.downloadAll(
+		files,
+		{ requestId, ...options },
+		run.signal,
+	);
 	run.throwIfEnded();
-	return Object.fromEntries(stored.map((file, index) => [outputFieldName(fieldName, index), file]));
+	const binary = Object.fromEntries(stored.map((file, index) => [outputFieldName(fieldName, index), file]));
+	if (unsure.length > 0) {
+		hint(
+			`Some files of RunComfy request ${requestId} may not be complete, because the file server did not say where they end: ${unsure.join(', ')}`,
+		);
+	}
+	if (failed.length === 0) return { binary };
+	const list = failed.map(({ url, reason }) => `${url} (${reason})`).join(', ');
+	hint(
+		`${failed.length} of ${files.length} files of RunComfy request ${requestId} could not be downloaded: ${list}. They are paid for. Download them soon with the operation “Get Result” and this request ID, or open the URLs, because outputs may expire.`,
+	);
+	return { binary, failedFiles: failed.map(({ url, reason }) => ({ url, reason })) };
 }

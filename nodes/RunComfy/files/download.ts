@@ -4,18 +4,11 @@ import { RunComfyError } from '../api/problems';
 import type { AddressRules } from '../api/urls';
 import { retry } from '../util/retry';
 import { Slots } from '../util/slots';
-import { type Clock, LightSignal, type Random, type Signal } from '../util/time';
+import type { Clock, Random, Signal } from '../util/time';
 import { outputFileStems } from './fileNames';
-import {
-	type FileKind,
-	type FileType,
-	fileTypeOf,
-	looksLikeText,
-	looksLikeWebPage,
-	nameKind,
-	typeByName,
-} from './fileTypes';
-import { DownloadProblem, Transfer } from './transfer';
+import { endingOf, isErrorText, isWhole, typeOfFile } from './fileTypes';
+import type { ResultFile } from './resultFiles';
+import { CUT_OFF, DownloadProblem, Transfer } from './transfer';
 
 /** Parallel downloads per run: outputs are large, and more downloads would only share the same bandwidth. */
 const MAX_DOWNLOADS = 4;
@@ -31,13 +24,17 @@ export interface DownloadDependencies {
 	idleMs: number;
 }
 
-/** A file of a finished request. */
-export interface ResultFile {
-	url: string;
-	/** The kind that RunComfy reports; `file` for any other. The type is detected from the file's contents. */
-	kind: FileKind | 'file';
-	/** The file's own name, with extension; undefined to use the name in the URL. */
-	name?: string;
+/** A file that n8n has stored. */
+interface StoredFile {
+	data: IBinaryData;
+	/** Undefined where nothing shows whether it has come to its end. */
+	isWhole: true | undefined;
+}
+
+/** A file that could not be downloaded. */
+export interface FailedFile extends ResultFile {
+	/** A part of a sentence. */
+	reason: string;
 }
 
 /** The options for all files of one item. */
@@ -58,39 +55,52 @@ export class Downloader {
 	constructor(private readonly dependencies: DownloadDependencies) {}
 
 	/**
-	 * Downloads all files of one item, or none: the first one that fails aborts the others, and all have ended on return.
+	 * Downloads all files of one item. One that fails does not take the others. All downloads have ended on return.
 	 * @param signal aborts the downloads.
-	 * @returns the stored files in the same order, with the MIME type and the extension of their contents.
-	 * @throws RunComfyError with the request ID and all URLs, because the result is paid for and can be downloaded again.
+	 * @returns the stored files in the same order; those that failed; and the URLs of files that may not be complete.
+	 * @throws RunComfyError with the request ID and all URLs when none has come, because the result is paid for and can be
+	 * downloaded again. Not for URLs of which neither key nor name says that they are files.
 	 */
-	async downloadAll(files: ResultFile[], options: DownloadOptions, signal: Signal): Promise<IBinaryData[]> {
+	async downloadAll(
+		files: ResultFile[],
+		options: DownloadOptions,
+		signal: Signal,
+	): Promise<{ stored: IBinaryData[]; failed: FailedFile[]; unsure: string[] }> {
 		const { clock, random } = this.dependencies;
 		const stems = outputFileStems(files, options.fileName);
-		const stop = new LightSignal();
-		const stopAll = () => stop.abort();
-		if (signal.aborted) stopAll();
-		signal.addEventListener('abort', stopAll);
-		const isTransient = (result: IBinaryData | DownloadProblem) =>
-			result instanceof DownloadProblem && result.isTransient && !stop.aborted;
-		const withRetries = async (file: ResultFile, stem = '') =>
-			await retry(
-				async () => await this.download(file, stem, options, stop),
-				(result) => (isTransient(result) ? {} : undefined),
-				{ clock, random, maxTries: MAX_DOWNLOAD_TRIES, pause: async (ms) => await clock.sleep(ms, stop) },
+		const withRetries = async (file: ResultFile, stem = '') => {
+			let tries = 0;
+			const needsRetry = (result: StoredFile | DownloadProblem) =>
+				result instanceof DownloadProblem ? result.isTransient : result.isWhole === undefined && tries < 2;
+			return await retry(
+				async () => {
+					tries++;
+					return await this.download(file, stem, options, signal);
+				},
+				(result) => (needsRetry(result) && !signal.aborted ? {} : undefined),
+				{ clock, random, maxTries: MAX_DOWNLOAD_TRIES, pause: async (ms) => await clock.sleep(ms, signal) },
 			);
-		let failure: { file: ResultFile; problem: DownloadProblem } | undefined;
+		};
 		const results = await Promise.all(
-			files.map(async (file, index) => {
-				const result = await this.slots.use(async () => await withRetries(file, stems[index]), 1, stop);
-				if (!(result instanceof DownloadProblem)) return [result];
-				failure ??= { file, problem: result };
-				stopAll();
-				return [];
-			}),
+			files.map(async (file, index) => ({
+				file,
+				result: await this.slots.use(async () => await withRetries(file, stems[index]), 1, signal),
+			})),
 		);
-		signal.removeEventListener('abort', stopAll);
-		if (failure !== undefined) throw downloadError(options.requestId, failure.file, failure.problem, files);
-		return results.flat();
+		const stored: IBinaryData[] = [];
+		const failed: FailedFile[] = [];
+		const unsure: string[] = [];
+		for (const { file, result } of results) {
+			if (result instanceof DownloadProblem) {
+				failed.push({ ...file, reason: result.message });
+				continue;
+			}
+			stored.push(result.data);
+			if (result.isWhole === undefined) unsure.push(file.url);
+		}
+		const surest = failed.find(({ kind, name }) => kind !== 'file' || endingOf(name) !== undefined);
+		if (surest !== undefined && stored.length === 0) throw downloadError(options.requestId, surest, files);
+		return { stored, failed, unsure };
 	}
 
 	/** One try to download one file. Never rejects. */
@@ -99,43 +109,29 @@ export class Downloader {
 		stem: string,
 		options: DownloadOptions,
 		stop: Signal,
-	): Promise<IBinaryData | DownloadProblem> {
+	): Promise<StoredFile | DownloadProblem> {
 		const { context } = this.dependencies;
 		const transfer = new Transfer({ ...this.dependencies, ...options, stop });
 		try {
-			const { contentLength, isEncoded } = await transfer.open(file.url, MAX_REDIRECTS);
+			const { contentLength, isEncoded, hasEnd } = await transfer.open(file.url, MAX_REDIRECTS);
 			if (isEncoded) return new DownloadProblem('the file server sent it compressed');
 			const { head, body } = await transfer.read();
-			const { extension, mimeType } = typeOfDownload(head, file);
-			const stored = await context.helpers.prepareBinaryData(body, `${stem}.${extension}`, mimeType);
+			if (head.length === 0) return new DownloadProblem('the file is empty');
+			if (isErrorText(head, file.name))
+				return new DownloadProblem('the file server sent a web page or an error text instead of the file');
+			const { extension, mimeType } = typeOfFile(head, file.name);
+			const data = await context.helpers.prepareBinaryData(body, `${stem}.${extension}`, mimeType);
 			// This happens with an encoded file that n8n has decoded; a lost connection ends the stream with an error.
 			if (contentLength !== undefined && transfer.received !== contentLength)
 				return new DownloadProblem(`${transfer.received} bytes arrived instead of ${contentLength}`);
-			return stored;
+			const whole = hasEnd || isWhole(head, transfer.tail, transfer.received);
+			return whole === false ? new DownloadProblem(CUT_OFF, true) : { data, isWhole: whole };
 		} catch (error) {
 			return transfer.problemOf(error) ?? storageProblem(error);
 		} finally {
 			transfer.close();
 		}
 	}
-}
-
-/** @throws DownloadProblem for a file that begins as another kind of file does. */
-function typeOfDownload(
-	head: Buffer,
-	{ kind, name = '' }: ResultFile,
-): Pick<FileType, 'extension' | 'mimeType'> {
-	if (head.length === 0) throw new DownloadProblem('the file is empty');
-	const type = fileTypeOf(head);
-	if (type !== undefined) return type;
-	const byName = typeByName(name);
-	if (kind === 'file' && (!looksLikeWebPage(head) || /^html?$/.test(byName.extension))) return byName;
-	const expected = nameKind(kind);
-	throw new DownloadProblem(
-		looksLikeText(head)
-			? `the file server sent a web page or text instead of ${expected}`
-			: `the file is not ${expected}`,
-	);
 }
 
 function storageProblem(error: unknown): DownloadProblem {
@@ -145,8 +141,7 @@ function storageProblem(error: unknown): DownloadProblem {
 
 function downloadError(
 	requestId: string,
-	{ kind, url }: ResultFile,
-	{ message }: DownloadProblem,
+	{ kind, url, reason }: FailedFile,
 	files: ResultFile[],
 ): RunComfyError {
 	const what = kind === 'audio' ? 'audio file' : kind;
@@ -154,7 +149,7 @@ function downloadError(
 	const others = files.map((file) => file.url).filter((other) => other !== url);
 	const otherUrls = others.length === 0 ? '' : ` The other files of this request: ${others.join(' , ')}`;
 	return new RunComfyError({
-		message: `RunComfy request ${requestId} finished, but its ${what} could not be downloaded: ${message}. ${label}: ${url}`,
+		message: `RunComfy request ${requestId} finished, but its ${what} could not be downloaded: ${reason}. ${label}: ${url}`,
 		advice: `The ${what} is paid for and was not generated again. Download it soon with the operation “Get Result” and this request ID, or open the URL, because outputs may expire.${otherUrls}`,
 		requestId,
 	});

@@ -6,42 +6,50 @@ export interface FileType {
 	kind: FileKind | 'file';
 	mimeType: string;
 	extension: string;
-	/** Whether the first bytes of such a file show its type. */
-	isDetected: boolean;
 }
 
 /** The megabyte of the option “Max File Size (MB)”. */
 export const BYTES_PER_MB = 1_000_000;
 
-/** The number of bytes that `fileTypeOf` needs. */
-export const SNIFF_BYTES = 16;
+/** The number of bytes that show the type of a file, or an error text in its place. */
+export const SNIFF_BYTES = 512;
+
+/** The number of bytes at the end of a file that show whether it is whole. */
+export const TAIL_BYTES = 64;
 
 const BYTES = 'application/octet-stream';
 
-/** The known endings of names with their MIME types, by kind and by whether the first bytes show the type. */
-const KNOWN_ENDINGS: ReadonlyArray<readonly [FileType['kind'], boolean, Record<string, string>]> = [
-	['image', true, { png: 'png', jpg: 'jpeg', jpeg: 'jpeg', webp: 'webp', gif: 'gif', avif: 'avif' }],
-	['image', false, { bmp: 'bmp', tif: 'tiff', tiff: 'tiff', svg: 'svg+xml', exr: 'x-exr' }],
-	['video', true, { mp4: 'mp4', mov: 'quicktime', webm: 'webm', mkv: 'x-matroska', avi: 'x-msvideo' }],
-	['video', false, { m4v: 'x-m4v' }],
-	['audio', true, { mp3: 'mpeg', wav: 'wav', ogg: 'ogg', flac: 'flac', m4a: 'mp4', aac: 'aac' }],
-	['audio', false, { opus: 'ogg' }],
-	['file', false, { glb: 'model/gltf-binary', gltf: 'model/gltf+json', obj: 'model/obj', stl: 'model/stl' }],
-	['file', false, { txt: 'text/plain', csv: 'text/csv', json: 'application/json', zip: 'application/zip' }],
-	['file', false, { fbx: BYTES, ply: BYTES, usdz: BYTES, splat: BYTES, srt: BYTES, safetensors: BYTES }],
-	['file', false, { latent: BYTES, pt: BYTES, npy: BYTES, npz: BYTES }],
+/** The known endings of names with their MIME types, by kind. */
+const KNOWN_ENDINGS: ReadonlyArray<readonly [FileType['kind'], Record<string, string>]> = [
+	['image', { png: 'png', jpg: 'jpeg', jpeg: 'jpeg', webp: 'webp', gif: 'gif', avif: 'avif', apng: 'apng' }],
+	[
+		'image',
+		{ bmp: 'bmp', tif: 'tiff', tiff: 'tiff', svg: 'svg+xml', exr: 'x-exr', heic: 'heic', heif: 'heif' },
+	],
+	[
+		'video',
+		{ mp4: 'mp4', m4v: 'x-m4v', mov: 'quicktime', webm: 'webm', mkv: 'x-matroska', avi: 'x-msvideo' },
+	],
+	['audio', { mp3: 'mpeg', wav: 'wav', ogg: 'ogg', opus: 'ogg', flac: 'flac', m4a: 'mp4', aac: 'aac' }],
+	['audio', { aiff: 'aiff', aif: 'aiff', pcm: 'pcm', mid: 'midi' }],
+	['file', { glb: 'model/gltf-binary', gltf: 'model/gltf+json', obj: 'model/obj', stl: 'model/stl' }],
+	['file', { txt: 'text/plain', csv: 'text/csv', json: 'application/json', zip: 'application/zip' }],
+	['file', { srt: 'text/plain', pdf: 'application/pdf', psd: 'image/vnd.adobe.photoshop' }],
+	['file', { fbx: BYTES, ply: BYTES, usdz: BYTES, splat: BYTES, spz: BYTES, safetensors: BYTES }],
+	['file', { latent: BYTES, pt: BYTES, npy: BYTES, npz: BYTES }],
 ];
 
 const TYPES = new Map<string, FileType>(
-	KNOWN_ENDINGS.flatMap(([kind, isDetected, types]) =>
+	KNOWN_ENDINGS.flatMap(([kind, types]) =>
 		Object.entries(types).map(([extension, type]) => {
 			const mimeType = kind === 'file' ? type : `${kind}/${type}`;
-			return [extension, { kind, mimeType, extension, isDetected }] as const;
+			return [extension, { kind, mimeType, extension }] as const;
 		}),
 	),
 );
 
-function endingOf(fileName: string): string | undefined {
+/** The ending of a name in lower case, without its dot. */
+export function endingOf(fileName: string): string | undefined {
 	return /\.([a-z0-9]{1,11})$/i.exec(fileName)?.[1]?.toLowerCase();
 }
 
@@ -56,18 +64,7 @@ export function kindByName(fileName: string): FileKind | undefined {
 	return kind === 'file' ? undefined : kind;
 }
 
-/** The type of a file that may be of any type, by its name. */
-export function typeByName(fileName: string): Pick<FileType, 'extension' | 'mimeType'> {
-	const extension = endingOf(fileName) ?? 'bin';
-	return TYPES.get(extension) ?? { extension, mimeType: BYTES };
-}
-
-/** True for the name of a file whose type is detected from its first bytes. */
-export function isDetectable(fileName: string): boolean {
-	return knownTypeByName(fileName)?.isDetected === true;
-}
-
-/** The ending that names the type, by how the file begins. `\cZ` is the byte 0x1a. */
+/** The ending that names the type, by how the file begins. `\cA` is the byte 1, `\cZ` 0x1a. */
 const SIGNATURES: ReadonlyArray<readonly [RegExp, string]> = [
 	[/^\x89PNG\r\n\cZ\n/, 'png'],
 	[/^\xff\xd8\xff/, 'jpg'],
@@ -75,24 +72,53 @@ const SIGNATURES: ReadonlyArray<readonly [RegExp, string]> = [
 	[/^RIFF.{4}WEBP/s, 'webp'],
 	[/^RIFF.{4}WAVE/s, 'wav'],
 	[/^RIFF.{4}AVI /s, 'avi'],
+	[/^BM.{4}\0{4}/s, 'bmp'],
+	[/^(II\*\0|MM\0\*)/, 'tiff'],
+	[/^v\/1\cA/, 'exr'],
+	[
+		/^(\xef\xbb\xbf)?\s*(<\?xml[^>]*>\s*)?(<!--((?!-->).)*-->\s*)*(<!doctype svg[^>]*>\s*)?<svg[\s>]/is,
+		'svg',
+	],
 	[/^\cZ\x45\xdf\xa3/, 'webm'],
 	[/^ID3/, 'mp3'],
 	[/^OggS/, 'ogg'],
 	[/^fLaC/, 'flac'],
+	[/^FORM.{4}AIF[FC]/s, 'aiff'],
 	// AAC (in ADTS) and MP3 both begin with eleven ones; only the layer bits differ.
 	[/^\xff[\xf1\xf9]/, 'aac'],
 	[/^\xff[\xfb\xfa\xf3\xf2]/, 'mp3'],
 	[/^.{4}ftypavi[fs]/s, 'avif'],
+	[/^.{4}ftyp(heic|heix|hevc|mif1|msf1)/s, 'heic'],
 	[/^.{4}ftypqt {2}/s, 'mov'],
 	[/^.{4}ftypM4[AB] /s, 'm4a'],
-	// Every other brand of ISO base media files, but not image formats that browsers and models do not support.
-	[/^.{4}ftyp(?!heic|heix|hevc|mif1|msf1|crx )/s, 'mp4'],
+	// Every other brand of ISO base media files, except that of a camera's raw images.
+	[/^.{4}ftyp(?!crx )/s, 'mp4'],
+	[/^glTF/, 'glb'],
+	[/^%PDF-/, 'pdf'],
+	[/^8BPS/, 'psd'],
 ];
 
-/** The type of a file; undefined when the bytes are no image, video, or audio of a known type. */
+/** The MIME types of files whose first bytes always show what they are. */
+const DETECTED = new Set(SIGNATURES.map(([, extension]) => TYPES.get(extension)?.mimeType));
+
+/** The type of a file; undefined when its first bytes are of no known type. */
 export function fileTypeOf(bytes: Buffer): FileType | undefined {
 	const text = bytes.toString('latin1', 0, SNIFF_BYTES);
 	return TYPES.get(SIGNATURES.find(([signature]) => signature.test(text))?.[1] ?? '');
+}
+
+/**
+ * The type of a file that may be of any type. Its first bytes decide. Where they say nothing, its name gives the
+ * extension, and the MIME type unless the bytes contradict it.
+ */
+export function typeOfFile(bytes: Buffer, fileName: string): Pick<FileType, 'extension' | 'mimeType'> {
+	const named = knownTypeByName(fileName);
+	const isDetectable = named !== undefined && DETECTED.has(named.mimeType);
+	const detected = fileTypeOf(bytes);
+	if (detected !== undefined && (named === undefined || isDetectable))
+		return { extension: detected.extension, mimeType: detected.mimeType };
+	const extension = endingOf(fileName) ?? 'bin';
+	return { extension, mimeType: named === undefined || isDetectable ? BYTES : named.mimeType };
 }
 
 /** True for a type that a model accepts as an input of that kind: of images, JPEG, PNG, and WebP (documented). */
@@ -100,17 +126,58 @@ export function isInputType({ kind, extension }: FileType, expected: FileType['k
 	return kind === expected && (kind !== 'image' || ['jpg', 'png', 'webp'].includes(extension));
 }
 
-/** True when bytes of an unknown type are a web page or another text, usually an error page. */
-export function looksLikeText(bytes: Buffer): boolean {
-	return /^[\s\ufeff]*[<{["\w]/.test(bytes.toString('utf8', 0, SNIFF_BYTES));
+const WEB_PAGE = /^(<\?xml[^>]*>\s*)?(<!--((?!-->).)*-->\s*)*<(!doctype html|html|head|body)\b/is;
+const XML_ERROR = /^(<\?xml[^>]*>\s*)?<(\w+:)?(error|errors|errorresponse|fault)\b/i;
+/** After simple values only, so that it is a key of the outermost object. */
+const JSON_ERROR =
+	/^\[?\s*\{\s*("\w*"\s*:\s*("[^"]*"|[\w.+-]+)\s*,\s*)*"(errors?|error_?code|error_?message|message|detail)"\s*:/i;
+
+/**
+ * True when bytes are what a file server sends in place of a file: a web page, an error as JSON or XML, or any text where
+ * the name promises a file whose first bytes are none. A file that is named as such a text is what it says.
+ */
+export function isErrorText(bytes: Buffer, fileName: string): boolean {
+	const text = bytes.toString('utf8', 0, SNIFF_BYTES).trimStart();
+	const ending = endingOf(fileName) ?? '';
+	if (WEB_PAGE.test(text)) return !/^x?html?$/.test(ending);
+	if (XML_ERROR.test(text)) return ending !== 'xml';
+	if (JSON_ERROR.test(text)) return ending !== 'json';
+	const type = TYPES.get(ending);
+	if (type === undefined || ending === 'svg' || !DETECTED.has(type.mimeType)) return false;
+	// The last character may be cut off.
+	return fileTypeOf(bytes) === undefined && /^([^\p{Cc}\ufffd]|[\t-\r])+\ufffd*$/u.test(text);
 }
 
-/** True when bytes begin as a web page does, which is no file that a request has made unless it is named so. */
-export function looksLikeWebPage(bytes: Buffer): boolean {
-	return /^[\s\ufeff]*<(!doctype h|html)/i.test(bytes.toString('utf8', 0, SNIFF_BYTES));
+/** The size that a format states in its first bytes; 0 and the largest number mean that it was not known. */
+function hasSize(bytes: number, stated: number): boolean | undefined {
+	return stated === 0 || stated >= 0xffffff00 ? undefined : bytes >= stated;
+}
+
+type IsWhole = (head: Buffer, tail: string, bytes: number) => boolean | undefined;
+
+const riff: IsWhole = (head, _tail, bytes) => hasSize(bytes - 8, head.readUInt32LE(4));
+
+/** How the formats that have an end show it. A few bytes may follow it. */
+const ENDS = new Map<string, IsWhole>([
+	['png', (_head, tail) => tail.includes('IEND')],
+	['jpg', (_head, tail) => tail.includes('\xff\xd9')],
+	['gif', (_head, tail) => /;\0*$/.test(tail)],
+	['svg', (_head, tail) => tail.includes('</svg')],
+	['pdf', (_head, tail) => tail.includes('%%EOF')],
+	...['webp', 'wav', 'avi'].map((extension) => [extension, riff] as const),
+	['glb', (head, _tail, bytes) => hasSize(bytes, head.readUInt32LE(8))],
+]);
+
+/**
+ * Whether a file of so many bytes is whole, by its format's own end; undefined where that does not show it.
+ * @param head its first bytes, and `tail` its last ones.
+ */
+export function isWhole(head: Buffer, tail: Uint8Array, bytes: number): boolean | undefined {
+	const end = ENDS.get(fileTypeOf(head)?.extension ?? '');
+	return head.length < 12 ? undefined : end?.(head, Buffer.from(tail).toString('latin1'), bytes);
 }
 
 /** The kind with its article, for a sentence: `an image`. */
-export function nameKind(kind: FileKind | 'file'): string {
-	return { image: 'an image', video: 'a video', audio: 'an audio file', file: 'a file' }[kind];
+export function nameKind(kind: FileKind): string {
+	return { image: 'an image', video: 'a video', audio: 'an audio file' }[kind];
 }

@@ -4,7 +4,7 @@ import { isJsonObject, type JsonObject } from '../api/json';
 import { isTransientStatus, networkCodeOf } from '../api/call';
 import { type AddressRules, findFileUrlProblem, isLoopbackUrl } from '../api/urls';
 import { type Clock, type Signal, unlessAborted } from '../util/time';
-import { BYTES_PER_MB, SNIFF_BYTES } from './fileTypes';
+import { BYTES_PER_MB, SNIFF_BYTES, TAIL_BYTES } from './fileTypes';
 
 /** Node's Readable. Its type comes from n8n, because a node may not import `stream`. */
 type ByteStream = Awaited<ReturnType<IExecuteFunctions['helpers']['getBinaryStream']>>;
@@ -14,6 +14,8 @@ interface FileAnswer {
 	headers: JsonObject;
 	body: ByteStream;
 }
+
+export const CUT_OFF = 'the connection was lost before the file was complete';
 
 /** Why a file could not be downloaded. The message is a part of a sentence for the user. */
 export class DownloadProblem extends Error {
@@ -51,6 +53,8 @@ export interface TransferOptions extends AddressRules {
 export class Transfer {
 	/** The size of what has been read, in bytes. */
 	received = 0;
+	/** The last bytes of it. */
+	tail: Uint8Array = Buffer.alloc(0);
 	/** Aborted when the transfer is over, for whatever reason. */
 	private readonly controller = new AbortController();
 	private lastSignAt: number;
@@ -67,10 +71,14 @@ export class Transfer {
 
 	/**
 	 * Opens a file. Every redirect must lead to a safe address, too.
-	 * @returns its size in bytes, where the server reports it, and whether the server has sent it encoded.
+	 * @returns its size in bytes, where the server reports it; whether the server has sent it encoded; and whether a lost
+	 * connection shows: without a size and without chunks, it looks like the end of the file.
 	 * @throws DownloadProblem, unless the server sends the file.
 	 */
-	async open(url: string, maxRedirects: number): Promise<{ contentLength?: number; isEncoded: boolean }> {
+	async open(
+		url: string,
+		maxRedirects: number,
+	): Promise<{ contentLength?: number; isEncoded: boolean; hasEnd: boolean }> {
 		for (let redirects = 0; ; redirects++) {
 			const which = redirects === 0 ? 'its address' : 'the address it was redirected to';
 			const { status, headers, body } = await this.request(url, which);
@@ -78,7 +86,8 @@ export class Transfer {
 				const length = headers['content-length'];
 				const contentLength = typeof length === 'string' ? Number(length) : undefined;
 				this.checkSize(contentLength ?? 0);
-				return { contentLength, isEncoded: isEncoded(headers, body) };
+				const hasEnd = contentLength !== undefined || /chunked/i.test(String(headers['transfer-encoding']));
+				return { contentLength, isEncoded: isEncoded(headers, body), hasEnd };
 			}
 			body.destroy();
 			const { location } = headers;
@@ -126,9 +135,7 @@ export class Transfer {
 	problemOf(error: unknown): DownloadProblem | undefined {
 		if (this.reason !== undefined) return this.reason;
 		if (error instanceof DownloadProblem) return error;
-		return this.stream?.errored
-			? new DownloadProblem('the connection was lost before the file was complete', true)
-			: undefined;
+		return this.stream?.errored ? new DownloadProblem(CUT_OFF, true) : undefined;
 	}
 
 	/** Ends whatever is under way, and discards what has not been read. */
@@ -195,6 +202,7 @@ export class Transfer {
 	private count(chunk: Uint8Array): Uint8Array {
 		this.lastSignAt = this.options.clock.now();
 		this.received += chunk.length;
+		this.tail = (chunk.length < TAIL_BYTES ? Buffer.concat([this.tail, chunk]) : chunk).subarray(-TAIL_BYTES);
 		this.checkSize(this.received);
 		return chunk;
 	}

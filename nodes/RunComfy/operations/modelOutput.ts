@@ -4,93 +4,68 @@ import type { JobResult } from '../api/answers';
 import { isJsonObject } from '../api/json';
 import { GENERATIONS_PAGE, nameRequest, type Problem } from '../api/problems';
 import { downloadFiles, type DownloadTarget } from '../fields/downloads';
-import type { ResultFile } from '../files/download';
-import type { FileKind } from '../files/fileTypes';
+import { type FileKind, nameKind } from '../files/fileTypes';
+import { findFiles, urlsByKind } from '../files/resultFiles';
 import type { RunEnd } from '../jobs/types';
-import { readOutput, type JobOutput } from '../models/output';
-import { omitUndefined } from '../util/values';
+import { isEmpty, omitUndefined } from '../util/values';
 import type { OperationOutput, OperationTools } from './operation';
 
-/** What an output item contains in addition to the result. */
-export interface OutputOptions {
-	download?: DownloadTarget | undefined;
-	/** For any model: adds the first URL of any kind, and the whole output as RunComfy reported it. */
-	isAnyModel?: boolean;
-}
-
-/** The output item of a finished request to a model. Keys without a value are left out. */
+/**
+ * The output item of a finished request to a model. Keys without content are left out.
+ * @param needed the kind of file that the model always makes; a file of unknown kind counts as one.
+ */
 export async function toModelOutput(
-	{ downloader, hint }: Pick<OperationTools, 'downloader' | 'hint'>,
-	result: JobResult,
-	options: OutputOptions,
-	run: RunEnd,
-): Promise<OperationOutput> {
-	const found = readOutput(result.output);
-	const json = toJson(result, found, options);
-	const { download } = options;
-	const files = filesOf(found);
-	if (download !== undefined && found.otherUrls.length > 0) {
-		hint(
-			`Some URLs in the output of RunComfy request ${result.requestId} were not downloaded, because it is not known whether they are files: ${found.otherUrls.join(', ')}`,
-		);
-	}
-	if (download === undefined || files.length === 0) return { json };
-	return { json, binary: await downloadFiles(downloader, result.requestId, files, download, run) };
-}
-
-function filesOf({ images, videos, audios }: JobOutput): ResultFile[] {
-	const all = (kind: FileKind, urls: string[]) => urls.map((url) => ({ url, kind }));
-	return [...all('image', images), ...all('video', videos), ...all('audio', audios)];
-}
-
-function toJson(
+	tools: Pick<OperationTools, 'downloader' | 'hint'>,
 	{ requestId, output, cost, createdAt, finishedAt }: JobResult,
-	found: JobOutput,
-	{ isAnyModel = false }: OutputOptions,
-): IDataObject {
-	const { image, images, video, videos, audio, audios, otherUrls } = found;
-	const [first] = filesOf(found);
-	// Otherwise, output outside of the documented fields would be lost.
-	const isUnusual = first === undefined || otherUrls.length > 0 || !isJsonObject(output);
-	return {
+	download: DownloadTarget | undefined,
+	run: RunEnd,
+	needed?: FileKind,
+): Promise<OperationOutput> {
+	const files = findFiles(output, needed);
+	const { binary, failedFiles } = await downloadFiles(tools, requestId, files, download, run);
+	const urls = new Set(files.map(({ url }) => url));
+	const json = {
+		...urlsByKind(files),
+		...omitUndefined({ text: textOf(output, urls), failedFiles }),
 		requestId,
 		status: 'succeeded',
-		images,
-		...omitUndefined({
-			url: isAnyModel ? first?.url : undefined,
-			image,
-			video,
-			videos: videos.length === 0 && !isAnyModel ? undefined : videos,
-			audio,
-			audios: audios.length === 0 && !isAnyModel ? undefined : audios,
-			cost,
-			createdAt,
-			finishedAt,
-			output: isAnyModel || isUnusual ? (output as IDataObject | undefined) : undefined,
-		}),
-	};
+		...omitUndefined({ cost, createdAt, finishedAt }),
+		...(files.length === 0 || holdsMore(output, urls) ? omitUndefined({ output }) : {}),
+	} as IDataObject;
+	return omitUndefined({ json, binary });
 }
 
-/** True for an empty value, and for a list or an object that holds only empty values. */
-function isBlank(value: unknown): boolean {
-	if (value === undefined || value === null || value === '') return true;
-	return typeof value === 'object' && Object.values(value).every(isBlank);
+/** The text that a model has made: the output itself, or its `text` [assumed]. */
+function textOf(output: unknown, urls: ReadonlySet<string>): string | undefined {
+	const text = isJsonObject(output) ? output.text : output;
+	return typeof text === 'string' && !isEmpty(text) && !urls.has(text) ? text : undefined;
+}
+
+/** The keys whose values are in the item's own keys (documented: image, images, video, videos). */
+const FILE_KEY = /^(url|images?|videos?|audios?)$/;
+
+/** Whether a result says more than which files there are. */
+function holdsMore(value: unknown, urls: ReadonlySet<string>): boolean {
+	if (Array.isArray(value)) return value.some((part) => holdsMore(part, urls));
+	if (!isJsonObject(value)) return !isEmpty(value) && !(typeof value === 'string' && urls.has(value));
+	return Object.entries(value).some(([key, part]) => !FILE_KEY.test(key) || holdsMore(part, urls));
 }
 
 /**
- * What is wrong with a finished result that holds nothing to return.
- * @param needsFile whether it must hold the URL of a file. Models that make something else put it into the output.
+ * What is wrong with a finished result that cannot be returned. An empty one can, unless the model always makes a file.
+ * @param needed the kind of that file.
  */
 export function findModelOutputProblem(
 	{ requestId, output }: JobResult,
-	needsFile: boolean,
+	needed?: FileKind,
 ): Problem | undefined {
-	const found = readOutput(output);
-	if (filesOf(found).length > 0 || (!needsFile && !isBlank(output))) return undefined;
-	const { otherUrls } = found;
-	const urls = otherUrls.length === 0 ? '' : ` Its output holds these addresses: ${otherUrls.join(', ')}.`;
+	const files = findFiles(output, needed);
+	const isFine = needed === undefined ? output !== undefined : files.some(({ kind }) => kind === needed);
+	if (isFine) return undefined;
+	const list = files.map(({ url }) => url).join(', ');
+	const urls = list === '' ? '' : ` Its output holds these addresses: ${list}.`;
 	return {
-		message: `${nameRequest(requestId)} finished, but its result holds no URL of a file`,
+		message: `${nameRequest(requestId)} finished, but its result holds ${needed === undefined ? 'nothing' : `no URL of ${nameKind(needed)}`}`,
 		advice: `Check ${GENERATIONS_PAGE} for the file, and try the operation “Get Result” with this request ID later.${urls} It was not submitted again.`,
 		requestId,
 	};

@@ -237,10 +237,10 @@ export const replaceBackground: SubmittingOperation = {
 		};
 	},
 
-	findOutputProblem: (result) => findModelOutputProblem(result, true),
+	findOutputProblem: (result) => findModelOutputProblem(result, 'image'),
 
 	toOutput: async (tools, { result }, { download }, run) =>
-		await toModelOutput(tools, result, { download }, run),
+		await toModelOutput(tools, result, download, run, 'image'),
 
 	reportSeeds: (seeds) => seeds,
 };

@@ -1,7 +1,7 @@
 import { isTooDeep, type JsonObject } from '../../api/json';
 import { modelEndpoint } from '../../api/modelApi';
 import { FILE_ADVICE, openFileInputs } from '../../fields/files';
-import { TOO_DEEP, type Field, type Item } from '../../fields/item';
+import { assertExact, TOO_DEEP, type Field, type Item } from '../../fields/item';
 import { modelIdField, readModelChoice } from '../../fields/locators';
 import { inputsField, readMappedInputs } from '../../fields/mapper';
 import { OPTIONS, Options } from '../../fields/options';
@@ -81,10 +81,9 @@ export const runModel: SubmittingOperation = {
 		};
 	},
 
-	findOutputProblem: (result) => findModelOutputProblem(result, false),
+	findOutputProblem: (result) => findModelOutputProblem(result),
 
-	toOutput: async (tools, { result }, { download }, run) =>
-		await toModelOutput(tools, result, { download, isAnyModel: true }, run),
+	toOutput: async (tools, { result }, { download }, run) => await toModelOutput(tools, result, download, run),
 
 	reportSeeds: (seeds) => seeds,
 };
@@ -110,5 +109,7 @@ async function readInputs({ catalog }: OperationTools, item: Item): Promise<Read
 	const isFileName = (name: string) => hasInputFile(item.context, item.index, name);
 	const { values: mapped } = readMappedInputs(item, names);
 	if (isTooDeep(mapped)) throw new FieldError('Inputs', TOO_DEEP);
-	return { modelId, fields, values: readInputValues(fields, mapped, isFileName) };
+	const values = readInputValues(fields, mapped, isFileName);
+	assertExact(values.input, 'Inputs');
+	return { modelId, fields, values };
 }

@@ -68,12 +68,10 @@ export const getResult: FreeOperation = {
 		if (end.kind !== 'finished') throw new RunComfyError(end.problem);
 		const { result } = end;
 		// The request may be of any model, and so hold anything.
-		const problem = isDeployment
-			? findDeploymentOutputProblem(result)
-			: findModelOutputProblem(result, false);
+		const problem = isDeployment ? findDeploymentOutputProblem(result) : findModelOutputProblem(result);
 		if (problem !== undefined) throw new RunComfyError(problem);
 		return isDeployment
 			? await toDeploymentOutput(tools, result, deploymentId, download, tools.pool)
-			: await toModelOutput(tools, result, { download }, tools.pool);
+			: await toModelOutput(tools, result, download, tools.pool);
 	},
 };
