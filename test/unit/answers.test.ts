@@ -91,6 +91,7 @@ describe('readSubmit', () => {
 		['too many requests', answer(429, { request_id: 'r-1' })],
 		['JSON that broke off', answer(200, '{"request_id": "r-1", "stat')],
 		['another place', answer(200, { data: { request_id: 'r-1' } })],
+		['another spelling', answer(401, { requestId: 'r-1' })],
 		['an address', answer(200, { status_url: 'https://x/v1/requests/r-1/status' })],
 		[
 			'an address of a deployment',

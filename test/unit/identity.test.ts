@@ -119,6 +119,36 @@ describe('A request is known by', () => {
 		);
 	});
 
+	it.each<[string, IDataObject, IDataObject, boolean]>([
+		['a timeout that the agent raises', { prompt: 'x', timeout: 1 }, { prompt: 'x', timeout: 60 }, true],
+		['an argument that no field reads', { prompt: 'x', note: 'a' }, { prompt: 'x' }, true],
+		['another prompt', { prompt: 'x', timeout: 1 }, { prompt: 'y', timeout: 1 }, false],
+		['an argument that is left out', { timeout: 1 }, { timeout: 2 }, false],
+	])('the arguments that decide: %s', async (_, one, other, isSame) => {
+		const parameters = {
+			...{ resource: 'image', operation: 'replaceBackground', imageUrl: 'https://example.com/a.png' },
+			prompt: "={{ /*n8n-auto-generated-fromAI-override*/ $fromAI('prompt', `The scene`, 'string') }}",
+			options: { timeout: "={{ $fromAI('timeout', '', 'number') }}" },
+		};
+		const placeOf = async (json: IDataObject, more: IDataObject = {}) =>
+			(await identityOf({ node: TOOL, json, source: 'agent', parameters: { ...parameters, ...more } })).place;
+		expect((await placeOf(one)) === (await placeOf(other))).toBe(isSame);
+		// Where a field may read all of the item, all of it counts.
+		for (const imageUrl of [
+			'={{ $json.photo }}',
+			'={{ $fromAI("prompt") + $input.item.json.x }}',
+			'={{ items }}',
+		])
+			expect(await placeOf(one, { imageUrl })).not.toBe(await placeOf(other, { imageUrl }));
+	});
+
+	it('all fields of the item, where inputs are filled from it', async () => {
+		const placeOf = async (json: IDataObject) =>
+			(await identityOf({ node: TOOL, json, parameters: inputs(null, { mappingMode: 'autoMapInputData' }) }))
+				.place;
+		expect(await placeOf({ prompt: 'x' })).not.toBe(await placeOf({ prompt: 'y' }));
+	});
+
 	it('its run, where the arguments of a call refer to themselves and cannot be compared', async () => {
 		const itself: IDataObject = {};
 		itself.self = itself;

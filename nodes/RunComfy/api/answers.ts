@@ -3,6 +3,7 @@ import type { Answered, NoAnswerError } from './call';
 import { isJsonObject, isTooDeep, type JsonObject, numberAt, textAt } from './json';
 import {
 	aboutRequest,
+	cleanReason,
 	errorCodeOf,
 	type ErrorCodes,
 	isTransient,
@@ -203,14 +204,19 @@ const MAX_SEARCHED_LENGTH = 20_000;
 /** A request ID anywhere in an answer: under another key, in a URL, or in truncated JSON. */
 function findRequestId(body: unknown): string | undefined {
 	const text = toText(body).slice(0, MAX_SEARCHED_LENGTH);
-	const id = /"request_id"\s*:\s*(?:"([^"\\]{1,200})"|(\d{1,200}))|\/requests\/([\w.~%-]{1,200})/.exec(text);
+	const id = /"request_?id"\s*:\s*(?:"([^"\\]{1,200})"|(\d{1,200}))|\/requests\/([\w.~%-]{1,200})/i.exec(
+		text,
+	);
 	return readRequestId(id?.slice(1).find((part) => part !== undefined));
 }
 
 function explainMissingId(body: unknown): string {
-	if (!isJsonObject(body)) return UNREADABLE;
+	// What it holds may help to find the request.
+	const text = cleanReason(toText(body));
+	const holds = text === undefined ? '' : ` (“${text}”)`;
+	if (!isJsonObject(body)) return `${UNREADABLE}${holds}`;
 	const { request_id: id } = body;
-	if (id === undefined || id === null) return 'its answer holds no request ID';
+	if (id === undefined || id === null) return `its answer holds no request ID${holds}`;
 	const shown = toText(id)
 		.slice(0, 200)
 		.replace(/[\p{Cc}\p{Cs}]+/gu, ' ');

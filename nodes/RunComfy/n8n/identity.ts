@@ -31,29 +31,54 @@ export async function createIdentities(
 	const decisive = [resource, operation, id ?? name, decidingValues(fields, parameters)];
 	const identity = await digest(JSON.stringify(decisive, sortKeys));
 	const isCall = isUsedAsTool(context);
+	const argumentNames = argumentsIn(JSON.stringify(decisive));
 	const identities = new Map<number, RequestIdentity>();
 	for (let itemIndex = 0; itemIndex < count; itemIndex++) {
-		const place = isCall ? await placeOfCall(context, runIndex, itemIndex) : `${runIndex}:${itemIndex}`;
+		const place = isCall
+			? await placeOfCall(context, runIndex, itemIndex, argumentNames)
+			: `${runIndex}:${itemIndex}`;
 		identities.set(itemIndex, { place, identity, isCall });
 	}
 	return identities;
 }
 
-async function placeOfCall(context: IExecuteFunctions, runIndex: number, itemIndex: number): Promise<string> {
+async function placeOfCall(
+	context: IExecuteFunctions,
+	runIndex: number,
+	itemIndex: number,
+	argumentNames: string[] | undefined,
+): Promise<string> {
 	const { source } = context.getExecuteData();
 	const { $thisItem: read } = context.getWorkflowDataProxy(itemIndex);
-	const call = [context.getInputData()[itemIndex], read].map(withoutCallId);
+	const call = [context.getInputData()[itemIndex], read].map((item) => argumentsOf(item, argumentNames));
 	// What refers to itself cannot be compared: such a call is known by its run.
 	const text = isTooDeep(call) ? `run ${runIndex}` : JSON.stringify(call, sortKeys);
 	return await digest(JSON.stringify([source, itemIndex, text], sortKeys));
 }
 
-/** The fields of an item. An AI agent gives its tool call a new ID in every attempt. */
-function withoutCallId(item: unknown): unknown {
+const FROM_AI = /\$fromAI\(\s*(['"`])([\w-]+)\1/gi;
+/** What an expression, or a way of entering inputs, may read besides the arguments. */
+const READS_MORE = /\$|\bitems?\b|"auto(MapInputData)?"/;
+
+/**
+ * The arguments of a call that the deciding fields read: a timeout that the agent raises is no other request.
+ * @param text of the raw values of these fields, as JSON.
+ * @returns undefined where they may read anything.
+ */
+function argumentsIn(text: string): string[] | undefined {
+	const plain = text.replaceAll('\\"', '"');
+	if (READS_MORE.test(plain.replace(FROM_AI, ''))) return undefined;
+	const names = [...plain.matchAll(FROM_AI)].map(([, , name = '']) => name);
+	return names.length === 0 ? undefined : names;
+}
+
+/** The fields of an item that count; all of them where one is missing. An agent gives every call a new ID. */
+function argumentsOf(item: unknown, names: string[] | undefined): unknown {
 	const json = isJsonObject(item) ? item.json : undefined;
 	if (!isJsonObject(json)) return json;
 	const { toolCallId: _toolCallId, ...rest } = json;
-	return rest;
+	if (names === undefined || !names.every((name) => Object.hasOwn(json, name))) return rest;
+	return names.map((name) => json[name]);
 }
 
 /** The raw values of the deciding fields, by name: a value may be an expression, which is not evaluated. */
