@@ -119,6 +119,7 @@ describe('The outputs of a deployment', () => {
 		'A dog.',
 		'81x480x832',
 		'{"caption": "A dog"}',
+		'{"object": "cat", "position": "left"}',
 		'and/or',
 		'https://example.com',
 		'v1.5 or later',

@@ -81,8 +81,11 @@ describe('The files of a result', () => {
 		['sentences', { text: `${A} is one`, note: `See ${A}` }, []],
 		[
 			'a URL with a space',
-			{ image: { url: 'https://a.example/a b.png' } },
-			[['image', 'https://a.example/a b.png']],
+			{ image: { url: 'https://a.example/a b.png' }, audios: ['https://a.example/ü …/c'] },
+			[
+				['image', 'https://a.example/a b.png'],
+				['audio', 'https://a.example/ü …/c'],
+			],
 		],
 		[
 			'repeated inputs',

@@ -78,7 +78,7 @@ function isText(text: string): boolean {
 	const isBase64 = /^(data:[\w/+.-]+;base64,|[\w+/-]{100,}={0,2}$)/.test(text);
 	const isPath = /^\S+$/.test(text) && knownTypeByName(text) !== undefined;
 	const isFolderPath = /^[\w.-]+([/\\][\w.-]+)+$/.test(text) && endingOf(text) !== undefined;
-	const isCamera = /^\s*\{.*"(camera_?type|position|target)"\s*:/is.test(text);
+	const isCamera = /^\s*\{(?=.*"position"\s*:)(?=.*"target"\s*:)|^\s*\{.*"camera_?type"\s*:/is.test(text);
 	return text.trim() !== '' && !isBase64 && !isPath && !isFolderPath && !isCamera;
 }
 

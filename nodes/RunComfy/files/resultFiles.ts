@@ -57,19 +57,22 @@ const ECHO_KEY =
 /** Texts under such a key are files only when their ending says it. */
 const TEXT_KEY = /^(text|texts|string|caption|description)$/i;
 
-function isFileUrl({ value, path, entry }: Leaf): boolean {
+function kindByKey(key: string): FileKind | undefined {
+	return KIND_BY_KEY.get(key.toLowerCase().replace(/_ur[il]s?$/, ''));
+}
+
+function isFileUrl({ value, path }: Leaf): boolean {
 	if (!isWebUrl(value) || !URL.canParse(value) || path.some((key) => ECHO_KEY.test(key))) return false;
 	const key = path.at(-1) ?? '';
-	// A sentence may begin with a URL.
-	if (entry.url !== value && /\s/.test(value) && !KIND_BY_KEY.has(key)) return false;
+	// A sentence may begin with a URL; but in the place of a file, what has a space is a URL that was not encoded.
+	if (/\s/.test(value) && key !== 'url' && kindByKey(key) === undefined) return false;
 	return !TEXT_KEY.test(key) || knownTypeByName(nameInUrl(value)) !== undefined;
 }
 
 /** The name decides, because ComfyUI itself puts videos into `images`; but `gifs` are videos in every format. */
 function kindOf(path: string[], name: string, fallback: ResultFile['kind']): ResultFile['kind'] {
 	const byName = knownTypeByName(name)?.kind;
-	const keys = path.map((key) => KIND_BY_KEY.get(key.toLowerCase().replace(/_ur[il]s?$/, '')));
-	const byKey = keys.filter((kind) => kind !== undefined).at(-1);
+	const byKey = path.flatMap((key) => kindByKey(key) ?? []).at(-1);
 	if (byName === 'file' || byKey === undefined || byKey === 'image') return byName ?? byKey ?? fallback;
 	return byKey;
 }
