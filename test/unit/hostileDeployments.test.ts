@@ -3,7 +3,7 @@ import { toOverrides } from '../../nodes/RunComfy/deployments/graph';
 import { readGraphFields } from '../../nodes/RunComfy/deployments/graphFields';
 import { readObjectInfo } from '../../nodes/RunComfy/deployments/objectInfo';
 import {
-	readSavedRules,
+	readSavedFields,
 	toDeploymentMapperField,
 	withSavedRules,
 } from '../../nodes/RunComfy/deployments/savedRules';
@@ -56,11 +56,11 @@ describe('Choices of several types', () => {
 
 	it('are sent as they were chosen, whatever the type of the literal', () => {
 		const saved = readGraphFields(graph, definitions).map(toDeploymentMapperField);
-		const rules = readSavedRules(JSON.parse(JSON.stringify(saved)));
+		const rules = readSavedFields(JSON.parse(JSON.stringify(saved)));
 		const fields = readGraphFields(graph).map((field) => withSavedRules(field, rules.get(field.name)));
 		const chosen = { '1.size': 'auto', '1.edge': 512, '1.mode': 'b' };
 		expect(readInputValues(fields, chosen).input).toEqual(chosen);
-		expect(rules.get('1.mode')).toEqual({});
+		expect(rules.get('1.mode')).toEqual({ defaultValue: 'a' });
 	});
 });
 

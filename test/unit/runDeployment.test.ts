@@ -54,7 +54,7 @@ describe('ComfyUI Deployment → Run, before anything is submitted', () => {
 		[
 			'elsewhere',
 			false,
-			'“Inputs → LoadImage → Image” points to this computer or a private network (127.0.0.1), which cannot be reached from the internet',
+			'“Inputs → Image” points to this computer or a private network (127.0.0.1), which cannot be reached from the internet',
 		],
 	])(
 		'judges the address of an input file by whether the API of deployments is %s',
