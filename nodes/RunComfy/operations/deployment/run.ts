@@ -61,7 +61,7 @@ export const runDeployment: SubmittingOperation = {
 		inputModeField,
 		inputsField('getDeploymentInputs', deploymentIdField, {
 			description:
-				'The inputs of the workflow, by node. Empty inputs keep the value of the deployed workflow; empty seeds are random. Add further inputs below. For a file, enter a URL or the name of the input field containing the file.',
+				'The inputs of the workflow. Only what you change is sent, and empty seeds are random. For a file, enter a URL or the name of the input field containing the file.',
 			noFieldsError: 'RunComfy lists no inputs for this deployment. Use JSON instead.',
 		}),
 		overridesField,
