@@ -16,13 +16,13 @@ import { toDeploymentMapperField } from './deployments/savedRules';
 import { fetchJson } from './files/fetchJson';
 import { Catalog } from './models/catalog';
 import { readInputFields } from './models/inputSchema';
-import { toMapperField } from './models/mapperFields';
+import { toMapperFields } from './models/mapperFields';
 import { type Access, readAccess } from './n8n/credential';
+import { withoutExpressions } from './n8n/expressions';
 import { toNodeError } from './n8n/nodeErrors';
 import { createSend } from './n8n/request';
 import { systemRuntime } from './n8n/runtime';
 import { readDeploymentChoice, readModelChoice } from './fields/locators';
-import { isRandomSeed } from './models/seeds';
 import { dollars } from './util/values';
 
 /**
@@ -31,7 +31,7 @@ import { dollars } from './util/values';
  */
 
 /**
- * Loads something with the credential that the user has chosen.
+ * Loads something with the credential that the user has chosen. None of its texts is an expression for n8n.
  * @throws NodeApiError.
  */
 async function load<T>(
@@ -43,7 +43,8 @@ async function load<T>(
 		const access = await readAccess(context);
 		const send = createSend(context, clock, access.redact);
 		const http = new Http(access, send, clock.timeOfDay, callTimeouts);
-		return await read(createFreeQuery({ http, clock, random, stopSignal: undefined }), access);
+		const query = createFreeQuery({ http, clock, random, stopSignal: undefined });
+		return withoutExpressions(await read(query, access));
 	} catch (error) {
 		throw toNodeError(context.getNode(), error);
 	}
@@ -79,8 +80,7 @@ export async function getModelInputs(this: ILoadOptionsFunctions): Promise<Resou
 	return await load(this, async (query) => {
 		const reference = readModelChoice(this.getCurrentNodeParameter('modelId'));
 		const { inputSchema, requiredInputs } = await new Catalog(query).find(reference);
-		const fields = readInputFields(inputSchema, requiredInputs);
-		return { fields: fields.map((field) => toMapperField(field, isRandomSeed(field))) };
+		return { fields: toMapperFields(readInputFields(inputSchema, requiredInputs)) };
 	});
 }
 

@@ -214,7 +214,7 @@ const SCREENSHOTS =
 		await byTestId('rlc-item').filter({ hasText: 'Seedance 2.5 | Image to Video 1080p' }).first().click();
 
 		const mapper = byTestId('resource-mapper-container');
-		for (const label of ['Prompt', 'Duration (default 5, from 4 to 30)', 'Generate Audio (default true)']) {
+		for (const label of ['Prompt', 'Duration', 'Generate Audio']) {
 			await mapper.getByText(label, { exact: true }).first().waitFor();
 		}
 		const input = (name: string) =>
@@ -229,6 +229,8 @@ const SCREENSHOTS =
 		expect(env.sandbox.jobs[0]?.input).toEqual({
 			prompt: 'The camera moves around it',
 			image: 'https://example.com/shoe.png',
+			// The defaults that the panel shows.
+			duration: 5,
 			generate_audio: true,
 		});
 	});
@@ -240,23 +242,23 @@ const SCREENSHOTS =
 		await byTestId('rlc-item').filter({ hasText: 'disabled' }).first().waitFor();
 		await byTestId('rlc-item').filter({ hasText: 'Text to image (v1, AMPERE_48, running)' }).first().click();
 		const mapper = byTestId('resource-mapper-container');
-		await mapper.getByText('Positive Prompt → Text', { exact: true }).first().waitFor();
+		await mapper.getByText('Positive Prompt', { exact: true }).first().waitFor();
 		const input = (name: string) =>
 			mapper.locator(`[data-test-id="parameter-input-${name}"]`).locator('input, textarea').first();
-		for (const label of [
-			'KSampler → Steps (default 20, from 1 to 10000)',
-			'KSampler → Sampler Name (default euler)',
-			'Empty Latent Image → Width (default 512, from 16 to 16384)',
-		]) {
+		for (const label of ['Negative Prompt', 'Width', 'Seed', 'Steps', 'Sampler Name']) {
 			await mapper.getByText(label, { exact: true }).first().waitFor();
 		}
+		expect(await input('7.text').inputValue()).toBe('text, watermark');
+		expect(await input('3.steps').inputValue()).toBe('20');
+		expect(await input('3.seed').inputValue()).toBe('');
 		// The others wait under “Add input to send”.
 		expect(await mapper.locator('[data-test-id^="remove-field-button-"]').count()).toBeLessThanOrEqual(15);
 		await byTestId('add-fields-select').locator('button').first().click();
-		await page.getByRole('menuitem').filter({ hasText: 'Load Checkpoint → Ckpt Name' }).first().waitFor();
-		await page.getByRole('menuitem').filter({ hasText: 'Save Image → Filename Prefix' }).first().click();
+		await page.getByRole('menuitem').filter({ hasText: 'Ckpt Name · Load Checkpoint' }).first().waitFor();
+		await page.getByRole('menuitem').filter({ hasText: 'Filename Prefix · Save Image' }).first().click();
 		await input('9.filename_prefix').fill('lighthouse');
 		await input('6.text').fill('A lighthouse on a cliff in a storm');
+		await input('7.text').fill('');
 		// From the deployment to its last input.
 		await page.setViewportSize({ ...VIEWPORT, height: 1_340 });
 		await byTestId('resource-locator-deploymentId').scrollIntoViewIfNeeded();
@@ -272,7 +274,7 @@ const SCREENSHOTS =
 		await shownImage();
 
 		// What n8n has saved by itself tells a run the bounds; without them, seeds would be below 2^31.
-		const rules = { kind: 'integer', minimum: 0, maximum: Number.MAX_SAFE_INTEGER };
+		const rules = { kind: 'integer', minimum: 0, maximum: Number.MAX_SAFE_INTEGER, isSeed: true };
 		await until('the fields are saved with their rules', async () => {
 			const { data } = await env.n8n.rest('GET', `/workflows/${id}`);
 			const saved = (data.nodes as INode[]).find(({ name }) => name === shownNode)?.parameters.inputs;
@@ -285,6 +287,7 @@ const SCREENSHOTS =
 			overrides: {
 				3: { inputs: { seed } },
 				6: { inputs: { text: 'A lighthouse on a cliff in a storm' } },
+				7: { inputs: { text: '' } },
 				9: { inputs: { filename_prefix: 'lighthouse' } },
 			},
 		});

@@ -269,7 +269,7 @@ describe.each([NEWEST, OLDEST])('In n8n %s', (version) => {
 			deployment,
 		);
 		expect((data.fields as Array<{ displayName: string }>).map(({ displayName }) => displayName)).toContain(
-			'Positive Prompt → Text',
+			'Positive Prompt',
 		);
 
 		const run = (text: string, seed: number) =>

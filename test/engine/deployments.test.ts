@@ -84,6 +84,30 @@ describe('ComfyUI Deployment → Run', () => {
 		expect(env.sandbox.stats).toMatchObject({ submits: 5, deploymentRequests: 1 });
 	});
 
+	it('sends only what differs from the defaults that the editor saved, and an emptied text as empty', async () => {
+		await open();
+		const schema = [
+			{ id: TEXT, defaultValue: 'as deployed' },
+			{ id: '7.text', defaultValue: 'blurry' },
+			{ id: SEED, defaultValue: 5, rules: { kind: 'integer', maximum: 99 } },
+			{ id: '3.steps', defaultValue: 20 },
+			{ id: '3.cfg', defaultValue: 8 },
+			{ id: '99.gone', defaultValue: 1 },
+		];
+		const value = {
+			...{ [TEXT]: 'as deployed', '7.text': '', [SEED]: 5, '3.steps': 20, '3.cfg': '', '99.gone': 1 },
+			...{ '5.width': null, '5.height': '={{ $json.nothing }}', '3.denoise': 0.5 },
+		};
+		await env.run({
+			...runOf(DEPLOYMENT_ID.textToImage),
+			inputs: { mappingMode: 'defineBelow', value, schema },
+		});
+		const seed = expect.any(Number) as number;
+		expect(bodyOf()).toEqual({
+			overrides: { 7: { inputs: { text: '' } }, 3: { inputs: { seed, denoise: 0.5 } } },
+		});
+	});
+
 	it('explains a success without outputs, which an unchanged seed leads to', async () => {
 		await open();
 		const same = runOf(DEPLOYMENT_ID.textToImage, { [SEED]: 7 });
@@ -157,8 +181,9 @@ describe('ComfyUI Deployment → Run', () => {
 		const { overrides } = bodyOf() as { overrides: Record<string, { inputs: Record<string, unknown> }> };
 		expect(overrides['57:6']).toEqual({ inputs: { text: 'a dog' } });
 		expect(Number.isSafeInteger(overrides['57:3']?.inputs.noise_seed)).toBe(true);
-		// The literal beyond 2^53 is not touched.
-		expect(Object.keys(overrides).sort()).toEqual(['57:3', '57:6']);
+		// A value node holds the seed of another node.
+		expect(Number.isSafeInteger(overrides['61']?.inputs.value)).toBe(true);
+		expect(Object.keys(overrides).sort()).toEqual(['57:3', '57:6', '61']);
 	});
 
 	it('sends the file of an item as a data URI, and a URL as it is', async () => {

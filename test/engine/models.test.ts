@@ -389,6 +389,29 @@ describe('The editor’s lists, in n8n’s own context for them', () => {
 		expect(third).toEqual({ results: [] });
 	});
 
+	it('gives n8n no expression that RunComfy’s catalog holds', async () => {
+		const [sample] = CATALOG;
+		if (sample === undefined) throw new Error('No model');
+		const properties = {
+			'=id': { type: 'string' },
+			text: { type: 'string', title: '={{ $env }}', default: '={{ 1 }}' },
+			mode: { enum: ['=a', 'b'] },
+		};
+		const model = {
+			...{ ...sample, model_id: 'a/odd', display_name: '={{ 1 }}' },
+			input_schema: { type: 'object' as const, properties },
+		};
+		env = await TestEnvironment.open({ sandbox: { models: [model] } });
+		const { results } = await searchModels.call(context());
+		const { fields } = await getModelInputs.call(context({ modelId: byId('a/odd') }));
+		expect(results.at(-1)).toMatchObject({ name: "'={{ 1 }}", value: 'a/odd' });
+		expect(fields).toMatchObject([
+			{ id: 'text', displayName: "'={{ $env }}" },
+			{ id: 'mode', options: [{ name: 'b', value: 'b' }] },
+		]);
+		expect(JSON.stringify([results, fields])).not.toContain('"=');
+	});
+
 	it('lists categories', async () => {
 		env = await TestEnvironment.open();
 		expect(await getCategories.call(context())).toContainEqual({
@@ -401,10 +424,10 @@ describe('The editor’s lists, in n8n’s own context for them', () => {
 		env = await TestEnvironment.open();
 		const { fields } = await getModelInputs.call(context({ modelId: byId(IMAGE_TO_VIDEO) }));
 		expect(fields).toMatchObject([
-			{ id: 'prompt', type: 'string', required: true },
-			{ id: 'duration', type: 'number', displayName: 'Duration (default 5, from 4 to 30)' },
-			{ id: 'generate_audio', type: 'boolean', defaultValue: true },
 			{ id: 'image', type: 'string', required: true },
+			{ id: 'prompt', type: 'string', required: true },
+			{ id: 'duration', type: 'number', displayName: 'Duration', defaultValue: 5 },
+			{ id: 'generate_audio', type: 'boolean', defaultValue: true },
 		]);
 	});
 

@@ -83,6 +83,11 @@ describe('A request is known by', () => {
 	it.each<[string, Call, Call]>([
 		['the prompt', { parameters: inputs({ prompt: 'x' }) }, { parameters: inputs({ prompt: 'y' }) }],
 		['an emptied input', { parameters: inputs({ prompt: 'x' }) }, { parameters: inputs({ prompt: '' }) }],
+		[
+			'a text that is empty',
+			{ parameters: inputs({ prompt: null }) },
+			{ parameters: inputs({ prompt: '' }) },
+		],
 		['the model', { parameters: model({}) }, { parameters: model({ value: 'a/c' }) }],
 		[
 			'the way of entering inputs',

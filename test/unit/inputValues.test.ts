@@ -55,12 +55,27 @@ describe('readInputValues', () => {
 		expect(() => value(property, given)).toThrow(`“Inputs → It” ${message}`),
 	);
 
-	it.each([[undefined], [null], [''], ['  ']])('leaves out %j, unless it is required', (given) => {
-		expect(readInputValues([field({ type: 'string' })], { it: given }).input).toEqual({});
+	it.each<[string, unknown, unknown, object]>([
+		['undefined', { type: 'string' }, undefined, {}],
+		['null', { type: 'string' }, null, {}],
+		['an emptied text', { type: 'string' }, '', { it: '' }],
+		['a blank text', { type: 'string' }, ' ', { it: ' ' }],
+		['an emptied text that may not be empty', { type: 'string', minLength: 1 }, '', {}],
+		['an empty number', { type: 'integer' }, '', {}],
+		['an empty choice', { enum: ['a', 'b'] }, '', {}],
+		['a choice that is empty', { enum: ['', 'b'] }, '', { it: '' }],
+		['an empty list', { type: 'array' }, '', {}],
+		['an empty file', { type: 'string', format: 'image_uri' }, '', {}],
+	])('%s', (_, property, given, sent) => {
+		const { input, files } = readInputValues([field(property)], { it: given });
+		expect({ input, files }).toEqual({ input: sent, files: [] });
+	});
+
+	it.each([[undefined], [null], [''], ['  ']])('refuses %j where a value is required', (given) =>
 		expect(() => readInputValues([field({ type: 'string' }, true)], { it: given })).toThrow(
 			'“Inputs → It” must not be empty',
-		);
-	});
+		),
+	);
 
 	it('sends what the schema does not know, because it may be older than the model', () =>
 		expect(readInputValues([field({ type: 'string' })], { it: 'a', brand_new: 1, empty: '' }).input).toEqual({

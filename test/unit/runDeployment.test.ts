@@ -64,7 +64,7 @@ describe('ComfyUI Deployment → Run, before anything is submitted', () => {
 		[
 			'elsewhere',
 			false,
-			'“Inputs → LoadImage → Image” points to this computer or a private network (127.0.0.1), which cannot be reached from the internet',
+			'“Inputs → Image” points to this computer or a private network (127.0.0.1), which cannot be reached from the internet',
 		],
 	])(
 		'judges the address of an input file by whether the API of deployments is %s',
@@ -77,8 +77,8 @@ describe('ComfyUI Deployment → Run, before anything is submitted', () => {
 	);
 
 	it.each<[string, unknown, string]>([
-		['a text as a number', { '3.steps': 'many' }, '“Inputs → KSampler → Steps” must be a number'],
-		['an inexact number', { '3.seed': '18446744073709551615' }, '→ Seed” must be a whole number'],
+		['a text as a number', { '3.steps': 'many' }, '“Inputs → Steps” must be a number'],
+		['an inexact number', { '3.seed': '18446744073709551615' }, '“Inputs → Seed” must not be beyond 9007199254740991'],
 		['an unknown input', { '99.text': 'x' }, '“Inputs → 99.text” is no input of the workflow'],
 		['a text', 'text', '“Inputs” must be filled in'],
 		['a list', ['a list'], '“Inputs” must be filled in'],

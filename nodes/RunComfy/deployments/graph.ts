@@ -22,6 +22,14 @@ export interface GraphNode {
 	title: string;
 	/** The literal inputs, in the graph's order. */
 	inputs: GraphInput[];
+	/** The connected inputs. */
+	links: GraphLink[];
+}
+
+/** An input that is the output of another node. */
+export interface GraphLink {
+	name: string;
+	from: string;
 }
 
 /** The nodes of a graph in its order. What is no node is left out. */
@@ -30,23 +38,21 @@ export function readGraph(graph: JsonObject): GraphNode[] {
 		if (!isJsonObject(node)) return [];
 		const className = textAt(node, 'class_type');
 		const given = isJsonObject(node._meta) ? textAt(node._meta, 'title') : undefined;
-		const inputs = Object.entries(isJsonObject(node.inputs) ? node.inputs : {})
-			.filter(([, value]) => !isConnection(value))
-			.map(([name, value]) => ({ id: `${nodeId}.${name}`, nodeId, name, value }));
-		return [{ nodeId, className, title: given ?? className ?? `Node ${nodeId}`, inputs }];
+		const inputs: GraphInput[] = [];
+		const links: GraphLink[] = [];
+		for (const [name, value] of Object.entries(isJsonObject(node.inputs) ? node.inputs : {})) {
+			if (isConnection(value)) links.push({ name, from: value[0] });
+			else inputs.push({ id: `${nodeId}.${name}`, nodeId, name, value });
+		}
+		return [{ nodeId, className, title: given ?? className ?? `Node ${nodeId}`, inputs, links }];
 	});
 }
 
 /** `["<node id>", <slot>]`, as ComfyUI itself recognizes a connection. */
-function isConnection(value: unknown): boolean {
+function isConnection(value: unknown): value is [string, number] {
 	return (
 		Array.isArray(value) && value.length === 2 && typeof value[0] === 'string' && typeof value[1] === 'number'
 	);
-}
-
-/** True for an input that makes the result of a node random. */
-export function isSeed({ name, value }: Pick<GraphInput, 'name' | 'value'>): boolean {
-	return /^(noise_)?seed$|_seed$/i.test(name) && typeof value === 'number' && Number.isInteger(value);
 }
 
 /** Values by input, as the `overrides` of a request. */

@@ -1,6 +1,6 @@
 import type { JsonObject } from '../api/json';
 import { cached } from '../util/values';
-import { isSeed, readGraph } from './graph';
+import { readGraph } from './graph';
 import { readGraphFields } from './graphFields';
 
 /** What a run needs of a graph. It is the same for all items, so it is derived once for each graph. */
@@ -15,11 +15,9 @@ export function graphFactsOf(graph: JsonObject): GraphFacts {
 
 function deriveFacts(graph: JsonObject) {
 	const nodes = readGraph(graph);
-	const inputs = nodes.flatMap((node) => node.inputs);
 	return {
 		/** The literal inputs, by their ID. */
-		inputs: new Map(inputs.map((input) => [input.id, input])),
-		seeds: inputs.filter(isSeed),
+		inputs: new Map(nodes.flatMap((node) => node.inputs).map((input) => [input.id, input])),
 		/** The literal inputs as fields, without the definitions that only the editor reads. */
 		fields: readGraphFields(graph),
 		/** Of the nodes, by ID. */

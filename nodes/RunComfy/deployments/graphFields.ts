@@ -1,61 +1,164 @@
 import { isJsonObject, type JsonObject, numberAt } from '../api/json';
 import { kindByName } from '../files/fileTypes';
-import { type FieldContent, type InputField, type InputKind, isChoice, labelOf } from '../models/inputSchema';
+import { distinctLabels, labelOf, PURPOSES } from '../models/inputNames';
+import {
+	type Choice,
+	type FieldContent,
+	type InputField,
+	type InputKind,
+	isChoice,
+} from '../models/inputSchema';
 import { omitUndefined } from '../util/values';
-import { type GraphInput, type GraphNode, isSeed, readGraph } from './graph';
+import { type GraphInput, type GraphNode, readGraph } from './graph';
+import { isValueName, readRoles, type Role } from './graphRoles';
 import type { Definitions, InputDefinition } from './objectInfo';
 
 /**
- * The literal inputs of a graph as typed fields, grouped by node in the graph's order. Pure. Types, choices, and bounds come
- * from the definitions of the node classes, and from the literal itself where there are none.
+ * The literal inputs of a graph as typed fields: files, prompts, sizes, seeds, settings of samplers, and the rest by node.
+ * Pure. Types, choices, and bounds come from the definitions of the node classes, and from the literal itself where there
+ * are none.
  */
 
-/** More at once would hide what matters. */
+/** More settings at once would hide what matters. Files, prompts, sizes and seeds are always shown. */
 const MAX_SHOWN = 15;
-/** Longer lists are no choices that anybody would scroll through. */
-const MAX_CHOICES = 2_000;
+/**
+ * n8n saves all choices with the workflow: so many characters of JSON at most, those of the first fields first. A field whose
+ * choices do not fit takes any value.
+ */
+const MAX_CHOICE_CHARACTERS = 30_000;
+
+interface Candidate {
+	field: InputField;
+	role: Role;
+	node: GraphNode;
+	input: GraphInput;
+}
 
 /** @param definitions empty where `object_info` is not read: in a run, or when it could not be read. */
 export function readGraphFields(graph: JsonObject, definitions: Definitions = new Map()): InputField[] {
-	const inputs = readGraph(graph).flatMap((node) =>
-		node.inputs.map((input) => {
-			const definition = definitions.get(node.className ?? '')?.get(input.name);
-			const field = toField(node, input, definition);
-			return { field, rank: rankOf(field, node, input, definition) };
+	const nodes = readGraph(graph);
+	const definitionOf = (node: GraphNode, name: string) => definitions.get(node.className ?? '')?.get(name);
+	const roles = readRoles(nodes);
+	const candidates = nodes.flatMap((node) =>
+		node.inputs.map((input): Candidate => {
+			const definition = definitionOf(node, input.name);
+			const content = contentOf(node, input, definition);
+			const role = roleOf(roles.get(input.id), input, content, definition);
+			const { value } = input;
+			// A larger integer has lost digits when its JSON was read.
+			const isExact = !Number.isInteger(value) || Number.isSafeInteger(value);
+			const field: InputField = omitUndefined({
+				name: input.id,
+				label: '',
+				required: false,
+				default: isExact ? (value ?? undefined) : undefined,
+				isSeed: role.purpose === 'seed' ? true : undefined,
+				...content,
+				...(role.purpose === 'seed' ? seedBounds(content, role, definitionOf) : undefined),
+			});
+			return { field, role, node, input };
 		}),
 	);
-	// n8n shows a new switch as off, and would send that.
-	const candidates = inputs.filter(({ field }) => field.kind !== 'boolean').sort((a, b) => a.rank - b.rank);
-	const ranked = candidates.filter(({ rank }) => rank < UNRANKED);
-	const shown = new Set((ranked.length > 0 ? ranked : candidates).slice(0, MAX_SHOWN));
-	return inputs.map((input) => (shown.has(input) ? input.field : { ...input.field, isHidden: true }));
+	const rankOf = ({ role }: Candidate) => PURPOSES.indexOf(role.purpose);
+	candidates.sort((a, b) => rankOf(a) - rankOf(b));
+	const labels = labelsOf(candidates);
+	const shown = shownOf(candidates);
+	let room = MAX_CHOICE_CHARACTERS;
+	return candidates.map((candidate, index) => {
+		const { choices, ...rest } = candidate.field;
+		const length = (choices ?? []).reduce<number>((sum, choice) => sum + 24 + String(choice).length * 2, 0);
+		const fits = length <= room;
+		if (fits) room -= length;
+		const content = fits ? candidate.field : { ...rest, kind: kindOfLiteral(candidate.input.value) };
+		const isHidden = shown.has(candidate) ? undefined : true;
+		return omitUndefined({ ...content, label: labels[index] ?? '', isHidden });
+	});
 }
 
-function toField(node: GraphNode, input: GraphInput, definition?: InputDefinition): InputField {
-	const { id, name, value } = input;
-	// A larger integer has lost digits when its JSON was read.
-	const isExact = !Number.isInteger(value) || Number.isSafeInteger(value);
-	return omitUndefined({
-		name: id,
-		label: `${node.title} → ${labelOf(name)}`,
-		required: false,
-		default: isExact ? (value ?? undefined) : undefined,
-		...contentOf(node, input, definition),
-	});
+/** What only the definition or the kind of the input says. */
+function roleOf(
+	role: Role = { purpose: 'rest' },
+	{ name, value }: GraphInput,
+	{ kind }: FieldContent,
+	definition: InputDefinition | undefined,
+): Role {
+	if (kind === 'file') return { purpose: 'file' };
+	// ComfyUI marks the numbers of value nodes in the same way, whatever they are for.
+	const isMarked = definition?.rules.control_after_generate === true && !isValueName(name);
+	if (role.purpose === 'rest' && isMarked && Number.isInteger(value)) return { purpose: 'seed' };
+	// A drop-down list holds no prompt.
+	return kind === 'choice' && !['size', 'setting'].includes(role.purpose) ? { purpose: 'rest' } : role;
+}
+
+/** What people change. n8n would send a new switch as off, so switches wait until they are added. */
+function shownOf(candidates: Candidate[]): Set<Candidate> {
+	const offered = candidates.filter(({ field }) => field.kind !== 'boolean');
+	const known = offered.filter(({ role }) => role.purpose !== 'rest');
+	const needed = known.filter(({ role }) => role.purpose !== 'setting');
+	const count = Math.max(MAX_SHOWN, needed.length);
+	return new Set((known.length > 0 ? known : offered).slice(0, count));
+}
+
+/** What an input is called alone, with its node's title, and with the node's ID. */
+function labelsOf(candidates: Candidate[]): string[] {
+	const names = candidates.map(nameOf);
+	const inNode = new Map<string, number>();
+	const keyOf = (index: number) => `${candidates[index]?.node.nodeId}\n${names[index]}`;
+	for (const index of names.keys()) inNode.set(keyOf(index), (inNode.get(keyOf(index)) ?? 0) + 1);
+	return distinctLabels(
+		candidates.map(({ role, node, input }, index) => {
+			const isOnly = inNode.get(keyOf(index)) === 1;
+			const name = isOnly ? (names[index] ?? '') : `${names[index]} (${labelOf(input.name)})`;
+			const title = titleOf(node);
+			const suffix = title.toLowerCase() === name.toLowerCase() ? '' : ` · ${title}`;
+			const all = [name, `${name}${suffix}`, `${name} #${node.nodeId}${suffix}`];
+			const isTitled = role.purpose === 'rest' || (role.purpose === 'file' && hasOwnTitle(node));
+			return isTitled ? all.slice(1) : all;
+		}),
+	);
+}
+
+/** Without a sign at the end, as in `ImageResize+`, and without numbers of many digits. */
+function titleOf({ title }: GraphNode): string {
+	return title.replace(/\+$/, '').replace(/\d{9,}/g, '…');
+}
+
+/** True for a title that the user has given, as opposed to `Load Image` of a `LoadImage`. */
+function hasOwnTitle({ title, className = '' }: GraphNode): boolean {
+	const lettersOf = (text: string) => text.replace(/[^\p{L}]/gu, '').toLowerCase();
+	return lettersOf(title) !== lettersOf(className);
+}
+
+const NAMES: Partial<Record<Role['purpose'], string>> = {
+	positive: 'Positive Prompt',
+	negative: 'Negative Prompt',
+	seed: 'Seed',
+};
+
+function nameOf({ role, input }: Candidate): string {
+	const { purpose, names = [] } = role;
+	if (names.length > 0) return names.slice(0, 2).map(labelOf).join(' / ');
+	if (purpose === 'text' && /^(text|string|value)/i.test(input.name)) return 'Prompt';
+	return NAMES[purpose] ?? labelOf(input.name);
 }
 
 function contentOf(
 	node: GraphNode,
-	input: GraphInput,
+	{ name, value }: GraphInput,
 	definition: InputDefinition | undefined,
 ): FieldContent {
 	const { type, choices = [], rules = {} } = definition ?? {};
-	const fileKind = fileKindOf(node, input, rules);
+	const fileKind = fileKindOf(node, name, value, rules);
 	if (fileKind !== undefined) return { kind: 'file', fileKind };
-	const usable = choices.filter(isChoice).slice(0, MAX_CHOICES);
-	if (usable.length > 0) return { kind: 'choice', choices: usable };
-	const kind = KINDS.get(type) ?? kindOfLiteral(input);
-	return { kind, ...boundsOf(kind, rules, isSeed(input)) };
+	const usable = choices.filter(isChoice);
+	if (usable.length > 0) return { kind: 'choice', choices: withLiteral(usable, value) };
+	const kind = KINDS.get(type) ?? kindOfLiteral(value);
+	return { kind, ...boundsOf(kind, rules) };
+}
+
+/** n8n refuses a value that is no choice, so what is deployed must be one. */
+function withLiteral(choices: Choice[], value: unknown): Choice[] {
+	return isChoice(value) && !choices.includes(value) ? [value, ...choices] : choices;
 }
 
 /** The kinds that can be literals. A literal of another type is taken as it is. */
@@ -67,9 +170,7 @@ const KINDS = new Map<string | undefined, InputKind>([
 ]);
 
 /** JSON writes a whole FLOAT without decimals, so a whole literal may be either. */
-function kindOfLiteral(input: GraphInput): InputKind {
-	const { value } = input;
-	if (isSeed(input)) return 'integer';
+function kindOfLiteral(value: unknown): InputKind {
 	if (typeof value === 'number') return 'number';
 	if (typeof value === 'boolean') return 'boolean';
 	if (typeof value === 'string') return 'text';
@@ -77,17 +178,32 @@ function kindOfLiteral(input: GraphInput): InputKind {
 	return isJsonObject(value) ? 'object' : 'any';
 }
 
-function boundsOf(kind: InputKind, rules: JsonObject, isRandom: boolean): Partial<InputField> {
-	const minimum = numberAt(rules, 'min');
-	const maximum = numberAt(rules, 'max');
-	if (kind === 'number') return { minimum, maximum };
-	if (kind !== 'integer') return {};
-	const exact = (bound: number) =>
-		Math.min(Math.max(bound, Number.MIN_SAFE_INTEGER), Number.MAX_SAFE_INTEGER);
-	const highest = maximum ?? (isRandom ? Infinity : undefined);
+function boundsOf(kind: InputKind, rules: JsonObject): Pick<InputField, 'minimum' | 'maximum'> {
+	if (kind !== 'number' && kind !== 'integer') return {};
+	const bound = (name: string) => {
+		const value = numberAt(rules, name);
+		if (value === undefined || kind === 'number') return value;
+		return Math.min(Math.max(value, Number.MIN_SAFE_INTEGER), Number.MAX_SAFE_INTEGER);
+	};
+	return { minimum: bound('min'), maximum: bound('max') };
+}
+
+/** A seed is a whole number, within the bounds of the inputs that it feeds. */
+function seedBounds(
+	own: FieldContent,
+	{ ends = [] }: Role,
+	definitionOf: (node: GraphNode, name: string) => InputDefinition | undefined,
+): FieldContent {
+	const all = [
+		own,
+		...ends.map(({ node, name }) => boundsOf('integer', definitionOf(node, name)?.rules ?? {})),
+	];
+	const minimums = all.flatMap(({ minimum }) => minimum ?? []);
+	const maximums = all.flatMap(({ maximum }) => maximum ?? []);
 	return {
-		minimum: minimum === undefined ? undefined : exact(minimum),
-		maximum: highest === undefined ? undefined : exact(highest),
+		kind: 'integer',
+		minimum: minimums.length === 0 ? undefined : Math.max(...minimums),
+		maximum: maximums.length === 0 ? undefined : Math.min(...maximums),
 	};
 }
 
@@ -99,39 +215,15 @@ const MEDIA_INPUT = /^(image|video|audio|mask)(_(file|path|name|url))?$|^file$/i
  */
 function fileKindOf(
 	{ className = '' }: GraphNode,
-	{ name, value }: GraphInput,
+	name: string,
+	value: unknown,
 	rules: JsonObject,
 ): string | undefined {
-	const flagged = ['image', 'video', 'audio'].find((kind) => rules[`${kind}_upload`] === true);
-	if (flagged !== undefined) return flagged;
-	if (typeof value !== 'string' || !/(^|_)Load/.test(className)) return undefined;
+	const flag = Object.keys(rules).find((key) => key.endsWith('_upload') && rules[key] === true);
+	if (flag !== undefined) return /image|video|audio/.exec(flag)?.[0] ?? 'file';
+	if (typeof value !== 'string' || !/Load/.test(className) || /base64/i.test(className)) return undefined;
 	const byLiteral = kindByName(value);
 	if (byLiteral !== undefined || !MEDIA_INPUT.test(name)) return byLiteral;
 	const words = `${name} ${className}`.toLowerCase().replace('mask', 'image');
 	return /image|video|audio/.exec(words)?.[0] ?? 'file';
-}
-
-const UNRANKED = 9;
-const TEXT_NAME = /(^|_)(text|prompt|caption|lyrics|positive|negative)($|_)/i;
-const SAMPLER_NAME = /^(steps|cfg|guidance|guidance_scale|denoise|sampler_name|scheduler|strength|shift)$/;
-const SIZE_NAME =
-	/^(width|height|length|batch_size|megapixels|resolution|aspect_ratio|(num_|video_)?frames|seconds|duration|fps|frame_rate)$/;
-
-/** What people change comes first: files, texts, seeds, sizes, settings of samplers. */
-function rankOf(
-	{ kind }: InputField,
-	{ className = '' }: GraphNode,
-	input: GraphInput,
-	definition: InputDefinition | undefined,
-): number {
-	const { name, value } = input;
-	if (kind === 'file') return 0;
-	const isText = typeof value === 'string' && definition?.choices === undefined;
-	if (isText && (definition?.rules.multiline === true || TEXT_NAME.test(name) || /\s/.test(value.trim())))
-		return 1;
-	// Nodes that only hold a value are there to be changed.
-	if (className.startsWith('Primitive')) return 1;
-	if (isSeed(input)) return 2;
-	if (SIZE_NAME.test(name)) return 3;
-	return SAMPLER_NAME.test(name) ? 4 : UNRANKED;
 }

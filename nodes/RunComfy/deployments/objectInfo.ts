@@ -42,7 +42,15 @@ function definitionsIn(input: unknown): Map<string, InputDefinition> {
 function readDefinition(definition: unknown): InputDefinition | undefined {
 	const [type, second]: unknown[] = Array.isArray(definition) ? definition : [];
 	const rules = isJsonObject(second) ? second : {};
-	if (Array.isArray(type)) return { choices: type, rules };
-	if (type === 'COMBO') return { choices: Array.isArray(rules.options) ? rules.options : [], rules };
+	if (Array.isArray(type)) return { choices: type.map(readChoice), rules };
+	if (type === 'COMBO' || type === 'COMFY_DYNAMICCOMBO_V3') {
+		return { choices: Array.isArray(rules.options) ? rules.options.map(readChoice) : [], rules };
+	}
 	return typeof type === 'string' ? { type, rules } : undefined;
+}
+
+/** Some nodes describe a choice further: `["video/h264-mp4", […]]`, `{"content": "a.safetensors"}`, `{"key": "width"}`. */
+function readChoice(choice: unknown): unknown {
+	const [first]: unknown[] = Array.isArray(choice) ? choice : [choice];
+	return isJsonObject(first) ? (first.content ?? first.key) : first;
 }

@@ -3,7 +3,6 @@ import type { ResourceMapperField } from 'n8n-workflow';
 import { isJsonObject, numberAt, textAt } from '../api/json';
 import type { InputField } from '../models/inputSchema';
 import { toMapperField } from '../models/mapperFields';
-import { isSeed } from './graph';
 
 /**
  * The inputs of a deployment as fields of n8n's resource mapper. Pure. n8n saves the fields with the workflow, so each
@@ -11,41 +10,48 @@ import { isSeed } from './graph';
  */
 
 /** What `object_info` says about an input, beyond its literal. */
-export interface SavedRules extends Pick<InputField, 'minimum' | 'maximum' | 'fileKind'> {
+export interface SavedRules extends Pick<InputField, 'minimum' | 'maximum' | 'fileKind' | 'isSeed'> {
 	/** `any`: its choices are of several types, and n8n checks them. */
 	kind?: 'integer' | 'any';
 }
 
 export function toDeploymentMapperField(field: InputField): ResourceMapperField & { rules: SavedRules } {
-	const { minimum, maximum, fileKind, choices = [] } = field;
+	const { minimum, maximum, fileKind, isSeed, choices = [] } = field;
 	const isMixed = new Set(choices.map((choice) => typeof choice)).size > 1;
 	const kind = field.kind === 'integer' ? 'integer' : isMixed ? 'any' : undefined;
-	const inputName = field.name.slice(field.name.lastIndexOf('.') + 1);
-	const isRandom = isSeed({ name: inputName, value: field.default });
-	return { ...toMapperField(field, isRandom), rules: { kind, minimum, maximum, fileKind } };
+	return { ...toMapperField(field), rules: { kind, minimum, maximum, fileKind, isSeed } };
 }
 
-/** The rules by the ID of the input. @param schema the saved fields; of any shape, because an expression may give it. */
-export function readSavedRules(schema: unknown): Map<string, SavedRules> {
-	const rules = new Map<string, SavedRules>();
+/** A field as n8n has saved it. */
+export interface SavedField extends SavedRules {
+	/** What the field showed at first; a value that equals it was left alone. */
+	defaultValue?: unknown;
+}
+
+/** The saved fields by the ID of the input. @param schema of any shape, because an expression may give it. */
+export function readSavedFields(schema: unknown): Map<string, SavedField> {
+	const fields = new Map<string, SavedField>();
 	for (const field of Array.isArray(schema) ? (schema as unknown[]) : []) {
-		if (!isJsonObject(field) || typeof field.id !== 'string' || !isJsonObject(field.rules)) continue;
-		const { rules: saved } = field;
-		rules.set(field.id, {
-			kind: saved.kind === 'integer' || saved.kind === 'any' ? saved.kind : undefined,
-			minimum: numberAt(saved, 'minimum'),
-			maximum: numberAt(saved, 'maximum'),
-			fileKind: textAt(saved, 'fileKind'),
+		if (!isJsonObject(field) || typeof field.id !== 'string') continue;
+		const { id, defaultValue } = field;
+		const rules = isJsonObject(field.rules) ? field.rules : {};
+		fields.set(id, {
+			defaultValue,
+			kind: rules.kind === 'integer' || rules.kind === 'any' ? rules.kind : undefined,
+			minimum: numberAt(rules, 'minimum'),
+			maximum: numberAt(rules, 'maximum'),
+			fileKind: textAt(rules, 'fileKind'),
+			isSeed: rules.isSeed === true ? true : undefined,
 		});
 	}
-	return rules;
+	return fields;
 }
 
 /** A field that is read from its literal, with the rules that the editor has saved for it. */
 export function withSavedRules(field: InputField, rules: SavedRules = {}): InputField {
-	const { kind = field.kind, minimum, maximum, fileKind } = rules;
+	const { kind = field.kind, minimum, maximum, fileKind, isSeed = field.isSeed } = rules;
 	if (fileKind !== undefined && field.kind === 'text') return { ...field, kind: 'file', fileKind };
 	if (kind === 'any') return { ...field, kind };
 	if (field.kind !== 'number' && field.kind !== 'integer') return field;
-	return { ...field, kind, minimum: minimum ?? field.minimum, maximum: maximum ?? field.maximum };
+	return { ...field, kind, isSeed, minimum: minimum ?? field.minimum, maximum: maximum ?? field.maximum };
 }

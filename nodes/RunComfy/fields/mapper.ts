@@ -30,6 +30,8 @@ export function inputsField(
 				valuesLabel: 'Inputs',
 				fieldWords: { singular: 'input', plural: 'inputs' },
 				addAllFields: true,
+				// An emptied text is sent as an empty text.
+				allowEmptyValues: true,
 				multiKeyMatch: false,
 				supportAutoMap: true,
 				noFieldsError,

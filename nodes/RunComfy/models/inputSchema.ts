@@ -2,6 +2,7 @@ import { isJsonObject, type JsonObject, numberAt, textAt, textsIn } from '../api
 import { isWebUrl } from '../api/urls';
 import { kindByName } from '../files/fileTypes';
 import { omitUndefined } from '../util/values';
+import { labelOf, spell } from './inputNames';
 
 /**
  * The inputs of a model, read from the `input_schema` of its catalog entry, which is JSON Schema with RunComfy's own
@@ -61,6 +62,8 @@ export interface InputField {
 	fileRules?: FileRule[];
 	/** Of an input that accepts values of several kinds. */
 	alternatives?: InputField[];
+	/** A run sends a random value where the user gives none. */
+	isSeed?: boolean;
 	/** Not shown in the editor until the user adds it. */
 	isHidden?: boolean;
 }
@@ -106,9 +109,10 @@ function findReference(reference: string, schema: JsonObject): JsonObject | unde
 function fieldOf(name: string, property: JsonObject, required: boolean, schema: JsonObject): InputField {
 	const alternatives = alternativesOf(property, schema);
 	const rules = alternatives.length === 1 ? { ...alternatives[0], ...property } : property;
+	const content = fileContentOf(rules, schema) ?? plainContentOf(name, rules, alternatives, schema);
 	return omitUndefined({
 		name,
-		label: textAt(rules, 'title') ?? labelOf(name),
+		label: spell(textAt(rules, 'title') ?? labelOf(name)),
 		required,
 		minimum: numberAt(rules, 'minimum'),
 		maximum: numberAt(rules, 'maximum'),
@@ -119,7 +123,8 @@ function fieldOf(name: string, property: JsonObject, required: boolean, schema: 
 		minItems: numberAt(rules, 'minItems'),
 		maxItems: numberAt(rules, 'maxItems'),
 		default: rules.default ?? undefined,
-		...(fileContentOf(rules, schema) ?? plainContentOf(name, rules, alternatives, schema)),
+		isSeed: name === 'seed' && content.kind === 'integer' ? true : undefined,
+		...content,
 	});
 }
 
@@ -231,10 +236,4 @@ function mergeAlternatives(name: string, rules: JsonObject[], schema: JsonObject
 	if (are('choice')) return { kind: 'choice', choices: alternatives.flatMap(({ choices = [] }) => choices) };
 	const kind = PLAIN_KINDS.find((one) => are(one)) ?? (are('integer', 'number') ? 'number' : 'any');
 	return kind === 'any' ? { kind, alternatives } : { kind };
-}
-
-/** `guidance_scale` → `Guidance Scale`. */
-export function labelOf(name: string): string {
-	const words = name.replace(/[_\s]+/g, ' ').trim();
-	return words === '' ? name : words.replace(/(^|\s)\p{Ll}/gu, (first) => first.toUpperCase());
 }

@@ -30,8 +30,8 @@ function refuse(field: InputField, problem: string): never {
 }
 
 /**
- * Reads the values of a model's inputs. Empty values are left out. Values without a field in the schema are sent as they
- * are, because the schema may be older than the model.
+ * Reads the values of a model's inputs. Empty values are left out, except for a text that may be empty. Values without a
+ * field in the schema are sent as they are, because the schema may be older than the model.
  * @param isFileName whether the item has a file with that name.
  * @throws FieldError with the label of the input.
  */
@@ -45,7 +45,7 @@ export function readInputValues(
 	const files: FileInput[] = [];
 	for (const field of fields) {
 		const value = Object.hasOwn(values, field.name) ? values[field.name] : undefined;
-		if (isEmpty(value)) {
+		if (isLeftOut(field, value)) {
 			if (field.required) refuse(field, 'must not be empty');
 		} else if (field.kind === 'file' || field.kind === 'files') {
 			files.push({ field, sources: sourcesOf(field, value, isFileName) });
@@ -54,6 +54,22 @@ export function readInputValues(
 	const known = new Set(fields.map(({ name }) => name));
 	const others = Object.entries(values).filter(([name, value]) => !known.has(name) && !isEmpty(value));
 	return { input: Object.fromEntries([...input, ...others]), files };
+}
+
+/** Null and undefined are no value anywhere. An emptied text is one. */
+function isLeftOut({ kind, required, minLength = 0, choices = [] }: InputField, value: unknown): boolean {
+	if (!isEmpty(value)) return false;
+	if (typeof value !== 'string') return true;
+	return kind === 'text' ? required || minLength > 0 : !choices.includes(value);
+}
+
+/** The value as it is sent; undefined where it is refused. */
+export function tryConvert(field: InputField, value: unknown): unknown {
+	try {
+		return convert(field, value);
+	} catch {
+		return undefined;
+	}
 }
 
 function convert(field: InputField, value: unknown): unknown {
@@ -87,14 +103,8 @@ function convert(field: InputField, value: unknown): unknown {
 function toAlternative({ alternatives = [] }: InputField, value: unknown): unknown {
 	const others = alternatives.filter(({ kind }) => kind !== 'text');
 	if (typeof value === 'string' && others.length < alternatives.length) return value;
-	for (const alternative of others) {
-		try {
-			return convert(alternative, value);
-		} catch {
-			continue;
-		}
-	}
-	return value;
+	const converted = others.map((alternative) => tryConvert(alternative, value));
+	return converted.find((one) => one !== undefined) ?? value;
 }
 
 function toNumber(field: InputField, value: unknown): number {
@@ -114,7 +124,7 @@ function toNumber(field: InputField, value: unknown): number {
 }
 
 /** The bounds in words: `from 0 to 20`, `of at least 1`, `below 5`; empty without bounds. */
-export function describeBounds({ minimum, maximum, exclusiveMinimum, exclusiveMaximum }: InputField): string {
+function describeBounds({ minimum, maximum, exclusiveMinimum, exclusiveMaximum }: InputField): string {
 	const low = exclusiveMinimum === minimum ? undefined : minimum;
 	const high = exclusiveMaximum === maximum ? undefined : maximum;
 	const range = low === undefined || high === undefined ? undefined : `from ${low} to ${high}`;

@@ -1,7 +1,8 @@
 import type { FieldType, ResourceMapperField } from 'n8n-workflow';
 
-import type { InputField, InputKind } from './inputSchema';
-import { describeBounds } from './inputValues';
+import { distinctLabels, labelOf, purposeOfName, PURPOSES, type Purpose } from './inputNames';
+import { type InputField, type InputKind, isChoice } from './inputSchema';
+import { tryConvert } from './inputValues';
 
 /** The inputs of a model as fields of n8n's resource mapper. Pure. */
 
@@ -20,22 +21,52 @@ const FIELD_TYPES: Record<InputKind, FieldType> = {
 	any: 'string',
 };
 
-/** @param isRandom whether a run sends a random value when the field is empty. */
-export function toMapperField(field: InputField, isRandom = false): ResourceMapperField {
+/** Required inputs first, then files, texts, sizes, seeds, settings, and the rest; of one sort, in the order given. */
+export function toMapperFields(fields: InputField[]): ResourceMapperField[] {
+	const rankOf = (field: InputField) =>
+		(field.required ? 0 : PURPOSES.length) + PURPOSES.indexOf(purposeOf(field));
+	const sorted = fields.map((field) => ({ field, rank: rankOf(field) })).sort((a, b) => a.rank - b.rank);
+	const labels = distinctLabels(sorted.map(({ field }) => [field.label, labelOf(field.name), field.name]));
+	return sorted.map(({ field }, index) => {
+		const isFile = field.kind === 'file' || field.kind === 'files';
+		// A file that a model names as its default is a sample.
+		const shown = isFile ? { ...field, default: undefined } : field;
+		return toMapperField({ ...shown, label: labels[index] ?? field.label });
+	});
+}
+
+/** The order of texts with the same rank: what is wanted, other texts, what is not wanted. */
+function purposeOf({ name, kind }: InputField): Purpose {
+	const byName = purposeOfName(name);
+	switch (kind) {
+		case 'file':
+		case 'files':
+			return 'file';
+		case 'text':
+			if (byName === 'rest') return /prompt$/i.test(name) ? 'positive' : 'text';
+			return byName;
+		case 'number':
+		case 'integer':
+		case 'boolean':
+		case 'choice':
+			return byName === 'size' || byName === 'seed' ? byName : 'setting';
+		default:
+			return byName === 'size' ? 'size' : 'rest';
+	}
+}
+
+export function toMapperField(field: InputField): ResourceMapperField {
 	const { name, kind, label, required, choices, isHidden } = field;
-	const hints = hintsOf(isRandom ? { ...field, default: 'random' } : field);
-	// n8n shows a new switch as off, and sends that value. So a switch starts with the model's default; without a default,
-	// an optional switch is not shown until the user adds it.
-	const isSwitch = kind === 'boolean';
-	const defaultValue = isSwitch && typeof field.default === 'boolean' ? field.default : undefined;
-	const isUnsetSwitch = isSwitch && defaultValue === undefined && !required;
+	const defaultValue = shownDefault(field);
+	// n8n shows a new switch as off, and sends that value. So an optional switch without a default is not shown until the
+	// user adds it.
+	const isUnsetSwitch = kind === 'boolean' && defaultValue === undefined && !required;
 	return {
 		id: name,
-		displayName: hints.length === 0 ? label : `${label} (${hints.join(', ')})`,
+		displayName: label,
 		required,
 		display: true,
 		defaultMatch: false,
-		canBeUsedToMatch: false,
 		type: FIELD_TYPES[kind],
 		options: choices?.map((value) => ({ name: String(value), value })),
 		defaultValue,
@@ -43,25 +74,16 @@ export function toMapperField(field: InputField, isRandom = false): ResourceMapp
 	};
 }
 
-/** Longer defaults are sample texts, which do not fit into a label. */
-const MAX_DEFAULT_LENGTH = 24;
-
 /**
- * Hints for the label, because the mapper has no other place for them: “default 7.5”, “from 0 to 20”. They are short,
- * because the editor cuts off long labels; the description of “Inputs” says the rest.
+ * The default as the field shows it, and therefore sends it. A seed has none, because it is random when it is empty. Objects
+ * and lists are shown as JSON.
  */
-function hintsOf(field: InputField): string[] {
-	const { kind, default: value, maxItems, maxLength } = field;
-	const text = ['string', 'number', 'boolean'].includes(typeof value) ? String(value) : '';
-	const hints = [
-		kind === 'file' ? 'URL or file field' : kind === 'files' ? 'URLs or file fields' : '',
-		text === '' || text.length > MAX_DEFAULT_LENGTH ? '' : `default ${text}`,
-		describeBounds(field).replace(/^of /, ''),
-		maxItems !== undefined
-			? `at most ${maxItems}`
-			: maxLength !== undefined
-				? `at most ${maxLength} characters`
-				: '',
-	];
-	return hints.filter((hint) => hint !== '');
+function shownDefault(field: InputField): string | number | boolean | undefined {
+	const { kind, isSeed, default: given } = field;
+	if (isSeed === true || given === undefined || given === '') return undefined;
+	const value = tryConvert(field, given);
+	if (kind === 'any') return typeof value === 'string' ? value : undefined;
+	if (isChoice(value)) return value;
+	const isFilled = typeof value === 'object' && value !== null && Object.keys(value).length > 0;
+	return isFilled ? JSON.stringify(value, null, 2) : undefined;
 }

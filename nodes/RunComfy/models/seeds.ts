@@ -12,14 +12,9 @@ export function randomSeed(random: Random, { min, max }: { min: number; max: num
 	return min + Math.floor(random() * (max - min + 1));
 }
 
-/** Whether an input of a model gets a random value when the user enters none. */
-export function isRandomSeed({ name, kind }: InputField): boolean {
-	return name === 'seed' && kind === 'integer';
-}
-
 /** A random seed for a model with an integer input `seed`; undefined for other models. */
 export function randomSeedFor(fields: InputField[], random: Random): number | undefined {
-	const field = fields.find(isRandomSeed);
+	const field = fields.find(({ isSeed }) => isSeed === true);
 	if (field === undefined) return undefined;
 	const min = Math.max(SEED_RANGE.min, field.minimum ?? SEED_RANGE.min);
 	const max = Math.min(SEED_RANGE.max, field.maximum ?? SEED_RANGE.max);

@@ -3,7 +3,7 @@ import type { IDataObject, IExecuteFunctions } from 'n8n-workflow';
 import { isJsonObject, isTooDeep } from '../api/json';
 import type { Field } from '../fields/item';
 import type { RequestIdentity } from '../jobs/entry';
-import { digest, isEmpty } from '../util/values';
+import { digest } from '../util/values';
 import { CREDENTIAL_NAME } from './request';
 
 /** A node that an AI agent uses as its tool has a type of its own, which n8n derives from the node's. */
@@ -108,8 +108,8 @@ function withoutEditorState({ type }: Field, value: unknown): unknown {
 	if (type !== 'resourceMapper') return value;
 	if (value.mappingMode === 'autoMapInputData') return value.mappingMode;
 	const inputs = isJsonObject(value.value) ? Object.entries(value.value) : [];
-	// A refreshed list of inputs adds empty ones.
-	return Object.fromEntries(inputs.filter(([, input]) => !isEmpty(input)));
+	// A refreshed list of inputs adds ones without a value. An emptied text is a value.
+	return Object.fromEntries(inputs.filter(([, input]) => input !== null && input !== undefined));
 }
 
 function sortKeys(_key: string, value: unknown): unknown {

@@ -1,19 +1,19 @@
 import { deploymentEndpoint, deploymentIdOf } from '../../api/deploymentApi';
 import { isJsonObject, type JsonObject } from '../../api/json';
 import { RunComfyError } from '../../api/problems';
+import { chooseSeeds } from '../../deployments/seeds';
 import { toOverrides, type GraphInput } from '../../deployments/graph';
 import { graphFactsOf, type GraphFacts } from '../../deployments/graphFacts';
 import { findDeploymentOutputProblem } from '../../deployments/outputs';
-import { readSavedRules, withSavedRules, type SavedRules } from '../../deployments/savedRules';
+import { readSavedFields, withSavedRules } from '../../deployments/savedRules';
 import { openFileInputs } from '../../fields/files';
 import { assertExact, type Field, type Item } from '../../fields/item';
 import { deploymentIdField, readDeploymentChoice } from '../../fields/locators';
 import { inputsField, readMappedInputs } from '../../fields/mapper';
 import { DEPLOYMENT_OPTIONS, Options } from '../../fields/options';
 import { hasInputFile } from '../../files/inputFile';
-import type { Seeds } from '../../jobs/types';
+import type { InputField } from '../../models/inputSchema';
 import { inputLabel, readInputValues, type InputValues } from '../../models/inputValues';
-import { randomSeed, SEED_RANGE } from '../../models/seeds';
 import { FieldError, toError } from '../../util/errors';
 import { isEmpty } from '../../util/values';
 import { toDeploymentOutput } from '../deploymentOutput';
@@ -61,7 +61,7 @@ export const runDeployment: SubmittingOperation = {
 		inputModeField,
 		inputsField('getDeploymentInputs', deploymentIdField, {
 			description:
-				'The inputs of the workflow, by node. Empty inputs keep the value of the deployed workflow; empty seeds are random. Add further inputs below. For a file, enter a URL or the name of the input field containing the file.',
+				'The inputs of the workflow. Only what you change is sent, and empty seeds are random. For a file, enter a URL or the name of the input field containing the file.',
 			noFieldsError: 'RunComfy lists no inputs for this deployment. Use JSON instead.',
 		}),
 		overridesField,
@@ -74,24 +74,12 @@ export const runDeployment: SubmittingOperation = {
 		const options = new Options(item);
 		const handling = readHandling(item, options, DEPLOYMENT_OPTIONS, deploymentFiles.allowLoopback);
 		const deploymentId = readDeploymentChoice(item.raw(deploymentIdField));
-		const {
-			overrides,
-			values,
-			rules,
-			inputs,
-			seeds: graphSeeds,
-		} = await readInputs(tools, item, deploymentId);
+		const { overrides, values, fields, inputs } = await readInputs(tools, item, deploymentId);
 		const maxMegabytes = options.number(DEPLOYMENT_OPTIONS.maxFileSize);
 		const files = await openFileInputs(item, values.files, { ...deploymentFiles, maxMegabytes });
 		const isRandom = options.boolean(DEPLOYMENT_OPTIONS.randomizeSeeds);
-		const seeds: Seeds = {};
-		for (const seed of graphSeeds) {
-			const given = givenValue(overrides, seed) ?? values.input[seed.id];
-			if (typeof given === 'number') seeds[seed.id] = given;
-			else if (given === undefined && isRandom) {
-				seeds[seed.id] = randomSeed(random, seedRange(rules.get(seed.id)));
-			}
-		}
+		const given = (id: string) => givenValue(overrides, placeOf(inputs, id)) ?? values.input[id];
+		const seeds = chooseSeeds(fields, given, isRandom ? random : undefined);
 		const bodyOf = (filled: JsonObject) => {
 			const placed = Object.entries(filled).map(([id, value]) => ({ ...placeOf(inputs, id), value }));
 			return { overrides: merge(overrides, toOverrides(placed)) };
@@ -117,23 +105,22 @@ export const runDeployment: SubmittingOperation = {
 	reportSeeds: (seeds) => (Object.keys(seeds).length === 0 ? {} : { seeds }),
 };
 
-/** The facts of the graph are empty when it could not be read. */
-interface ReadInputs extends Pick<GraphFacts, 'inputs' | 'seeds'> {
+interface ReadInputs {
 	/** As the user wrote them; empty when the inputs are specified by fields. */
 	overrides: Overrides;
 	/** Of fields, by the ID of the input. */
 	values: InputValues;
-	rules: ReadonlyMap<string, SavedRules>;
+	/** The inputs of the graph; empty when it could not be read. */
+	fields: InputField[];
+	inputs: GraphFacts['inputs'];
 }
 
 async function readInputs(tools: OperationTools, item: Item, deploymentId: string): Promise<ReadInputs> {
 	const isJson = item.choice(inputModeField) === 'json';
 	const overrides = isJson ? readOverrides(item) : {};
 	const graph = await readDeployedGraph(tools, deploymentId, isJson);
-	const { fields: graphFields, ...facts } = graphFactsOf(graph ?? {});
-	if (isJson) {
-		return { ...facts, overrides, values: { input: {}, files: [] }, rules: new Map() };
-	}
+	const { fields: graphFields, inputs } = graphFactsOf(graph ?? {});
+	if (isJson) return { overrides, values: { input: {}, files: [] }, fields: graphFields, inputs };
 	if (graph === undefined) {
 		throw new FieldError(
 			'Inputs',
@@ -143,13 +130,16 @@ async function readInputs(tools: OperationTools, item: Item, deploymentId: strin
 	}
 	const names = graphFields.map(({ name }) => name);
 	const { values: mapped, schema } = readMappedInputs(item, names);
-	const rules = readSavedRules(schema);
-	const inputFields = graphFields.map((field) => withSavedRules(field, rules.get(field.name)));
-	assertKnown(mapped, facts.inputs);
+	const saved = readSavedFields(schema);
+	const fields = graphFields.map((field) => withSavedRules(field, saved.get(field.name)));
+	// What the user left alone is not sent, so that a workflow that is deployed again applies its own new values.
+	const isChanged = ([id, value]: [string, unknown]) => value !== saved.get(id)?.defaultValue;
+	const changed = Object.fromEntries(Object.entries(mapped).filter(isChanged));
+	assertKnown(changed, inputs);
 	const isFileName = (name: string) => hasInputFile(item.context, item.index, name);
-	const values = readInputValues(inputFields, mapped, isFileName);
-	for (const field of inputFields) assertExact(values.input[field.name], inputLabel(field));
-	return { ...facts, overrides, values, rules };
+	const values = readInputValues(fields, changed, isFileName);
+	for (const field of fields) assertExact(values.input[field.name], inputLabel(field));
+	return { overrides, values, fields, inputs };
 }
 
 /**
@@ -226,18 +216,9 @@ function assertKnown(values: JsonObject, known: ReadonlyMap<string, GraphInput>)
 }
 
 /** The value in the user's own overrides. */
-function givenValue(overrides: Overrides, { nodeId, name }: GraphInput): unknown {
+function givenValue(overrides: Overrides, { nodeId, name }: Pick<GraphInput, 'nodeId' | 'name'>): unknown {
 	const inputs = Object.hasOwn(overrides, nodeId) ? overrides[nodeId]?.inputs : undefined;
 	return inputs !== undefined && Object.hasOwn(inputs, name) ? inputs[name] : undefined;
-}
-
-/**
- * The bounds of a seed as the editor has read them. Without them, the range that every node is known to accept [assumed].
- */
-function seedRange(rules: SavedRules | undefined): { min: number; max: number } {
-	if (rules?.maximum === undefined) return SEED_RANGE;
-	const max = Math.floor(Math.min(rules.maximum, Number.MAX_SAFE_INTEGER));
-	return { min: Math.min(Math.ceil(Math.max(rules.minimum ?? 0, 0)), max), max };
 }
 
 function placeOf(known: ReadonlyMap<string, GraphInput>, id: string): { nodeId: string; name: string } {

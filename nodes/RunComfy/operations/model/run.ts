@@ -50,7 +50,7 @@ export const runModel: SubmittingOperation = {
 		inputModeField,
 		inputsField('getModelInputs', modelIdField, {
 			description:
-				'The inputs of the model. Empty inputs are not sent. For a file, enter a URL or the name of the input field containing the file. Separate several files with commas.',
+				'The inputs of the model; an empty seed is random. For a file, enter a URL or the name of the input field containing the file, and separate several files with commas.',
 			noFieldsError: 'RunComfy lists no inputs for this model. Use JSON instead.',
 		}),
 		inputsJsonField,
