@@ -25,8 +25,8 @@ export interface End {
 interface Source {
 	node: GraphNode;
 	isConnected: boolean;
-	/** It has nothing but one number. */
-	isNumber: boolean;
+	/** It only holds a number, and is connected to no other node's output. */
+	isValueNode: boolean;
 	/** The ends of a number, and of a text. */
 	numberEnds: () => End[];
 	textEnds: () => End[];
@@ -46,7 +46,7 @@ export function readRoles(nodes: GraphNode[]): Map<string, Role> {
 		const source: Source = {
 			node,
 			isConnected: consumers.has(node.nodeId),
-			isNumber: node.links.length === 0 && node.inputs.filter(isNumber).length === 1,
+			isValueNode: node.links.length === 0 && node.inputs.filter(isNumber).length === 1,
 			numberEnds: () => endsBy(passesNumberOn).filter((end) => !passesNumberOn(end)),
 			textEnds: () => endsBy(passesTextOn),
 		};
@@ -118,12 +118,12 @@ function isNumber({ value }: GraphInput): boolean {
 }
 
 function numberRole(source: Source, input: GraphInput): Role {
-	const { node, isNumber: isOnly, numberEnds } = source;
+	const { node, isValueNode, numberEnds } = source;
 	const isWhole = Number.isInteger(input.value);
 	const own = purposeOfName(input.name);
 	if (own === 'size' && isSideSize(source, input.name)) return { purpose: 'rest' };
 	if (own === 'size' || own === 'setting' || (own === 'seed' && isWhole)) return { purpose: own };
-	if (!isNumber(input) || !(isOnly || isValueName(input.name))) return { purpose: 'rest' };
+	if (!isNumber(input) || !(isValueNode || isValueName(input.name))) return { purpose: 'rest' };
 	const ends = numberEnds().map((end) => ({ end, purpose: purposeOfName(end.name) }));
 	// A random number must not go to anything but seeds.
 	const isSeed = isWhole && ends.length > 0 && ends.every(({ purpose }) => purpose === 'seed');
@@ -132,10 +132,10 @@ function numberRole(source: Source, input: GraphInput): Role {
 	const byTitle = purposeOfName(node.title);
 	const isTitled = byTitle === 'size' || byTitle === 'setting';
 	if (purpose === undefined)
-		return isOnly && isTitled ? { purpose: byTitle, names: [node.title] } : { purpose: 'rest' };
+		return isValueNode && isTitled ? { purpose: byTitle, names: [node.title] } : { purpose: 'rest' };
 	const fed = ends.filter((end) => end.purpose === purpose).map(({ end }) => end);
-	// What is computed from a number has another name than the number.
 	if (purpose === 'seed') return { purpose, ends: fed };
+	// What is computed from a number has another name than the number.
 	const names = isTitled ? [node.title] : [...new Set(fed.map(({ name }) => lastPart(name)))];
 	return { purpose, ends: fed, names };
 }

@@ -2,6 +2,7 @@ import type { Seeds } from '../jobs/types';
 import type { InputField } from '../models/inputSchema';
 import { randomSeed, SEED_RANGE } from '../models/seeds';
 import type { Random } from '../util/time';
+import { cached } from '../util/values';
 
 /** A range that every node accepts [assumed]. A node whose deployed seed is larger accepts that of RunComfy's documentation. */
 const SMALLEST_MAXIMUM = 65_535;
@@ -17,28 +18,28 @@ export function chooseSeeds(
 	given: (id: string) => unknown,
 	random: Random | undefined,
 ): Seeds {
-	const inputs = fields.filter(({ isSeed }) => isSeed === true);
-	const seeds: Seeds = {};
-	const chosen = new Map<unknown, number>();
-	const isOpen: InputField[] = [];
-	for (const field of inputs) {
-		const value = given(field.name);
-		if (value === undefined) isOpen.push(field);
-		if (typeof value !== 'number') continue;
-		seeds[field.name] = value;
-		if (field.default !== undefined && !chosen.has(field.default)) chosen.set(field.default, value);
+	const groups = new Map<unknown, InputField[]>();
+	for (const field of fields) {
+		if (field.isSeed === true) cached(groups, field.default ?? field.name, () => []).push(field);
 	}
-	if (random === undefined) return seeds;
-	for (const field of isOpen) {
-		const { name, default: deployed } = field;
-		const equal = isOpen.filter(
-			(one) => one === field || (deployed !== undefined && one.default === deployed),
-		);
-		const range = commonRange(equal) ?? rangeOf(field);
-		const shared = chosen.get(deployed);
-		const fits = shared !== undefined && shared >= range.min && shared <= (field.maximum ?? Infinity);
-		seeds[name] = fits ? shared : randomSeed(random, range);
-		if (deployed !== undefined && !chosen.has(deployed)) chosen.set(deployed, seeds[name]);
+	const seeds: Seeds = {};
+	for (const group of groups.values()) {
+		const open: InputField[] = [];
+		let shared: number | undefined;
+		for (const field of group) {
+			const value = given(field.name);
+			if (value === undefined) open.push(field);
+			if (typeof value !== 'number') continue;
+			seeds[field.name] = value;
+			shared ??= value;
+		}
+		if (random === undefined) continue;
+		const range = commonRange(open);
+		shared ??= range === undefined ? undefined : randomSeed(random, range);
+		for (const field of open) {
+			seeds[field.name] =
+				shared !== undefined && accepts(field, shared) ? shared : randomSeed(random, rangeOf(field));
+		}
 	}
 	return seeds;
 }
@@ -48,17 +49,23 @@ interface Range {
 	max: number;
 }
 
+function accepts({ minimum = 0, maximum = Infinity }: InputField, seed: number): boolean {
+	return seed >= minimum && seed <= maximum;
+}
+
 function rangeOf({ minimum = 0, maximum, default: deployed }: InputField): Range {
-	const isLarge = typeof deployed === 'number' && deployed > SMALLEST_MAXIMUM;
-	const known = maximum ?? (deployed === undefined || isLarge ? SEED_RANGE.max : SMALLEST_MAXIMUM);
+	const isSmall = typeof deployed === 'number' && deployed <= SMALLEST_MAXIMUM;
+	const known = maximum ?? (isSmall ? SMALLEST_MAXIMUM : SEED_RANGE.max);
 	const max = Math.floor(Math.min(known, Number.MAX_SAFE_INTEGER));
 	return { min: Math.min(Math.ceil(Math.max(minimum, 0)), max), max };
 }
 
 /** What all of the inputs accept. */
 function commonRange(fields: InputField[]): Range | undefined {
-	const ranges = fields.map(rangeOf);
-	const min = Math.max(...ranges.map((range) => range.min));
-	const max = Math.min(...ranges.map((range) => range.max));
-	return min <= max ? { min, max } : undefined;
+	const common: Range = { min: 0, max: Number.MAX_SAFE_INTEGER };
+	for (const { min, max } of fields.map(rangeOf)) {
+		common.min = Math.max(common.min, min);
+		common.max = Math.min(common.max, max);
+	}
+	return common.min <= common.max ? common : undefined;
 }
