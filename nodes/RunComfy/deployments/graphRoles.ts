@@ -1,4 +1,4 @@
-import { purposeOfName, type Purpose } from '../models/inputNames';
+import { labelOf, purposeOfName, type Purpose } from '../models/inputNames';
 import { cached } from '../util/values';
 import type { GraphInput, GraphNode } from './graph';
 
@@ -9,7 +9,7 @@ import type { GraphInput, GraphNode } from './graph';
 
 export interface Role {
 	purpose: Purpose;
-	/** The names of what the input feeds, or the title of its node, where its own name says nothing. */
+	/** What the input feeds, or the title of its node, as labels; where its own name says nothing. */
 	names?: string[];
 	/** The inputs that get its value. */
 	ends?: End[];
@@ -136,7 +136,7 @@ function numberRole(source: Source, input: GraphInput): Role {
 	const fed = ends.filter((end) => end.purpose === purpose).map(({ end }) => end);
 	if (purpose === 'seed') return { purpose, ends: fed };
 	// What is computed from a number has another name than the number.
-	const names = isTitled ? [node.title] : [...new Set(fed.map(({ name }) => lastPart(name)))];
+	const names = isTitled ? [node.title] : [...new Set(fed.map(({ name }) => labelOf(lastPart(name))))];
 	return { purpose, ends: fed, names };
 }
 
@@ -179,8 +179,13 @@ function textRole(source: Source, input: GraphInput, value: string): Role {
 	const isLoose =
 		links.length === 0 &&
 		/^(text|string|value)$/i.test(name) &&
-		/\S\s+\S/.test(value) &&
+		hasWords(value) &&
 		!ends.some((end) => TECHNICAL_NAME.test(lastPart(end.name)));
 	if (!isUsed && !isLoose) return { purpose: 'rest' };
 	return { purpose: signOf(title) ?? 'text', names: isUsed ? undefined : [title] };
+}
+
+/** True for two words or more, as opposed to a name or to numbers. */
+function hasWords(text: string): boolean {
+	return text.split(/\s+/).filter((word) => /\p{L}/u.test(word)).length > 1;
 }
