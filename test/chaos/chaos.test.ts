@@ -169,7 +169,9 @@ describe.each(SEEDS.map((seed) => [seed, SCENARIOS[seed % 3] ?? 'continue on fai
 				expect(good.length).toBeGreaterThan(ITEMS * 0.8 - (downloads ? HOSTILE_OUTPUTS.length : 0));
 				expect(bad.length).toBeGreaterThan(0);
 				const types = new Set(good.map(({ binary }) => binary?.data?.mimeType));
-				expect([...types].sort()).toEqual(downloads ? ['image/gif', 'image/png'] : [undefined]);
+				expect([...types].sort()).toEqual(
+					downloads ? ['application/octet-stream', 'image/gif', 'image/png'] : [undefined],
+				);
 			}
 			if (scenario === 'retry on fail') expect(env.tries.length).toBeGreaterThan(1);
 			if (scenario === 'stop in the middle') expect(env.stopReports).toHaveLength(1);

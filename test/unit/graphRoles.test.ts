@@ -92,6 +92,15 @@ describe('What a text is for', () => {
 			['6.text: Negative Prompt'],
 		],
 		[
+			'of words that a node holds for something unknown',
+			{
+				1: node('Text', { text: 'a cat' }),
+				2: node('Odd', { topic: '@1' }),
+				3: node('Text', { text: '0, 1' }),
+			},
+			['1.text: Text'],
+		],
+		[
 			'of what is spoken',
 			{ 1: node('TextToSpeech', { text: 'Hello', voice: '@2' }), 3: node('SaveAudio', { audio: '@1' }) },
 			['1.text: Prompt'],
@@ -216,7 +225,17 @@ it('reads a graph of thousands of inputs in little time', () => {
 		`${n}`,
 		node('Any', { value: n, any: `@${n - 1}` }),
 	]);
+	const texts = ['a', ' ', '_', '1', 'a1', 'a '].map((text, n) => [
+		`t${n}`,
+		node('Text', { text: text.repeat(100_000) }),
+	]);
+	const names = ['a', ' ', '_', 'image1', '+', 'seed_'].map((name) => name.repeat(5_000));
+	const odd = Object.fromEntries(names.map((name) => [name, node(name, { [name]: 'a b', [`${name}x`]: 1 })]));
 	const from = performance.now();
-	readGraphFields({ ...Object.fromEntries(chain), x: node('Many', { ...many, text: '@x' }) });
+	const nodes = {
+		...Object.fromEntries([...chain, ...texts]),
+		x: node('Many', { ...many, text: '@x' }),
+	} as Graph;
+	readGraphFields({ ...nodes, ...odd });
 	expect(performance.now() - from).toBeLessThan(2_000);
 });

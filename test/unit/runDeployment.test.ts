@@ -78,7 +78,11 @@ describe('ComfyUI Deployment → Run, before anything is submitted', () => {
 
 	it.each<[string, unknown, string]>([
 		['a text as a number', { '3.steps': 'many' }, '“Inputs → Steps” must be a number'],
-		['an inexact number', { '3.seed': '18446744073709551615' }, '“Inputs → Seed” must not be beyond 9007199254740991'],
+		[
+			'an inexact number',
+			{ '3.seed': '18446744073709551615' },
+			'“Inputs → Seed” must not be beyond 9007199254740991',
+		],
 		['an unknown input', { '99.text': 'x' }, '“Inputs → 99.text” is no input of the workflow'],
 		['a text', 'text', '“Inputs” must be filled in'],
 		['a list', ['a list'], '“Inputs” must be filled in'],

@@ -137,7 +137,7 @@ const NAMES: Partial<Record<Role['purpose'], string>> = {
 
 function nameOf({ role, input }: Candidate): string {
 	const { purpose, names = [] } = role;
-	if (names.length > 0) return names.slice(0, 2).map(labelOf).join(' / ');
+	if (names.length > 0) return names.slice(0, 2).join(' / ');
 	if (purpose === 'text' && /^(text|string|value)/i.test(input.name)) return 'Prompt';
 	return NAMES[purpose] ?? labelOf(input.name);
 }

@@ -1,4 +1,4 @@
-import { purposeOfName, type Purpose } from '../models/inputNames';
+import { labelOf, purposeOfName, type Purpose } from '../models/inputNames';
 import { cached } from '../util/values';
 import type { GraphInput, GraphNode } from './graph';
 
@@ -9,7 +9,7 @@ import type { GraphInput, GraphNode } from './graph';
 
 export interface Role {
 	purpose: Purpose;
-	/** The names of what the input feeds, or the title of its node, where its own name says nothing. */
+	/** What the input feeds, or the title of its node, as labels; where its own name says nothing. */
 	names?: string[];
 	/** The inputs that get its value. */
 	ends?: End[];
@@ -25,8 +25,8 @@ export interface End {
 interface Source {
 	node: GraphNode;
 	isConnected: boolean;
-	/** It has nothing but one number. */
-	isNumber: boolean;
+	/** It only holds a number, and is connected to no other node's output. */
+	isValueNode: boolean;
 	/** The ends of a number, and of a text. */
 	numberEnds: () => End[];
 	textEnds: () => End[];
@@ -46,7 +46,7 @@ export function readRoles(nodes: GraphNode[]): Map<string, Role> {
 		const source: Source = {
 			node,
 			isConnected: consumers.has(node.nodeId),
-			isNumber: node.links.length === 0 && node.inputs.filter(isNumber).length === 1,
+			isValueNode: node.links.length === 0 && node.inputs.filter(isNumber).length === 1,
 			numberEnds: () => endsBy(passesNumberOn).filter((end) => !passesNumberOn(end)),
 			textEnds: () => endsBy(passesTextOn),
 		};
@@ -118,12 +118,12 @@ function isNumber({ value }: GraphInput): boolean {
 }
 
 function numberRole(source: Source, input: GraphInput): Role {
-	const { node, isNumber: isOnly, numberEnds } = source;
+	const { node, isValueNode, numberEnds } = source;
 	const isWhole = Number.isInteger(input.value);
 	const own = purposeOfName(input.name);
 	if (own === 'size' && isSideSize(source, input.name)) return { purpose: 'rest' };
 	if (own === 'size' || own === 'setting' || (own === 'seed' && isWhole)) return { purpose: own };
-	if (!isNumber(input) || !(isOnly || isValueName(input.name))) return { purpose: 'rest' };
+	if (!isNumber(input) || !(isValueNode || isValueName(input.name))) return { purpose: 'rest' };
 	const ends = numberEnds().map((end) => ({ end, purpose: purposeOfName(end.name) }));
 	// A random number must not go to anything but seeds.
 	const isSeed = isWhole && ends.length > 0 && ends.every(({ purpose }) => purpose === 'seed');
@@ -132,11 +132,11 @@ function numberRole(source: Source, input: GraphInput): Role {
 	const byTitle = purposeOfName(node.title);
 	const isTitled = byTitle === 'size' || byTitle === 'setting';
 	if (purpose === undefined)
-		return isOnly && isTitled ? { purpose: byTitle, names: [node.title] } : { purpose: 'rest' };
+		return isValueNode && isTitled ? { purpose: byTitle, names: [node.title] } : { purpose: 'rest' };
 	const fed = ends.filter((end) => end.purpose === purpose).map(({ end }) => end);
-	// What is computed from a number has another name than the number.
 	if (purpose === 'seed') return { purpose, ends: fed };
-	const names = isTitled ? [node.title] : [...new Set(fed.map(({ name }) => lastPart(name)))];
+	// What is computed from a number has another name than the number.
+	const names = isTitled ? [node.title] : [...new Set(fed.map(({ name }) => labelOf(lastPart(name))))];
 	return { purpose, ends: fed, names };
 }
 
@@ -179,8 +179,13 @@ function textRole(source: Source, input: GraphInput, value: string): Role {
 	const isLoose =
 		links.length === 0 &&
 		/^(text|string|value)$/i.test(name) &&
-		/\S\s+\S/.test(value) &&
+		hasWords(value) &&
 		!ends.some((end) => TECHNICAL_NAME.test(lastPart(end.name)));
 	if (!isUsed && !isLoose) return { purpose: 'rest' };
 	return { purpose: signOf(title) ?? 'text', names: isUsed ? undefined : [title] };
+}
+
+/** True for two words or more, as opposed to a name or to numbers. */
+function hasWords(text: string): boolean {
+	return text.split(/\s+/).filter((word) => /\p{L}/u.test(word)).length > 1;
 }

@@ -73,7 +73,7 @@ export type Purpose = (typeof PURPOSES)[number];
 
 /** The first that fits. A name is compared in lower case, its words joined by `_`. */
 const PURPOSE_BY_NAME: ReadonlyArray<readonly [RegExp, Purpose]> = [
-	[/^(?!last_).*seed$/, 'seed'],
+	[/^(?!last_)(.*_)?seed$/, 'seed'],
 	[
 		/^(width|height|length|empty_latent_(width|height)|megapixels|scale_by|aspect_ratio|((num|video)_)?frames|frame_(count|rate)|frames_number|fps|duration|seconds|batch_size|resolution|(image_|video_)?size|num_(images|outputs)|number_of_images)$/,
 		'size',

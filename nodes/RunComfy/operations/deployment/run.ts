@@ -1,9 +1,9 @@
 import { deploymentEndpoint, deploymentIdOf } from '../../api/deploymentApi';
 import { isJsonObject, type JsonObject } from '../../api/json';
 import { RunComfyError } from '../../api/problems';
-import { chooseSeeds } from '../../deployments/seeds';
 import { toOverrides, type GraphInput } from '../../deployments/graph';
 import { graphFactsOf, type GraphFacts } from '../../deployments/graphFacts';
+import { chooseSeeds } from '../../deployments/graphSeeds';
 import { findDeploymentOutputProblem } from '../../deployments/outputs';
 import { readSavedFields, withSavedRules } from '../../deployments/savedRules';
 import { openFileInputs } from '../../fields/files';

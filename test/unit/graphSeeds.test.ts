@@ -1,5 +1,5 @@
 import { readGraphFields } from '../../nodes/RunComfy/deployments/graphFields';
-import { chooseSeeds } from '../../nodes/RunComfy/deployments/seeds';
+import { chooseSeeds } from '../../nodes/RunComfy/deployments/graphSeeds';
 
 /** A field of each seed: nodes 1, 2, … are deployed with these seeds. */
 const seeds = (...deployed: number[]) =>
