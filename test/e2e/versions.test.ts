@@ -49,6 +49,7 @@ describe.each([NEWEST, OLDEST])('In n8n %s', (version) => {
 		for (const [token, url] of [
 			[SANDBOX_TOKEN, sandbox.url],
 			[SANDBOX_TOKEN, `${sandbox.url}/`],
+			[`Bearer ${SANDBOX_TOKEN}`, sandbox.url],
 			[` ${SANDBOX_TOKEN}\n`, sandbox.url],
 		] as const)
 			expect(await n8n.testCredential(token, url)).toMatchObject({ status: 'OK' });
@@ -56,9 +57,7 @@ describe.each([NEWEST, OLDEST])('In n8n %s', (version) => {
 			status: 'Error',
 			message: 'RunComfy did not accept the API token. Paste a fresh one from your RunComfy profile.',
 		});
-		expect((await n8n.testCredential('Bearer abc', sandbox.url)).message).toContain(
-			'without the word "Bearer"',
-		);
+		expect((await n8n.testCredential('a b', sandbox.url)).message).toContain('must not contain spaces');
 		expect((await n8n.testCredential(SANDBOX_TOKEN, 'http://example.com')).message).toContain(
 			'must begin with https://',
 		);
@@ -221,10 +220,10 @@ describe.each([NEWEST, OLDEST])('In n8n %s', (version) => {
 		expect(list.data.results).toHaveLength(CATALOG.length);
 		const { data } = await ask('resource-mapper-fields', 'getModelInputs', credential.id);
 		expect((data.fields as Array<{ id: string }>).map(({ id }) => id)).toEqual([
+			'image',
 			'prompt',
 			'duration',
 			'generate_audio',
-			'image',
 		]);
 		const wrong = await n8n.createCredential('wrong-token', sandbox.url);
 		const refused = await ask('resource-locator-results', 'searchModels', wrong.id);
