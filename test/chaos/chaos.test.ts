@@ -133,7 +133,9 @@ describe.each(SEEDS.map((seed) => [seed, SCENARIOS[seed % 3] ?? 'continue on fai
 				options: { maxConcurrency: 100, timeout: 30, ...(downloads ? { maxFileSize: 1 } : {}) },
 			});
 			if (scenario === 'stop in the middle') {
-				await until('half of it is submitted', () => env.sandbox.stats.accepted >= ITEMS / 2, 60_000);
+				const isHalfway = () =>
+					env.sandbox.stats.accepted >= ITEMS / 2 && env.sandbox.stats.resultPolls > ITEMS / 5;
+				await until('half of it is submitted, and polled', isHalfway, 60_000);
 				await env.stop(execution);
 			}
 			const run = await execution.done;

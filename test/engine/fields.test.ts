@@ -139,6 +139,21 @@ describe('The credential', () => {
 	});
 });
 
+it('A wrong option of the first item fails that item only, and not the run', async () => {
+	const env = await TestEnvironment.open({ items: items(3), settings: { onError: 'continueErrorOutput' } });
+	const run = await env.run({ options: { timeout: '={{ $json.n === 0 ? "soon" : 60 }}' } });
+	expect(outputItems(run)).toHaveLength(2);
+	expect(outputItems(run, 'RunComfy', 1).map(({ json }) => json)).toMatchObject([
+		{
+			n: 0,
+			error: {
+				message: '“Timeout (Seconds)” must be a number from 1 to 86400',
+				description: 'Nothing was submitted for this item. Correct the field, and run again.',
+			},
+		},
+	]);
+});
+
 describe('An item that refers to itself', () => {
 	const itself: IDataObject = { n: 0 };
 	itself.self = itself;

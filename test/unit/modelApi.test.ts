@@ -1,8 +1,22 @@
 import * as fc from 'fast-check';
 
-import { readCategories, readModelEntry, readModelPage } from '../../nodes/RunComfy/api/modelApi';
+import { queryModel, readCategories, readModelEntry, readModelPage } from '../../nodes/RunComfy/api/modelApi';
 import { hostKind } from '../../nodes/RunComfy/api/urls';
 import { pagePathOf } from '../../nodes/RunComfy/models/modelReference';
+import { httpOf } from './fakeApi';
+import { VirtualClock } from './virtualClock';
+
+describe('An entry of the catalog', () => {
+	const http = httpOf(async () => await Promise.reject(new Error('Nothing is sent')), new VirtualClock());
+
+	it.each([
+		['a/b', true],
+		['a/c', false],
+	])('is that of the model that was asked for, and no other: %s', (modelId, isRead) => {
+		const entry = queryModel(http, 'a/b').read({ model_id: modelId, base_price_usd: 9 });
+		expect(entry !== undefined).toBe(isRead);
+	});
+});
 
 describe('Responses of the catalog', () => {
 	const entry = {

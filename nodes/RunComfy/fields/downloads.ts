@@ -10,7 +10,7 @@ import { OPTIONS, type Options } from './options';
 
 /** The fields for downloading the files of a result, and the download itself. */
 
-export const downloadFilesField: Field = {
+const downloadFilesField: Field = {
 	displayName: 'Download Files',
 	name: 'downloadFiles',
 	decides: false,

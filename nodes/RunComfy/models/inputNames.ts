@@ -25,7 +25,7 @@ export function labelOf(name: string): string {
 const MAX_LABEL = 40;
 
 /** A text on one line, cut to the length of a label. */
-export function shorten(text: string, length = MAX_LABEL): string {
+function shorten(text: string, length = MAX_LABEL): string {
 	const line = text.replace(/[\s\p{Cc}]+/gu, ' ').trim();
 	if (line.length <= length) return line;
 	let kept = line.slice(0, length - 1);
