@@ -184,7 +184,8 @@ const styleJsonField: Field = {
 export const replaceBackground: SubmittingOperation = {
 	name: 'Replace Background',
 	action: 'Replace image background',
-	description: 'Place the subject of an image in a new scene (Ideogram 3.0)',
+	description:
+		'Place the subject of an image in a new scene (Ideogram 3.0). Each image costs money: Model → Get shows the price.',
 	fields: [
 		imageSourceField,
 		imageUrlField,

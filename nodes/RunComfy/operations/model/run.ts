@@ -44,7 +44,8 @@ const inputsJsonField: Field = {
 export const runModel: SubmittingOperation = {
 	name: 'Run',
 	action: 'Run model',
-	description: 'Generate images, videos, or audio with any model that RunComfy hosts',
+	description:
+		'Generate images, videos, or audio with any model that RunComfy hosts. It costs money: the list of models shows the prices.',
 	fields: [
 		modelIdField,
 		inputModeField,
