@@ -177,7 +177,7 @@ describe('Every field of every operation', () => {
 			'maxFileSize',
 			'pollInterval',
 		],
-		...['spendingLimit', 'timeout', 'category', 'search'],
+		...['spendingLimit', 'timeout', 'category', 'search', 'simplify'],
 	];
 	const all = allOperations.flatMap(({ resource, operation, fields }) =>
 		fields.flatMap((field) => {

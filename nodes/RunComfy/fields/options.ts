@@ -31,7 +31,7 @@ export const OPTIONS = {
 		type: 'string',
 		default: '',
 		placeholder: 'e.g. product-photo',
-		description: 'Name of the downloaded file, without extension. If not set, the file’s own name is used.',
+		description: 'Name of the downloaded file, without extension. If empty, the file’s own name is used.',
 	},
 	includeCost: {
 		displayName: 'Include Cost',
@@ -83,11 +83,13 @@ export const OPTIONS = {
 		displayName: 'Seed',
 		name: 'seed',
 		decides: true,
-		type: 'number',
-		default: 0,
+		// A text, because a number that is added has a value: every item would have the same seed.
+		type: 'string',
+		default: '',
+		placeholder: 'e.g. 42',
 		typeOptions: { minValue: SEED_RANGE.min, maxValue: SEED_RANGE.max, numberPrecision: 0 },
 		description:
-			'The same seed with the same fields gives a similar image. If not set, each item gets a random seed.',
+			'The same seed with the same fields gives a similar image. If empty, each item gets a random seed.',
 	},
 	spendingLimit: {
 		displayName: 'Spending Limit (USD)',
@@ -150,8 +152,8 @@ type NumberField = Pick<Field, 'displayName' | 'name' | 'typeOptions'> & { defau
 type BooleanField = Pick<Field, 'displayName' | 'name'> & { default: boolean };
 
 /**
- * The options of one item. An option that the user has added must have a valid value: an empty one never means “no limit”
- * or “the default”.
+ * The options of one item. An option that the user has added must have a valid value: an expression without one never means
+ * “no limit” or “the default”.
  */
 export class Options {
 	private readonly values: JsonObject = {};
@@ -181,16 +183,21 @@ export class Options {
 		return this.isAdded(field) ? numberOf(this.values[field.name], field) : field.default;
 	}
 
+	/** As `number`; undefined where the user has not added the option, or has left it empty. */
+	optionalNumber(field: Pick<Field, 'displayName' | 'name' | 'typeOptions'>): number | undefined {
+		const value = this.isAdded(field) ? this.values[field.name] : '';
+		return value === '' ? undefined : numberOf(value, field);
+	}
+
 	boolean(field: BooleanField): boolean {
 		return this.isAdded(field) ? booleanOf(this.values[field.name], field.displayName) : field.default;
 	}
 
-	/** @returns an empty text where the user has not added the option. */
+	/** @returns an empty text where the user has not added the option, or has left it empty. */
 	text({ name, displayName }: Pick<Field, 'displayName' | 'name'>): string {
-		if (!this.isAdded({ name })) return '';
-		const text = textOf(this.values[name], displayName);
-		if (text === '') throw new FieldError(displayName, 'must not be empty');
-		return text;
+		const value = this.isAdded({ name }) ? (this.values[name] ?? undefined) : '';
+		if (value === undefined) throw new FieldError(displayName, 'must not be empty');
+		return textOf(value, displayName);
 	}
 
 	isAdded({ name }: Pick<Field, 'name'>): boolean {
