@@ -68,7 +68,7 @@ export const OPTIONS = {
 		default: 1,
 		typeOptions: { minValue: 0.2, maxValue: 60, numberPrecision: 1 },
 		description:
-			'The shortest pause between two polls of a request. Polls are free, and become less frequent the longer a request takes. When the end is expected, because earlier requests took as long, the pause may be half as long.',
+			'The shortest pause between two polls of a request, which are free; it is half as long when the end is expected. The longer a request takes, the less often it is polled.',
 	},
 	randomizeSeeds: {
 		displayName: 'Randomize Seeds',
@@ -127,7 +127,7 @@ export const DEPLOYMENT_OPTIONS = {
 		...OPTIONS.timeout,
 		default: 1_800,
 		description:
-			'How long to wait for each item. A deployment that has to start first takes 3 to 5 minutes longer. A timeout does not cancel the request: the error contains the request ID, and Get Result fetches the result later.',
+			'How long to wait for each item; a deployment that has to start first takes 3 to 5 minutes longer. A timeout does not cancel the request: the error contains the request ID, and Get Result fetches the result later.',
 	},
 } satisfies Record<OptionName, Field>;
 

@@ -56,7 +56,7 @@ const binaryPropertyNameField: Field = {
 	required: true,
 	default: 'data',
 	placeholder: 'e.g. data',
-	hint: 'The name of the input field containing the image file (JPEG, PNG, or WebP). It is not confirmed that RunComfy accepts files for this model. To be safe, upload the file to a storage service and use its URL.',
+	hint: 'The name of the input field containing the image file. It is not confirmed that RunComfy accepts files for this model: to be safe, upload the file to a storage service and use its URL.',
 	displayOptions: { show: { imageSource: ['binary'] } },
 };
 

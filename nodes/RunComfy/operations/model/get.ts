@@ -36,7 +36,7 @@ export function modelJson(model: ModelEntry) {
 		displayName,
 		description,
 		kind,
-		categories,
+		categories: categories.length === 0 ? undefined : categories,
 		price: priceText(omitUndefined(price)),
 		priceUsd: price.usd,
 		priceUnit: price.unit,
