@@ -1,3 +1,5 @@
+import type { FileKind } from '../files/fileTypes';
+
 /** What the name of an input says: how it is shown, and what the input is for. Pure. */
 
 /** Words that are written in another way than with a capital first letter. */
@@ -71,6 +73,15 @@ export function distinctLabels(candidates: string[][]): string[] {
 export const PURPOSES = ['file', 'positive', 'text', 'negative', 'size', 'seed', 'setting', 'rest'] as const;
 export type Purpose = (typeof PURPOSES)[number];
 
+/** `imageURL 2` → `image_url_2`. */
+function snakeCase(name: string): string {
+	return name
+		.replace(/([\p{Ll}\d])(\p{Lu})/gu, '$1_$2')
+		.replace(/[^\p{L}\d]+/gu, '_')
+		.replace(/_$/, '')
+		.toLowerCase();
+}
+
 /** The first that fits. A name is compared in lower case, its words joined by `_`. */
 const PURPOSE_BY_NAME: ReadonlyArray<readonly [RegExp, Purpose]> = [
 	[/^(?!last_)(.*_)?seed$/, 'seed'],
@@ -86,13 +97,27 @@ const PURPOSE_BY_NAME: ReadonlyArray<readonly [RegExp, Purpose]> = [
 	[/(^|_)positive(_|$)/, 'positive'],
 ];
 
+/** Words for a file at the end of a name, before what says how it is given. */
+const FILE_NAMES: ReadonlyArray<readonly [RegExp, FileKind | 'file']> = (
+	[
+		['image|img|photo|picture|mask|(first|last|start|end|tail)_frame', 'image'],
+		['video', 'video'],
+		['audio|(music|song|speech|voice|sound)(?=_ur[il])', 'audio'],
+		['file', 'file'],
+	] as const
+).map(([words, kind]) => [
+	new RegExp(`(^|_)(${words})s?(_\\d+)?(_(file|data|path))?(_ur[il]s?)?(_\\d+)?$`),
+	kind,
+]);
+
+/** The kind of file that an input takes by its name: `mask`, `first_frame_url`, `33_video`; none for `image_size`. */
+export function fileKindOfName(name: string): FileKind | 'file' | undefined {
+	const words = snakeCase(name);
+	return FILE_NAMES.find(([pattern]) => pattern.test(words))?.[1];
+}
+
 /** `rest` for a name that says nothing. The last part decides: `sampling_mode.seed` is a seed. */
 export function purposeOfName(name: string): Purpose {
-	const words = name
-		.slice(name.lastIndexOf('.') + 1)
-		.replace(/([\p{Ll}\d])(\p{Lu})/gu, '$1_$2')
-		.replace(/[^\p{L}\d]+/gu, '_')
-		.replace(/_$/, '')
-		.toLowerCase();
+	const words = snakeCase(name.slice(name.lastIndexOf('.') + 1));
 	return PURPOSE_BY_NAME.find(([pattern]) => pattern.test(words))?.[1] ?? 'rest';
 }
