@@ -4,7 +4,7 @@ import type { FileKind } from '../files/fileTypes';
 
 /** Words that are written in another way than with a capital first letter. */
 const SPELLINGS = new Map(
-	'AI API BPM CFG CLIP CPU CRF FPS GIF GPU HD HDR ID IDs IP JSON LLM LoRA LoRAs LUT MP3 MP4 NSFW PNG RGB SDXL SRT SVG TTS UI UNet URI URIs URL URLs VAE XML'
+	'AI API BPM CFG CLIP CPU CRF FPS GIF GPU HD HDR ID IDs IP JPEG JSON LLM LoRA LoRAs LUT MP3 MP4 NSFW PNG RGB SDXL SRT SVG TTS UI UNet URI URIs URL URLs VAE WebP XML'
 		.split(' ')
 		.map((word) => [word.toLowerCase(), word]),
 );
@@ -21,6 +21,13 @@ export function labelOf(name: string): string {
 		.replace(/[_.\s]+/g, ' ')
 		.trim();
 	return words === '' ? name : spell(words).replace(/(^|\s)\p{Ll}/gu, (first) => first.toUpperCase());
+}
+
+/** `landscape_4_3` → `Landscape 4:3`, `auto` → `Auto`; what is no plain word is shown as it is. */
+export function choiceLabel(choice: string | number | boolean): string {
+	const text = String(choice);
+	const isPlain = /^[a-z]{3,}(_[a-z]{2,})*(_\d{1,2}_\d{1,2})?$/.test(text);
+	return isPlain ? labelOf(text.replace(/_(\d+)_(\d+)$/, ' $1:$2')) : text;
 }
 
 /** The editor shows little more. */

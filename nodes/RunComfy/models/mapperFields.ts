@@ -1,6 +1,6 @@
 import type { FieldType, ResourceMapperField } from 'n8n-workflow';
 
-import { distinctLabels, labelOf, purposeOfName, PURPOSES, type Purpose } from './inputNames';
+import { choiceLabel, distinctLabels, labelOf, purposeOfName, PURPOSES, type Purpose } from './inputNames';
 import { type InputField, type InputKind, isChoice, isFileField } from './inputSchema';
 import { tryConvert } from './inputValues';
 
@@ -31,7 +31,9 @@ export function toMapperFields(fields: InputField[]): ResourceMapperField[] {
 		const isFile = mayBeFile(field);
 		// A file that a model names as its default is a sample.
 		const shown = isFile ? { ...field, default: undefined } : field;
-		return toMapperField({ ...shown, label: labels[index] ?? field.label });
+		const mapped = toMapperField({ ...shown, label: labels[index] ?? field.label });
+		const options = field.choices?.map((value) => ({ name: choiceLabel(value), value }));
+		return { ...mapped, options };
 	});
 }
 
