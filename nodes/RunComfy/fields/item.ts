@@ -8,7 +8,7 @@ import type {
 import { isJsonObject, isTooDeep, parseJson, type JsonObject } from '../api/json';
 import { findFileUrlProblem, type AddressRules } from '../api/urls';
 import { FieldError, toError } from '../util/errors';
-import { isEmpty } from '../util/values';
+import { isEmpty, toBoolean } from '../util/values';
 
 /** A field of the node, which says itself whether its value decides what is generated. */
 export interface Field extends Omit<INodeProperties, 'options'> {
@@ -59,7 +59,7 @@ export class Item {
 		return text;
 	}
 
-	/** An expression may return the texts `true` and `false`. */
+	/** An expression may also return a text or a number that means one. */
 	boolean(field: Named): boolean {
 		return booleanOf(this.raw(field), field.displayName);
 	}
@@ -126,8 +126,8 @@ export function numberOf(value: unknown, { displayName, typeOptions = {} }: Rang
 }
 
 export function booleanOf(value: unknown, label: string): boolean {
-	if (typeof value === 'boolean') return value;
-	if (value === 'true' || value === 'false') return value === 'true';
+	const found = toBoolean(value);
+	if (found !== undefined) return found;
 	throw new FieldError(label, `must be true or false${isEmpty(value) ? ', but is empty' : ''}`);
 }
 
