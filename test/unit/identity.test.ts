@@ -177,7 +177,7 @@ describe('Every field of every operation', () => {
 			'maxFileSize',
 			'pollInterval',
 		],
-		...['spendingLimit', 'timeout', 'category', 'search'],
+		...['sendFilesAs', 'spendingLimit', 'timeout', 'category', 'search'],
 	];
 	const all = allOperations.flatMap(({ resource, operation, fields }) =>
 		fields.flatMap((field) => {

@@ -13,6 +13,7 @@ const COMMON_OPTIONS: OptionName[] = [
 	'maxConcurrency',
 	'maxFileSize',
 	'pollInterval',
+	'sendFilesAs',
 	'timeout',
 ];
 /** RunComfy reports costs only for models. */
