@@ -75,6 +75,7 @@ export class Http {
 		const request = (requestId: string, path: string, maxMs: number, options: CallOptions = {}) => ({
 			url: `${base}/requests/${encodeURIComponent(requestId)}/${path}`,
 			timeoutMs: Math.min(options.timeoutMs ?? Infinity, maxMs),
+			keepsDigits: true,
 			signal: options.signal,
 		});
 		const poll = async (requestId: string, path: string, options?: CallOptions) => {

@@ -127,6 +127,15 @@ export function isLoopbackUrl(text: string): boolean {
 }
 
 /**
+ * For http, which is allowed on this machine only: a server that is named as its own proxy is reached by no other, whatever
+ * n8n's environment says. Servers understand such requests.
+ */
+export function ownProxy(address: string): { proxy?: { protocol: string; host: string; port: number } } {
+	const { protocol, hostname: host, port } = new URL(address);
+	return protocol === 'http:' ? { proxy: { protocol: 'http', host, port: Number(port || 80) } } : {};
+}
+
+/**
  * Checks the credential's base URL: https, or http on loopback only, and nothing but an origin and a path.
  * @returns what is wrong with it, or undefined when the token may be sent there.
  */

@@ -5,7 +5,7 @@ import type {
 	INodePropertyOptions,
 } from 'n8n-workflow';
 
-import { isJsonObject, isTooDeep, parseJson, type JsonObject } from '../api/json';
+import { isExact, isJsonObject, isTooDeep, parseJson, type JsonObject } from '../api/json';
 import { findFileUrlProblem, type AddressRules } from '../api/urls';
 import { FieldError, toError } from '../util/errors';
 import { isEmpty } from '../util/values';
@@ -154,10 +154,7 @@ export function assertExact(value: unknown, label: string): void {
 /** Where a value holds a number that is not exact, as a path that begins with its label. */
 function findInexact(value: unknown, path: string): string | undefined {
 	// 1e400 is read as infinite, and would be sent as null.
-	if (typeof value === 'number')
-		return Number.isInteger(value) === Number.isSafeInteger(value) && Number.isFinite(value)
-			? undefined
-			: path;
+	if (typeof value === 'number') return isExact(value) ? undefined : path;
 	if (typeof value !== 'object' || value === null) return undefined;
 	for (const [name, part] of Object.entries(value)) {
 		const found = findInexact(part, `${path} → ${name}`);
