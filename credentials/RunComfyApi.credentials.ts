@@ -8,7 +8,13 @@ import type {
 	Icon,
 } from 'n8n-workflow';
 
-import { DEFAULT_BASE_URL, DEFAULT_PLATFORM_BASE_URL, readCredential } from '../nodes/RunComfy/api/urls';
+import {
+	cleanBaseUrl,
+	DEFAULT_BASE_URL,
+	DEFAULT_PLATFORM_BASE_URL,
+	ownProxy,
+	readCredential,
+} from '../nodes/RunComfy/api/urls';
 import { mayStillLeave } from '../nodes/RunComfy/n8n/handOver';
 
 /** The Model API's code (documented), and that of RunComfy's other APIs [assumed to mean the same here]. */
@@ -97,15 +103,15 @@ export class RunComfyApi implements ICredentialType {
 		const [unsafe] = Object.entries(request).find(([name, value]) => !isSafeOption(name, value)) ?? [];
 		if (unsafe !== undefined)
 			throw new Error(`The RunComfy token is not sent with a request that sets “${unsafe}”`);
-		if (
-			!targetsOf(request).every((target) => [baseUrl, platformBaseUrl].some((base) => isBelow(target, base)))
-		) {
+		const targets = targetsOf(request);
+		if (!targets.every((target) => [baseUrl, platformBaseUrl].some((base) => isBelow(target, base)))) {
 			throw new Error(`The RunComfy token may only be sent to ${baseUrl} and ${platformBaseUrl}`);
 		}
 		if (!mayStillLeave(request)) throw new Error('The execution ended before the request was sent');
 		return {
 			...request,
 			...NO_REDIRECTS,
+			...ownProxy(targets.at(-1) ?? ''),
 			headers: { ...request.headers, Authorization: `Bearer ${token}` },
 		};
 	}
@@ -173,7 +179,7 @@ function targetsOf({ url, uri = url, baseURL }: AnyRequestOptions): string[] {
 	const isAbsolute = /^([a-z][a-z\d+\-.]*:)?[/\\]{2}/i.test(target);
 	const joined = isAbsolute
 		? new URL(target, base).href
-		: `${base.replace(/\/+$/, '')}/${target.replace(/^\/+/, '')}`;
+		: `${cleanBaseUrl(base)}/${target.replace(/^\/+/, '')}`;
 	return [base, joined];
 }
 
@@ -182,7 +188,7 @@ function isBelow(address: string, base: string): boolean {
 	if (!URL.canParse(address)) return false;
 	const { origin, pathname, username, password } = new URL(address);
 	const { origin: baseOrigin, pathname: basePath } = new URL(base);
-	const path = basePath.replace(/\/+$/, '');
+	const path = cleanBaseUrl(basePath);
 	const isInside = pathname === path || pathname.startsWith(`${path}/`);
 	return origin === baseOrigin && isInside && username === '' && password === '';
 }

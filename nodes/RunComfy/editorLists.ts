@@ -44,12 +44,17 @@ async function load<T>(
 		const access = await readAccess(context);
 		const send = createSend(context, clock, access.redact);
 		const http = new Http(access, send, clock.timeOfDay, callTimeouts);
-		const query = createFreeQuery({ http, clock, random, stopSignal: undefined });
+		const query = createFreeQuery({
+			...{ http, clock, random, stopSignal: undefined, patienceMs: PATIENCE_MS },
+		});
 		return withoutExpressions(await read(query, access));
 	} catch (error) {
 		throw toNodeError(context.getNode(), error);
 	}
 }
+
+/** The editor shows nothing while it waits. */
+const PATIENCE_MS = 10_000;
 
 const PAGE_SIZE = 50;
 

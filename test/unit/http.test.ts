@@ -136,7 +136,13 @@ describe('A free query', () => {
 		const clock = new VirtualClock();
 		const send = async () => answer(statuses.shift() ?? 500, { balance_usd: 1 });
 		const http = httpOf(send, clock);
-		const free = createFreeQuery({ http, clock, random: () => 0.5, stopSignal: undefined });
+		const free = createFreeQuery({
+			http,
+			clock,
+			random: () => 0.5,
+			stopSignal: undefined,
+			patienceMs: 60_000,
+		});
 		return await clock.run(free(queryBalance).catch((error: Error) => error.message));
 	};
 

@@ -75,6 +75,7 @@ export class Http {
 		const request = (requestId: string, path: string, maxMs: number, options: CallOptions = {}) => ({
 			url: `${base}/requests/${encodeURIComponent(requestId)}/${path}`,
 			timeoutMs: Math.min(options.timeoutMs ?? Infinity, maxMs),
+			keepsDigits: true,
 			signal: options.signal,
 		});
 		const poll = async (requestId: string, path: string, options?: CallOptions) => {
@@ -142,14 +143,18 @@ export type FreeQuery = <T>(queryOf: (http: Http) => Query<T>) => Promise<T>;
 
 const MAX_QUERY_TRIES = 4;
 
-/** @param tools with `stopSignal`, n8n's Stop; undefined where the host has none. */
+/**
+ * @param tools with `stopSignal`, n8n's Stop; undefined where the host has none. No retry begins more than `patienceMs` after
+ * the first call, whatever pause RunComfy asks for.
+ */
 export function createFreeQuery(tools: {
 	http: Http;
 	clock: Clock;
 	random: Random;
 	stopSignal: Signal | undefined;
+	patienceMs: number;
 }): FreeQuery {
-	const { http, clock, random, stopSignal } = tools;
+	const { http, clock, random, stopSignal, patienceMs } = tools;
 	return async (queryOf) => {
 		const answer = await retry(
 			async () => {
@@ -158,7 +163,10 @@ export function createFreeQuery(tools: {
 				return received;
 			},
 			(received) => (received.kind === 'transient' ? received : undefined),
-			{ clock, random, maxTries: MAX_QUERY_TRIES, pause: async (ms) => await clock.sleep(ms, stopSignal) },
+			{
+				...{ clock, random, maxTries: MAX_QUERY_TRIES, deadline: clock.now() + patienceMs },
+				pause: async (ms) => await clock.sleep(ms, stopSignal),
+			},
 		);
 		if (answer.kind === 'ok') return answer.value;
 		if (answer.kind === 'refused') throw new RunComfyError(answer.problem);

@@ -5,7 +5,7 @@ import type {
 	INodePropertyOptions,
 } from 'n8n-workflow';
 
-import { isJsonObject, isTooDeep, parseJson, type JsonObject } from '../api/json';
+import { isExact, isJsonObject, isTooDeep, parseJson, type JsonObject } from '../api/json';
 import { findFileUrlProblem, type AddressRules } from '../api/urls';
 import { FieldError, toError } from '../util/errors';
 import { isEmpty, toBoolean } from '../util/values';
@@ -69,12 +69,8 @@ export class Item {
 	}
 
 	/** One of the values of a drop-down list. An expression may return any other value. */
-	choice({ name, displayName, options = [] }: Pick<Field, 'displayName' | 'name' | 'options'>): string {
-		const value = this.raw({ name, displayName });
-		const choices = options.flatMap((option) => ('value' in option ? String(option.value) : []));
-		const choice = choices.find((candidate) => candidate === value);
-		if (choice === undefined) throw new FieldError(displayName, `must be one of: ${choices.join(', ')}`);
-		return choice;
+	choice(field: Pick<Field, 'displayName' | 'name' | 'options'>): string {
+		return choiceOf(this.raw(field), field);
 	}
 
 	/** The URL of a file that RunComfy's servers fetch over the internet, without a login. */
@@ -125,6 +121,16 @@ export function numberOf(value: unknown, { displayName, typeOptions = {} }: Rang
 	throw new FieldError(displayName, isEmpty(value) ? `${problem}, but is empty` : problem);
 }
 
+export function choiceOf(
+	value: unknown,
+	{ displayName, options = [] }: Pick<Field, 'displayName' | 'options'>,
+): string {
+	const choices = options.flatMap((option) => ('value' in option ? String(option.value) : []));
+	const choice = choices.find((candidate) => candidate === value);
+	if (choice === undefined) throw new FieldError(displayName, `must be one of: ${choices.join(', ')}`);
+	return choice;
+}
+
 export function booleanOf(value: unknown, label: string): boolean {
 	const found = toBoolean(value);
 	if (found !== undefined) return found;
@@ -148,10 +154,7 @@ export function assertExact(value: unknown, label: string): void {
 /** Where a value holds a number that is not exact, as a path that begins with its label. */
 function findInexact(value: unknown, path: string): string | undefined {
 	// 1e400 is read as infinite, and would be sent as null.
-	if (typeof value === 'number')
-		return Number.isInteger(value) === Number.isSafeInteger(value) && Number.isFinite(value)
-			? undefined
-			: path;
+	if (typeof value === 'number') return isExact(value) ? undefined : path;
 	if (typeof value !== 'object' || value === null) return undefined;
 	for (const [name, part] of Object.entries(value)) {
 		const found = findInexact(part, `${path} → ${name}`);

@@ -58,9 +58,23 @@ export function cached<K, V>(
 	return value;
 }
 
-/** One printable line: a text from outside must not forge lines of a log. */
+const MAX_LISTED = 50;
+const MAX_URL_LENGTH = 500;
+
+/** A URL from outside as it is shown; in data it is whole. */
+export function shortUrl(url: string): string {
+	return url.length <= MAX_URL_LENGTH ? url : `${url.slice(0, MAX_URL_LENGTH)}…`;
+}
+
+/** URLs from outside, or texts that hold one, for a sentence. */
+export function listOf(texts: string[], separator = ', '): string {
+	const more = texts.length > MAX_LISTED ? [`… and ${texts.length - MAX_LISTED} more`] : [];
+	return [...texts.slice(0, MAX_LISTED), ...more].join(separator);
+}
+
+/** One printable line: a text from outside must not forge lines of a log, or change the direction of what follows. */
 export function oneLine(text: string): string {
-	return text.replace(/[\p{Cc}\p{Zl}\p{Zp}]+/gu, ' ');
+	return text.replace(/[\p{Cc}\p{Zl}\p{Zp}\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]+/gu, ' ');
 }
 
 /** As `oneLine`, and nothing in it is HTML where n8n's editor would render it: no tag, no link, no image. */
