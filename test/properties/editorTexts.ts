@@ -25,7 +25,13 @@ const texts = fc.oneof(
 	fc.string(),
 );
 
-const models = fc.record({ id: texts, name: texts, unit: texts, description: texts, url: texts });
+const models = fc.record({
+	id: fc.oneof(fc.constantFrom('a/b', 'c/d'), texts),
+	name: texts,
+	unit: texts,
+	description: texts,
+	url: texts,
+});
 const property = fc.record(
 	{
 		type: fc.constantFrom('string', 'integer', 'array'),
