@@ -1,13 +1,13 @@
 import type { RequestApi } from '../api/answers';
 import { RunComfyError } from '../api/problems';
 import { StoppedError, toError } from '../util/errors';
-import { Slots } from '../util/slots';
-import { unlessAborted, type Random } from '../util/time';
+import { inParallel, Slots } from '../util/slots';
+import { Breather, unlessAborted, type Random } from '../util/time';
 import { Budget, plannedOf } from './budget';
 import { Canceller } from './cancel';
 import { isAccepted, type AcceptedEntry, type RequestIdentity } from './entry';
 import type { Ledger } from './ledger';
-import { Pool, type PoolDependencies } from './pool';
+import { Pool, settle, type PoolDependencies } from './pool';
 import { reportOf } from './report';
 import { outcomeUnknownProblem, submit, withInputAdvice, type SubmitTools } from './submit';
 import { Throttle } from './throttle';
@@ -42,12 +42,8 @@ export interface SubmittingDependencies extends RunDependencies {
 	limitUsd: number | undefined;
 }
 
-/** What is to be done for an item, once its place and its fields have been looked at. */
-type Plan<H extends Handling> =
-	| { kind: 'resume' }
-	| { kind: 'submit'; request: JobRequest<H> }
-	/** It has no request, and cannot submit one. */
-	| { kind: 'blocked'; error: Error };
+/** What an item can submit, or why it cannot; undefined where there is a request to resume: its fields are not read. */
+type Plan<H extends Handling> = ItemOutcome<JobRequest<H>> | undefined;
 
 /** The bodies of all submits in flight together; a larger one is sent alone. */
 const MAX_SUBMIT_BYTES = 32_000_000;
@@ -112,7 +108,7 @@ export async function runItems<H extends Handling, T>(
 		const order = orderOf(plans, blocked !== undefined);
 		const { outcomes, failure } = await pool.forEach(order, async (itemIndex) => {
 			try {
-				return await runItem(run, itemIndex, plans, blocked === undefined);
+				return await runItem(run, itemIndex, plans[itemIndex], blocked === undefined);
 			} catch (error) {
 				const requestId = error instanceof RunComfyError ? error.problem.requestId : undefined;
 				if (requestId !== undefined) turn.report(requestId);
@@ -154,44 +150,32 @@ interface RunOf<H extends Handling, T> extends SubmittingDependencies, SubmitToo
 /** Looks at all items: those that have a request need no fields. Stop ends it. */
 async function readPlans<H extends Handling, T>(run: RunOf<H, T>): Promise<Array<Plan<H>>> {
 	const { clock, pool, turn, source } = run;
-	const plans = Array.from({ length: source.count }, (): Plan<H> => ({ kind: 'resume' }));
-	const waiting = plans.keys();
-	let busySince = clock.now();
-	let breather: Promise<void> | undefined;
-	const reader = async () => {
-		for (const itemIndex of waiting) {
-			if (turn.find(itemIndex) !== undefined) continue;
-			// One for all readers: each would be busy for as long again.
-			if (clock.now() - busySince > MAX_BUSY_MS) breather ??= clock.sleep(0);
-			await breather;
-			if (breather !== undefined) busySince = clock.now();
-			breather = undefined;
-			if (pool.signal.aborted) return;
-			plans[itemIndex] = await readPlan(run, itemIndex);
-		}
-	};
-	const readers = Array.from({ length: Math.min(READ_AT_ONCE, source.count) }, reader);
-	await unlessAborted(Promise.all(readers), pool.signal);
+	const plans = Array.from({ length: source.count }, (): Plan<H> => undefined);
+	const breather = new Breather(clock, MAX_BUSY_MS);
+	const reading = inParallel(plans.keys(), READ_AT_ONCE, async (itemIndex) => {
+		if (turn.find(itemIndex) !== undefined) return;
+		await breather.breathe();
+		if (!pool.signal.aborted) plans[itemIndex] = await readPlan(run, itemIndex);
+	});
+	await unlessAborted(reading, pool.signal);
 	return plans;
 }
 
 async function readPlan<H extends Handling, T>(
 	{ source, budget }: Pick<RunOf<H, T>, 'source' | 'budget'>,
 	itemIndex: number,
-): Promise<Plan<H>> {
-	try {
+): Promise<ItemOutcome<JobRequest<H>>> {
+	return await settle(async () => {
 		const request = await source.read(itemIndex);
 		await budget?.readPrice(request);
-		return { kind: 'submit', request };
-	} catch (error) {
-		return { kind: 'blocked', error: toError(error) };
-	}
+		return request;
+	});
 }
 
 /** The first item that can neither be resumed nor submit. */
 function findBlocked<H extends Handling>(plans: Array<Plan<H>>): ItemFailedError | undefined {
 	for (const [itemIndex, plan] of plans.entries())
-		if (plan.kind === 'blocked') return new ItemFailedError(itemIndex, plan.error, '');
+		if (plan?.ok === false) return new ItemFailedError(itemIndex, plan.error, '');
 	return undefined;
 }
 
@@ -203,7 +187,7 @@ function checkBudget<H extends Handling>(
 	{ log, continueOnFail }: Pick<RunDependencies, 'log' | 'continueOnFail'>,
 ): void {
 	if (budget === undefined) return;
-	const planned = plans.flatMap((plan) => (plan.kind === 'submit' ? [plannedOf(plan.request)] : []));
+	const planned = plans.flatMap((plan) => (plan?.ok === true ? [plannedOf(plan.value)] : []));
 	// Once something has been submitted, the limit is checked for each item instead.
 	const problem = turn.hasRequests ? undefined : budget.findProblem(planned, continueOnFail);
 	if (problem !== undefined) throw new RunComfyError(problem);
@@ -213,7 +197,7 @@ function checkBudget<H extends Handling>(
 /** What already runs at RunComfy comes first: others may have to wait until its cost is known. */
 function orderOf<H extends Handling>(plans: Array<Plan<H>>, onlyResumes: boolean): number[] {
 	const all = [...plans.keys()];
-	const isResumed = (itemIndex: number) => plans[itemIndex]?.kind === 'resume';
+	const isResumed = (itemIndex: number) => plans[itemIndex] === undefined;
 	return [...all.filter(isResumed), ...(onlyResumes ? [] : all.filter((index) => !isResumed(index)))];
 }
 
@@ -232,7 +216,7 @@ interface Current<H extends Handling> {
 async function runItem<H extends Handling, T>(
 	run: RunOf<H, T>,
 	itemIndex: number,
-	plans: Array<Plan<H>>,
+	plan: Plan<H>,
 	maySubmit: boolean,
 ): Promise<T> {
 	const { turn, pool, budget, source, requestApiOf } = run;
@@ -241,7 +225,7 @@ async function runItem<H extends Handling, T>(
 		const current = await turn.atPlace(
 			itemIndex,
 			pool.signal,
-			async () => await resumeOrSubmit(run, itemIndex, plans, maySubmit),
+			async () => await resumeOrSubmit(run, itemIndex, plan, maySubmit),
 		);
 		const { entry, handling, request } = current;
 		const isResumed = turn.isLeft(entry);
@@ -270,7 +254,7 @@ async function runItem<H extends Handling, T>(
 async function resumeOrSubmit<H extends Handling, T>(
 	run: RunOf<H, T>,
 	itemIndex: number,
-	plans: Array<Plan<H>>,
+	plan: Plan<H>,
 	maySubmit: boolean,
 ): Promise<Current<H>> {
 	const { turn, log, pool, source, requestApiOf } = run;
@@ -289,15 +273,15 @@ async function resumeOrSubmit<H extends Handling, T>(
 	}
 	// As in a first try, where an item that cannot submit keeps the others from submitting.
 	if (!maySubmit) throw new RunEndedError();
-	const planned = plans[itemIndex];
-	const plan = planned === undefined || planned.kind === 'resume' ? await readPlan(run, itemIndex) : planned;
+	// A request to resume has failed: only now are the fields needed.
+	const read = plan ?? (await readPlan(run, itemIndex));
 	pool.throwIfEnded();
-	if (plan.kind !== 'submit') throw plan.kind === 'blocked' ? plan.error : new RunEndedError();
+	if (!read.ok) throw toError(read.error);
 	for (const { requestId = '' } of turn.ledger.findAbandoned(turn.identityOf(itemIndex))) {
 		log.warn(
 			`RunComfy request ${requestId} is not resumed: the input of item ${itemIndex}, or a field of the node, has changed since it was submitted`,
 		);
 	}
-	const { request } = plan;
+	const request = read.value;
 	return { entry: await submit(run, itemIndex, request), handling: request.handling, request };
 }
