@@ -1,5 +1,5 @@
 import type { RequestApi } from '../api/answers';
-import { RunComfyError } from '../api/problems';
+import { requestIdOf, RunComfyError } from '../api/problems';
 import { StoppedError, toError } from '../util/errors';
 import { inParallel, Slots } from '../util/slots';
 import { Breather, unlessAborted, type Random } from '../util/time';
@@ -69,7 +69,7 @@ export async function runFreeItems<T>(
 		const order = Array.from({ length: count }, (_, itemIndex) => itemIndex);
 		const { outcomes, failure } = await pool.forEach(order, async (index) => await work(tools, index));
 		if (pool.stopped.aborted) throw new StoppedError('');
-		if (failure !== undefined) throw new ItemFailedError(failure.itemIndex, failure.reason, '');
+		if (failure !== undefined) throw new ItemFailedError(failure.itemIndex, failure.reason);
 		return outcomes;
 	} finally {
 		pool.close();
@@ -110,29 +110,24 @@ export async function runItems<H extends Handling, T>(
 			try {
 				return await runItem(run, itemIndex, plans[itemIndex], blocked === undefined);
 			} catch (error) {
-				const requestId = error instanceof RunComfyError ? error.problem.requestId : undefined;
-				if (requestId !== undefined) turn.report(requestId);
+				turn.report(itemIndex, requestIdOf(error));
 				throw toError(error);
 			}
 		});
 		await canceller?.finish();
-		const reportWithout = (requestId?: string) => {
-			const report = reportOf(turn, requestId);
-			return budget === undefined || report === '' ? report : `${report} ${budget.report()}`;
-		};
+		const ended = pool.stopped.aborted ? undefined : (failure ?? blocked);
+		const requests = reportOf(turn, ended && { ...ended, requestId: requestIdOf(ended.reason) });
+		const report = budget === undefined || requests === '' ? requests : `${requests} ${budget.report()}`;
 		if (pool.stopped.aborted) {
-			const report = reportWithout();
 			// n8n may run the node again after Stop. What an earlier try has reported is not reported again.
 			if (!wasStopped || (canceller?.count ?? 0) > 0)
 				log.warn(`RunComfy: stopped. ${report === '' ? 'Nothing had been submitted.' : report}`);
 			throw new StoppedError(report);
 		}
-		const ended = failure ?? blocked;
 		if (ended !== undefined) {
 			const { itemIndex, reason } = ended;
-			const others = reportWithout(reason instanceof RunComfyError ? reason.problem.requestId : undefined);
-			if (others !== '') log.warn(`RunComfy: gave up after item ${itemIndex} failed. ${others}`);
-			throw new ItemFailedError(itemIndex, reason, others);
+			if (report !== '') log.warn(`RunComfy: gave up after item ${itemIndex} failed. ${report}`);
+			throw new ItemFailedError(itemIndex, reason, report, resumableOf(turn, itemIndex));
 		}
 		hasSucceeded = outcomes.every(({ ok }) => ok);
 		return outcomes;
@@ -141,6 +136,13 @@ export async function runItems<H extends Handling, T>(
 		pool.close();
 		if (budget !== undefined && turn.hasRequests) log.notify('info', budget.report());
 	}
+}
+
+/** How to get at what the other items have submitted. A retry fails again where it cannot know an outcome. */
+function resumableOf(turn: Turn, failed: number): ItemFailedError['resumable'] {
+	const others = turn.ledger.entriesOf(turn).filter(({ itemIndex }) => itemIndex !== failed);
+	if (!others.some(isAccepted)) return 'no';
+	return turn.find(failed)?.state === 'outcomeUnknown' ? 'byHand' : 'byRetry';
 }
 
 interface RunOf<H extends Handling, T> extends SubmittingDependencies, SubmitTools {
@@ -175,7 +177,7 @@ async function readPlan<H extends Handling, T>(
 /** The first item that can neither be resumed nor submit. */
 function findBlocked<H extends Handling>(plans: Array<Plan<H>>): ItemFailedError | undefined {
 	for (const [itemIndex, plan] of plans.entries())
-		if (plan?.ok === false) return new ItemFailedError(itemIndex, plan.error, '');
+		if (plan?.ok === false) return new ItemFailedError(itemIndex, plan.error);
 	return undefined;
 }
 
@@ -222,31 +224,31 @@ async function runItem<H extends Handling, T>(
 	const { turn, pool, budget, source, requestApiOf } = run;
 	const { ledger } = turn;
 	for (;;) {
-		const current = await turn.atPlace(
-			itemIndex,
+		const { entry, handling, request } = await ledger.atPlace(
+			turn.identityOf(itemIndex),
 			pool.signal,
 			async () => await resumeOrSubmit(run, itemIndex, plan, maySubmit),
 		);
-		const { entry, handling, request } = current;
-		const isResumed = turn.isLeft(entry);
-		let result = handling.waits ? entry.result : undefined;
-		// What an earlier try has read is returned without a call; a result without output may have come late.
-		if (handling.waits && (result === undefined || source.findOutputProblem(result) !== undefined)) {
-			const api = request?.endpoint ?? requestApiOf(entry.endpointId);
-			const options = { isResumed, asksForCost: budget !== undefined };
-			const end = await waitForEntry({ ...run, ledger }, entry, api, handling.limits, options).finally(() =>
-				ledger.setWaitedFor(entry, false),
-			);
-			// A resumed request has failed: this try submits a new one.
-			if (end.kind !== 'finished' && isResumed) continue;
-			if (end.kind !== 'finished') throw new RunComfyError(withInputAdvice(end.problem, request));
-			result = entry.result ?? end.result;
-			const problem = source.findOutputProblem(result);
-			if (problem !== undefined) throw new RunComfyError(problem);
+		try {
+			const isResumed = turn.isLeft(entry);
+			let result = handling.waits ? entry.result : undefined;
+			// What an earlier try has read is returned without a call; a result without output may have come late.
+			if (handling.waits && (result === undefined || source.findOutputProblem(result) !== undefined)) {
+				const api = request?.endpoint ?? requestApiOf(entry.endpointId);
+				const options = { isResumed, asksForCost: budget !== undefined };
+				const end = await waitForEntry({ ...run, ledger }, entry, api, handling.limits, options);
+				// A resumed request has failed: this try submits a new one.
+				if (end.kind !== 'finished' && isResumed) continue;
+				if (end.kind !== 'finished') throw new RunComfyError(withInputAdvice(end.problem, request));
+				result = entry.result ?? end.result;
+				const problem = source.findOutputProblem(result);
+				if (problem !== undefined) throw new RunComfyError(problem);
+			}
+			const { requestId, endpointId, seeds, state } = entry;
+			return await source.toOutput(itemIndex, { requestId, endpointId, seeds, state, result }, handling, pool);
+		} finally {
+			ledger.setWaitedFor(entry, false);
 		}
-		ledger.setWaitedFor(entry, false);
-		const { requestId, endpointId, seeds, state } = entry;
-		return await source.toOutput(itemIndex, { requestId, endpointId, seeds, state, result }, handling, pool);
 	}
 }
 
