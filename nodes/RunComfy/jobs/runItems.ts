@@ -245,7 +245,12 @@ async function runItem<H extends Handling, T>(
 				if (problem !== undefined) throw new RunComfyError(problem);
 			}
 			const { requestId, endpointId, seeds, state } = entry;
-			return await source.toOutput(itemIndex, { requestId, endpointId, seeds, state, result }, handling, pool);
+			return await source.toOutput(
+				itemIndex,
+				{ requestId, endpointId, seeds, state, result },
+				handling,
+				pool,
+			);
 		} finally {
 			ledger.setWaitedFor(entry, false);
 		}
