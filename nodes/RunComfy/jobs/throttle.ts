@@ -1,13 +1,10 @@
+import type { Answer, SubmitAnswer } from '../api/answers';
 import { RATE_LIMIT_BACKOFF, retryPauseMs } from '../util/retry';
 import { LightSignal, type Clock, type Random, type Signal } from '../util/time';
 import { Pace } from './pace';
+import { RunEndedError } from './types';
 
-/** What is read here of an answer; see `api/answers.ts`. */
-interface AnyAnswer {
-	kind: string;
-	tooMany?: boolean;
-	retryAfterMs?: number | undefined;
-}
+type AnyAnswer = Answer<unknown> | SubmitAnswer;
 
 interface Waiter {
 	/** When it gives up, by the monotonic clock. */
@@ -48,19 +45,24 @@ export class Throttle {
 	/**
 	 * Makes one call when it is its turn.
 	 * @param deadline by the monotonic clock.
-	 * @returns undefined when its turn did not come: the run has ended, or the deadline is over.
+	 * @returns undefined when its turn did not come before the deadline.
+	 * @throws RunEndedError when the run ends before its turn.
 	 */
+	async call<T extends AnyAnswer>(make: () => Promise<T>, deadline: number): Promise<T | undefined>;
+	async call<T extends AnyAnswer>(make: () => Promise<T>): Promise<T>;
 	async call<T extends AnyAnswer>(make: () => Promise<T>, deadline = Infinity): Promise<T | undefined> {
+		const isItsTurn = await this.takeTurn(deadline);
 		// The run may have ended between being let in and this line.
-		if (!(await this.takeTurn(deadline)) || this.signal.aborted) return undefined;
+		if (this.signal.aborted) throw new RunEndedError();
+		if (!isItsTurn) return undefined;
 		const startedAt = this.clock.now();
 		const answer = await make();
 		this.learn(answer, startedAt);
 		return answer;
 	}
 
-	private learn({ kind, tooMany, retryAfterMs }: AnyAnswer, startedAt: number): void {
-		if (kind !== 'transient' || tooMany !== true) {
+	private learn(answer: AnyAnswer, startedAt: number): void {
+		if (answer.kind !== 'transient' || !answer.tooMany) {
 			this.tooManyInARow = 0;
 			this.pace.accepted();
 			return;
@@ -72,7 +74,7 @@ export class Throttle {
 			this.pace.refused();
 		}
 		const failures = Math.max(1, this.tooManyInARow);
-		const pauseMs = retryPauseMs(failures, retryAfterMs, RATE_LIMIT_BACKOFF, this.random);
+		const pauseMs = retryPauseMs(failures, answer.retryAfterMs, RATE_LIMIT_BACKOFF, this.random);
 		this.pausedUntil = Math.max(this.pausedUntil, now + pauseMs);
 	}
 

@@ -1,4 +1,3 @@
-import type { Signal } from '../util/time';
 import { isAlive, type LedgerEntry, type RequestIdentity } from './entry';
 import type { Ledger } from './ledger';
 
@@ -59,11 +58,6 @@ export class Turn {
 		return this.current.size > 0;
 	}
 
-	/** See `Ledger.atPlace`. */
-	async atPlace<T>(itemIndex: number, signal: Signal, work: () => Promise<T>): Promise<T> {
-		return await this.ledger.atPlace(this.identityOf(itemIndex), signal, work);
-	}
-
 	identityOf(itemIndex: number): RequestIdentity {
 		const identity = this.identities.get(itemIndex);
 		if (identity === undefined) throw new Error(`Item ${itemIndex} has no identity`);
@@ -86,8 +80,9 @@ export class Turn {
 	}
 
 	/** The item has ended with an error that names the request. */
-	report(requestId: string): void {
-		for (const entry of this.current.values()) if (entry.requestId === requestId) this.reported.add(entry);
+	report(itemIndex: number, requestId: string | undefined): void {
+		const entry = this.find(itemIndex);
+		if (entry !== undefined && entry.requestId === requestId) this.reported.add(entry);
 	}
 
 	/**
