@@ -72,8 +72,9 @@ export const runDeployment: SubmittingOperation = {
 		modeField,
 		inputsField('getDeploymentInputs', deploymentIdField, {
 			description:
-				'The inputs of the workflow. Only what you change is sent, and empty seeds are random. For a file, enter a URL or the name of the input field containing the file.',
-			noFieldsError: 'RunComfy lists no inputs for this deployment. Use Raw Body instead.',
+				'Only what you change is sent, and empty seeds are random. For a file, enter a URL or the name of the input field containing the file.',
+			noFieldsError:
+				'No inputs could be loaded. Check the deployment and the credential, and whether an expression in “Deployment” has a value yet. Where RunComfy reports no workflow, set “Specify Inputs” to “Using Raw Body”.',
 		}),
 		overridesField,
 		bodyField,

@@ -35,14 +35,16 @@ const inputsJsonField: Field = {
 export const runModel: SubmittingOperation = {
 	name: 'Run',
 	action: 'Run model',
-	description: 'Generate images, videos, or audio with any model that RunComfy hosts',
+	description:
+		'Generate images, videos, or audio with any model that RunComfy hosts. It costs money: the list of models shows the prices.',
 	fields: [
 		modelIdField,
 		modeField,
 		inputsField('getModelInputs', modelIdField, {
 			description:
 				'The inputs of the model; an empty seed is random. For a file, enter a URL or the name of the input field containing the file, and separate several files with commas.',
-			noFieldsError: 'RunComfy lists no inputs for this model. Use JSON instead.',
+			noFieldsError:
+				'No inputs could be loaded. Check the model and the credential, and whether an expression in “Model” has a value yet. Where RunComfy lists no inputs, set “Specify Inputs” to “Using JSON”.',
 		}),
 		inputsJsonField,
 		...submissionFields(),
