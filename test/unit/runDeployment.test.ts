@@ -233,7 +233,7 @@ describe('ComfyUI Deployment → Run, before anything is submitted', () => {
 	it.each([
 		['http://n8n.example/x', undefined, '“Webhook URL” must begin with https://'],
 		['https://10.0.0.1/x', undefined, '“Webhook URL” points to this computer or a private network'],
-		['', undefined, '“Webhook URL” must not be empty'],
+		['', undefined, '“Webhook URL” is not a complete web address'],
 		['', true, undefined],
 	])(
 		'checks the webhook URL “%s” unless it waits',

@@ -3,7 +3,7 @@ import { isEmpty } from '../util/values';
 
 /**
  * Which addresses are safe to call, to pass to RunComfy, or to download from. Pure: host names are judged by their
- * spelling, because a node cannot resolve them (shipped code may import nothing but n8n-workflow).
+ * spelling, and what they lead to by `isPublicAddress`.
  */
 
 /** RunComfy's Model API (documented). */
@@ -21,11 +21,16 @@ const PRIVATE_IPV4: ReadonlyArray<readonly [string, number]> = [
 	['0.0.0.0', 8],
 	['10.0.0.0', 8],
 	['100.64.0.0', 10],
+	['127.0.0.0', 8],
 	['169.254.0.0', 16],
 	['172.16.0.0', 12],
 	['192.0.0.0', 24],
+	['192.0.2.0', 24],
+	['192.88.99.0', 24],
 	['192.168.0.0', 16],
 	['198.18.0.0', 15],
+	['198.51.100.0', 24],
+	['203.0.113.0', 24],
 	['224.0.0.0', 3],
 ];
 const PRIVATE_NAME = /\.(local|internal|lan|home\.arpa|intranet|corp)$/;
@@ -34,6 +39,44 @@ function isInRange(address: string, [first, bits]: readonly [string, number]): b
 	const prefixOf = (ipv4: string) =>
 		ipv4.split('.').reduce((sum, octet) => sum * 256 + Number(octet), 0) >>> (32 - bits);
 	return prefixOf(address) === prefixOf(first);
+}
+
+function isPublicIpv4(address: string): boolean {
+	return !PRIVATE_IPV4.some((range) => isInRange(address, range));
+}
+
+/** The eight groups of an IPv6 address; empty for what is none. */
+function groupsOf(ipv6: string): number[] {
+	// `URL` writes an address in one way, without dots.
+	if (!URL.canParse(`http://[${ipv6}]`)) return [];
+	const { hostname } = new URL(`http://[${ipv6}]`);
+	const [before = [], after = []] = hostname
+		.slice(1, -1)
+		.split('::')
+		.map((half) => (half === '' ? [] : half.split(':').map((group) => Number.parseInt(group, 16))));
+	return [...before, ...Array.from({ length: 8 - before.length - after.length }, () => 0), ...after];
+}
+
+/**
+ * Whether an IP address that a name leads to is on the internet, by the registries of IANA. Of IPv6, only what is
+ * allocated there, without its special ranges (2001::/23, 2001:db8::/32, 2002::/16, 3fff::/20); an address that holds one
+ * of IPv4 (::ffff:0:0/96, 64:ff9b::/96) is as public as that one.
+ */
+export function isPublicAddress(address: string): boolean {
+	if (/^\d+(\.\d+){3}$/.test(address)) return isPublicIpv4(address);
+	// A zone follows `%`.
+	const groups = groupsOf(address.replace(/%.*$/, ''));
+	const [first = 0, second = 0, ...rest] = groups;
+	const prefix = groups.slice(0, 6).join(':');
+	if (prefix === '0:0:0:0:0:65535' || prefix === `${0x64}:${0xff9b}:0:0:0:0`)
+		return isPublicIpv4(
+			rest
+				.slice(-2)
+				.flatMap((group) => [group >> 8, group & 255])
+				.join('.'),
+		);
+	const isSpecial = first === 0x2001 && (second < 0x200 || second === 0xdb8);
+	return first >> 13 === 1 && !isSpecial && first !== 0x2002 && !(first === 0x3fff && second < 0x1000);
 }
 
 /**
@@ -45,7 +88,7 @@ export function hostKind(hostname: string): 'public' | 'loopback' | 'private' {
 	const host = hostname.toLowerCase().replace(/\.$/, '');
 	if (/^(127(\.\d+){3}|\[::1\]|(.*\.)?localhost)$/.test(host)) return 'loopback';
 	if (/^\d+(\.\d+){3}$/.test(host)) {
-		return PRIVATE_IPV4.some((range) => isInRange(host, range)) ? 'private' : 'public';
+		return isPublicIpv4(host) ? 'public' : 'private';
 	}
 	// A name of one label is local. An IPv6 address has no dots here, and so counts as one label.
 	const labels = host.split('.');
@@ -70,9 +113,10 @@ export function findFileUrlProblem(text: string, { allowLoopback }: AddressRules
 	const url = parseUrl(text);
 	if (!url) return 'is not a complete web address (it must begin with https://)';
 	const { protocol, username, password, hostname } = url;
-	if (protocol !== 'https:' && !(protocol === 'http:' && allowLoopback)) return 'must begin with https://';
-	if (username !== '' || password !== '') return 'must not contain a user name or password';
 	const kind = hostKind(hostname);
+	const isOwnHttp = protocol === 'http:' && kind === 'loopback' && allowLoopback;
+	if (protocol !== 'https:' && !isOwnHttp) return 'must begin with https://';
+	if (username !== '' || password !== '') return 'must not contain a user name or password';
 	if (kind === 'public' || (kind === 'loopback' && allowLoopback)) return undefined;
 	return hostname.startsWith('[')
 		? `must name a host, not an IPv6 address (${hostname})`
@@ -101,7 +145,11 @@ export function findBaseUrlProblem(text: string, usual = DEFAULT_BASE_URL): stri
 
 /** A checked base URL without surrounding white space and trailing slashes. */
 export function cleanBaseUrl(text: string): string {
-	return text.trim().replace(/\/+$/, '');
+	const trimmed = text.trim();
+	let end = trimmed.length;
+	// A pattern for it would take quadratic time.
+	while (trimmed[end - 1] === '/') end--;
+	return trimmed.slice(0, end);
 }
 
 /**

@@ -1,7 +1,8 @@
 import { isJsonObject, type JsonObject } from '../api/json';
+import { TEMPORARY_LINK } from '../files/inputFile';
 import { SEED_RANGE } from '../models/seeds';
 import { FieldError } from '../util/errors';
-import { booleanOf, numberOf, textOf, type Field, type Item } from './item';
+import { booleanOf, choiceOf, numberOf, textOf, type Field, type Item } from './item';
 
 /** The options of the node. */
 export const OPTIONS = {
@@ -91,6 +92,27 @@ export const OPTIONS = {
 		description:
 			'The same seed with the same fields gives a similar image. If empty, each item gets a random seed.',
 	},
+	sendFilesAs: {
+		displayName: 'Send Files As',
+		name: 'sendFilesAs',
+		decides: false,
+		type: 'options',
+		options: [
+			{
+				name: 'Data URI',
+				value: 'dataUri',
+				description: 'In the request itself. At most 6 MiB for an image, 16 for audio, and 32 for a video.',
+			},
+			{
+				name: TEMPORARY_LINK,
+				value: 'temporaryUrl',
+				description:
+					'RunComfy fetches the file from this n8n, which must be reachable over the internet. The link works for an hour longer than the timeout.',
+			},
+		],
+		default: 'dataUri',
+		description: 'How the files of the input item reach RunComfy',
+	},
 	spendingLimit: {
 		displayName: 'Spending Limit (USD)',
 		name: 'spendingLimit',
@@ -161,6 +183,7 @@ export function optionsField(names: OptionName[], all: Record<OptionName, Field>
 
 type NumberField = Pick<Field, 'displayName' | 'name' | 'typeOptions'> & { default: number };
 type BooleanField = Pick<Field, 'displayName' | 'name'> & { default: boolean };
+type ChoiceField = Pick<Field, 'displayName' | 'name' | 'options'> & { default: string };
 
 /**
  * The options of one item. An option that the user has added must have a valid value: an expression without one never means
@@ -202,6 +225,10 @@ export class Options {
 
 	boolean(field: BooleanField): boolean {
 		return this.isAdded(field) ? booleanOf(this.values[field.name], field.displayName) : field.default;
+	}
+
+	choice(field: ChoiceField): string {
+		return this.isAdded(field) ? choiceOf(this.values[field.name], field) : field.default;
 	}
 
 	/** @returns an empty text where the user has not added the option, or has left it empty. */

@@ -13,6 +13,7 @@ export const RESULT_OPTIONS: OptionName[] = [
 	'maxConcurrency',
 	'maxFileSize',
 	'pollInterval',
+	'sendFilesAs',
 	'timeout',
 ];
 const COMMON_OPTIONS: OptionName[] = [...RESULT_OPTIONS, 'cancelOnStop'];

@@ -7,7 +7,7 @@ import { graphFactsOf, type GraphFacts } from '../../deployments/graphFacts';
 import { chooseSeeds } from '../../deployments/graphSeeds';
 import { findDeploymentOutputProblem } from '../../deployments/outputs';
 import { readSavedFields, withSavedRules } from '../../deployments/savedRules';
-import { openFileInputs } from '../../fields/files';
+import { openFileInputs, readFileRules } from '../../fields/files';
 import { assertExact, type Field, type Item } from '../../fields/item';
 import { deploymentIdField, readDeploymentChoice } from '../../fields/locators';
 import {
@@ -101,8 +101,8 @@ export const runDeployment: SubmittingOperation = {
 			return { ...request, buildInput: async () => withApiKey(body, comfyOrgApiKey), inputBytes: 0 };
 		}
 		const { overrides, values, fields, inputs } = await readInputs(tools, item, deploymentId, mode);
-		const maxMegabytes = options.number(DEPLOYMENT_OPTIONS.maxFileSize);
-		const files = await openFileInputs(item, values.files, { ...deploymentFiles, maxMegabytes });
+		const rules = readFileRules(options, DEPLOYMENT_OPTIONS, deploymentFiles);
+		const files = await openFileInputs(item, values.files, rules);
 		const isRandom = options.boolean(DEPLOYMENT_OPTIONS.randomizeSeeds);
 		const given = (id: string) => givenValue(overrides, placeOf(inputs, id)) ?? values.input[id];
 		const seeds = chooseSeeds(fields, given, isRandom ? random : undefined);

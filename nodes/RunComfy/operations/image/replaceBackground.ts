@@ -1,10 +1,10 @@
 import { isJsonObject, type JsonObject } from '../../api/json';
 import { modelEndpoint } from '../../api/modelApi';
 import { downloadFields } from '../../fields/downloads';
-import { FILE_ADVICE } from '../../fields/files';
+import { fileAdvice, readFileRules } from '../../fields/files';
 import { numberOf, type Field, type Item } from '../../fields/item';
 import { OPTIONS, Options } from '../../fields/options';
-import { openInputFile, urlSource, type InputSource } from '../../files/inputFile';
+import { openInputFile, urlSource, type FileRules, type InputSource } from '../../files/inputFile';
 import { randomSeed, SEED_RANGE } from '../../models/seeds';
 import { FieldError } from '../../util/errors';
 import { findModelOutputProblem, toModelOutput } from '../modelOutput';
@@ -208,10 +208,9 @@ export const replaceBackground: SubmittingOperation = {
 	async read({ http, random, catalog, modelFiles }, item) {
 		const options = new Options(item);
 		const handling = readHandling(item, options, OPTIONS, modelFiles.allowLoopback);
+		const rules = readFileRules(options, OPTIONS, modelFiles);
 		const isFile = item.choice(imageSourceField) === 'binary';
-		const image = isFile
-			? await openImage(item, options)
-			: urlSource(item.fileUrl(imageUrlField, modelFiles));
+		const image = isFile ? await openImage(item, rules) : urlSource(item.fileUrl(imageUrlField, modelFiles));
 		const seed = options.optionalNumber(OPTIONS.seed) ?? randomSeed(random, SEED_RANGE);
 		const palette = readPalette(item);
 		const style = readStyle(item);
@@ -235,7 +234,7 @@ export const replaceBackground: SubmittingOperation = {
 				return { usd, unit: ['image', 'output'].includes(unit) ? 'request' : unit };
 			},
 			expectedUsd: readExpectedUsd(options),
-			inputAdvice: isFile ? FILE_ADVICE : undefined,
+			inputAdvice: isFile ? fileAdvice(rules) : undefined,
 		};
 	},
 
@@ -248,12 +247,13 @@ export const replaceBackground: SubmittingOperation = {
 };
 
 /** The image as the model expects it. Files may be large, so they are read only when they are sent. */
-async function openImage(item: Item, options: Options): Promise<InputSource> {
+async function openImage(item: Item, rules: FileRules): Promise<InputSource> {
 	return await openInputFile(item.context, item.index, {
+		...rules,
 		label: binaryPropertyNameField.displayName,
 		fieldName: item.text(binaryPropertyNameField),
 		kind: 'image',
-		maxMegabytes: options.number(OPTIONS.maxFileSize),
+		formats: { names: 'a JPEG, PNG, or WebP image', extensions: ['jpg', 'png', 'webp'] },
 	});
 }
 

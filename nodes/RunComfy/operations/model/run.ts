@@ -1,6 +1,6 @@
 import { isTooDeep, type JsonObject } from '../../api/json';
 import { modelEndpoint } from '../../api/modelApi';
-import { FILE_ADVICE, openFileInputs } from '../../fields/files';
+import { openFileInputs, readFileRules } from '../../fields/files';
 import { assertExact, TOO_DEEP, type Field, type Item } from '../../fields/item';
 import { modelIdField, readModelChoice } from '../../fields/locators';
 import { inputModeField, inputsField, readItemInputs, readMappedInputs } from '../../fields/mapper';
@@ -56,8 +56,7 @@ export const runModel: SubmittingOperation = {
 		const options = new Options(item);
 		const handling = readHandling(item, options, OPTIONS, modelFiles.allowLoopback);
 		const { modelId, fields, values } = await readInputs(tools, item);
-		const maxMegabytes = options.number(OPTIONS.maxFileSize);
-		const files = await openFileInputs(item, values.files, { ...modelFiles, maxMegabytes });
+		const files = await openFileInputs(item, values.files, readFileRules(options, OPTIONS, modelFiles));
 		const { input } = values;
 		const given = typeof input.seed === 'number' ? input.seed : undefined;
 		const seed = given ?? randomSeedFor(fields, random);
@@ -70,7 +69,7 @@ export const runModel: SubmittingOperation = {
 			seeds,
 			getPrice: async () => (await catalog.getModel(modelId)).price,
 			expectedUsd: readExpectedUsd(options),
-			inputAdvice: files.includeItemFiles ? FILE_ADVICE : undefined,
+			inputAdvice: files.advice,
 		};
 	},
 
