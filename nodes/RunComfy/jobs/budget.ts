@@ -245,8 +245,8 @@ function reportedOf({ costUsd, state }: CostRecord): number | undefined {
 
 /** True when neither the state nor the cost will change any more. */
 function isFinal({ state, isCostPending }: CostRecord): boolean {
-	if (isCostPending === true) return false;
-	return state === 'finished' || state === 'failed' || state === 'cancelled' || state === 'outcomeUnknown';
+	const isOver = state !== 'reserved' && state !== 'submitting' && !isAlive({ state });
+	return isOver && isCostPending !== true;
 }
 
 function listing({ usd = 0, unit }: ListedPrice = {}): string {

@@ -45,15 +45,14 @@ function groupOf(entry: LedgerEntry): Group | undefined {
 	return cancelOutcome === 'notCancellable' ? 'notCancellable' : 'unknown';
 }
 
-function describe({ requestId = '', itemIndex, state, cancelOutcome, hasRun }: LedgerEntry): string {
+function describe(entry: LedgerEntry): string {
+	const { requestId = '', itemIndex, state, cancelOutcome, hasRun } = entry;
 	if (state === 'outcomeUnknown') return `whether RunComfy accepted the request of item ${itemIndex}`;
+	if (!isAlive(entry))
+		return state === 'cancelled' && hasRun === true ? `${requestId} (was running)` : requestId;
 	if (cancelOutcome === 'requested')
 		return `whether the requested cancellation of ${requestId} comes in time`;
 	if (cancelOutcome === 'unknown') return `whether ${requestId} was cancelled`;
-	if (state === 'queued' || state === 'running') {
-		const isListed = cancelOutcome === undefined;
-		const phase = state === 'running' ? 'running' : 'queued when last polled';
-		return isListed ? `${requestId} (item ${itemIndex}, ${phase})` : requestId;
-	}
-	return state === 'cancelled' && hasRun === true ? `${requestId} (was running)` : requestId;
+	if (cancelOutcome === 'notCancellable') return requestId;
+	return `${requestId} (item ${itemIndex}, ${state === 'running' ? 'running' : 'queued when last polled'})`;
 }

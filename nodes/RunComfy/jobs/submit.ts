@@ -1,20 +1,13 @@
 import { describeNoAnswer, RunComfyError, unreachableProblem, type Problem } from '../api/problems';
 import { backoffMs, ERROR_BACKOFF } from '../util/retry';
 import type { Slots } from '../util/slots';
-import type { Clock, Random } from '../util/time';
 import { plannedOf, type Budget } from './budget';
 import { isAccepted, type AcceptedEntry, type LedgerEntry } from './entry';
-import type { Pool } from './pool';
-import type { Throttle } from './throttle';
 import type { Turn } from './turn';
-import { RunEndedError, type JobRequest, type Log } from './types';
+import { RunEndedError, type JobRequest } from './types';
+import type { WaitTools } from './wait';
 
-export interface SubmitTools {
-	clock: Clock;
-	random: Random;
-	log: Log;
-	pool: Pool;
-	throttle: Throttle;
+export interface SubmitTools extends WaitTools {
 	turn: Turn;
 	/** Undefined when the user has set no spending limit. */
 	budget: Budget | undefined;

@@ -1,16 +1,10 @@
 import type { Answer, SubmitAnswer } from '../api/answers';
 import { RATE_LIMIT_BACKOFF, retryPauseMs } from '../util/retry';
-import { LightSignal, type Clock, type Random, type Signal } from '../util/time';
+import type { Clock, Random, Signal } from '../util/time';
 import { Pace } from './pace';
 import { RunEndedError } from './types';
 
 type AnyAnswer = Answer<unknown> | SubmitAnswer;
-
-interface Waiter {
-	/** When it gives up, by the monotonic clock. */
-	deadline: number;
-	wake: (isItsTurn: boolean) => void;
-}
 
 /**
  * Keeps one run within RunComfy's rate limit; shared by all its items. A “too many requests” met by one holds back all of
@@ -23,9 +17,6 @@ export class Throttle {
 	private tooManyInARow = 0;
 	/** Calls that began before say nothing new. */
 	private slowedAt = -Infinity;
-	private waiters: Waiter[] = [];
-	/** When `admit` is called next, by the monotonic clock, and what ends the sleep until then. */
-	private waking: { at: number; signal: LightSignal } | undefined;
 
 	constructor(
 		private readonly clock: Clock,
@@ -34,7 +25,6 @@ export class Throttle {
 		private readonly signal: Signal,
 	) {
 		this.pace = new Pace(clock, random);
-		signal.addEventListener('abort', () => this.dismiss(() => true));
 	}
 
 	/** Milliseconds until calls are allowed again; 0 when they are. */
@@ -78,58 +68,19 @@ export class Throttle {
 		this.pausedUntil = Math.max(this.pausedUntil, now + pauseMs);
 	}
 
-	private get waitMs(): number {
-		return Math.max(this.pauseLeftMs, this.pace.leftMs);
-	}
-
+	/**
+	 * Waits for a turn. All that wait wake together, in order of arrival, and one of them takes it.
+	 * @returns false when the deadline, or the end of the run, came first.
+	 */
 	private async takeTurn(deadline: number): Promise<boolean> {
-		if (this.signal.aborted || deadline <= this.clock.now()) return false;
-		if (this.waiters.length === 0 && this.waitMs === 0) {
-			this.pace.called();
-			return true;
+		for (;;) {
+			const leftMs = deadline - this.clock.now();
+			if (this.signal.aborted || leftMs <= 0) return false;
+			const waitMs = Math.max(this.pauseLeftMs, this.pace.leftMs);
+			if (waitMs === 0) break;
+			await this.clock.sleep(Math.min(waitMs, leftMs), this.signal);
 		}
-		return await new Promise<boolean>((wake) => {
-			this.waiters.push({ deadline, wake });
-			this.admit();
-		});
-	}
-
-	/** Admits the waiters whose turn it is, in order of arrival. */
-	private admit(): void {
-		const now = this.clock.now();
-		this.dismiss(({ deadline }) => deadline <= now);
-		while (this.waitMs === 0) {
-			const first = this.waiters.shift();
-			if (first === undefined) break;
-			this.pace.called();
-			first.wake(true);
-		}
-		if (this.waiters.length === 0) this.stopWaking();
-		else this.wakeAt(Math.min(now + this.waitMs, ...this.waiters.map(({ deadline }) => deadline)));
-	}
-
-	private dismiss(isOver: (waiter: Waiter) => boolean): void {
-		const over = this.waiters.filter(isOver);
-		this.waiters = this.waiters.filter((waiter) => !over.includes(waiter));
-		for (const { wake } of over) wake(false);
-		if (this.waiters.length === 0) this.stopWaking();
-	}
-
-	private wakeAt(at: number): void {
-		// A later timer is not needed: `admit` starts it again.
-		if (this.waking !== undefined && this.waking.at <= at) return;
-		this.stopWaking();
-		const waking = { at, signal: new LightSignal() };
-		this.waking = waking;
-		void this.clock.sleep(at - this.clock.now(), waking.signal).then(() => {
-			if (this.waking !== waking) return;
-			this.waking = undefined;
-			this.admit();
-		});
-	}
-
-	private stopWaking(): void {
-		this.waking?.signal.abort();
-		this.waking = undefined;
+		this.pace.called();
+		return true;
 	}
 }

@@ -1,4 +1,4 @@
-import { isAlive, type LedgerEntry, type RequestIdentity } from './entry';
+import type { LedgerEntry, RequestIdentity } from './entry';
 import type { Ledger } from './ledger';
 
 /** One run of the node and the entries that it answers for. */
@@ -42,7 +42,7 @@ export class Turn {
 		if (!ledger.hasOwner(found)) this.left.add(found);
 		found.turn = this.runIndex;
 		// Stop may cancel it again.
-		if (isAlive(found)) delete found.cancelOutcome;
+		delete found.cancelOutcome;
 		ledger.own(found, this);
 		this.current.set(itemIndex, found);
 		return found;
@@ -72,7 +72,7 @@ export class Turn {
 			itemIndex,
 			endpointId,
 			state: 'reserved',
-			...(expectedUsd === undefined ? {} : { expectedUsd }),
+			expectedUsd,
 		};
 		this.ledger.add(entry, this);
 		this.current.set(itemIndex, entry);
