@@ -18,11 +18,6 @@ import {
  * another shape are left out.
  */
 
-const GATE_CLOSED = [
-	'the deployment does not accept requests',
-	'Nothing was paid for. Check the deployment and your balance on RunComfy, then run again.',
-] as const;
-
 /** The codes of this API. The last three refuse a request before it is accepted (documented). */
 export const DEPLOYMENT_CODES: ErrorCodes = {
 	meanings: {
@@ -40,11 +35,14 @@ export const DEPLOYMENT_CODES: ErrorCodes = {
 			'Correct the input that RunComfy names, as node ID and name, and run again. If the workflow was deployed again since, reload the inputs of this node.',
 		],
 		'10001': [
-			'your RunComfy balance is too low for this deployment',
-			'Nothing was paid for. Top up your balance on RunComfy and run the workflow again.',
+			'your RunComfy funds are used up, and the deployment was disabled',
+			'Nothing was paid for. Top up your balance on RunComfy, enable the deployment on its page, and run again.',
 		],
-		'10002': GATE_CLOSED,
-		'10003': GATE_CLOSED,
+		'10002': [
+			'the deployment is disabled',
+			'Nothing was paid for. Enable it on its page on RunComfy, and run again.',
+		],
+		'10003': ['the deployment was deleted', 'Nothing was paid for. Choose another deployment.'],
 	},
 	byStatus: { ...COMMON_STATUSES, 401: '401001', 402: '10001', 403: '403003' },
 };
@@ -130,13 +128,17 @@ function needsStatus(answer: PollAnswer): boolean {
 	return isNotFound === true || httpStatus === 400 || httpStatus === 409;
 }
 
-/** One deployment, where requests are submitted. The body of a submit is `overrides` by node ID (documented). */
-export function deploymentEndpoint(http: Http, deploymentId: string): Endpoint {
+/**
+ * One deployment, where requests are submitted. The body of a submit is `overrides` by node ID (documented).
+ * @param webhookUrl that RunComfy calls when a request ends (documented).
+ */
+export function deploymentEndpoint(http: Http, deploymentId: string, webhookUrl?: string): Endpoint {
+	const query = webhookUrl === undefined ? '' : `?webhook=${encodeURIComponent(webhookUrl)}`;
+	const url = `${deploymentUrl(http, deploymentId)}/inference${query}`;
 	return {
 		...deploymentRequests(http, deploymentId),
 		id: `${PREFIX}${deploymentId}`,
-		submit: async (body, options) =>
-			await http.submit(`${deploymentUrl(http, deploymentId)}/inference`, body, DEPLOYMENT_READER, options),
+		submit: async (body, options) => await http.submit(url, body, DEPLOYMENT_READER, options),
 	};
 }
 
@@ -220,7 +222,7 @@ export function readDeployment(body: unknown) {
 		status: textAt(body, 'status'),
 		isEnabled: typeof isEnabled === 'boolean' ? isEnabled : undefined,
 		/** In ComfyUI's API format: nodes by their ID. Only where the payload was asked for. */
-		graph: readWorkflow(payload.workflow_api_json),
+		graph: withDefaults(readWorkflow(payload.workflow_api_json), payload.overrides),
 		/** Where the definitions of the node classes are. Nothing about it has been checked. */
 		objectInfoUrl: textAt(payload, 'object_info_url'),
 	};
@@ -231,6 +233,18 @@ function readWorkflow(value: unknown): JsonObject | undefined {
 	if (isJsonObject(value)) return value;
 	const graph = typeof value === 'string' ? parseJson(value) : undefined;
 	return isJsonObject(graph) && !isTooDeep(graph) ? graph : undefined;
+}
+
+/** The workflow with the deployment's own overrides, which apply where nothing is sent [assumed]. */
+function withDefaults(graph: JsonObject | undefined, overrides: unknown): JsonObject | undefined {
+	if (graph === undefined || !isJsonObject(overrides)) return graph;
+	const nodes = Object.entries(graph).map(([nodeId, node]) => {
+		const override = Object.hasOwn(overrides, nodeId) ? overrides[nodeId] : undefined;
+		const [own, more] = [node, override].map((one) => (isJsonObject(one) ? one.inputs : undefined));
+		if (!isJsonObject(node) || !isJsonObject(own) || !isJsonObject(more)) return [nodeId, node];
+		return [nodeId, { ...node, inputs: { ...own, ...more } }];
+	});
+	return Object.fromEntries(nodes) as JsonObject;
 }
 
 /** The deployments of a list, which is a bare array, or an object that holds it. Unusable ones are left out. */

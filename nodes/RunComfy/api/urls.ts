@@ -1,3 +1,6 @@
+import { FieldError } from '../util/errors';
+import { isEmpty } from '../util/values';
+
 /**
  * Which addresses are safe to call, to pass to RunComfy, or to download from. Pure: host names are judged by their
  * spelling, and what they lead to by `isPublicAddress`.
@@ -136,12 +139,13 @@ export function ownProxy(address: string): { proxy?: { protocol: string; host: s
 }
 
 /**
- * Checks the credential's base URL: https, or http on loopback only, and nothing but an origin and a path.
+ * Checks a base URL of the credential: https, or http on loopback only, and nothing but an origin and a path.
+ * @param usual the one that RunComfy's own API has.
  * @returns what is wrong with it, or undefined when the token may be sent there.
  */
-export function findBaseUrlProblem(text: string): string | undefined {
+export function findBaseUrlProblem(text: string, usual = DEFAULT_BASE_URL): string | undefined {
 	const url = parseUrl(text.trim());
-	if (!url) return 'is not a complete web address (usually https://model-api.runcomfy.net)';
+	if (!url) return `is not a complete web address (usually ${usual})`;
 	if (url.protocol !== 'https:' && !(url.protocol === 'http:' && isLoopbackUrl(url.href)))
 		return 'must begin with https:// so that the token is never sent unencrypted';
 	if (url.username !== '' || url.password !== '') return 'must not contain a user name or password';
@@ -155,6 +159,33 @@ export function cleanBaseUrl(text: string): string {
 	// A pattern for it would take quadratic time.
 	while (trimmed[end - 1] === '/') end--;
 	return trimmed.slice(0, end);
+}
+
+/**
+ * Reads and checks what a credential holds. Its addresses count only where the user has switched them on.
+ * @throws FieldError; its texts never contain the token.
+ */
+export function readCredential(credential: Readonly<Record<string, unknown>>) {
+	const where = 'Correct it in the RunComfy credential in n8n.';
+	const apiToken = cleanToken(credential.apiToken);
+	const tokenProblem = findTokenProblem(apiToken);
+	if (tokenProblem !== undefined) throw new FieldError('API Token', tokenProblem, where);
+	const comfyOrgApiKey = cleanToken(credential.comfyOrgApiKey);
+	const keyProblem = comfyOrgApiKey === '' ? undefined : findTokenProblem(comfyOrgApiKey);
+	if (keyProblem !== undefined) throw new FieldError('ComfyUI API Key', keyProblem, where);
+	const readUrl = (label: string, value: unknown, usual: string): string => {
+		if (credential.useCustomUrls !== true || isEmpty(value)) return usual;
+		const problem = findBaseUrlProblem(String(value), usual);
+		if (problem !== undefined) throw new FieldError(label, problem, where);
+		return cleanBaseUrl(String(value));
+	};
+	return {
+		apiToken,
+		/** Empty where the user has none. */
+		comfyOrgApiKey,
+		baseUrl: readUrl('Base URL', credential.baseUrl, DEFAULT_BASE_URL),
+		platformBaseUrl: readUrl('Platform Base URL', credential.platformBaseUrl, DEFAULT_PLATFORM_BASE_URL),
+	};
 }
 
 /** The API token without white space and the word “Bearer” before it, which are easily pasted with it. */

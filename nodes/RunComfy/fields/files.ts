@@ -81,10 +81,20 @@ async function open(
 	source: string,
 	rules: FileRules,
 ): Promise<InputSource & { isItemFile: boolean }> {
-	const url = urlOf(rules, field, source);
+	const url = urlOf(rules, field, source) ?? fileOfMachine(item, field, source);
 	return url === undefined
 		? { ...(await openFile(item, field, source, rules)), isItemFile: true }
 		: { ...urlSource(url), isItemFile: false };
+}
+
+/** The name of a file that is already on the machine of a deployment; a file of the item with this name comes first. */
+function fileOfMachine(
+	{ context, index }: Item,
+	{ choices = [], default: deployed }: InputField,
+	source: string,
+): string | undefined {
+	const isThere = choices.includes(source) || source === deployed;
+	return isThere && !hasInputFile(context, index, source) ? source : undefined;
 }
 
 /** The URL that a source is; undefined for the name of a file. */
@@ -109,10 +119,12 @@ async function openFile(
 	rules: FileRules,
 ): Promise<InputSource> {
 	const label = inputLabel(field);
+	const { choices = [] } = field;
 	if (!hasInputFile(context, index, fieldName) && /[/\\.]/.test(fieldName)) {
 		throw new FieldError(
 			label,
 			`is neither a URL that begins with https:// nor the name of an input file (“${fieldName}”)`,
+			choices.length === 0 ? undefined : `On the machine are: ${choices.slice(0, 20).join(', ')}.`,
 		);
 	}
 	const kind = FILE_KINDS.get(field.fileKind);

@@ -32,7 +32,7 @@ export const OPTIONS = {
 		type: 'string',
 		default: '',
 		placeholder: 'e.g. product-photo',
-		description: 'Name of the downloaded file, without extension. If not set, the file’s own name is used.',
+		description: 'Name of the downloaded file, without extension. If empty, the file’s own name is used.',
 	},
 	includeCost: {
 		displayName: 'Include Cost',
@@ -69,7 +69,7 @@ export const OPTIONS = {
 		default: 1,
 		typeOptions: { minValue: 0.2, maxValue: 60, numberPrecision: 1 },
 		description:
-			'The shortest pause between two polls of a request. Polls are free, and become less frequent the longer a request takes. When the end is expected, because earlier requests took as long, the pause may be half as long.',
+			'The shortest pause between two polls of a request, which are free; it is half as long when the end is expected. The longer a request takes, the less often it is polled.',
 	},
 	randomizeSeeds: {
 		displayName: 'Randomize Seeds',
@@ -84,11 +84,13 @@ export const OPTIONS = {
 		displayName: 'Seed',
 		name: 'seed',
 		decides: true,
-		type: 'number',
-		default: 0,
+		// A text, because a number that is added has a value: every item would have the same seed.
+		type: 'string',
+		default: '',
+		placeholder: 'e.g. 42',
 		typeOptions: { minValue: SEED_RANGE.min, maxValue: SEED_RANGE.max, numberPrecision: 0 },
 		description:
-			'The same seed with the same fields gives a similar image. If not set, each item gets a random seed.',
+			'The same seed with the same fields gives a similar image. If empty, each item gets a random seed.',
 	},
 	sendFilesAs: {
 		displayName: 'Send Files As',
@@ -131,6 +133,17 @@ export const OPTIONS = {
 		description:
 			'How long to wait for each item. A timeout does not cancel the request: the error contains the request ID, and Get Result fetches the result later.',
 	},
+	webhookUrl: {
+		displayName: 'Webhook URL',
+		name: 'webhookUrl',
+		decides: false,
+		type: 'string',
+		default: '',
+		placeholder: 'e.g. {{ $execution.resumeUrl }}',
+		description:
+			'RunComfy calls this address when the request ends. A call may be lost or repeated, so a Wait node that waits for it needs a time limit, and Get Result fetches the result.',
+		displayOptions: { show: { '/waitForCompletion': [false] } },
+	},
 } satisfies Record<string, Field>;
 
 export type OptionName = keyof typeof OPTIONS;
@@ -147,7 +160,7 @@ export const DEPLOYMENT_OPTIONS = {
 		...OPTIONS.timeout,
 		default: 1_800,
 		description:
-			'How long to wait for each item. A deployment that has to start first takes 3 to 5 minutes longer. A timeout does not cancel the request: the error contains the request ID, and Get Result fetches the result later.',
+			'How long to wait for each item; a deployment that has to start first takes 3 to 5 minutes longer. A timeout does not cancel the request: the error contains the request ID, and Get Result fetches the result later.',
 	},
 } satisfies Record<OptionName, Field>;
 
@@ -173,8 +186,8 @@ type BooleanField = Pick<Field, 'displayName' | 'name'> & { default: boolean };
 type ChoiceField = Pick<Field, 'displayName' | 'name' | 'options'> & { default: string };
 
 /**
- * The options of one item. An option that the user has added must have a valid value: an empty one never means “no limit”
- * or “the default”.
+ * The options of one item. An option that the user has added must have a valid value: an expression without one never means
+ * “no limit” or “the default”.
  */
 export class Options {
 	private readonly values: JsonObject = {};
@@ -204,6 +217,12 @@ export class Options {
 		return this.isAdded(field) ? numberOf(this.values[field.name], field) : field.default;
 	}
 
+	/** As `number`; undefined where the user has not added the option, or has left it empty. */
+	optionalNumber(field: Pick<Field, 'displayName' | 'name' | 'typeOptions'>): number | undefined {
+		const value = this.isAdded(field) ? this.values[field.name] : '';
+		return value === '' ? undefined : numberOf(value, field);
+	}
+
 	boolean(field: BooleanField): boolean {
 		return this.isAdded(field) ? booleanOf(this.values[field.name], field.displayName) : field.default;
 	}
@@ -212,12 +231,11 @@ export class Options {
 		return this.isAdded(field) ? choiceOf(this.values[field.name], field) : field.default;
 	}
 
-	/** @returns an empty text where the user has not added the option. */
+	/** @returns an empty text where the user has not added the option, or has left it empty. */
 	text({ name, displayName }: Pick<Field, 'displayName' | 'name'>): string {
-		if (!this.isAdded({ name })) return '';
-		const text = textOf(this.values[name], displayName);
-		if (text === '') throw new FieldError(displayName, 'must not be empty');
-		return text;
+		const value = this.isAdded({ name }) ? (this.values[name] ?? undefined) : '';
+		if (value === undefined) throw new FieldError(displayName, 'must not be empty');
+		return textOf(value, displayName);
 	}
 
 	isAdded({ name }: Pick<Field, 'name'>): boolean {

@@ -1,13 +1,5 @@
 import type { ApiAddresses } from '../api/http';
-import {
-	cleanBaseUrl,
-	cleanToken,
-	DEFAULT_PLATFORM_BASE_URL,
-	findBaseUrlProblem,
-	findTokenProblem,
-	isLoopbackUrl,
-} from '../api/urls';
-import { FieldError } from '../util/errors';
+import { isLoopbackUrl, readCredential } from '../api/urls';
 import { createRedact, type Redact } from '../util/redact';
 import { type CallingContext, CREDENTIAL_NAME } from './request';
 
@@ -16,35 +8,26 @@ export interface Access extends ApiAddresses {
 	isLoopback: boolean;
 	/** Whether the platform base URL is. */
 	isPlatformLoopback: boolean;
-	/** Redacts the token in a text: a server may repeat it in an error. */
+	/** The key for ComfyUI's own paid nodes. It is sent only in the body of a submit to a deployment. */
+	comfyOrgApiKey: string | undefined;
+	/** Redacts the token and the key in a text: a server may repeat them in an error. */
 	redact: Redact;
 }
 
 /**
- * Reads and checks the credential before anything is sent. The token itself is not returned.
+ * Reads and checks the credential before anything is sent. The token itself is not returned, because n8n adds it to requests.
  * @throws FieldError.
  */
 export async function readAccess(context: CallingContext): Promise<Access> {
 	const credential = await context.getCredentials(CREDENTIAL_NAME);
-	const where = 'Correct it in the RunComfy credential in n8n.';
-	const apiToken = cleanToken(credential.apiToken);
-	const tokenProblem = findTokenProblem(apiToken);
-	if (tokenProblem !== undefined) throw new FieldError('API Token', tokenProblem, where);
-	const readUrl = (label: string, value: unknown) => {
-		const url = String(value ?? '');
-		const problem = findBaseUrlProblem(url);
-		if (problem !== undefined) throw new FieldError(label, problem, where);
-		return cleanBaseUrl(url);
-	};
-	const baseUrl = readUrl('Base URL', credential.baseUrl);
-	// The field may be empty.
-	const platformUrl = credential.platformBaseUrl || DEFAULT_PLATFORM_BASE_URL;
-	const platformBaseUrl = readUrl('Platform Base URL', platformUrl);
+	const { apiToken, comfyOrgApiKey, baseUrl, platformBaseUrl } = readCredential(credential);
+	const [redactToken, redactKey] = [createRedact(apiToken), createRedact(comfyOrgApiKey)];
 	return {
 		baseUrl,
 		platformBaseUrl,
 		isLoopback: isLoopbackUrl(baseUrl),
 		isPlatformLoopback: isLoopbackUrl(platformBaseUrl),
-		redact: createRedact(apiToken),
+		comfyOrgApiKey: comfyOrgApiKey === '' ? undefined : comfyOrgApiKey,
+		redact: (text) => redactKey(redactToken(text)),
 	};
 }

@@ -1,5 +1,6 @@
 import { isJsonObject, type JsonObject } from '../../api/json';
 import { modelEndpoint } from '../../api/modelApi';
+import { downloadFields } from '../../fields/downloads';
 import { fileAdvice, readFileRules } from '../../fields/files';
 import { numberOf, type Field, type Item } from '../../fields/item';
 import { OPTIONS, Options } from '../../fields/options';
@@ -8,7 +9,7 @@ import { randomSeed, SEED_RANGE } from '../../models/seeds';
 import { FieldError } from '../../util/errors';
 import { findModelOutputProblem, toModelOutput } from '../modelOutput';
 import type { SubmittingOperation } from '../operation';
-import { readExpectedUsd, readHandling, submissionFields } from '../submission';
+import { modelOptions, readExpectedUsd, readHandling, waitField } from '../submission';
 
 /** Ideogram 3.0 Replace Background. Its inputs are typed fields, taken from the model's API page (documented). */
 const MODEL_ID = 'ideogram/ideogram-v3/replace-background';
@@ -55,7 +56,7 @@ const binaryPropertyNameField: Field = {
 	required: true,
 	default: 'data',
 	placeholder: 'e.g. data',
-	hint: 'The name of the input field containing the image file (JPEG, PNG, or WebP). It is not confirmed that RunComfy accepts files for this model. To be safe, upload the file to a storage service and use its URL.',
+	hint: 'The name of the input field containing the image file. It is not confirmed that RunComfy accepts files for this model: to be safe, upload the file to a storage service and use its URL.',
 	displayOptions: { show: { imageSource: ['binary'] } },
 };
 
@@ -184,12 +185,14 @@ const styleJsonField: Field = {
 export const replaceBackground: SubmittingOperation = {
 	name: 'Replace Background',
 	action: 'Replace image background',
-	description: 'Place the subject of an image in a new scene (Ideogram 3.0)',
+	description:
+		'Place the subject of an image in a new scene (Ideogram 3.0). Each image costs money: Model → Get shows the price.',
 	fields: [
 		imageSourceField,
 		imageUrlField,
 		binaryPropertyNameField,
 		promptField,
+		...downloadFields,
 		renderingSpeedField,
 		magicPromptField,
 		colorPaletteField,
@@ -197,7 +200,8 @@ export const replaceBackground: SubmittingOperation = {
 		paletteJsonField,
 		styleField,
 		styleJsonField,
-		...submissionFields(['seed']),
+		waitField,
+		modelOptions('seed'),
 	],
 	defaults: OPTIONS,
 
@@ -207,9 +211,7 @@ export const replaceBackground: SubmittingOperation = {
 		const rules = readFileRules(options, OPTIONS, modelFiles);
 		const isFile = item.choice(imageSourceField) === 'binary';
 		const image = isFile ? await openImage(item, rules) : urlSource(item.fileUrl(imageUrlField, modelFiles));
-		const seed = options.isAdded(OPTIONS.seed)
-			? options.number(OPTIONS.seed)
-			: randomSeed(random, SEED_RANGE);
+		const seed = options.optionalNumber(OPTIONS.seed) ?? randomSeed(random, SEED_RANGE);
 		const palette = readPalette(item);
 		const style = readStyle(item);
 		const input = {
