@@ -58,7 +58,7 @@ export class RunComfyApi implements ICredentialType {
 			typeOptions: { password: true },
 			default: '',
 			description:
-				'Only for ComfyUI deployments whose workflow has API nodes, which ComfyUI bills. Create it on <a href="https://platform.comfy.org" target="_blank">platform.comfy.org</a>. It is sent only to RunComfy, with the inputs of a deployment.',
+				'From <a href="https://platform.comfy.org" target="_blank">platform.comfy.org</a>, for ComfyUI deployments with API nodes, which ComfyUI bills. It is sent only to RunComfy, with the inputs of a deployment.',
 		},
 		{
 			displayName: 'Use Custom URLs',

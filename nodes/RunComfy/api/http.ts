@@ -141,11 +141,9 @@ function bytesOfTexts(value: unknown): number {
  */
 export type FreeQuery = <T>(queryOf: (http: Http) => Query<T>) => Promise<T>;
 
-const MAX_QUERY_TRIES = 4;
-
 /**
- * @param tools with `stopSignal`, n8n's Stop; undefined where the host has none. No retry begins more than `patienceMs` after
- * the first call, whatever pause RunComfy asks for.
+ * @param tools with `stopSignal`, n8n's Stop; undefined where the host has none. When RunComfy asks for a pause that ends more
+ * than `patienceMs` after the first call, there is no retry.
  */
 export function createFreeQuery(tools: {
 	http: Http;
@@ -156,17 +154,18 @@ export function createFreeQuery(tools: {
 }): FreeQuery {
 	const { http, clock, random, stopSignal, patienceMs } = tools;
 	return async (queryOf) => {
+		const deadline = clock.now() + patienceMs;
 		const answer = await retry(
 			async () => {
 				const received = await http.query(queryOf(http), stopSignal);
 				if (received.kind !== 'ok' && stopSignal?.aborted === true) throw new StoppedError('');
 				return received;
 			},
-			(received) => (received.kind === 'transient' ? received : undefined),
-			{
-				...{ clock, random, maxTries: MAX_QUERY_TRIES, deadline: clock.now() + patienceMs },
-				pause: async (ms) => await clock.sleep(ms, stopSignal),
-			},
+			(received) =>
+				received.kind === 'transient' && clock.now() + (received.retryAfterMs ?? 0) <= deadline
+					? received
+					: undefined,
+			{ random, pause: async (ms) => await clock.sleep(ms, stopSignal) },
 		);
 		if (answer.kind === 'ok') return answer.value;
 		if (answer.kind === 'refused') throw new RunComfyError(answer.problem);

@@ -27,6 +27,11 @@ export class RunComfyError extends Error {
 	}
 }
 
+/** The request that an error is about. */
+export function requestIdOf(error: unknown): string | undefined {
+	return error instanceof RunComfyError ? error.problem.requestId : undefined;
+}
+
 /** What a problem is about: how its message begins, and the request, where there is one. */
 export interface Subject {
 	what: string;

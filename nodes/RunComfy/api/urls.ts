@@ -170,8 +170,8 @@ export function readCredential(credential: Readonly<Record<string, unknown>>) {
 	const apiToken = cleanToken(credential.apiToken);
 	const tokenProblem = findTokenProblem(apiToken);
 	if (tokenProblem !== undefined) throw new FieldError('API Token', tokenProblem, where);
-	const key = cleanToken(credential.comfyOrgApiKey);
-	const keyProblem = key === '' ? undefined : findTokenProblem(key);
+	const comfyOrgApiKey = cleanToken(credential.comfyOrgApiKey);
+	const keyProblem = comfyOrgApiKey === '' ? undefined : findTokenProblem(comfyOrgApiKey);
 	if (keyProblem !== undefined) throw new FieldError('ComfyUI API Key', keyProblem, where);
 	const readUrl = (label: string, value: unknown, usual: string): string => {
 		if (credential.useCustomUrls !== true || isEmpty(value)) return usual;
@@ -181,7 +181,8 @@ export function readCredential(credential: Readonly<Record<string, unknown>>) {
 	};
 	return {
 		apiToken,
-		comfyOrgApiKey: key === '' ? undefined : key,
+		/** Empty where the user has none. */
+		comfyOrgApiKey,
 		baseUrl: readUrl('Base URL', credential.baseUrl, DEFAULT_BASE_URL),
 		platformBaseUrl: readUrl('Platform Base URL', credential.platformBaseUrl, DEFAULT_PLATFORM_BASE_URL),
 	};

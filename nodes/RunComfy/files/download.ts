@@ -16,7 +16,6 @@ const MAX_DOWNLOADS = 4;
 const MAX_REDIRECTS = 3;
 /** Of one request. More are not downloaded: only their URLs are returned. */
 const MAX_FILES = 500;
-const MAX_DOWNLOAD_TRIES = 4;
 /** When no bytes arrive for this long, the connection counts as lost. */
 export const DOWNLOAD_IDLE_MS = 30_000;
 
@@ -71,7 +70,7 @@ export class Downloader {
 				async () => await this.download(file, stem, options, total, signal),
 				(result) =>
 					result instanceof DownloadProblem && result.isTransient && !signal.aborted ? {} : undefined,
-				{ clock, random, maxTries: MAX_DOWNLOAD_TRIES, pause: async (ms) => await clock.sleep(ms, signal) },
+				{ random, pause: async (ms) => await clock.sleep(ms, signal) },
 			);
 		const results = await Promise.all(
 			wanted.map(async (file, index) => ({

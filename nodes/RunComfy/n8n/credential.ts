@@ -21,13 +21,13 @@ export interface Access extends ApiAddresses {
 export async function readAccess(context: CallingContext): Promise<Access> {
 	const credential = await context.getCredentials(CREDENTIAL_NAME);
 	const { apiToken, comfyOrgApiKey, baseUrl, platformBaseUrl } = readCredential(credential);
-	const [redactToken, redactKey] = [createRedact(apiToken), createRedact(comfyOrgApiKey ?? '')];
+	const [redactToken, redactKey] = [createRedact(apiToken), createRedact(comfyOrgApiKey)];
 	return {
 		baseUrl,
 		platformBaseUrl,
 		isLoopback: isLoopbackUrl(baseUrl),
 		isPlatformLoopback: isLoopbackUrl(platformBaseUrl),
-		comfyOrgApiKey,
+		comfyOrgApiKey: comfyOrgApiKey === '' ? undefined : comfyOrgApiKey,
 		redact: (text) => redactKey(redactToken(text)),
 	};
 }
