@@ -254,9 +254,9 @@ describe('The free operations', () => {
 			modelId: TEXT_TO_IMAGE,
 			displayName: 'FLUX 2 Flash | Text to Image',
 			categories: ['text-to-image'],
-			price: '$0.02 per request',
+			price: '$0.02 per output',
 			priceUsd: 0.02,
-			priceUnit: 'request',
+			priceUnit: 'output',
 		});
 		expect(item?.json.inputs).toContainEqual(
 			expect.objectContaining({ name: 'guidance_scale', kind: 'number', minimum: 0, maximum: 20 }),
@@ -389,7 +389,7 @@ describe('The editor’s lists, in n8n’s own context for them', () => {
 		const found = await searchModels.call(context(), 'flux 2');
 		expect(found.results).toEqual([
 			{
-				name: 'FLUX 2 Flash · Text to Image · $0.02 per request',
+				name: 'FLUX 2 Flash · Text to Image · $0.02 per output',
 				value: TEXT_TO_IMAGE,
 				url: 'https://www.runcomfy.com/models/blackforestlabs/flux-2-flash',
 			},
