@@ -211,7 +211,7 @@ describe('Any model on n8n’s engine', () => {
 		['a private address', 'https://10.0.0.1/a.png', '“Inputs → Image” points to this computer or a private'],
 		['half an address', 'example.com/a.png', '“Inputs → Image” is neither a URL that begins with https'],
 		['a name of objects', '__proto__', '“Inputs → Image” names no file of this item (“__proto__”)'],
-		['another kind of file', 'text', '“Inputs → Image” points to a file that is not a JPEG, PNG, or WebP'],
+		['another kind of file', 'text', '“Inputs → Image” points to a file that is not an image'],
 	])('refuses %s as a file', async (_, image, message) => {
 		const text = { mimeType: 'text/plain', data: Buffer.from('hello').toString('base64') };
 		await open({ items: [{ json: {}, binary: { text } }] });
@@ -220,11 +220,11 @@ describe('Any model on n8n’s engine', () => {
 	});
 
 	it('refuses a file that is larger than the model takes', async () => {
-		const large = Buffer.concat([await makeImage('x', 1, 32, 32), Buffer.alloc(31_000_000)]);
-		await open({
-			items: [{ json: {}, binary: { data: { mimeType: 'image/png', data: large.toString('base64') } } }],
-		});
-		const run = await env.run(runOf(IMAGE_EDIT, { prompt: 'x', image: 'data' }));
+		await open({ binaryMode: 'filesystem', sandbox: { pictureBytes: 31_000_000 } });
+		const [stored] = outputItems(await env.run({ downloadFiles: true }));
+		await open({ binaryMode: 'filesystem', items: [{ json: {}, ...stored }] });
+		const parameters = runOf(IMAGE_EDIT, { prompt: 'x', image: 'data' });
+		const run = await env.run({ ...parameters, options: { sendFilesAs: 'temporaryUrl' } });
 		expect(failure(run).message).toContain(
 			'points to a file that the model does not accept (“data”): File size must be less than 30 MB.',
 		);
