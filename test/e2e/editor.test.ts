@@ -148,7 +148,14 @@ const SCREENSHOTS =
 	it('finds the node by search, with its actions', async () => {
 		await openWorkflow();
 		await byTestId('node-creator-plus-button').first().click();
-		for (const words of ['runcomfy', 'replace background']) {
+		for (const words of [
+			'runcomfy',
+			'replace background',
+			'generate image',
+			'lipsync',
+			'nano banana',
+			'upscale',
+		]) {
 			await byTestId('node-creator-search-bar').fill(words);
 			await page
 				.locator('[data-test-id="node-creator"]')
@@ -165,6 +172,24 @@ const SCREENSHOTS =
 		]) {
 			await byTestId('node-creator').getByText(action, { exact: true }).waitFor();
 		}
+	});
+
+	it('shows the addresses of a credential only where they are to be changed', async () => {
+		await openWorkflow();
+		await openPanel();
+		await byTestId('credential-edit').first().click();
+		const dialog = page.getByRole('dialog').filter({ hasText: 'API Token' });
+		await dialog.getByText('Copy the token from your').waitFor();
+		const address = dialog.locator('[data-test-id="parameter-input-baseUrl"]');
+		await address.waitFor();
+		await shoot('credential');
+		await dialog
+			.locator(
+				'[data-test-id="parameter-input-useCustomUrls"] [role="switch"], [data-test-id="parameter-input-useCustomUrls"] .el-switch',
+			)
+			.first()
+			.click();
+		await until('the addresses have gone', async () => (await address.count()) === 0);
 	});
 
 	it('shows the fields of the chosen options, and hides the others', async () => {
@@ -209,9 +234,15 @@ const SCREENSHOTS =
 		await openWorkflow({ resource: 'model', operation: 'run' });
 		await openPanel();
 		await searchList('modelId', 'image to video');
-		await byTestId('rlc-item').filter({ hasText: 'Seedance 2.5 | Image to Video 1080p' }).first().waitFor();
+		await byTestId('rlc-item')
+			.filter({ hasText: 'Seedance 2.5 · Image to Video 1080p · $0.12 per second' })
+			.first()
+			.waitFor();
 		await shoot('model-list');
-		await byTestId('rlc-item').filter({ hasText: 'Seedance 2.5 | Image to Video 1080p' }).first().click();
+		await byTestId('rlc-item')
+			.filter({ hasText: 'Seedance 2.5 · Image to Video 1080p · $0.12 per second' })
+			.first()
+			.click();
 
 		const mapper = byTestId('resource-mapper-container');
 		for (const label of ['Prompt', 'Duration', 'Generate Audio']) {
@@ -233,6 +264,8 @@ const SCREENSHOTS =
 			duration: 5,
 			generate_audio: true,
 		});
+		await closePanel();
+		await page.getByText('bytedance/seedance-2.5/image-to-video/1080p', { exact: true }).waitFor();
 	});
 
 	it('runs a deployment: picked from the list, with the inputs of its workflow as fields, and shows the image', async () => {
