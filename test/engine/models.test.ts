@@ -130,6 +130,14 @@ describe('Any model on n8n’s engine', () => {
 		]);
 	});
 
+	it('sends a file of the item where an input is exactly its name', async () => {
+		const data = (await makeImage('x', 1, 32, 32)).toString('base64');
+		await open({ items: [{ json: {}, binary: { a: { mimeType: 'image/png', data } } }] });
+		await env.run(runOf(QUIRKS, { prompt: 'a boat', mystery: 'a' }));
+		const { input } = env.sandbox.jobs[0] ?? {};
+		expect(input).toEqual({ prompt: 'a boat', mystery: `data:image/png;base64,${data}` });
+	});
+
 	it('maps the item’s own fields in automatic mapping, and leaves out the rest', async () => {
 		await open({ items: [{ json: { prompt: 'From the item', image_size: 'square_hd', customer: 7 } }] });
 		await env.run({ ...runOf(TEXT_TO_IMAGE, {}), inputs: mapped({}, 'autoMapInputData') });
