@@ -130,6 +130,14 @@ describe('Any model on n8n’s engine', () => {
 		]);
 	});
 
+	it('sends a file of the item where an input is exactly its name', async () => {
+		const data = (await makeImage('x', 1, 32, 32)).toString('base64');
+		await open({ items: [{ json: {}, binary: { a: { mimeType: 'image/png', data } } }] });
+		await env.run(runOf(QUIRKS, { prompt: 'a boat', mystery: 'a' }));
+		const { input } = env.sandbox.jobs[0] ?? {};
+		expect(input).toEqual({ prompt: 'a boat', mystery: `data:image/png;base64,${data}` });
+	});
+
 	it('takes the item’s own fields for inputs, leaves out the rest, and refuses an item without an input', async () => {
 		const named = { prompt: 'From the item', 'Image Size': 'square_hd', customer: 7 };
 		await open({
