@@ -5,6 +5,7 @@ import {
 	agentExample,
 	closeN8nEnvironment,
 	example,
+	exampleWithStorage,
 	INSTALL_TIMEOUT_MS,
 	openN8nEnvironment,
 	type N8nEnvironment,
@@ -73,32 +74,11 @@ describe(`The examples in n8n ${NEWEST}`, () => {
 		expect(found).toEqual(listed.map(({ type }) => type.split('.').pop()));
 	});
 
-	/** An example whose S3 credential leads to a storage on this machine, which must be stopped in the end. */
-	const exampleWithStorage = async (file: string, storage: ObjectStorage) => {
-		const { data } = await env.n8n.rest('POST', '/credentials', {
-			name: 'S3',
-			type: 's3',
-			data: {
-				endpoint: await storage.start(),
-				region: 'us-east-1',
-				accessKeyId: 'a',
-				secretAccessKey: 'b',
-				forcePathStyle: true,
-				ignoreSSLIssues: false,
-			},
-		});
-		const definition = example(env, file);
-		for (const { credentials } of definition.nodes) {
-			if (credentials?.s3 !== undefined) credentials.s3 = { id: String(data.id), name: 'S3' };
-		}
-		return definition;
-	};
-
 	it('the example storage-schedule.json takes photos from a storage and puts the results back', async () => {
 		const storage = new ObjectStorage();
 		const keys = ['incoming/red shoe.jpg', 'incoming/hat.png', 'incoming/notes.txt'];
 		for (const key of keys) storage.objects.set(`/my-bucket/${key}`, Buffer.from(`original of ${key}`));
-		const definition = await exampleWithStorage('storage-schedule.json', storage);
+		const definition = await exampleWithStorage(env, 'storage-schedule.json', storage);
 		const execution = await env.n8n.run(definition);
 		storage.stop();
 		expect(execution.data?.resultData.error).toBeUndefined();
@@ -117,7 +97,7 @@ describe(`The examples in n8n ${NEWEST}`, () => {
 	it('the example comfyui-nightly.json stores an image for every prompt, and sends what fails to its own branch', async () => {
 		env.sandbox.faults.add({ job: 'failed', promptIncludes: 'flower market' });
 		const storage = new ObjectStorage();
-		const execution = await env.n8n.run(await exampleWithStorage('comfyui-nightly.json', storage));
+		const execution = await env.n8n.run(await exampleWithStorage(env, 'comfyui-nightly.json', storage));
 		storage.stop();
 		expect(execution.data?.resultData.error).toBeUndefined();
 		const names = [...storage.objects.keys()].map((key) => key.replace(/\d{4}-\d\d-\d\d/, 'date'));

@@ -40,7 +40,12 @@ function unknownParameters(parameters: object, names: Names, path_ = ''): string
 	return Object.entries(parameters).flatMap(([name, value]: [string, unknown]) => {
 		const inner = names[name];
 		if (inner === undefined) return [`${path_}${name}`];
-		const isCollection = Object.keys(inner).length > 0 && typeof value === 'object' && value !== null;
+		// A resource mapper may have the name of another operation's collection.
+		const isCollection =
+			Object.keys(inner).length > 0 &&
+			typeof value === 'object' &&
+			value !== null &&
+			!('mappingMode' in value);
 		if (!isCollection) return [];
 		const entries =
 			Object.values(inner).every((deeper) => Object.keys(deeper).length === 0) || !Array.isArray(value)
