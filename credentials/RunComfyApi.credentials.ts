@@ -46,6 +46,15 @@ export class RunComfyApi implements ICredentialType {
 				'Copy it from your <a href="https://www.runcomfy.com/profile" target="_blank">RunComfy profile</a>. A token stops working as soon as a new one is generated.',
 		},
 		{
+			displayName: 'ComfyUI API Key',
+			name: 'comfyOrgApiKey',
+			type: 'string',
+			typeOptions: { password: true },
+			default: '',
+			description:
+				'Only for ComfyUI deployments whose workflow has API nodes, which ComfyUI bills. Create it on <a href="https://platform.comfy.org" target="_blank">platform.comfy.org</a>. It is sent only to RunComfy, with the inputs of a deployment.',
+		},
+		{
 			displayName: 'Base URL',
 			name: 'baseUrl',
 			type: 'string',

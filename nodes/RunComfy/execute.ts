@@ -76,6 +76,7 @@ async function executeItems(context: IExecuteFunctions, runtime: Runtime, count:
 		downloader: new Downloader({ context, clock, random, idleMs: downloadIdleMs }),
 		modelFiles: { allowLoopback: access.isLoopback },
 		deploymentFiles: { allowLoopback: access.isPlatformLoopback },
+		comfyOrgApiKey: access.comfyOrgApiKey,
 	};
 	const { problem, ...options } = runOptionsOf(first);
 	const dependencies = {

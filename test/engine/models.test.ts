@@ -129,11 +129,22 @@ describe('Any model on n8n’s engine', () => {
 		]);
 	});
 
-	it('maps the item’s own fields in automatic mapping, and leaves out the rest', async () => {
-		await open({ items: [{ json: { prompt: 'From the item', image_size: 'square_hd', customer: 7 } }] });
-		await env.run({ ...runOf(TEXT_TO_IMAGE, {}), inputs: mapped({}, 'autoMapInputData') });
-		expect(env.sandbox.jobs[0]?.input).toMatchObject({ prompt: 'From the item', image_size: 'square_hd' });
-		expect(env.sandbox.jobs[0]?.input).not.toHaveProperty('customer');
+	it('takes the item’s own fields for inputs, leaves out the rest, and refuses an item without an input', async () => {
+		const named = { prompt: 'From the item', 'Image Size': 'square_hd', customer: 7 };
+		await open({
+			items: [{ json: named }, { json: { customer: 8 } }],
+			settings: { onError: 'continueRegularOutput' },
+		});
+		const run = await env.run({ ...runOf(TEXT_TO_IMAGE, {}), inputMode: 'auto' });
+		const seed = expect.any(Number) as number;
+		expect(env.sandbox.jobs.map(({ input }) => input)).toEqual([
+			{ prompt: 'From the item', image_size: 'square_hd', seed },
+		]);
+		expect(outputItems(run)[1]?.json.error).toMatchObject({
+			message:
+				'“Specify Inputs” is “From Input Item”, but no field of the item names an input and has a value',
+			description: expect.stringContaining('The inputs are: Prompt (prompt), ') as string,
+		});
 	});
 
 	it('sends inputs whose schema it does not understand', async () => {
@@ -241,7 +252,7 @@ describe('The free operations', () => {
 		expect(item?.json).toMatchObject({
 			modelId: TEXT_TO_IMAGE,
 			displayName: 'FLUX 2 Flash | Text to Image',
-			kind: 'image',
+			kind: 'model',
 			categories: ['text-to-image'],
 			priceUsd: 0.02,
 			priceUnit: 'request',

@@ -38,6 +38,8 @@ export interface CallOptions {
 /** What is the same for every call: token, counts and faults. */
 export class Calls {
 	private readonly hanging = new Set<FastifyReply>();
+	/** The bodies of calls as they were sent. */
+	readonly bodyTexts = new WeakMap<object, string>();
 
 	constructor(
 		private readonly token: string,

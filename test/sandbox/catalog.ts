@@ -8,7 +8,10 @@ export interface SandboxModel {
 	model_id: string;
 	display_name: string;
 	description: string;
-	kind: 'image' | 'video' | 'audio' | 'text';
+	/** RunComfy's words. */
+	kind: 'model' | 'workflow' | 'inference';
+	/** What a run makes; not in RunComfy's answers. */
+	makes: 'image' | 'video' | 'audio' | 'text';
 	categories: string[];
 	base_price_usd?: number | null;
 	price_unit?: string | null;

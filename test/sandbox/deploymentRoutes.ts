@@ -8,6 +8,7 @@ import { DEPLOYMENT_ID, DEPLOYMENTS, type SandboxDeployment } from './deployment
 import type { JobFault } from './faults';
 import type { FileServer } from './files';
 import { stateOf, steadyNow, type JobInput, type Made } from './jobStore';
+import { makeImage } from './media';
 import { OBJECT_INFO, paddedObjectInfo, readObjectInfo, type ObjectInfo } from './objectInfo';
 import { applyOverrides, problemAt, type Detail } from './overrides';
 import type { Queue, RequestApi } from './queue';
@@ -25,7 +26,8 @@ export interface DeploymentOptions {
 	objectInfoUrl?: string | null;
 }
 
-const PATH = '/prod/v2/deployments';
+/** RunComfy's own clients use both. */
+const PATH = '/prod/:version(^v[12]$)/deployments';
 const BAD_TOKEN = error(401, 401001, 'The API token is invalid, expired or revoked.');
 
 /** The API of ComfyUI deployments: the list, and requests to them. */
@@ -34,8 +36,6 @@ export class DeploymentRoutes {
 	private readonly all: SandboxDeployment[];
 	/** When the first instance of a deployment is there. */
 	private readonly warmFrom = new Map<string, number>();
-	/** The bodies of deployments' calls as they were sent. */
-	private readonly bodyTexts = new WeakMap<object, string>();
 	private readonly objectInfos = new Map<string, { bytes: Buffer; classes: ObjectInfo }>();
 
 	constructor(
@@ -49,15 +49,23 @@ export class DeploymentRoutes {
 		this.requests = {
 			badToken: BAD_TOKEN,
 			route: `${PATH}/:deploymentId/requests/:requestId`,
-			urlOf: ({ deploymentId, requestId }) => `${origin()}${PATH}/${deploymentId}/requests/${requestId}`,
+			urlOf: ({ deploymentId, requestId }) =>
+				`${origin()}/prod/v2/deployments/${deploymentId}/requests/${requestId}`,
 			has: ({ deploymentId }, { params }) =>
 				deploymentId === (params as { deploymentId: string }).deploymentId,
 			// The documented words of a status have none for a failed request: its result tells.
 			status: (job, state) => ({
 				status: state === 'failed' ? 'completed' : state,
-				...(state === 'in_progress' ? { instance_id: `${job.deploymentId}-instance-1` } : {}),
+				...(state === 'in_progress'
+					? {
+							instance_id: `${job.deploymentId}-instance-1`,
+							log_url: `${origin()}/logs/${job.requestId}.txt`,
+						}
+					: {}),
 			}),
-			succeeded: (job) => ({ outputs: job.made?.outputOf(files.urlsOf(job)) }),
+			succeeded: (job) => ({
+				[job.graph === undefined ? 'output' : 'outputs']: job.made?.outputOf(files.urlsOf(job)),
+			}),
 			failed: ({ makingError, graph = {} }) => ({
 				outputs: {},
 				error: { type: 'execution_error', message: makingError ?? samplerError(graph) },
@@ -101,41 +109,32 @@ export class DeploymentRoutes {
 			const file = { bytes: this.objectInfoOf(found).bytes, mimeType: 'application/json' };
 			return await this.files.send(request, reply, 'objectInfo', {}, file);
 		});
-		app.register(async (withTexts) => {
-			withTexts.addContentTypeParser('application/json', { parseAs: 'string' }, (request, text, done) => {
-				try {
-					const body: unknown = JSON.parse(String(text));
-					this.bodyTexts.set(request, String(text));
-					done(null, body);
-				} catch {
-					done(Object.assign(new Error('The body is not JSON.'), { statusCode: 400 }));
-				}
-			});
-			withTexts.post(
-				`${PATH}/:deploymentId/inference`,
-				calls.on('submit', (request) => this.submit(request), {
-					badToken: BAD_TOKEN,
-					promptOf: (request) => promptOfGraph(this.read(request).graph),
-				}),
-			);
-		});
+		app.get('/logs/:requestId.txt', async () => 'loading\n 50%|#####     | 10/20 [00:05<00:05]\n');
+		app.post(
+			`${PATH}/:deploymentId/inference`,
+			calls.on('submit', (request) => this.submit(request), {
+				badToken: BAD_TOKEN,
+				promptOf: (request) => promptOf(request, this.read(request).graph),
+			}),
+		);
 	}
 
-	private find({ params }: FastifyRequest): SandboxDeployment | Answer {
+	private find({ params, method }: FastifyRequest): SandboxDeployment | Answer {
 		const { deploymentId } = params as { deploymentId: string };
 		if (deploymentId === DEPLOYMENT_ID.foreign)
 			return error(403, 403003, 'You have no access to this deployment.');
+		if (deploymentId === DEPLOYMENT_ID.deleted && method === 'POST')
+			return error(403, 10003, 'The deployment was deleted.');
 		return this.all.find(({ id }) => id === deploymentId) ?? error(404, 404001, 'No such deployment.');
 	}
 
 	private describe(deployment: SandboxDeployment, request: FastifyRequest) {
-		const { workflow, objectInfo: _objectInfo, ...entry } = deployment;
+		const { workflow, overrides = {}, objectInfo: _objectInfo, ...entry } = deployment;
 		const { includes } = request.query as { includes?: string };
 		const { objectInfoUrl = `${this.origin()}/object-info/${entry.id}/object_info.json` } = this.options;
 		const payload = {
-			workflow_api_json: new RawJson(workflow),
-			overrides: {},
-			...(objectInfoUrl === null ? {} : { object_info_url: objectInfoUrl }),
+			...(workflow === undefined ? {} : { workflow_api_json: new RawJson(workflow), overrides }),
+			...(workflow === undefined || objectInfoUrl === null ? {} : { object_info_url: objectInfoUrl }),
 		};
 		return { ...entry, ...(includes === 'payload' ? { payload } : {}) };
 	}
@@ -149,15 +148,21 @@ export class DeploymentRoutes {
 		return made;
 	}
 
-	/** The graph that a submit asks for, and what is wrong with the submit. */
-	private read(request: FastifyRequest): { graph: Graph; detail: Detail[] } {
+	/** The graph that a submit asks for, without one for a LoRA, and what is wrong with the submit. */
+	private read(request: FastifyRequest): { graph?: Graph; detail: Detail[] } {
 		const deployment = this.find(request);
-		const { body } = request;
-		if (isAnswer(deployment)) return { graph: {}, detail: [] };
-		const { overrides, ...others } = isRecord(body) ? body : {};
-		const graph = readGraph(JSON.parse(deployment.workflow));
-		const applied = applyOverrides(graph, overrides, this.objectInfoOf(deployment).classes);
+		const body = isRecord(request.body) ? request.body : {};
+		if (isAnswer(deployment)) return { detail: [] };
+		if (deployment.workflow === undefined) {
+			const isValid = typeof body.prompt === 'string' && body.overrides === undefined;
+			return { detail: isValid ? [] : [problemAt(['body', 'prompt'], 'A text is required.')] };
+		}
+		const { overrides, extra_data: extra = {}, ...others } = body;
+		const { classes } = this.objectInfoOf(deployment);
+		const saved = applyOverrides(readGraph(JSON.parse(deployment.workflow)), deployment.overrides, classes);
+		const applied = applyOverrides(saved.graph, overrides, classes);
 		const unknown = Object.keys(others).map((name) => problemAt(['body', name], 'There is no such field.'));
+		if (!isRecord(extra)) unknown.push(problemAt(['body', 'extra_data'], 'It must be an object.'));
 		return { graph: applied.graph, detail: [...unknown, ...applied.detail] };
 	}
 
@@ -165,21 +170,24 @@ export class DeploymentRoutes {
 		const deployment = this.find(request);
 		if (isAnswer(deployment)) return deployment;
 		const { id } = deployment;
+		if (!deployment.is_enabled) return error(403, 10002, 'The deployment is disabled.');
+		if (this.queue.balanceUsd <= 0)
+			return error(402, 10001, 'Your funds are used up. The deployment was disabled.');
 		const { graph, detail } = this.read(request);
-		// Which code a disabled deployment answers with is not documented.
-		if (!deployment.is_enabled) {
-			detail.unshift(problemAt(['path', 'deployment_id'], 'The deployment is disabled.'));
-		}
 		if (detail.length > 0) return error(422, 422001, 'The request is invalid.', detail);
-		const isUnchanged = this.hasRun(id, graph);
+		const isUnchanged = graph !== undefined && this.hasRun(id, graph);
+		const prompt = promptOf(request, graph);
+		const bodyText = this.calls.bodyTexts.get(request) ?? '';
 		return this.queue.submit(
 			{
-				runs: { deploymentId: id, graph, bodyText: this.bodyTexts.get(request) ?? '' },
+				runs: { deploymentId: id, bodyText, ...(graph === undefined ? {} : { graph }) },
 				input: request.body as JobInput,
-				prompt: promptOfGraph(graph),
+				prompt,
 				costUsd: 0,
 				startMs: this.waitForInstance(id),
-				make: async (fault) => await this.make(graph, fault, isUnchanged),
+				webhook: (request.query as { webhook?: string }).webhook,
+				make: async (fault) =>
+					graph === undefined ? await makeByLora(prompt) : await this.make(graph, fault, isUnchanged),
 			},
 			this.requests,
 		);
@@ -208,6 +216,20 @@ export class DeploymentRoutes {
 		const { pictures = 'scene' } = this.options;
 		return await runGraph(graph, { pictures, ...(fault === 'manyImages' ? { images: 3 } : {}) });
 	}
+}
+
+function promptOf({ body }: FastifyRequest, graph: Graph | undefined): string {
+	if (graph !== undefined) return promptOfGraph(graph);
+	return isRecord(body) && typeof body.prompt === 'string' ? body.prompt : '';
+}
+
+/** A LoRA answers as a model does. */
+async function makeByLora(prompt: string): Promise<Made> {
+	const bytes = await makeImage(prompt, 0);
+	return {
+		files: [{ bytes, mimeType: 'image/png', name: 'lora.png' }],
+		outputOf: (urls) => ({ images: urls }),
+	};
 }
 
 function isAnswer(found: SandboxDeployment | Answer): found is Answer {

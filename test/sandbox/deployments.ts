@@ -15,8 +15,12 @@ export interface SandboxDeployment {
 	/** `standby` is the only word that is known. */
 	status: string;
 	is_enabled: boolean;
-	/** ComfyUI's API format as JSON text, because its integers may exceed what a JavaScript number holds. */
-	workflow: string;
+	created_at: string;
+	updated_at: string;
+	/** ComfyUI's API format as JSON text, because its integers may exceed what a JavaScript number holds. A LoRA has none. */
+	workflow?: string;
+	/** The deployment's own overrides of it. */
+	overrides?: Record<string, { inputs: Record<string, unknown> }>;
 	/** Its node definitions as JSON text; without it, those of `workflows/objectInfo.json`. */
 	objectInfo?: string;
 }
@@ -31,14 +35,17 @@ export const DEPLOYMENT_ID = {
 	/** Ids of a subgraph, choices of the new form, and integers beyond 2^53. */
 	largeIntegers: '3f1c6a52-8d4e-4b7a-9c25-6e0d1f7a9b04',
 	disabled: '3f1c6a52-8d4e-4b7a-9c25-6e0d1f7a9b05',
-	/** Somebody else's: in no list. */
+	/** Somebody else's, and one that was deleted: in no list. */
 	foreign: '3f1c6a52-8d4e-4b7a-9c25-6e0d1f7a9b06',
+	deleted: '3f1c6a52-8d4e-4b7a-9c25-6e0d1f7a9b07',
+	/** Has no graph, and takes a prompt. */
+	lora: '3f1c6a52-8d4e-4b7a-9c25-6e0d1f7a9b08',
 } as const;
 
 function deployment(
 	id: string,
 	name: string,
-	workflowFile: string,
+	workflowFile: string | undefined,
 	more: Partial<SandboxDeployment> = {},
 ): SandboxDeployment {
 	return {
@@ -53,7 +60,11 @@ function deployment(
 		keep_warm_duration_in_seconds: 60,
 		status: 'running',
 		is_enabled: true,
-		workflow: readFileSync(path.join(__dirname, 'workflows', `${workflowFile}.json`), 'utf8'),
+		created_at: '2026-01-02T03:04:05.678901+00:00',
+		updated_at: '2026-02-03T04:05:06.789012+00:00',
+		...(workflowFile === undefined
+			? {}
+			: { workflow: readFileSync(path.join(__dirname, 'workflows', `${workflowFile}.json`), 'utf8') }),
 		...more,
 	};
 }
@@ -73,4 +84,5 @@ export const DEPLOYMENTS: SandboxDeployment[] = [
 		status: 'disabled',
 		is_enabled: false,
 	}),
+	deployment(DEPLOYMENT_ID.lora, 'Watercolor LoRA', undefined),
 ];

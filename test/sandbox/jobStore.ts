@@ -53,6 +53,8 @@ export interface SandboxJob {
 	/** When a poll first returned the result. */
 	deliveredAt?: number;
 	cancels: number;
+	/** What is called when it ends. */
+	webhook?: string | undefined;
 }
 
 /** What the sandbox has received, for tests to check. */
@@ -133,8 +135,13 @@ export class JobStore {
 	}
 }
 
-function isAlive(state: JobState): boolean {
+export function isAlive(state: JobState): boolean {
 	return state === 'in_queue' || state === 'in_progress';
+}
+
+/** A moment as RunComfy writes it: with microseconds and an offset. */
+export function timeText(ms: number): string {
+	return new Date(ms).toISOString().replace('Z', '000+00:00');
 }
 
 /** The time of day in milliseconds, which does not jump when a test makes the computer's clock jump. */

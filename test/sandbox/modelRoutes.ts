@@ -34,8 +34,9 @@ export class ModelRoutes {
 		private readonly options: ModelOptions,
 		origin: () => string,
 	) {
-		const costFor = (costUsd: number, request: FastifyRequest) =>
-			(request.query as { include_cost?: string }).include_cost === 'true' && options.costUsd !== null
+		const costFor = (costUsd: number, request?: FastifyRequest) =>
+			(request?.query as { include_cost?: string } | undefined)?.include_cost === 'true' &&
+			options.costUsd !== null
 				? { cost: costUsd }
 				: {};
 		this.requests = {
@@ -125,7 +126,7 @@ export class ModelRoutes {
 		const seed = typeof input.seed === 'number' ? input.seed : 70159819;
 		const prompt = promptOf(input) || JSON.stringify(input).slice(0, 200);
 		const seconds = typeof input.duration === 'number' ? input.duration : 2;
-		switch (model.kind) {
+		switch (model.makes) {
 			case 'text':
 				return { files: [], outputOf: () => ({ text: 'A picture with lights in it.', image: null }) };
 			case 'audio':
@@ -191,7 +192,7 @@ function oneFile(kind: string, name: string, mimeType: string, bytes: Buffer): M
 	return { files: [{ bytes, mimeType, name }], outputOf: ([url]) => ({ [kind]: url }) };
 }
 
-function catalogEntry({ input_schema: schema, ...entry }: SandboxModel, withSchema: boolean) {
+function catalogEntry({ input_schema: schema, makes: _makes, ...entry }: SandboxModel, withSchema: boolean) {
 	return {
 		...entry,
 		inputs: Object.keys(schema.properties),

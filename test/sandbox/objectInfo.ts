@@ -32,12 +32,14 @@ export function inputDefinition(
 	className: string,
 	name: string,
 ): InputDefinition | undefined {
-	const { required, optional } = recordOf(recordOf(info[className]).input);
-	const definition = recordOf(required)[name] ?? recordOf(optional)[name];
+	const definition = findDefinition(recordOf(info[className]).input, name);
 	if (!Array.isArray(definition)) return undefined;
-	const type: unknown = definition[0];
 	const rules = recordOf(definition[1]);
-	const choices = Array.isArray(type) ? type : type === 'COMBO' ? rules.options : undefined;
+	const options = Array.isArray(rules.options) ? (rules.options as unknown[]) : [];
+	const isDynamic = definition[0] === DYNAMIC;
+	const type: unknown = isDynamic ? 'COMBO' : definition[0];
+	const keys = isDynamic ? options.map((option) => recordOf(option).key) : options;
+	const choices = Array.isArray(type) ? type : type === 'COMBO' ? keys : undefined;
 	return {
 		type: Array.isArray(type) ? 'COMBO' : String(type),
 		...(Array.isArray(choices) ? { choices: choices as unknown[] } : {}),
@@ -45,6 +47,22 @@ export function inputDefinition(
 		...(typeof rules.max === 'number' ? { max: rules.max } : {}),
 		isFile: ['image_upload', 'video_upload', 'audio_upload'].some((flag) => rules[flag] === true),
 	};
+}
+
+/** A choice that has inputs of its own: `resize_type` and `resize_type.width`. */
+const DYNAMIC = 'COMFY_DYNAMICCOMBO_V3';
+
+function findDefinition(input: unknown, name: string): unknown {
+	const { required, optional } = recordOf(input);
+	const found = recordOf(required)[name] ?? recordOf(optional)[name];
+	const dot = name.indexOf('.');
+	if (found !== undefined || dot < 0) return found;
+	const parent = findDefinition(input, name.slice(0, dot));
+	const { options } = recordOf(Array.isArray(parent) ? parent[1] : undefined);
+	const children = (Array.isArray(options) ? options : []).map((option) =>
+		findDefinition(recordOf(option).inputs, name.slice(dot + 1)),
+	);
+	return children.find((child) => child !== undefined);
 }
 
 /** The definitions with a class that has as many choices as it takes to reach the size: a real file has several MB. */

@@ -1,9 +1,19 @@
 import type { FastifyInstance, FastifyRequest } from 'fastify';
+import { request as send } from 'undici';
 
 import { error, type Answer, type Calls, type CallOptions } from './calls';
 import type { Graph } from './comfyUi';
 import type { JobFault } from './faults';
-import { stateOf, steadyNow, type JobInput, type JobState, type Made, type SandboxJob } from './jobStore';
+import {
+	isAlive,
+	stateOf,
+	steadyNow,
+	timeText,
+	type JobInput,
+	type JobState,
+	type Made,
+	type SandboxJob,
+} from './jobStore';
 
 /** Milliseconds: fixed, or by the job's number (in order of arrival) and prompt. */
 export type Duration = number | ((jobNumber: number, prompt: string) => number);
@@ -19,13 +29,15 @@ export interface QueueOptions {
 
 /** What is submitted: the input of a model, or of a deployment. */
 export interface Submission {
-	runs: { modelId: string } | { deploymentId: string; graph: Graph; bodyText: string };
+	runs: { modelId: string } | { deploymentId: string; graph?: Graph; bodyText: string };
 	input: JobInput;
 	/** By which tests know the job. */
 	prompt: string;
 	costUsd: number;
 	/** Before it is queued: a cold start. */
 	startMs?: number;
+	/** Is called when the job ends, as often as it takes. */
+	webhook?: string | undefined;
 	/** Makes the product while the job runs. */
 	make(fault: JobFault | undefined): Promise<Made>;
 }
@@ -43,14 +55,17 @@ export interface RequestApi extends Pick<CallOptions, 'badToken'> {
 	/** The status word, and what goes with it. */
 	status(job: SandboxJob, state: JobState): object;
 	/** How a result says that the request has succeeded or failed. */
-	succeeded(job: SandboxJob, request: FastifyRequest): object;
-	failed(job: SandboxJob, request: FastifyRequest): object;
+	succeeded(job: SandboxJob, request?: FastifyRequest): object;
+	failed(job: SandboxJob, request?: FastifyRequest): object;
 	isCancellable(state: JobState): boolean;
 }
+
+const WEBHOOK_PAUSE_MS = 50;
 
 /** Accepts jobs, and answers what becomes of them, for models and for deployments. */
 export class Queue {
 	private count = 0;
+	private isClosed = false;
 	balanceUsd: number;
 
 	constructor(
@@ -64,6 +79,10 @@ export class Queue {
 		this.calls.store.clear();
 		this.count = 0;
 		this.balanceUsd = this.options.balanceUsd ?? 100;
+	}
+
+	close(): void {
+		this.isClosed = true;
 	}
 
 	/** Accepts a job and answers with its request id, as `api` addresses it. */
@@ -87,6 +106,7 @@ export class Queue {
 			requestId,
 		});
 		const url = api.urlOf(job);
+		if (work.webhook !== undefined) void this.callWebhook(work.webhook, job, api);
 		return {
 			status: 200,
 			body: {
@@ -150,19 +170,36 @@ export class Queue {
 
 	private result(job: SandboxJob, api: RequestApi, request: FastifyRequest): Answer {
 		job.polls++;
-		const { requestId, submittedAt, endsAt } = job;
+		if (stateOf(job) === 'completed') job.deliveredAt ??= steadyNow();
+		return { status: 200, body: this.resultOf(job, api, request) };
+	}
+
+	private resultOf(job: SandboxJob, api: RequestApi, request?: FastifyRequest): object {
+		const { requestId, submittedAt, endsAt, cancelledAt } = job;
 		const state = stateOf(job);
-		const base = { request_id: requestId, created_at: new Date(submittedAt).toISOString() };
-		const finished = { finished_at: new Date(endsAt).toISOString() };
-		if (state === 'completed') {
-			job.deliveredAt ??= steadyNow();
-			const more = api.succeeded(job, request);
-			return { status: 200, body: { ...base, status: 'succeeded', ...more, ...finished } };
+		const base = { request_id: requestId, created_at: timeText(submittedAt) };
+		const finished = { finished_at: timeText(cancelledAt ?? endsAt) };
+		if (state === 'completed')
+			return { ...base, status: 'succeeded', ...api.succeeded(job, request), ...finished };
+		if (state === 'failed') return { ...base, status: 'failed', ...api.failed(job, request), ...finished };
+		return { ...base, status: state, ...(state === 'cancelled' ? finished : {}) };
+	}
+
+	/** Calls a webhook when a job has ended, with what its result says, and again until it is answered with success. */
+	private async callWebhook(url: string, job: SandboxJob, api: RequestApi): Promise<void> {
+		for (let isDelivered = false; !isDelivered && !this.isClosed;) {
+			await new Promise((resolve) => void setTimeout(resolve, WEBHOOK_PAUSE_MS).unref());
+			if (this.isClosed || isAlive(stateOf(job))) continue;
+			const body = JSON.stringify({ ...this.resultOf(job, api), deployment_id: job.deploymentId });
+			const headers = { 'content-type': 'application/json' };
+			isDelivered = await send(url, { method: 'POST', headers, body }).then(
+				async (answer) => {
+					await answer.body.dump();
+					return answer.statusCode < 300;
+				},
+				() => false,
+			);
 		}
-		if (state === 'failed') {
-			return { status: 200, body: { ...base, status: 'failed', ...api.failed(job, request), ...finished } };
-		}
-		return { status: 200, body: { ...base, status: state } };
 	}
 
 	private cancel(job: SandboxJob, api: RequestApi): Answer {

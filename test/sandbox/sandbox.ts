@@ -57,6 +57,16 @@ export class Sandbox {
 				void reply.code(answer.status).send(answer.body);
 			},
 		);
+		// RunComfy's own clients send this content type without a body, too.
+		this.app.addContentTypeParser('application/json', { parseAs: 'string' }, (request, text, done) => {
+			try {
+				const body: unknown = text === '' ? undefined : JSON.parse(String(text));
+				this.calls.bodyTexts.set(request, String(text));
+				done(null, body);
+			} catch {
+				done(Object.assign(new Error('The body is not JSON.'), { statusCode: 400 }));
+			}
+		});
 		this.app.addHook('preValidation', async ({ body }) => {
 			if (body !== undefined) this.lastBody = body;
 		});
@@ -95,6 +105,7 @@ export class Sandbox {
 
 	async close(): Promise<void> {
 		this.calls.close();
+		this.queue.close();
 		await this.app.close();
 	}
 
@@ -105,7 +116,11 @@ export class Sandbox {
 			'/prod/v2/balance',
 			this.calls.on('balance', () => ({
 				status: 200,
-				body: { balance_usd: this.queue.balanceUsd, currency: 'USD' },
+				body: {
+					balance_usd: this.queue.balanceUsd,
+					balance_microdollars: Math.round(this.queue.balanceUsd * 1e6),
+					currency: 'USD',
+				},
 			})),
 		);
 		app.get('/sandbox/stats', async () => this.stats);

@@ -92,7 +92,7 @@ describe('A request is known by', () => {
 		[
 			'the way of entering inputs',
 			{ parameters: inputs(null) },
-			{ parameters: inputs(null, { mappingMode: 'autoMapInputData' }) },
+			{ parameters: { ...inputs(null), inputMode: 'auto' } },
 		],
 		[
 			'the seed',
@@ -149,8 +149,7 @@ describe('A request is known by', () => {
 
 	it('all fields of the item, where inputs are filled from it', async () => {
 		const placeOf = async (json: IDataObject) =>
-			(await identityOf({ node: TOOL, json, parameters: inputs(null, { mappingMode: 'autoMapInputData' }) }))
-				.place;
+			(await identityOf({ node: TOOL, json, parameters: { ...inputs(null), inputMode: 'auto' } })).place;
 		expect(await placeOf({ prompt: 'x' })).not.toBe(await placeOf({ prompt: 'y' }));
 	});
 
@@ -177,7 +176,7 @@ describe('Every field of every operation', () => {
 			'maxFileSize',
 			'pollInterval',
 		],
-		...['spendingLimit', 'timeout', 'category', 'search'],
+		...['spendingLimit', 'timeout', 'category', 'search', 'webhookUrl'],
 	];
 	const all = allOperations.flatMap(({ resource, operation, fields }) =>
 		fields.flatMap((field) => {

@@ -7,6 +7,9 @@ import type { OperationTools } from '../../nodes/RunComfy/operations/operation';
 import { httpOf } from './fakeApi';
 import { VirtualClock } from './virtualClock';
 
+/** What the operation has shown above the output. */
+const hints: string[] = [];
+
 /** Reads an item of the operation, for a deployment with this graph and a node with these parameters. */
 function readerOf(graph: object, parameters: Record<string, unknown>, allowLoopback = false) {
 	const all: Record<string, unknown> = {
@@ -19,11 +22,15 @@ function readerOf(graph: object, parameters: Record<string, unknown>, allowLoopb
 	const context = {
 		getNode: () => ({ parameters: all }),
 		getNodeParameter: (name: string) => all[name],
-		getInputData: () => [],
+		getInputData: () => [{ json: all.json ?? {} }],
 	} as unknown as IExecuteFunctions;
 	const deployments = { get: async () => ({ deploymentId: 'd1', graph }) };
 	const http = httpOf(async () => await Promise.reject(new Error('Nothing is sent')), new VirtualClock());
-	const tools = { http, deployments, random: () => 0, deploymentFiles: { allowLoopback } };
+	const tools = {
+		...{ http, deployments, random: () => 0, deploymentFiles: { allowLoopback } },
+		hint: (message: string) => void hints.push(message),
+		comfyOrgApiKey: all.key,
+	};
 	return async (itemIndex: number) =>
 		await runDeployment.read(tools as unknown as OperationTools, new Item(context, itemIndex));
 }
@@ -140,4 +147,101 @@ describe('ComfyUI Deployment → Run, before anything is submitted', () => {
 		const { seeds } = await readerOf(SAMPLER, { inputMode: 'fields', inputs })(0);
 		expect(seeds).toEqual({ '3.seed': seed });
 	});
+
+	/** The prompts as the sampler has them, and another input of the same name. */
+	const PROMPTS = {
+		...{ 6: { class_type: 'CLIPTextEncode', inputs: { text: 'a' } } },
+		...{ 7: { class_type: 'CLIPTextEncode', inputs: { text: 'b' } } },
+		'57:9': { class_type: 'SaveImage', inputs: { filename_prefix: 'ComfyUI' } },
+		3: { class_type: 'KSampler', inputs: { positive: ['6', 0], negative: ['7', 0], steps: 20, cfg: 8 } },
+	};
+	const readItem = (json: object, more: object = {}) =>
+		readerOf(PROMPTS, { inputMode: 'auto', json, ...more })(0);
+
+	it.each<[string, object, Record<string, object>]>([
+		['the ID of an input', { '6.text': 'x', customer: 7 }, { 6: { text: 'x' } }],
+		[
+			'the ID of a node',
+			{ 6: { text: 'x' }, 3: { steps: '4', cfg: null } },
+			{ 6: { text: 'x' }, 3: { steps: 4 } },
+		],
+		[
+			'a node of the API format',
+			{ '57:9': { inputs: { filename_prefix: 'x' } } },
+			{ '57:9': { filename_prefix: 'x' } },
+		],
+		['a label', { 'Negative Prompt': '', positive_prompt: 'x' }, { 6: { text: 'x' }, 7: { text: '' } }],
+		['a name', { STEPS: 5, filenamePrefix: 'x' }, { 3: { steps: 5 }, '57:9': { filename_prefix: 'x' } }],
+		['prompt, which is the positive one', { prompt: 'x' }, { 6: { text: 'x' } }],
+	])('takes from the item by %s', async (_, json, expected) => {
+		const { buildInput } = await readItem(json);
+		const overrides = Object.fromEntries(Object.entries(expected).map(([id, inputs]) => [id, { inputs }]));
+		expect(await buildInput()).toEqual({ overrides });
+	});
+
+	it.each<[string, object, string]>([
+		['nothing', {}, 'no field of the item names an input and has a value'],
+		['no input', { customer: 7, text2: 'x' }, 'no field of the item names an input and has a value'],
+		['an empty input', { prompt: null }, 'no field of the item names an input and has a value'],
+		['an input that is not there', { '6.txt': 'x', prompt: 'y' }, '“6.txt” is no input'],
+		['a node that is not there', { 99: { text: 'x' }, prompt: 'y' }, '“99.text” is no input'],
+		['several inputs', { text: 'x' }, '“text” names several inputs: 6.text, 7.text'],
+		['one input twice', { '6.text': 'x', prompt: 'y' }, 'two of its fields name the input 6.text'],
+	])('refuses an item that names %s', async (_, json, problem) => {
+		const error: unknown = await readItem(json).catch((reason: unknown) => reason);
+		expect(error).toMatchObject({
+			message: `“Specify Inputs” is “From Input Item”, but ${problem}`,
+			advice: expect.stringContaining('The inputs are: Positive Prompt (6.text), Negative') as string,
+		});
+	});
+
+	it('says that a workflow without seeds may return nothing, unless its files get a name', async () => {
+		const hintsOf = async (graph: object, inputs: object) => {
+			hints.length = 0;
+			await readerOf(graph, { inputMode: 'fields', inputs: { value: inputs } })(0);
+			return hints.join();
+		};
+		expect(await hintsOf(PROMPTS, {})).toContain('“Filename Prefix · SaveImage” (57:9.filename_prefix)');
+		expect(await hintsOf(PROMPTS, { '57:9.filename_prefix': 'x' })).toBe('');
+		expect(await hintsOf(SAMPLER, {})).toBe('');
+	});
+
+	const KEY = { api_key_comfy_org: 'comfy-key' };
+
+	it.each<[string, object, object]>([
+		['a raw body as it is', { bodyJson: '{"prompt": "x", "n": 1}' }, { prompt: 'x', n: 1 }],
+		[
+			'the key to a raw one for a workflow',
+			{ bodyJson: '{"overrides": {}}' },
+			{ overrides: {}, extra_data: KEY },
+		],
+		[
+			'the user’s own extra data',
+			{ bodyJson: '{"workflow_api_json": {}, "extra_data": {"a": 1}}' },
+			{ workflow_api_json: {}, extra_data: { ...KEY, a: 1 } },
+		],
+		[
+			'the key to JSON',
+			{ inputMode: 'json', overridesJson: '{}', options: { randomizeSeeds: false } },
+			{ overrides: {}, extra_data: KEY },
+		],
+	])('sends %s', async (_, parameters, body) => {
+		const { buildInput } = await readerOf(SAMPLER, { inputMode: 'body', key: 'comfy-key', ...parameters })(0);
+		expect(await buildInput()).toEqual(body);
+	});
+
+	it.each([
+		['http://n8n.example/x', undefined, '“Webhook URL” must begin with https://'],
+		['https://10.0.0.1/x', undefined, '“Webhook URL” points to this computer or a private network'],
+		['', undefined, '“Webhook URL” must not be empty'],
+		['', true, undefined],
+	])(
+		'checks the webhook URL “%s” unless it waits',
+		async (webhookUrl, waitForCompletion = false, problem) => {
+			const parameters = { inputMode: 'body', bodyJson: '{}', waitForCompletion, options: { webhookUrl } };
+			const refusal = await refusalOf(readerOf(SAMPLER, parameters)(0));
+			if (problem === undefined) expect(refusal).toBeUndefined();
+			else expect(refusal).toContain(problem);
+		},
+	);
 });

@@ -182,7 +182,9 @@ describe('The sandbox', () => {
 			const { object_info_url: url } = body.payload as { object_info_url: string };
 			const info = (await download(url)).toString();
 			expect(info).toContain('18446744073709551615');
-			const nodes = DEPLOYMENTS.flatMap(({ workflow }) => Object.values(JSON.parse(workflow) as object));
+			const nodes = DEPLOYMENTS.flatMap(({ workflow }) =>
+				Object.values(JSON.parse(workflow ?? '{}') as object),
+			);
 			const classes = nodes.map(({ class_type: name }: { class_type: string }) => name);
 			expect(Object.keys(JSON.parse(info) as object).sort()).toEqual([...new Set(classes)].sort());
 		});

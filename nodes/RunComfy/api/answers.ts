@@ -55,6 +55,9 @@ export interface PolledState {
 	queuePosition?: number;
 	/** Why it failed, as RunComfy reports it. */
 	error?: unknown;
+	/** The machine that runs it, and the address of its log; only of deployments. */
+	instanceId?: string;
+	logUrl?: string;
 	result: JobResult;
 }
 
@@ -269,6 +272,8 @@ export function readPoll(answer: Answered, requestId: string, reader: ApiReader)
 			phase: phaseOf(status),
 			queuePosition: numberAt(body, 'queue_position'),
 			error: body.error ?? body.error_message,
+			instanceId: textAt(body, 'instance_id'),
+			logUrl: textAt(body, 'log_url'),
 			result: {
 				requestId,
 				// Only URLs in the output count later on, because the rest of an answer may repeat the inputs.

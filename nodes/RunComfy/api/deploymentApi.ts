@@ -130,13 +130,17 @@ function needsStatus(answer: PollAnswer): boolean {
 	return isNotFound === true || httpStatus === 400 || httpStatus === 409;
 }
 
-/** One deployment, where requests are submitted. The body of a submit is `overrides` by node ID (documented). */
-export function deploymentEndpoint(http: Http, deploymentId: string): Endpoint {
+/**
+ * One deployment, where requests are submitted. The body of a submit is `overrides` by node ID (documented).
+ * @param webhookUrl that RunComfy calls when a request ends (documented).
+ */
+export function deploymentEndpoint(http: Http, deploymentId: string, webhookUrl?: string): Endpoint {
+	const query = webhookUrl === undefined ? '' : `?webhook=${encodeURIComponent(webhookUrl)}`;
+	const url = `${deploymentUrl(http, deploymentId)}/inference${query}`;
 	return {
 		...deploymentRequests(http, deploymentId),
 		id: `${PREFIX}${deploymentId}`,
-		submit: async (body, options) =>
-			await http.submit(`${deploymentUrl(http, deploymentId)}/inference`, body, DEPLOYMENT_READER, options),
+		submit: async (body, options) => await http.submit(url, body, DEPLOYMENT_READER, options),
 	};
 }
 
@@ -220,7 +224,7 @@ export function readDeployment(body: unknown) {
 		status: textAt(body, 'status'),
 		isEnabled: typeof isEnabled === 'boolean' ? isEnabled : undefined,
 		/** In ComfyUI's API format: nodes by their ID. Only where the payload was asked for. */
-		graph: readWorkflow(payload.workflow_api_json),
+		graph: withDefaults(readWorkflow(payload.workflow_api_json), payload.overrides),
 		/** Where the definitions of the node classes are. Nothing about it has been checked. */
 		objectInfoUrl: textAt(payload, 'object_info_url'),
 	};
@@ -231,6 +235,18 @@ function readWorkflow(value: unknown): JsonObject | undefined {
 	if (isJsonObject(value)) return value;
 	const graph = typeof value === 'string' ? parseJson(value) : undefined;
 	return isJsonObject(graph) && !isTooDeep(graph) ? graph : undefined;
+}
+
+/** The workflow with the deployment's own overrides, which apply where nothing is sent [assumed]. */
+function withDefaults(graph: JsonObject | undefined, overrides: unknown): JsonObject | undefined {
+	if (graph === undefined || !isJsonObject(overrides)) return graph;
+	const nodes = Object.entries(graph).map(([nodeId, node]) => {
+		const override = Object.hasOwn(overrides, nodeId) ? overrides[nodeId] : undefined;
+		const [own, more] = [node, override].map((one) => (isJsonObject(one) ? one.inputs : undefined));
+		if (!isJsonObject(node) || !isJsonObject(own) || !isJsonObject(more)) return [nodeId, node];
+		return [nodeId, { ...node, inputs: { ...own, ...more } }];
+	});
+	return Object.fromEntries(nodes) as JsonObject;
 }
 
 /** The deployments of a list, which is a bare array, or an object that holds it. Unusable ones are left out. */

@@ -90,7 +90,7 @@ export function findDeploymentOutputProblem({ requestId, output }: JobResult): P
 	return {
 		message: `${nameRequest(requestId)} succeeded, but has no outputs${isBlank ? '' : ' that can be returned'}`,
 		advice: isBlank
-			? 'ComfyUI does not run nodes again whose inputs have not changed since the last request, and then returns nothing. Change an input, such as the seed: the option “Randomize Seeds” does it for every item. If the inputs were new, check that the workflow has a node that saves its result, such as Save Image. It was not submitted again.'
+			? 'ComfyUI does not run nodes again whose inputs have not changed since the last request, and then returns nothing. Change an input, such as the seed: the option “Randomize Seeds” does it for every item. In a workflow without a seed, change the input “Filename Prefix” of the node that saves. If the inputs were new, check that the workflow has a node that saves its result, such as Save Image. It was not submitted again.'
 			: `No file, text, or number was found in what RunComfy reported: ${came ?? '…'}. Check that the workflow has a node that saves its result, such as Save Image. It was not submitted again.`,
 		requestId,
 	};

@@ -1,6 +1,42 @@
+import type { INodePropertyOptions } from 'n8n-workflow';
+
 import { isJsonObject, type JsonObject } from '../api/json';
+import { labelOf } from '../models/inputNames';
+import type { InputField } from '../models/inputSchema';
 import { FieldError } from '../util/errors';
 import type { Field, Item } from './item';
+
+const FROM_ITEM = 'From Input Item';
+
+/**
+ * How to specify the inputs of a model or of a deployment's workflow.
+ * @param owner of the inputs.
+ * @param example of a field of the item that gives an input.
+ * @param others ways besides fields and the input item.
+ */
+export function inputModeField(owner: string, example: string, others: INodePropertyOptions[]): Field {
+	return {
+		displayName: 'Specify Inputs',
+		name: 'inputMode',
+		decides: true,
+		type: 'options',
+		options: [
+			{
+				name: 'Using Fields Below',
+				value: 'fields',
+				description: `One field for each input of the ${owner}`,
+			},
+			{
+				name: FROM_ITEM,
+				value: 'auto',
+				description: `Fields of the item that are named as inputs of the ${owner}, such as ${example}. Other fields are ignored, but one must be an input.`,
+			},
+			...others,
+		],
+		default: 'fields',
+		description: `How to specify the inputs of the ${owner}`,
+	};
+}
 
 /**
  * The resource mapper “Inputs”: one field for each input of a model or of a deployment's workflow.
@@ -33,7 +69,7 @@ export function inputsField(
 				// An emptied text is sent as an empty text.
 				allowEmptyValues: true,
 				multiKeyMatch: false,
-				supportAutoMap: true,
+				supportAutoMap: false,
 				noFieldsError,
 			},
 		},
@@ -45,23 +81,90 @@ export function inputsField(
 export interface MappedInputs {
 	values: JsonObject;
 	/** The fields as the editor has saved them; of any shape, because an expression may give them. */
-	schema: unknown;
+	schema?: unknown;
 }
 
 /**
- * Reads the resource mapper “Inputs”. When mapped automatically, the values are the item's fields with these names.
+ * Reads the resource mapper “Inputs”.
  * @throws FieldError.
  */
-export function readMappedInputs(item: Item, names: string[]): MappedInputs {
+export function readMappedInputs(item: Item): MappedInputs {
 	const mapper = item.raw({ name: 'inputs' }, {});
 	if (!isJsonObject(mapper)) throw new FieldError('Inputs', 'must be an object');
-	const { schema, mappingMode, value: values = {} } = mapper;
-	if (mappingMode === 'autoMapInputData') {
-		const { json } = item;
-		const known = names.filter((name) => Object.hasOwn(json, name));
-		return { values: Object.fromEntries(known.map((name) => [name, json[name]])), schema };
-	}
-	if (values === null) return { values: {}, schema };
+	const { schema, value: values } = mapper;
+	if (values === null || values === undefined) return { values: {}, schema };
 	if (!isJsonObject(values)) throw new FieldError('Inputs', 'must be filled in');
 	return { values, schema };
+}
+
+/** A key that can only mean the input of a node, such as `6.text`; and a node's ID, if its value is an object. */
+const NODE_INPUT = /^\d[\d:]*\.\S/;
+const NODE_ID = /^\d[\d:]*$/;
+/** So many inputs an error lists. */
+const MAX_LISTED = 40;
+
+/**
+ * The values that the item's own fields give the inputs: `{"6.text": "x"}`, `{"6": {"text": "x"}}`, and by name or label
+ * `{"text": "x"}`. Fields that name no input are ignored, because items hold other data, too.
+ * @param fields the inputs; those of a workflow have the names `<node ID>.<input>`.
+ * @throws FieldError when no field names an input, and for one that means an input, but not which.
+ */
+export function readItemInputs({ json }: Item, fields: InputField[]): JsonObject {
+	const refuse = (problem: string): never => {
+		const shown = fields.slice(0, MAX_LISTED).map(({ name, label }) => `${label} (${name})`);
+		const list = [...shown, ...(fields.length > MAX_LISTED ? ['…'] : [])].join(', ');
+		throw new FieldError(
+			'Specify Inputs',
+			`is “${FROM_ITEM}”, but ${problem}`,
+			`${list === '' ? 'RunComfy lists no inputs.' : `The inputs are: ${list}.`} Rename the fields of the item, for example with the node “Edit Fields”. Nothing was submitted for this item.`,
+		);
+	};
+	const values = new Map<string, unknown>();
+	for (const [key, value] of Object.entries(json).flatMap((entry) => partsOf(entry, fields))) {
+		const [found, ...others] = inputsNamed(key, fields);
+		if (value === null || value === undefined) continue;
+		if (others.length > 0)
+			refuse(`“${key}” names several inputs: ${[found, ...others].map((one) => one?.name).join(', ')}`);
+		if (found === undefined && NODE_INPUT.test(key)) refuse(`“${key}” is no input`);
+		if (found === undefined) continue;
+		if (values.has(found.name)) refuse(`two of its fields name the input ${found.name}`);
+		values.set(found.name, value);
+	}
+	if (values.size === 0) refuse('no field of the item names an input and has a value');
+	return Object.fromEntries(values);
+}
+
+/** The inputs in a field of an item, which may hold those of a node, also as the API format has them. */
+function partsOf([key, value]: [string, unknown], fields: InputField[]): Array<[string, unknown]> {
+	const isNode = NODE_ID.test(key) || fields.some(({ name }) => name.startsWith(`${key}.`));
+	if (!isJsonObject(value) || !isNode) return [[key, value]];
+	const inputs = isJsonObject(value.inputs) ? value.inputs : value;
+	return Object.entries(inputs).map(([name, part]) => [`${key}.${name}`, part]);
+}
+
+/** The inputs that a key may mean: the one of this ID or label, or else all of this name. A prompt is the positive one. */
+function inputsNamed(key: string, fields: InputField[]): InputField[] {
+	const wanted = wordsOf(key);
+	const tests: Array<(field: InputField) => boolean> = [
+		({ name }) => name === key,
+		({ label }) => wordsOf(label) === wanted,
+		({ name, isHidden }) => isHidden !== true && wordsOf(inputOf(name)) === wanted,
+		({ name }) => wordsOf(inputOf(name)) === wanted,
+		({ label }) => wordsOf(label) === `positive ${wanted}`,
+	];
+	for (const test of tests) {
+		const found = fields.filter(test);
+		if (found.length > 0) return found;
+	}
+	return [];
+}
+
+/** `3.noise_seed` → `noise_seed`. */
+function inputOf(name: string): string {
+	return name.slice(name.indexOf('.') + 1);
+}
+
+/** `image_url`, `imageUrl`, and `Image URL` are the same. */
+function wordsOf(name: string): string {
+	return labelOf(name).toLowerCase();
 }

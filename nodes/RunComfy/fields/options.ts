@@ -109,6 +109,17 @@ export const OPTIONS = {
 		description:
 			'How long to wait for each item. A timeout does not cancel the request: the error contains the request ID, and Get Result fetches the result later.',
 	},
+	webhookUrl: {
+		displayName: 'Webhook URL',
+		name: 'webhookUrl',
+		decides: false,
+		type: 'string',
+		default: '',
+		placeholder: 'e.g. {{ $execution.resumeUrl }}',
+		description:
+			'RunComfy calls this address when the request ends. A call may be lost or repeated, so a Wait node that waits for it needs a time limit, and Get Result fetches the result.',
+		displayOptions: { show: { '/waitForCompletion': [false] } },
+	},
 } satisfies Record<string, Field>;
 
 export type OptionName = keyof typeof OPTIONS;

@@ -16,12 +16,14 @@ export interface Access extends ApiAddresses {
 	isLoopback: boolean;
 	/** Whether the platform base URL is. */
 	isPlatformLoopback: boolean;
-	/** Redacts the token in a text: a server may repeat it in an error. */
+	/** The key for ComfyUI's own paid nodes. It is sent only in the body of a submit to a deployment. */
+	comfyOrgApiKey: string | undefined;
+	/** Redacts the token and the key in a text: a server may repeat them in an error. */
 	redact: Redact;
 }
 
 /**
- * Reads and checks the credential before anything is sent. The token itself is not returned.
+ * Reads and checks the credential before anything is sent. The token itself is not returned, because n8n adds it to requests.
  * @throws FieldError.
  */
 export async function readAccess(context: CallingContext): Promise<Access> {
@@ -30,6 +32,10 @@ export async function readAccess(context: CallingContext): Promise<Access> {
 	const apiToken = cleanToken(credential.apiToken);
 	const tokenProblem = findTokenProblem(apiToken);
 	if (tokenProblem !== undefined) throw new FieldError('API Token', tokenProblem, where);
+	const key = cleanToken(credential.comfyOrgApiKey);
+	const keyProblem = key === '' ? undefined : findTokenProblem(key);
+	if (keyProblem !== undefined) throw new FieldError('ComfyUI API Key', keyProblem, where);
+	const [redactToken, redactKey] = [createRedact(apiToken), createRedact(key)];
 	const readUrl = (label: string, value: unknown) => {
 		const url = String(value ?? '');
 		const problem = findBaseUrlProblem(url);
@@ -45,6 +51,7 @@ export async function readAccess(context: CallingContext): Promise<Access> {
 		platformBaseUrl,
 		isLoopback: isLoopbackUrl(baseUrl),
 		isPlatformLoopback: isLoopbackUrl(platformBaseUrl),
-		redact: createRedact(apiToken),
+		comfyOrgApiKey: key === '' ? undefined : key,
+		redact: (text) => redactKey(redactToken(text)),
 	};
 }

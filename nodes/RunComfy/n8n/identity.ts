@@ -58,7 +58,7 @@ async function placeOfCall(
 
 const FROM_AI = /\$fromAI\(\s*(['"`])([\w-]+)\1/gi;
 /** What an expression, or a way of entering inputs, may read besides the arguments. */
-const READS_MORE = /\$|\bitems?\b|"auto(MapInputData)?"/;
+const READS_MORE = /\$|\bitems?\b|"auto"/;
 
 /**
  * The arguments of a call that the deciding fields read: a timeout that the agent raises is no other request.
@@ -106,7 +106,6 @@ function withoutEditorState({ type }: Field, value: unknown): unknown {
 	if (!isJsonObject(value)) return value;
 	if (type === 'resourceLocator') return typeof value.value === 'string' ? value.value.trim() : value.value;
 	if (type !== 'resourceMapper') return value;
-	if (value.mappingMode === 'autoMapInputData') return value.mappingMode;
 	const inputs = isJsonObject(value.value) ? Object.entries(value.value) : [];
 	// A refreshed list of inputs adds ones without a value. An emptied text is a value.
 	return Object.fromEntries(inputs.filter(([, input]) => input !== null && input !== undefined));

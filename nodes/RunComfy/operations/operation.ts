@@ -22,11 +22,13 @@ export interface OperationTools {
 	catalog: Catalog;
 	deployments: Deployments;
 	downloader: Downloader;
+	/** The user's key for ComfyUI's own paid nodes, in the credential. */
+	comfyOrgApiKey?: string | undefined;
 	/** Which addresses of files are accepted: those on this machine only where the API is there, too. */
 	modelFiles: AddressRules;
 	deploymentFiles: AddressRules;
 	/** Shows a message above the node's output, once even if many items have the same. */
-	hint(message: string): void;
+	hint(message: string, type?: 'info' | 'warning'): void;
 }
 
 /** An output item without `pairedItem`, which is added later. */

@@ -35,7 +35,7 @@ export function submissionFields(moreOptions: OptionName[] = []): Field[] {
 
 /** As `submissionFields`, for an operation that submits to a deployment. */
 export function deploymentSubmissionFields(): Field[] {
-	const options = optionsField([...COMMON_OPTIONS, 'randomizeSeeds'], DEPLOYMENT_OPTIONS);
+	const options = optionsField([...COMMON_OPTIONS, 'randomizeSeeds', 'webhookUrl'], DEPLOYMENT_OPTIONS);
 	return [waitField, ...downloadFields, options];
 }
 

@@ -1,6 +1,7 @@
 import { deploymentEndpoint, deploymentIdOf } from '../../api/deploymentApi';
 import { isJsonObject, type JsonObject } from '../../api/json';
 import { RunComfyError } from '../../api/problems';
+import { type AddressRules, findFileUrlProblem } from '../../api/urls';
 import { toOverrides, type GraphInput } from '../../deployments/graph';
 import { graphFactsOf, type GraphFacts } from '../../deployments/graphFacts';
 import { chooseSeeds } from '../../deployments/graphSeeds';
@@ -9,7 +10,13 @@ import { readSavedFields, withSavedRules } from '../../deployments/savedRules';
 import { openFileInputs } from '../../fields/files';
 import { assertExact, type Field, type Item } from '../../fields/item';
 import { deploymentIdField, readDeploymentChoice } from '../../fields/locators';
-import { inputsField, readMappedInputs } from '../../fields/mapper';
+import {
+	inputModeField,
+	inputsField,
+	type MappedInputs,
+	readItemInputs,
+	readMappedInputs,
+} from '../../fields/mapper';
 import { DEPLOYMENT_OPTIONS, Options } from '../../fields/options';
 import { hasInputFile } from '../../files/inputFile';
 import type { InputField } from '../../models/inputSchema';
@@ -22,22 +29,14 @@ import { deploymentSubmissionFields, readHandling } from '../submission';
 
 /** A ComfyUI workflow that the user has deployed on RunComfy, with the literal inputs of its graph as fields. */
 
-const inputModeField: Field = {
-	displayName: 'Specify Inputs',
-	name: 'inputMode',
-	decides: true,
-	type: 'options',
-	options: [
-		{
-			name: 'Using Fields Below',
-			value: 'fields',
-			description: 'One field for each input of the workflow',
-		},
-		{ name: 'Using JSON', value: 'json', description: 'Sent exactly as you enter it, plus random seeds' },
-	],
-	default: 'fields',
-	description: 'How to specify the inputs of the workflow',
-};
+const modeField = inputModeField('workflow', '“6.text” or “prompt”', [
+	{ name: 'Using JSON', value: 'json', description: 'Sent exactly as you enter it, plus random seeds' },
+	{
+		name: 'Using Raw Body',
+		value: 'body',
+		description: 'The whole request as you enter it, for a LoRA and other deployments without a workflow',
+	},
+]);
 
 const overridesField: Field = {
 	displayName: 'Overrides (JSON)',
@@ -51,6 +50,18 @@ const overridesField: Field = {
 	displayOptions: { show: { inputMode: ['json'] } },
 };
 
+const bodyField: Field = {
+	displayName: 'Body (JSON)',
+	name: 'bodyJson',
+	decides: true,
+	type: 'json',
+	default: '{\n  "prompt": ""\n}',
+	typeOptions: { rows: 8 },
+	description:
+		'The body of the request as the page of the deployment on RunComfy describes it. It is sent exactly as you enter it.',
+	displayOptions: { show: { inputMode: ['body'] } },
+};
+
 export const runDeployment: SubmittingOperation = {
 	name: 'Run',
 	action: 'Run ComfyUI workflow',
@@ -58,40 +69,55 @@ export const runDeployment: SubmittingOperation = {
 		'Run a ComfyUI workflow that you have deployed on RunComfy. RunComfy bills the GPU time by the second, including the start of the deployment.',
 	fields: [
 		deploymentIdField,
-		inputModeField,
+		modeField,
 		inputsField('getDeploymentInputs', deploymentIdField, {
 			description:
 				'The inputs of the workflow. Only what you change is sent, and empty seeds are random. For a file, enter a URL or the name of the input field containing the file.',
-			noFieldsError: 'RunComfy lists no inputs for this deployment. Use JSON instead.',
+			noFieldsError: 'RunComfy lists no inputs for this deployment. Use Raw Body instead.',
 		}),
 		overridesField,
+		bodyField,
 		...deploymentSubmissionFields(),
 	],
 	defaults: DEPLOYMENT_OPTIONS,
 
 	async read(tools, item) {
-		const { http, random, deploymentFiles } = tools;
+		const { http, random, deploymentFiles, comfyOrgApiKey } = tools;
 		const options = new Options(item);
 		const handling = readHandling(item, options, DEPLOYMENT_OPTIONS, deploymentFiles.allowLoopback);
 		const deploymentId = readDeploymentChoice(item.raw(deploymentIdField));
-		const { overrides, values, fields, inputs } = await readInputs(tools, item, deploymentId);
+		const webhookUrl = handling.waits ? undefined : readWebhookUrl(options, deploymentFiles);
+		const request = {
+			endpoint: deploymentEndpoint(http, deploymentId, webhookUrl),
+			handling,
+			// RunComfy bills GPU time, and lists no price of a request.
+			getPrice: async () => ({}),
+		};
+		const mode = item.choice(modeField);
+		if (mode === 'body') {
+			const body = item.jsonObject(bodyField, '{"prompt": "A lighthouse"}');
+			await readDeployedGraph(tools, deploymentId, true);
+			return { ...request, buildInput: async () => withApiKey(body, comfyOrgApiKey), inputBytes: 0 };
+		}
+		const { overrides, values, fields, inputs } = await readInputs(tools, item, deploymentId, mode);
 		const maxMegabytes = options.number(DEPLOYMENT_OPTIONS.maxFileSize);
 		const files = await openFileInputs(item, values.files, { ...deploymentFiles, maxMegabytes });
 		const isRandom = options.boolean(DEPLOYMENT_OPTIONS.randomizeSeeds);
 		const given = (id: string) => givenValue(overrides, placeOf(inputs, id)) ?? values.input[id];
 		const seeds = chooseSeeds(fields, given, isRandom ? random : undefined);
+		hintAtNames(tools, fields, given);
 		const bodyOf = (filled: JsonObject) => {
 			const placed = Object.entries(filled).map(([id, value]) => ({ ...placeOf(inputs, id), value }));
 			return { overrides: merge(overrides, toOverrides(placed)) };
 		};
 		return {
-			endpoint: deploymentEndpoint(http, deploymentId),
-			handling,
-			buildInput: async () => bodyOf({ ...values.input, ...seeds, ...(await files.read()) }),
+			...request,
+			buildInput: async () => {
+				const body = bodyOf({ ...values.input, ...seeds, ...(await files.read()) });
+				return withApiKey(body, comfyOrgApiKey);
+			},
 			inputBytes: files.bytes,
 			seeds,
-			// RunComfy bills GPU time, and lists no price of a request.
-			getPrice: async () => ({}),
 		};
 	},
 
@@ -115,8 +141,13 @@ interface ReadInputs {
 	inputs: GraphFacts['inputs'];
 }
 
-async function readInputs(tools: OperationTools, item: Item, deploymentId: string): Promise<ReadInputs> {
-	const isJson = item.choice(inputModeField) === 'json';
+async function readInputs(
+	tools: OperationTools,
+	item: Item,
+	deploymentId: string,
+	mode: string,
+): Promise<ReadInputs> {
+	const isJson = mode === 'json';
 	const overrides = isJson ? readOverrides(item) : {};
 	const graph = await readDeployedGraph(tools, deploymentId, isJson);
 	const { fields: graphFields, inputs } = graphFactsOf(graph ?? {});
@@ -125,11 +156,11 @@ async function readInputs(tools: OperationTools, item: Item, deploymentId: strin
 		throw new FieldError(
 			'Inputs',
 			'cannot be checked, because RunComfy reports no workflow for this deployment',
-			'Set “Specify Inputs” to “Using JSON”. Nothing was submitted.',
+			'Set “Specify Inputs” to “Using Raw Body”. Nothing was submitted.',
 		);
 	}
-	const names = graphFields.map(({ name }) => name);
-	const { values: mapped, schema } = readMappedInputs(item, names);
+	const { values: mapped, schema }: MappedInputs =
+		mode === 'auto' ? { values: readItemInputs(item, graphFields) } : readMappedInputs(item);
 	const saved = readSavedFields(schema);
 	const fields = graphFields.map((field) => withSavedRules(field, saved.get(field.name)));
 	// What the user left alone is not sent, so that a workflow that is deployed again applies its own new values.
@@ -140,6 +171,39 @@ async function readInputs(tools: OperationTools, item: Item, deploymentId: strin
 	const values = readInputValues(fields, changed, isFileName);
 	for (const field of fields) assertExact(values.input[field.name], inputLabel(field));
 	return { overrides, values, fields, inputs };
+}
+
+/** ComfyUI's own paid nodes need the user's key for them (documented). Only a body for a workflow may hold it. */
+function withApiKey(body: JsonObject, key: string | undefined): JsonObject {
+	const isForWorkflow = body.overrides !== undefined || body.workflow_api_json !== undefined;
+	if (key === undefined || !isForWorkflow) return body;
+	const own = isJsonObject(body.extra_data) ? body.extra_data : {};
+	return { ...body, extra_data: { api_key_comfy_org: key, ...own } };
+}
+
+/** RunComfy calls it over the internet. A retry may have another one, and resumes the request all the same. */
+function readWebhookUrl(options: Options, rules: AddressRules): string | undefined {
+	const field = DEPLOYMENT_OPTIONS.webhookUrl;
+	if (!options.isAdded(field)) return undefined;
+	const url = options.text(field);
+	const problem = findFileUrlProblem(url, rules);
+	if (problem !== undefined) throw new FieldError(field.displayName, problem);
+	return new URL(url).href;
+}
+
+/** A workflow without seeds may be the same as before. Another name for its files makes ComfyUI save them again. */
+function hintAtNames({ hint }: OperationTools, fields: InputField[], given: (id: string) => unknown): void {
+	const prefix = fields.find(({ name }) => name.endsWith('.filename_prefix'));
+	if (fields.length === 0 || fields.some(({ isSeed }) => isSeed === true)) return;
+	if (prefix !== undefined && given(prefix.name) !== undefined) return;
+	const advice =
+		prefix === undefined
+			? ''
+			: ` To get files every time, also give the input “${prefix.label}” (${prefix.name}) a value that is never the same, such as run-{{ $execution.id }}-{{ $itemIndex }}.`;
+	hint(
+		`This workflow has no seed. ComfyUI does not run again what has not changed: a request whose inputs are all the same as before returns nothing.${advice}`,
+		'info',
+	);
 }
 
 /**

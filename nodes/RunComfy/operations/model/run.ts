@@ -3,7 +3,7 @@ import { modelEndpoint } from '../../api/modelApi';
 import { FILE_ADVICE, openFileInputs } from '../../fields/files';
 import { assertExact, TOO_DEEP, type Field, type Item } from '../../fields/item';
 import { modelIdField, readModelChoice } from '../../fields/locators';
-import { inputsField, readMappedInputs } from '../../fields/mapper';
+import { inputModeField, inputsField, readItemInputs, readMappedInputs } from '../../fields/mapper';
 import { OPTIONS, Options } from '../../fields/options';
 import { hasInputFile } from '../../files/inputFile';
 import type { Seeds } from '../../jobs/types';
@@ -17,18 +17,9 @@ import { readExpectedUsd, readHandling, submissionFields } from '../submission';
 
 /** Any model that RunComfy hosts, with the inputs that RunComfy's catalog lists. */
 
-const inputModeField: Field = {
-	displayName: 'Specify Inputs',
-	name: 'inputMode',
-	decides: true,
-	type: 'options',
-	options: [
-		{ name: 'Using Fields Below', value: 'fields', description: 'One field for each input of the model' },
-		{ name: 'Using JSON', value: 'json', description: 'Sent exactly as you enter it' },
-	],
-	default: 'fields',
-	description: 'How to specify the inputs of the model',
-};
+const modeField = inputModeField('model', '“prompt”', [
+	{ name: 'Using JSON', value: 'json', description: 'Sent exactly as you enter it' },
+]);
 
 const inputsJsonField: Field = {
 	displayName: 'Inputs (JSON)',
@@ -47,7 +38,7 @@ export const runModel: SubmittingOperation = {
 	description: 'Generate images, videos, or audio with any model that RunComfy hosts',
 	fields: [
 		modelIdField,
-		inputModeField,
+		modeField,
 		inputsField('getModelInputs', modelIdField, {
 			description:
 				'The inputs of the model; an empty seed is random. For a file, enter a URL or the name of the input field containing the file, and separate several files with commas.',
@@ -97,7 +88,8 @@ interface ReadInputs {
 
 async function readInputs({ catalog }: OperationTools, item: Item): Promise<ReadInputs> {
 	const reference = readModelChoice(item.raw(modelIdField));
-	if (item.choice(inputModeField) === 'json') {
+	const mode = item.choice(modeField);
+	if (mode === 'json') {
 		const input: JsonObject = item.jsonObject(inputsJsonField, '{"prompt": "A lighthouse"}');
 		// JSON is sent as it is, so the model's schema is not read: a missing one must not fail the item.
 		const modelId = reference.kind === 'id' ? reference.modelId : (await catalog.find(reference)).modelId;
@@ -105,9 +97,8 @@ async function readInputs({ catalog }: OperationTools, item: Item): Promise<Read
 	}
 	const { modelId, inputSchema, requiredInputs } = await catalog.find(reference);
 	const fields = readInputFields(inputSchema, requiredInputs);
-	const names = fields.map(({ name }) => name);
 	const isFileName = (name: string) => hasInputFile(item.context, item.index, name);
-	const { values: mapped } = readMappedInputs(item, names);
+	const mapped = mode === 'auto' ? readItemInputs(item, fields) : readMappedInputs(item).values;
 	if (isTooDeep(mapped)) throw new FieldError('Inputs', TOO_DEEP);
 	const values = readInputValues(fields, mapped, isFileName);
 	assertExact(values.input, 'Inputs');

@@ -1,9 +1,11 @@
+import type { GenericValue } from 'n8n-workflow';
+
 import { pollOnce } from '../../jobs/wait';
 import { omitUndefined } from '../../util/values';
 import type { FreeOperation } from '../operation';
 import { readRequest, requestFields } from '../requestFields';
 
-/** Polls once: the status in RunComfy's words, and the queue position. A failed request is a status, not an error. */
+/** Polls once: the status in RunComfy's words, and what comes with it. A failed request is a status, not an error. */
 export const getStatus: FreeOperation = {
 	name: 'Get Status',
 	action: 'Get status of request',
@@ -17,7 +19,8 @@ export const getStatus: FreeOperation = {
 			requestId,
 			async (options) => await api.getStatus(requestId, options),
 		);
-		const { status, queuePosition } = state;
-		return { json: { requestId, status, ...omitUndefined({ queuePosition }) } };
+		const { status, queuePosition, instanceId, logUrl } = state;
+		const error = (state.error ?? undefined) as GenericValue;
+		return { json: { requestId, status, ...omitUndefined({ queuePosition, error, instanceId, logUrl }) } };
 	},
 };
