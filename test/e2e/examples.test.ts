@@ -1,4 +1,4 @@
-import { NEWEST } from '../n8n/installation';
+import { NEWEST, OLDEST } from '../n8n/installation';
 import { storedItems } from '../n8n/instance';
 import { MailBox, ObjectStorage, ScriptedChatModel } from './fakeServices';
 import {
@@ -11,11 +11,11 @@ import {
 	type N8nEnvironment,
 } from './n8nEnvironment';
 
-describe(`The examples in n8n ${NEWEST}`, () => {
+describe.each([NEWEST, OLDEST])('The examples in n8n %s', (version) => {
 	let env: N8nEnvironment;
 
 	beforeAll(async () => {
-		env = await openN8nEnvironment(NEWEST);
+		env = await openN8nEnvironment(version);
 	}, INSTALL_TIMEOUT_MS);
 	beforeEach(() => env.sandbox.reset());
 	afterAll(async () => await closeN8nEnvironment(env));
@@ -31,6 +31,23 @@ describe(`The examples in n8n ${NEWEST}`, () => {
 			? 'Fetch the result'
 			: 'Replace Background';
 		expect(storedItems(execution, last)[0]?.binary?.data?.mimeType).toBe('image/png');
+		expect(env.sandbox.stats.submits).toBe(1);
+	});
+
+	it.each([
+		['RunComfy calls', {}],
+		['RunComfy’s call is lost', { webhookUrl: 'http://127.0.0.1:9/lost' }],
+	])('the example comfyui-background.json fetches the result when %s', async (_when, options) => {
+		const definition = example(env, 'comfyui-background.json');
+		for (const { name, parameters } of definition.nodes) {
+			if (name === 'Run ComfyUI workflow') Object.assign(parameters.options as object, options);
+			if (name === 'Wait for the call' && 'webhookUrl' in options)
+				Object.assign(parameters, { resumeAmount: 2, resumeUnit: 'seconds' });
+		}
+		const execution = await env.n8n.run(definition);
+		expect(execution.status).toBe('success');
+		expect(storedItems(execution, 'Get Result')[0]?.binary?.data?.mimeType).toBe('image/png');
+		expect(env.sandbox.jobs.map(({ prompt }) => prompt)).toEqual(['A lighthouse on a cliff at dawn']);
 		expect(env.sandbox.stats.submits).toBe(1);
 	});
 
