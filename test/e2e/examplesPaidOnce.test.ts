@@ -1,4 +1,4 @@
-import { NEWEST, installN8n } from '../n8n/installation';
+import { NEWEST, OLDEST, installN8n } from '../n8n/installation';
 import { N8nInstance, type WorkflowDefinition } from '../n8n/instance';
 import { canRunQueueMode, QueueMode } from '../n8n/queueMode';
 import { Sandbox, SANDBOX_TOKEN, type SandboxOptions } from '../sandbox/sandbox';
@@ -19,13 +19,12 @@ const PHOTOS = ['hat.png', 'red shoe.jpg', 'vase.webp'];
 const SLOW: SandboxOptions = { pictures: 'plain', queueMs: 0, runMs: 4_000 };
 
 interface Night {
-	definition: WorkflowDefinition;
 	storage: ObjectStorage;
 	id: string;
 }
 
 /** Three photos and a text in the storage, and the workflow. */
-async function prepare(env: N8nEnvironment): Promise<Night> {
+async function prepare(env: N8nEnvironment, version = NEWEST): Promise<Night> {
 	const storage = new ObjectStorage();
 	for (const name of [...PHOTOS, 'notes.txt'])
 		storage.objects.set(`/my-bucket/incoming/${name}`, Buffer.from(`original of ${name}`));
@@ -34,7 +33,23 @@ async function prepare(env: N8nEnvironment): Promise<Night> {
 	const table = `photos_${Math.random().toString(36).slice(2)}`;
 	const text = JSON.stringify(definition).replaceAll('runcomfy_photos', table);
 	const own = JSON.parse(text) as WorkflowDefinition;
-	return { definition: own, storage, id: await env.n8n.createWorkflow(own) };
+	if (version === OLDEST) await useTableMadeByHand(env, own, table);
+	return { storage, id: await env.n8n.createWorkflow(own) };
+}
+
+/** In n8n 1, the Data Table node creates no table, and takes one by its id only: a person makes it and chooses it. */
+async function useTableMadeByHand({ n8n }: N8nEnvironment, definition: WorkflowDefinition, name: string) {
+	const { data: project } = await n8n.rest('GET', '/projects/personal');
+	const columns = ['photo', 'state', 'requestId'].map((column) => ({ name: column, type: 'string' }));
+	const { data: table } = await n8n.rest('POST', `/projects/${String(project.id)}/data-tables`, {
+		name,
+		columns,
+	});
+	for (const { parameters } of definition.nodes)
+		if ('dataTableId' in parameters)
+			Object.assign(parameters.dataTableId as object, { mode: 'id', value: table.id });
+	const create = definition.nodes.find((node) => node.name === 'Create the table');
+	Object.assign(create ?? {}, { type: 'n8n-nodes-base.noOp', parameters: {} });
 }
 
 const results = ({ storage }: Night) =>
@@ -57,16 +72,16 @@ const polled = ({ sandbox }: N8nEnvironment) =>
 
 const ONCE = Object.fromEntries(PHOTOS.map((name) => [name, 1]));
 
-describe(`The example paid-once-nightly.json in n8n ${NEWEST}`, () => {
+describe.each([NEWEST, OLDEST])('The example paid-once-nightly.json in n8n %s', (version) => {
 	let env: N8nEnvironment;
 	let night: Night;
 
 	beforeAll(async () => {
-		env = await openN8nEnvironment(NEWEST, SLOW);
+		env = await openN8nEnvironment(version, SLOW);
 	}, INSTALL_TIMEOUT_MS);
 	beforeEach(async () => {
 		env.sandbox.reset();
-		night = await prepare(env);
+		night = await prepare(env, version);
 	});
 	afterEach(() => night.storage.stop());
 	afterAll(async () => await closeN8nEnvironment(env));
@@ -74,7 +89,7 @@ describe(`The example paid-once-nightly.json in n8n ${NEWEST}`, () => {
 	const restart = async () => {
 		const { userFolder } = env.n8n;
 		await env.n8n.kill('SIGKILL');
-		const installation = await installN8n(NEWEST, () => {});
+		const installation = await installN8n(version, () => {});
 		env.n8n = await N8nInstance.start({ installation, root: ROOT, userFolder });
 	};
 	const run = async () => await env.n8n.finished(await env.n8n.execute(night.id));
