@@ -161,23 +161,14 @@ function packagesIn(folder: string): number {
 	);
 }
 
-/** Puts the packed package where n8n keeps the community nodes that a user has installed. */
+/** Installs the packed package by hand, as README says. The peer, which n8n has itself, does not compile on Node 20. */
 export async function installPackage(root: string, userFolder: string): Promise<void> {
 	const nodes = path.join(userFolder, '.n8n', 'nodes');
-	const target = path.join(nodes, 'node_modules', 'n8n-nodes-runcomfy');
-	mkdirSync(target, { recursive: true });
+	mkdirSync(nodes, { recursive: true });
 	const { stdout } = await run('npm', ['pack', '--json', '--pack-destination', nodes], { cwd: root });
-	const packed = JSON.parse(stdout) as
-		Array<{ filename: string; version: string }> | Record<string, { filename: string; version: string }>;
-	const [tarball] = Object.values(packed);
-	if (tarball === undefined) throw new Error('npm pack gave no tarball');
-	await run('tar', ['-xzf', path.join(nodes, tarball.filename), '-C', target, '--strip-components=1']);
-	writeFileSync(
-		path.join(nodes, 'package.json'),
-		JSON.stringify({
-			name: 'installed-nodes',
-			private: true,
-			dependencies: { 'n8n-nodes-runcomfy': tarball.version },
-		}),
-	);
+	const [packed] = Object.values(JSON.parse(stdout) as Record<string, { filename: string }>);
+	if (packed === undefined) throw new Error('npm pack gave no tarball');
+	await run('npm', ['install', '--omit=peer', '--prefer-offline', path.join(nodes, packed.filename)], {
+		cwd: nodes,
+	});
 }
