@@ -2,7 +2,7 @@
 process.env.PROPERTY_RUNS ??= '60';
 process.env.PROPERTY_SEED ??= '1';
 
-const QUEUE = 'budget|identity|job|jobTimes|ledger|pace|run|schedule|stop|submission|throttle';
+const QUEUE = 'budget|identity|job|jobTimes|ledger|pace|run|schedule|stop|submission|submit|throttle';
 
 module.exports = {
 	...require('./jest.config.js'),

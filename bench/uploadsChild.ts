@@ -34,7 +34,7 @@ async function main(): Promise<void> {
 	const engine = await Engine.create({
 		nodes: { source: files, [RUNCOMFY_TYPE]: new RunComfy() },
 		credentialType: new RunComfyApi(),
-		credential: { apiToken: SANDBOX_TOKEN, baseUrl },
+		credential: { apiToken: SANDBOX_TOKEN, useCustomUrls: true, baseUrl },
 		binaryMode: 'filesystem',
 		log: (_level, message) => {
 			if (message.includes('submitted for item')) submitted++;

@@ -8,14 +8,7 @@ import type {
 	Icon,
 } from 'n8n-workflow';
 
-import {
-	cleanBaseUrl,
-	cleanToken,
-	DEFAULT_BASE_URL,
-	DEFAULT_PLATFORM_BASE_URL,
-	findBaseUrlProblem,
-	findTokenProblem,
-} from '../nodes/RunComfy/api/urls';
+import { DEFAULT_BASE_URL, DEFAULT_PLATFORM_BASE_URL, readCredential } from '../nodes/RunComfy/api/urls';
 import { mayStillLeave } from '../nodes/RunComfy/n8n/handOver';
 
 /** The Model API's code (documented), and that of RunComfy's other APIs [assumed to mean the same here]. */
@@ -23,7 +16,7 @@ const TOKEN_CODES = [400004, 401001];
 const TOKEN_NOT_ACCEPTED =
 	'RunComfy did not accept the API token. Paste a fresh one from your RunComfy profile.';
 const TOKEN_NOT_CONFIRMED =
-	'RunComfy did not confirm the API token. Check the base URL, and paste a fresh token from your RunComfy profile.';
+	'RunComfy did not confirm the API token. Paste a fresh one from your RunComfy profile, and check the base URL if you use custom URLs.';
 
 export class RunComfyApi implements ICredentialType {
 	name = 'runComfyApi';
@@ -36,6 +29,13 @@ export class RunComfyApi implements ICredentialType {
 
 	properties: INodeProperties[] = [
 		{
+			displayName:
+				'Copy the token from your <a href="https://www.runcomfy.com/profile" target="_blank">RunComfy profile</a>',
+			name: 'notice',
+			type: 'notice',
+			default: '',
+		},
+		{
 			displayName: 'API Token',
 			name: 'apiToken',
 			type: 'string',
@@ -43,7 +43,14 @@ export class RunComfyApi implements ICredentialType {
 			required: true,
 			default: '',
 			description:
-				'Copy it from your <a href="https://www.runcomfy.com/profile" target="_blank">RunComfy profile</a>. A token stops working as soon as a new one is generated.',
+				'A token stops working as soon as a new one is generated. A pasted “Bearer” before it is cut off.',
+		},
+		{
+			displayName: 'Use Custom URLs',
+			name: 'useCustomUrls',
+			type: 'boolean',
+			default: false,
+			description: 'Whether to call other addresses than RunComfy’s own, for example those of a sandbox',
 		},
 		{
 			displayName: 'ComfyUI API Key',
@@ -52,26 +59,26 @@ export class RunComfyApi implements ICredentialType {
 			typeOptions: { password: true },
 			default: '',
 			description:
-				'Only for ComfyUI deployments whose workflow has API nodes, which ComfyUI bills. Create it on <a href="https://platform.comfy.org" target="_blank">platform.comfy.org</a>. It is sent only to RunComfy, with the inputs of a deployment.',
+				'From <a href="https://platform.comfy.org" target="_blank">platform.comfy.org</a>, for ComfyUI deployments with API nodes, which ComfyUI bills. It is sent only to RunComfy, with the inputs of a deployment.',
 		},
 		{
 			displayName: 'Base URL',
 			name: 'baseUrl',
 			type: 'string',
-			required: true,
+			displayOptions: { show: { useCustomUrls: [true] } },
 			default: DEFAULT_BASE_URL,
 			placeholder: 'e.g. https://model-api.runcomfy.net',
 			description:
-				'The URL of RunComfy’s Model API. Change it only to test with a sandbox. The token is sent only to this URL and to the platform base URL.',
+				'In place of RunComfy’s Model API. The token is sent to this address and to the platform base URL.',
 		},
 		{
 			displayName: 'Platform Base URL',
 			name: 'platformBaseUrl',
 			type: 'string',
+			displayOptions: { show: { useCustomUrls: [true] } },
 			default: DEFAULT_PLATFORM_BASE_URL,
 			placeholder: 'e.g. https://api.runcomfy.net',
-			description:
-				'The URL of the RunComfy API for ComfyUI deployments and the account balance. Change it only to test with a sandbox.',
+			description: 'In place of RunComfy’s API for ComfyUI deployments and the account balance',
 		},
 	];
 
@@ -84,15 +91,7 @@ export class RunComfyApi implements ICredentialType {
 		credentials: ICredentialDataDecryptedObject,
 		requestOptions: AnyRequestOptions,
 	): Promise<IHttpRequestOptions> {
-		const token = cleanToken(credentials.apiToken);
-		const tokenProblem = findTokenProblem(token);
-		if (tokenProblem !== undefined) throw new Error(`The API token ${tokenProblem}`);
-		const baseUrl = cleanBaseUrl(String(credentials.baseUrl ?? ''));
-		const baseUrlProblem = findBaseUrlProblem(baseUrl);
-		if (baseUrlProblem !== undefined) throw new Error(`The base URL ${baseUrlProblem}`);
-		const platformBaseUrl = cleanBaseUrl(String(credentials.platformBaseUrl || DEFAULT_PLATFORM_BASE_URL));
-		const platformProblem = findBaseUrlProblem(platformBaseUrl);
-		if (platformProblem !== undefined) throw new Error(`The platform base URL ${platformProblem}`);
+		const { apiToken: token, baseUrl, platformBaseUrl } = readCredential(credentials);
 		// A copy: what is checked is what is sent, whatever the original says when it is read again.
 		const request: AnyRequestOptions = { ...requestOptions };
 		const [unsafe] = Object.entries(request).find(([name, value]) => !isSafeOption(name, value)) ?? [];
@@ -113,11 +112,12 @@ export class RunComfyApi implements ICredentialType {
 
 	/**
 	 * Reads the catalog entry of one model: free, and without side effects. How RunComfy answers an invalid token, and
-	 * with which HTTP status, is not documented. So only the body counts: a token is valid when the answer holds the model.
+	 * with which HTTP status, is not documented. So only the body counts: a token is valid when the answer holds the model and
+	 * its inputs. n8n compares values only for equality, so this tells no more.
 	 */
 	test: ICredentialTestRequest = {
 		request: {
-			baseURL: '={{ $credentials.baseUrl.trim().replace(/\\/+$/, "") }}',
+			baseURL: `={{ $credentials.useCustomUrls && ($credentials.baseUrl ?? "").trim().replace(/\\/+$/, "") || "${DEFAULT_BASE_URL}" }}`,
 			url: '/v1/models/ideogram/ideogram-v3/replace-background',
 			disableFollowRedirect: true,
 			ignoreHttpStatusErrors: true,
@@ -128,6 +128,7 @@ export class RunComfyApi implements ICredentialType {
 				failWhere('error_code', value, TOKEN_NOT_ACCEPTED),
 			),
 			failWhere('model_id', undefined, TOKEN_NOT_CONFIRMED),
+			failWhere('input_schema.properties.prompt', undefined, TOKEN_NOT_CONFIRMED),
 		],
 	};
 }

@@ -147,7 +147,7 @@ async function runWorkflow(
 			'n8n-nodes-base.stickyNote': passThrough,
 		},
 		credentialType: new RunComfyApi(),
-		credential: { apiToken: target.apiToken, baseUrl: target.baseUrl },
+		credential: { apiToken: target.apiToken, useCustomUrls: true, baseUrl: target.baseUrl },
 		log: (level, message) => {
 			const requestId = /^RunComfy request (\S+) submitted/.exec(message)?.[1];
 			if (requestId !== undefined) void watch(target, requestId, watching.signal);

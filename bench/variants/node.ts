@@ -20,7 +20,7 @@ export async function prepareEngine(
 	const engine = await Engine.create({
 		nodes: { source: source(input), [RUNCOMFY_TYPE]: node },
 		credentialType: new RunComfyApi(),
-		credential: { apiToken: SANDBOX_TOKEN, baseUrl: task.baseUrl },
+		credential: { apiToken: SANDBOX_TOKEN, useCustomUrls: true, baseUrl: task.baseUrl },
 		binaryMode: 'filesystem',
 	});
 	const common = { typeVersion: 1, position: [0, 0] as [number, number], parameters: parameters ?? {} };

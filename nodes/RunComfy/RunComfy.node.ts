@@ -10,7 +10,7 @@ import {
 	type ResourceMapperFields,
 } from 'n8n-workflow';
 
-import { properties } from './operations';
+import { properties, subtitle } from './operations';
 
 /** n8n loads every installed node when it starts. Execution and the editor's lists are loaded when they are first needed. */
 const loadExecution = async () => await import('./execute');
@@ -23,7 +23,7 @@ export class RunComfy implements INodeType {
 		icon: { light: 'file:../../icons/runcomfy.svg', dark: 'file:../../icons/runcomfy.dark.svg' },
 		group: ['transform'],
 		version: 1,
-		subtitle: '={{ $parameter["operation"] + ": " + $parameter["resource"] }}',
+		subtitle,
 		description:
 			'Make images, videos, and audio with RunComfy’s models or your own ComfyUI workflows, and put products into new scenes',
 		defaults: { name: 'RunComfy' },

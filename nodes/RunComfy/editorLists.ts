@@ -7,7 +7,7 @@ import type {
 
 import type { Deployment } from './api/deploymentApi';
 import { createFreeQuery, type FreeQuery, Http } from './api/http';
-import { queryCategories } from './api/modelApi';
+import { type ModelEntry, queryCategories } from './api/modelApi';
 import { Deployments } from './deployments/deployments';
 import { readGraph } from './deployments/graph';
 import { readGraphFields } from './deployments/graphFields';
@@ -15,6 +15,7 @@ import { readObjectInfo } from './deployments/objectInfo';
 import { toDeploymentMapperField } from './deployments/savedRules';
 import { fetchJson } from './files/fetchJson';
 import { Catalog } from './models/catalog';
+import { labelOf } from './models/inputNames';
 import { readInputFields } from './models/inputSchema';
 import { toMapperFields } from './models/mapperFields';
 import { type Access, readAccess } from './n8n/credential';
@@ -23,7 +24,7 @@ import { toNodeError } from './n8n/nodeErrors';
 import { createSend } from './n8n/request';
 import { systemRuntime } from './n8n/runtime';
 import { readDeploymentChoice, readModelChoice } from './fields/locators';
-import { dollars } from './util/values';
+import { omitUndefined, priceText } from './util/values';
 
 /**
  * The lists and fields that the editor loads from RunComfy while a workflow is being built. They are fetched
@@ -60,19 +61,33 @@ export async function searchModels(
 	return await load(this, async (query) => {
 		const wanted = { search: filter, limit: PAGE_SIZE, offset: Number(paginationToken ?? 0) };
 		const { models, next } = await new Catalog(query).page(wanted);
-		const results = models.map(({ modelId, displayName, description = '', price, url }) => {
-			const cost = price.usd === undefined ? '' : `${dollars(price.usd)} per ${price.unit ?? 'request'}`;
-			const facts = [cost, description].filter((fact) => fact !== '').join(' · ');
-			return { name: displayName, value: modelId, url, description: facts };
-		});
+		const results = models.map((model) => ({
+			...{ name: modelLabel(model), value: model.modelId, url: model.url },
+		}));
 		return { results, paginationToken: next?.toString() };
 	});
+}
+
+/** `FLUX 2 Flash · Text to Image · $0.02 per output`: n8n shows nothing of a model but its name. */
+function modelLabel({ displayName, categories: [category = ''], price }: ModelEntry): string {
+	const parts = displayName.split(/\s*\|\s*/);
+	const task = categoryLabel(category);
+	// RunComfy's own name usually says what the model does.
+	const isNamed = parts.length > 1 || displayName.toLowerCase().includes(task.toLowerCase());
+	return [...parts, isNamed ? '' : task, priceText(omitUndefined(price)) ?? '']
+		.filter((part) => part !== '')
+		.join(' · ');
+}
+
+/** `text-to-image` → `Text to Image`. */
+function categoryLabel(category: string): string {
+	return labelOf(category.replaceAll('-', ' ')).replaceAll(' To ', ' to ');
 }
 
 export async function getCategories(this: ILoadOptionsFunctions): Promise<INodePropertyOptions[]> {
 	return await load(this, async (query) => {
 		const names = await query(queryCategories);
-		return names.map((name) => ({ name, value: name }));
+		return names.map((name) => ({ name: categoryLabel(name), value: name }));
 	});
 }
 

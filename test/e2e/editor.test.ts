@@ -367,6 +367,39 @@ const SCREENSHOTS =
 		expect(shown).toContain(`RunComfy request ${env.sandbox.jobs.at(-1)?.requestId} failed`);
 	});
 
+	it('shows RunComfy’s words as text: no tag, link or picture of theirs is active in errors, notifications and hints', async () => {
+		const active = page.locator('[href*="evil.example"], [src*="evil.example"], b#evil');
+		const words =
+			'<b id="evil">No.</b> <a href="https://evil.example">Click</a> <img src="https://evil.example/a.png"> [b](https://evil.example/b) ![c](https://evil.example/c.png) https://evil.example/d';
+		env.sandbox.faults.add({
+			...{ on: 'submit', kind: 'answer' },
+			answer: { status: 422, body: { error_code: 422001, error_message: words } },
+		});
+		await openWorkflow();
+		await byTestId('execute-workflow-button').first().click();
+		await page.locator('.el-notification').first().waitFor();
+		expect(await page.locator('.el-notification').first().innerText()).toContain('evil.example/d');
+		expect(await active.count()).toBe(0);
+		await openPanel();
+		await byTestId('ndv').getByText('evil.example/d').first().waitFor();
+		expect(await active.count()).toBe(0);
+		await closePanel();
+
+		// A hint names an address.
+		env.sandbox.faults.clear();
+		env.sandbox.faults.add({ job: 'manyImages' });
+		env.sandbox.faults.add({ on: 'output', kind: 'webPage', times: 1 });
+		await openWorkflow();
+		await byTestId('execute-workflow-button').first().click();
+		await until('it has run', () => env.sandbox.stats.downloads === 3);
+		await openPanel();
+		await byTestId('ndv').getByText('could not be downloaded').first().waitFor();
+		expect(
+			await byTestId('ndv').locator(`[href*="${env.sandbox.url}"], [src*="${env.sandbox.url}"]`).count(),
+		).toBe(0);
+		await closePanel();
+	});
+
 	// Last, because it changes the credential that the others use.
 	it('tests the credential: red with a wrong token, in words a person understands, and green with the right one', async () => {
 		await openWorkflow();

@@ -70,7 +70,7 @@ describe.each([NEWEST, OLDEST])('In n8n %s', (version) => {
 		const refused = await n8n.testCredential(SANDBOX_TOKEN, sandbox.url);
 		expect(refused.message).toContain('RunComfy did not accept the API token.');
 		const message =
-			'RunComfy did not confirm the API token. Check the base URL, and paste a fresh token from your RunComfy profile.';
+			'RunComfy did not confirm the API token. Paste a fresh one from your RunComfy profile, and check the base URL if you use custom URLs.';
 		for (const kind of ['errorCode', 'badGateway', 'redirectAway', 'noId', 'truncated'] as const) {
 			sandbox.faults.clear();
 			sandbox.faults.add({ on: 'model', kind, location: `${otherUrl}/stolen` });

@@ -115,6 +115,7 @@ describe('The editor’s list and fields of deployments, in n8n’s own context 
 		const editor = context();
 		const credential = {
 			apiToken: 'sandbox-token',
+			useCustomUrls: true,
 			baseUrl: 'https://model-api.test',
 			platformBaseUrl: 'https://api.test',
 		};

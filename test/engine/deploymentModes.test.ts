@@ -1,11 +1,18 @@
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 
-import { DEPLOYMENT_ID } from '../sandbox/deployments';
+import { DEPLOYMENT_ID, DEPLOYMENTS, type SandboxDeployment } from '../sandbox/deployments';
 import { until } from '../until';
 import { byId, runOf } from './deploymentRuns';
 import { FAST, failure, outputItems, TestEnvironment, type TestEnvironmentOptions } from './testEnvironment';
 
+/** A deployment with overrides of its own. */
+const OWN: SandboxDeployment = {
+	...(DEPLOYMENTS[0] as SandboxDeployment),
+	id: '3f1c6a52-8d4e-4b7a-9c25-6e0d1f7a9b99',
+	workflow: JSON.stringify({ 6: { class_type: 'CLIPTextEncode', inputs: { text: 'a' } } }),
+	overrides: { 6: { inputs: { text: 'its own' } } },
+};
 const COMFY_KEY = 'comfyui-key-1234';
 
 describe('ComfyUI Deployment → Run, besides its fields', () => {
@@ -87,23 +94,21 @@ describe('ComfyUI Deployment → Run, besides its fields', () => {
 	});
 
 	it.each([
-		['disabled', 10002, 'the deployment does not accept requests'],
-		['deleted', 10003, 'the deployment does not accept requests'],
-		['closed for lack of funds', 10001, 'your RunComfy balance is too low for this deployment'],
-	])('says that a deployment is %s', async (_, errorCode, meaning) => {
-		await open();
-		env.sandbox.faults.add({ on: 'submit', kind: 'errorCode', errorCode });
-		expect(failure(await env.run(runOf(DEPLOYMENT_ID.textToImage))).message).toContain(meaning);
+		[10001, {}, 'your RunComfy funds are used up, and the deployment was disabled'],
+		[10002, { is_enabled: false }, 'the deployment is disabled'],
+		[10003, {}, 'the deployment was deleted'],
+	])('is refused with RunComfy’s code %d', async (code, more, meaning) => {
+		const id = code === 10003 ? DEPLOYMENT_ID.deleted : OWN.id;
+		await open({ sandbox: { balanceUsd: code === 10001 ? 0 : 1, deployments: [{ ...OWN, ...more }] } });
+		// It may be refused although its workflow could be read before.
+		env.sandbox.faults.add({ on: 'deployment', kind: 'serverError' });
+		const body = { inputMode: 'body', bodyJson: '{"overrides": {}}' };
+		expect(failure(await env.run(runOf(id, {}, body))).message).toContain(meaning);
 	});
 
 	it('counts the deployment’s own overrides as deployed', async () => {
-		const workflow = JSON.stringify({ 6: { class_type: 'CLIPTextEncode', inputs: { text: 'a' } } });
-		const id = '3f1c6a52-8d4e-4b7a-9c25-6e0d1f7a9b99';
-		const [first] = (await import('../sandbox/deployments')).DEPLOYMENTS;
-		if (first === undefined) throw new Error('No deployment');
-		const own = { ...first, id, workflow, overrides: { 6: { inputs: { text: 'its own' } } } };
-		await open({ sandbox: { deployments: [own] } });
-		const run = await env.run({ resource: 'deployment', operation: 'get', deploymentId: byId(id) });
+		await open({ sandbox: { deployments: [OWN] } });
+		const run = await env.run({ resource: 'deployment', operation: 'get', deploymentId: byId(OWN.id) });
 		expect(outputItems(run)[0]?.json.inputs).toMatchObject([{ name: '6.text', default: 'its own' }]);
 	});
 });

@@ -452,11 +452,21 @@ describe('Requests of a deployment', () => {
 describe('ComfyUI Deployment → Get and Get Many', () => {
 	let env: TestEnvironment;
 
-	it('Get returns the inputs as fields, and the graph', async () => {
+	it('Get returns the inputs as fields, and the graph with the raw data', async () => {
 		env = await TestEnvironment.open();
 		const deploymentId = byId(DEPLOYMENT_ID.textToImage);
-		const run = await env.run({ resource: 'deployment', operation: 'get', deploymentId });
-		const { json } = outputItems(run)[0] ?? {};
+		const get = { resource: 'deployment', operation: 'get', deploymentId };
+		const [simple] = outputItems(await env.run(get));
+		expect(Object.keys(simple?.json ?? {}).sort()).toEqual([
+			'deploymentId',
+			'hardware',
+			'inputs',
+			'isEnabled',
+			'name',
+			'status',
+			'workflowVersion',
+		]);
+		const { json } = outputItems(await env.run({ ...get, simplify: false }))[0] ?? {};
 		expect(json).toMatchObject({
 			deploymentId: DEPLOYMENT_ID.textToImage,
 			name: 'Text to image',

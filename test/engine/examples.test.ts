@@ -137,7 +137,10 @@ describe('The examples, with fakes of the other nodes', () => {
 				[RUNCOMFY_TYPE]: new RunComfy(),
 			},
 			credentialType: new RunComfyApi(),
-			credential: { apiToken: SANDBOX_TOKEN, baseUrl: sandbox.url, platformBaseUrl: sandbox.url },
+			credential: {
+				...{ apiToken: SANDBOX_TOKEN, useCustomUrls: true },
+				...{ baseUrl: sandbox.url, platformBaseUrl: sandbox.url },
+			},
 		});
 		const result = await engine.run(workflow);
 		expect(result.data.resultData.error).toBeUndefined();

@@ -70,15 +70,16 @@ describe('Bad input', () => {
 		[
 			['spendingLimit', 'Spending Limit (USD)'],
 			['maxConcurrency', 'Max Concurrency'],
-			['seed', 'Seed'],
 			['timeout', 'Timeout (Seconds)'],
 			['pollInterval', 'Poll Interval (Seconds)'],
 			['maxFileSize', 'Max File Size (MB)'],
 			['cancelOnStop', 'Cancel on Stop'],
 			['includeCost', 'Include Cost'],
-		].flatMap(([name = '', label = '']) =>
-			['={{ $json.noSuchField }}', ''].map((value) => [name, value, label]),
-		),
+		]
+			.flatMap(([name = '', label = '']) =>
+				['={{ $json.noSuchField }}', ''].map((value) => [name, value, label]),
+			)
+			.concat([['seed', '={{ $json.noSuchField }}', 'Seed']]),
 	)('an option without a value: %s is %j', async (name = '', value, label) => {
 		const { message } = failure(await env().run({ options: { [name]: value } }));
 		expect(message).toMatch(new RegExp(`“${label.replace(/[()]/g, '\\$&')}” must be .*, but is empty`));

@@ -1,10 +1,11 @@
 import { once } from 'node:events';
 import { readdirSync } from 'node:fs';
-import { type AddressInfo, createServer } from 'node:net';
+import { type AddressInfo, type BlockList, createServer } from 'node:net';
 
 import type { INodeExecutionData } from 'n8n-workflow';
 import sharp from 'sharp';
 
+import { findPrivateAddress } from '../../nodes/RunComfy/files/privateAddress';
 import { TINY_PICTURE } from '../sandbox/files';
 import { failure, outputItems, TestEnvironment, type TestEnvironmentOptions } from './testEnvironment';
 
@@ -129,6 +130,25 @@ describe('Files', () => {
 		},
 	);
 
+	it('refuses what is too large for a data URI, and says what to do', async () => {
+		await open({ items: [withFile(Buffer.concat([await picture('png'), Buffer.alloc(6_400_000)]))] });
+		const { message, description } = failure(await env.run(BINARY));
+		expect(message).toContain('a file of 6.4 MB (“data”), more than the 6 MiB that RunComfy takes');
+		expect(description).toContain('“Send Files As” to “Temporary Link to This n8n”');
+		expect(env.sandbox.stats.submits).toBe(0);
+	});
+
+	it('refuses a temporary link where n8n keeps files in memory', async () => {
+		await open({ items: [withFile(await picture('png'))] });
+		const run = await env.run({ ...BINARY, options: { sendFilesAs: 'temporaryUrl' } });
+		const { message, description } = failure(run);
+		expect(message).toBe(
+			'“Send Files As” cannot be “Temporary Link to This n8n” for the file “data”: n8n keeps it in memory',
+		);
+		expect(description).toContain('or choose “Data URI”. Nothing was submitted.');
+		expect(env.sandbox.stats.submits).toBe(0);
+	});
+
 	it('lists the files that the item has when the named one is missing', async () => {
 		const photo = withFile(await picture('png'), 'image/png', 'photo');
 		await open({ items: [photo] });
@@ -144,8 +164,8 @@ describe('Files', () => {
 		env.sandbox.faults.add({ on: 'submit', kind: 'errorCode', errorCode: 422001 });
 		const { message, description } = failure(await env.run(BINARY));
 		expect(message).toContain('Nothing was submitted');
-		expect(description).toContain('It is not confirmed that RunComfy accepts files for this model');
-		expect(description).toContain('use its URL');
+		expect(description).toContain('A file was sent as a data URI, which the model may not accept');
+		expect(description).toContain('“Temporary Link to This n8n”');
 	});
 
 	it.each([
@@ -293,11 +313,16 @@ describe('Files', () => {
 		},
 	);
 
-	it('recognizes n8n’s error for an address in a private network by its name', async () => {
+	it('judges where a name leads with n8n’s own lookup, and lets n8n’s operator allow it', async () => {
 		await open();
-		const { getSecureEgressFilter } = env.editorContext({}).helpers;
-		const verdict = await getSecureEgressFilter('enforced').validateUrl('https://10.0.0.1/a.png');
-		expect(verdict).toMatchObject({ ok: false, error: { name: 'SsrfBlockedIpError' } });
+		const { helpers } = env.editorContext({});
+		const allowed = helpers.getSecureEgressFilter('enforced') as object as { allowedIps: BlockList };
+		for (const address of ['10.0.0.1', '100.64.0.1', '2002::1']) {
+			expect(await findPrivateAddress(helpers, address)).toContain('leads to a private network');
+			allowed.allowedIps.addAddress(address, address.includes(':') ? 'ipv6' : 'ipv4');
+			expect(await findPrivateAddress(helpers, address)).toBeUndefined();
+		}
+		expect(await findPrivateAddress(helpers, '8.8.8.8')).toBeUndefined();
 	});
 
 	it('refuses at once a file whose announced size is too large', async () => {

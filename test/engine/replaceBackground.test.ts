@@ -29,6 +29,17 @@ describe('Replace Background on n8n’s engine', () => {
 		}
 	});
 
+	it('has a random seed and the file’s own name where these options are added and left empty', async () => {
+		env = await TestEnvironment.open({ items: items(2) });
+		const output = outputItems(await env.run({ downloadFiles: true, options: { seed: '', fileName: '' } }));
+		expect(output.map(({ binary }) => binary?.data?.fileName)).toEqual(
+			Array(2).fill('replaced-background.png'),
+		);
+		const [first, second] = env.sandbox.jobs.map(({ input }) => input.seed);
+		expect(first).not.toBe(second);
+		expect(output.map(({ json }) => json.seed).sort()).toEqual([first, second].sort());
+	});
+
 	it('sends fields by their API names, and only those that are set', async () => {
 		env = await TestEnvironment.open();
 		await env.run({

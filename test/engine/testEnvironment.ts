@@ -103,6 +103,7 @@ export class TestEnvironment {
 			credentialType: new RunComfyApi(),
 			credential: {
 				apiToken: SANDBOX_TOKEN,
+				useCustomUrls: true,
 				baseUrl: sandbox.url,
 				platformBaseUrl: sandbox.url,
 				...options.credential,

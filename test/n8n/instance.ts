@@ -352,7 +352,12 @@ export class N8nInstance {
 /** The sandbox answers for the account as well; RunComfy does so at the other, default address. */
 function credentialData(apiToken: string, baseUrl: string) {
 	const { hostname, origin } = new URL(baseUrl);
-	return { apiToken, baseUrl, ...(hostname === '127.0.0.1' ? { platformBaseUrl: origin } : {}) };
+	return {
+		apiToken,
+		useCustomUrls: true,
+		baseUrl,
+		...(hostname === '127.0.0.1' ? { platformBaseUrl: origin } : {}),
+	};
 }
 
 /** n8n behaves differently when it believes to be under test itself. */

@@ -73,7 +73,7 @@ export class FileServer {
 		const self = `${this.origin()}${request.url}`;
 		switch (fault?.kind) {
 			case 'redirectPrivate':
-				return await reply.redirect('http://10.0.0.1/secret.png');
+				return await reply.redirect('https://10.0.0.1/secret.png');
 			case 'redirectLoop':
 				return await reply.redirect(self);
 			case 'redirectOnce':

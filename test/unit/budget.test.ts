@@ -33,6 +33,8 @@ async function setUpTurn(limit: number, price?: ListedPrice) {
 	const reserve = async (itemIndex: number): Promise<LedgerEntry> => {
 		const entry = await budget.reserve(turn, itemIndex, { endpointId: 'a/b', waits: true }, never);
 		if (entry === undefined) throw new Error('Not reserved');
+		// As after a timeout. Another item would wait as long as an item waits for this request.
+		turn.ledger.setWaitedFor(entry, false);
 		return entry;
 	};
 	const submit = async (itemIndex: number): Promise<LedgerEntry> => {
@@ -114,9 +116,8 @@ describe('Budget', () => {
 	});
 
 	it('starts no second request of unknown price while the first may still run, timed out or not', async () => {
-		const { turn, submit, reserve } = await setUpTurn(0.01, { usd: 0.05, unit: 'second' });
-		const first = await submit(0);
-		turn.ledger.setWaitedFor(first, false);
+		const { submit, reserve } = await setUpTurn(0.01, { usd: 0.05, unit: 'second' });
+		await submit(0);
 		await expect(reserve(1)).rejects.toThrow('the cost of an earlier request is not known (r0)');
 	});
 
@@ -129,6 +130,7 @@ describe('Budget', () => {
 		const first = await budgetOf(1, { usd: 1, unit: 'request' }, context);
 		const entry = await first.reserve(turn, 0, { endpointId: 'a/b', waits: true }, never);
 		if (entry === undefined) throw new Error('Not reserved');
+		turn.ledger.setWaitedFor(entry, false);
 		turn.ledger.move(entry, 'submitting');
 		turn.ledger.move(entry, 'queued', { requestId: 'r', submittedAt: 0 });
 		prices.set('c/d', { usd: 0.5, unit: 'request' });
@@ -287,8 +289,11 @@ describe('A spending limit, on a virtual clock', () => {
 		expect(budget.report()).toContain('Spent $0.07 on 1 request,');
 	});
 
-	it('lets the next one go first when the first was refused', async () => {
-		const { clock, api, budget, open } = setUp(1, {}, () => 0.1);
+	it.each([
+		['of unknown cost', 1, {}],
+		['that the limit does not pay for as long as the first is sent', 0.2, { usd: 0.1, unit: 'request' }],
+	])('lets one %s go when the first was refused', async (_which, limit, price) => {
+		const { clock, api, budget, open } = setUp(limit, price, () => 0.1);
 		api.intercept = (_, path) =>
 			api.calls.length === 1 && path.includes('models')
 				? { status: 422, headers: {}, body: { error_code: 422001 } }
@@ -312,6 +317,14 @@ describe('A spending limit, on a virtual clock', () => {
 		expect(api.mostAlive).toBe(expectedUsd === undefined ? 1 : submitted);
 		if (expectedUsd !== undefined)
 			expect(budget.report()).toContain('A request cost $1.00 instead of the expected $0.25.');
+	});
+
+	it('submits another item when requests have cost less than expected', async () => {
+		const { clock, budget, open } = setUp(0.5, {}, () => 0.1);
+		const { start } = open({ continueOnFail: true }, { expectedUsd: 0.25 });
+		const outcomes = await clock.run(start(4));
+		expect(outcomes.map(({ ok: isOk }) => isOk)).toEqual([true, true, true, false]);
+		expect(budget.report()).toContain('Spent $0.30 on 3 requests,');
 	});
 
 	it('counts the expected cost where a finished request is reported to cost nothing', async () => {

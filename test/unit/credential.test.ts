@@ -1,5 +1,10 @@
 import * as fc from 'fast-check';
-import type { IHttpRequestOptions, ILoadOptionsFunctions } from 'n8n-workflow';
+import {
+	type IHttpRequestOptions,
+	type ILoadOptionsFunctions,
+	type INodeTypes,
+	Workflow,
+} from 'n8n-workflow';
 
 import { RunComfyApi } from '../../credentials/RunComfyApi.credentials';
 import { readAccess } from '../../nodes/RunComfy/n8n/credential';
@@ -7,6 +12,7 @@ import { readAccess } from '../../nodes/RunComfy/n8n/credential';
 const TOKEN = 'rc_token-0123456789';
 const CREDENTIAL = {
 	apiToken: TOKEN,
+	useCustomUrls: true,
 	baseUrl: 'https://model-api.runcomfy.net',
 	platformBaseUrl: 'https://api.runcomfy.net',
 };
@@ -182,12 +188,47 @@ describe('The credential on a request', () => {
 	});
 
 	it.each([
-		[{ apiToken: '' }, 'The API token is empty'],
-		[{ baseUrl: 'http://example.com' }, 'The base URL must begin with https://'],
-		[{ platformBaseUrl: 'nonsense' }, 'The platform base URL is not a complete web address'],
+		[{ apiToken: '' }, '“API Token” is empty'],
+		[{ baseUrl: 'http://example.com' }, '“Base URL” must begin with https://'],
+		[{ baseUrl: 'nonsense' }, '“Base URL” is not a complete web address (usually https://model-api.'],
+		[
+			{ platformBaseUrl: 'nonsense' },
+			'“Platform Base URL” is not a complete web address (usually https://api.',
+		],
 	])('is refused when it is invalid: %j', async (credential, message) =>
 		expect(authenticate({ url: 'https://model-api.runcomfy.net' }, credential)).rejects.toThrow(message),
 	);
+});
+
+describe('Without “Use Custom URLs”', () => {
+	const stored = { useCustomUrls: false, baseUrl: 'https://a.test', platformBaseUrl: 'nonsense' };
+
+	it('RunComfy’s own addresses count, whatever is stored', async () => {
+		for (const url of ['https://model-api.runcomfy.net/a', 'https://api.runcomfy.net/b'])
+			expect((await authenticate({ url }, stored)).headers).toHaveProperty('Authorization');
+		await expect(authenticate({ url: 'https://a.test/v1' }, stored)).rejects.toThrow('may only be sent to');
+		const context = { getCredentials: async () => ({ ...CREDENTIAL, ...stored }) };
+		expect(await readAccess(context as unknown as ILoadOptionsFunctions)).toMatchObject({
+			baseUrl: 'https://model-api.runcomfy.net',
+			platformBaseUrl: 'https://api.runcomfy.net',
+		});
+	});
+
+	it.each([
+		[stored, 'https://model-api.runcomfy.net'],
+		[{}, 'https://model-api.runcomfy.net'],
+		[{ useCustomUrls: true, baseUrl: ' ' }, 'https://model-api.runcomfy.net'],
+		[{ useCustomUrls: true, baseUrl: ' https://a.test/x// ' }, 'https://a.test/x'],
+	])('the test calls the same address as a run does: %j', async (credential, address) => {
+		const { test } = new RunComfyApi();
+		const workflow = new Workflow({ nodes: [], connections: {}, active: false, nodeTypes: {} as INodeTypes });
+		const evaluated: unknown = workflow.expression.resolveSimpleParameterValue(
+			test.request.baseURL ?? '', {}, null, 0, 0, '', [], 'internal', { $credentials: credential },
+		); // prettier-ignore
+		expect(evaluated).toBe(address);
+		const context = { getCredentials: async () => ({ apiToken: TOKEN, ...credential }) };
+		expect((await readAccess(context as unknown as ILoadOptionsFunctions)).baseUrl).toBe(address);
+	});
 });
 
 describe('White space and “Bearer” around the token', () => {

@@ -22,6 +22,20 @@ interface Answer {
 	body: Readable;
 }
 
+/** n8n's filter, with names as they are looked up here. */
+const egressFilter = (lookUp: (name: string) => Promise<string[]>) => ({
+	createSecureLookup:
+		() => (name: string, _options: object, callback: (error: unknown, found: object[]) => void) =>
+			void lookUp(name).then(
+				(addresses) =>
+					callback(
+						null,
+						addresses.map((address) => ({ address, family: 4 })),
+					),
+				(error: unknown) => callback(error, []),
+			),
+});
+
 /** n8n's helpers as far as a download needs them, on a virtual clock. */
 class FakeHost {
 	readonly clock = new VirtualClock();
@@ -33,13 +47,13 @@ class FakeHost {
 
 	constructor(
 		private readonly answer: (url: string, count: number) => Answer,
-		private readonly validateUrl?: (url: string) => Promise<unknown>,
+		private readonly lookUp?: (name: string) => Promise<string[]>,
 		/** How long n8n looks a name up. Only then it takes notice of the signal. */
 		private readonly lookUpMs = 0,
 	) {}
 
 	get downloader(): Downloader {
-		const { validateUrl } = this;
+		const { lookUp } = this;
 		const helpers = {
 			httpRequest: async ({
 				url,
@@ -74,7 +88,7 @@ class FakeHost {
 				this.stored.push({ name, bytes });
 				return { data: '', fileName: name, mimeType, bytes: bytes.length };
 			},
-			...(validateUrl === undefined ? {} : { getSecureEgressFilter: () => ({ validateUrl }) }),
+			...(lookUp === undefined ? {} : { getSecureEgressFilter: () => egressFilter(lookUp) }),
 		};
 		return new Downloader({
 			context: { helpers } as unknown as IExecuteFunctions,
@@ -216,13 +230,20 @@ describe('A download', () => {
 			expect(message).toContain('the file server could not be reached (ENOTFOUND)');
 			expect(always.requests).toHaveLength(4);
 		});
+	});
 
-		it('is refused where n8n sees that it leads to a private network', async () => {
-			const error = Object.assign(new Error('blocked'), { name: 'SsrfBlockedIpError' });
-			const host = new FakeHost(whole, async () => await Promise.resolve({ ok: false, error }));
-			expect((await host.failure([image('a')])).message).toContain('leads to a private network');
+	it('is refused where n8n sees that a name leads to a private network, or where only the node does', async () => {
+		const blocked = Object.assign(new Error('blocked'), { name: 'SsrfBlockedIpError' });
+		for (const [lookUp, where] of [
+			[async () => await Promise.reject(blocked), 'cdn.example'],
+			[async () => await Promise.resolve(['8.8.8.8', '100.64.0.1']), 'cdn.example, 100.64.0.1'],
+		] as const) {
+			const host = new FakeHost(whole, lookUp);
+			const { message } = await host.failure([image('a')]);
+			expect(message).toContain(`its address leads to a private network (${where}). If that is right`);
+			expect(message).toContain('N8N_SSRF_ALLOWED_HOSTNAMES or N8N_SSRF_ALLOWED_IP_RANGES');
 			expect(host.requests).toEqual([]);
-		});
+		}
 	});
 
 	it('may take hours, as long as bytes arrive', async () => {

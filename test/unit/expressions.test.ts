@@ -20,7 +20,14 @@ describe('withoutExpressions', () => {
 					],
 				},
 			],
-			[{ options: [{ name: "'=y", value: 'y' }] }],
+			[
+				{
+					options: [
+						{ name: "'=x", value: '={{ "\\u003dx" }}' },
+						{ name: "'=y", value: 'y' },
+					],
+				},
+			],
 		],
 		['what is saved beside a field', { rules: { fileKind: '=x' } }, { rules: { fileKind: "'=x" } }],
 	])('%s', (_, value, expected) => expect(withoutExpressions(value)).toEqual(expected));

@@ -198,6 +198,7 @@ export function makeRun(
 	api: Connection,
 	more: Partial<SubmittingDependencies> = {},
 	context: Record<string, unknown> = {},
+	identityOf: (itemIndex: number) => RequestIdentity = (itemIndex) => placeOf(more.runIndex ?? 0, itemIndex),
 ): FakeRun {
 	const stopButton = new AbortController();
 	const log: string[] = [];
@@ -231,7 +232,8 @@ export function makeRun(
 			limitUsd: undefined,
 			...more,
 		};
-		return await runItems(dependencies, placesOf(runIndex, count), source);
+		const identities = Array.from({ length: count }, (_, i) => [i, identityOf(i)] as const);
+		return await runItems(dependencies, new Map(identities), source);
 	};
 	return { start, stop: () => stopButton.abort(), log, context };
 }

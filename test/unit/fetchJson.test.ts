@@ -20,13 +20,15 @@ async function fetchWith(
 ) {
 	const calls: Call[] = [];
 	const { clock = new VirtualClock(), isPrivate = false } = more;
-	const verdict = isPrivate ? { ok: false, error: { name: 'SsrfBlockedIpError' } } : { ok: true };
 	const helpers = {
 		httpRequest: async (call: Call) => {
 			calls.push(call);
 			return await respond(call);
 		},
-		getSecureEgressFilter: () => ({ validateUrl: async () => verdict }),
+		getSecureEgressFilter: () => ({
+			createSecureLookup: () => (_name: string, _options: object, callback: (...found: unknown[]) => void) =>
+				callback(null, [{ address: isPrivate ? '2002::1' : '8.8.8.8', family: 4 }]),
+		}),
 	};
 	const value = await clock.run(
 		fetchJson(more.url ?? URL_OF_FILE, {

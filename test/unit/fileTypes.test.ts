@@ -2,8 +2,8 @@ import * as fc from 'fast-check';
 
 import {
 	fileTypeOf,
+	inputTypeOf,
 	isErrorText,
-	isInputType,
 	kindByName,
 	knownTypeByName,
 	typeOfFile,
@@ -13,36 +13,34 @@ const bytes = (text: string) => Buffer.from(text, 'latin1');
 
 describe('fileTypeOf', () => {
 	it.each([
-		['\x89PNG\r\n\x1a\nrest', 'image/png', 'png', true],
-		['\xff\xd8\xff\xe0rest', 'image/jpeg', 'jpg', true],
-		['RIFF\x10\x00\x00\x00WEBPVP8 ', 'image/webp', 'webp', true],
-		['GIF89a......', 'image/gif', 'gif', false],
-		['\x00\x00\x00\x20ftypavif', 'image/avif', 'avif', false],
-		['\x00\x00\x00\x20ftypisom', 'video/mp4', 'mp4', true],
-		['\x00\x00\x00\x20ftypmp42', 'video/mp4', 'mp4', true],
-		['\x00\x00\x00\x20ftypqt  ', 'video/quicktime', 'mov', true],
-		['\x1a\x45\xdf\xa3....', 'video/webm', 'webm', true],
-		['RIFF\x10\x00\x00\x00AVI LIST', 'video/x-msvideo', 'avi', true],
-		['RIFF\x10\x00\x00\x00WAVEfmt ', 'audio/wav', 'wav', true],
-		['ID3\x04\x00', 'audio/mpeg', 'mp3', true],
-		['\xff\xfb\x90\x64', 'audio/mpeg', 'mp3', true],
-		['\xff\xf1\x50\x80', 'audio/aac', 'aac', true],
-		['OggS\x00\x02', 'audio/ogg', 'ogg', true],
-		['fLaC\x00', 'audio/flac', 'flac', true],
-		['\x00\x00\x00\x20ftypM4A ', 'audio/mp4', 'm4a', true],
-		['\x00\x00\x00\x20ftypheic', 'image/heic', 'heic', false],
-		['BM\x10\x00\x00\x00\x00\x00\x00\x00', 'image/bmp', 'bmp', false],
-		['II*\x00\x08', 'image/tiff', 'tiff', false],
-		['v/1\x01\x02', 'image/x-exr', 'exr', false],
-		['<?xml version="1.0"?>\n<!-- made -->\n<svg xmlns="x">', 'image/svg+xml', 'svg', false],
-		['FORM\x00\x00\x00\x10AIFF', 'audio/aiff', 'aiff', true],
-		['glTF\x02\x00\x00\x00', 'model/gltf-binary', 'glb', true],
-		['8BPS\x00\x01', 'image/vnd.adobe.photoshop', 'psd', true],
-		['%PDF-1.7', 'application/pdf', 'pdf', true],
-	])('%j is %s', (text, mimeType, extension, asInput) => {
-		const type = fileTypeOf(bytes(text));
-		expect(type).toMatchObject({ mimeType, extension });
-		expect(type && isInputType(type, type.kind)).toBe(asInput);
+		['\x89PNG\r\n\x1a\nrest', 'image/png', 'png'],
+		['\xff\xd8\xff\xe0rest', 'image/jpeg', 'jpg'],
+		['RIFF\x10\x00\x00\x00WEBPVP8 ', 'image/webp', 'webp'],
+		['GIF89a......', 'image/gif', 'gif'],
+		['\x00\x00\x00\x20ftypavif', 'image/avif', 'avif'],
+		['\x00\x00\x00\x20ftypisom', 'video/mp4', 'mp4'],
+		['\x00\x00\x00\x20ftypmp42', 'video/mp4', 'mp4'],
+		['\x00\x00\x00\x20ftypqt  ', 'video/quicktime', 'mov'],
+		['\x1a\x45\xdf\xa3....', 'video/webm', 'webm'],
+		['RIFF\x10\x00\x00\x00AVI LIST', 'video/x-msvideo', 'avi'],
+		['RIFF\x10\x00\x00\x00WAVEfmt ', 'audio/wav', 'wav'],
+		['ID3\x04\x00', 'audio/mpeg', 'mp3'],
+		['\xff\xfb\x90\x64', 'audio/mpeg', 'mp3'],
+		['\xff\xf1\x50\x80', 'audio/aac', 'aac'],
+		['OggS\x00\x02', 'audio/ogg', 'ogg'],
+		['fLaC\x00', 'audio/flac', 'flac'],
+		['\x00\x00\x00\x20ftypM4A ', 'audio/mp4', 'm4a'],
+		['\x00\x00\x00\x20ftypheic', 'image/heic', 'heic'],
+		['BM\x10\x00\x00\x00\x00\x00\x00\x00', 'image/bmp', 'bmp'],
+		['II*\x00\x08', 'image/tiff', 'tiff'],
+		['v/1\x01\x02', 'image/x-exr', 'exr'],
+		['<?xml version="1.0"?>\n<!-- made -->\n<svg xmlns="x">', 'image/svg+xml', 'svg'],
+		['FORM\x00\x00\x00\x10AIFF', 'audio/aiff', 'aiff'],
+		['glTF\x02\x00\x00\x00', 'model/gltf-binary', 'glb'],
+		['8BPS\x00\x01', 'image/vnd.adobe.photoshop', 'psd'],
+		['%PDF-1.7', 'application/pdf', 'pdf'],
+	])('%j is %s', (text, mimeType, extension) => {
+		expect(fileTypeOf(bytes(text))).toMatchObject({ mimeType, extension });
 	});
 
 	it.each(['RIFF\x10\x00\x00\x00ACON', 'BMW is a make', '\x7fELF\x02', '\x00\x00\x00\x20ftypcrx ', ''])(
@@ -50,9 +48,17 @@ describe('fileTypeOf', () => {
 		(text) => expect(fileTypeOf(bytes(text))).toBeUndefined(),
 	);
 
-	it('does not accept a video as an image', () => {
-		const video = fileTypeOf(bytes('\x00\x00\x00\x20ftypisom'));
-		expect(video && isInputType(video, 'image')).toBe(false);
+	it.each([
+		['a.png', 'GIF89a', 'image', 'gif'],
+		['a.mp4', '\x00\x00\x00\x20ftypisom', 'video', 'mp4'],
+		['a.m4a', '\x00\x00\x00\x20ftypisom', 'audio', 'm4a'],
+		['a.pcm', '\x00\x01\x00\x02', 'audio', 'pcm'],
+		['a.pcm', '<html>', undefined, undefined],
+		['a.png', '\x7fELF', undefined, undefined],
+		['a', '\x00\x01', undefined, undefined],
+	])('as an input, %s that begins with %j is of the kind %s', (name, text, kind, extension) => {
+		const type = inputTypeOf(bytes(text), name);
+		expect([type?.kind, type?.extension]).toEqual([kind, extension]);
 	});
 
 	it('property: any bytes have a type or none, whatever the name', () =>

@@ -146,8 +146,6 @@ describe('A graph as fields, with object_info', () => {
 		['INT beyond 2^53', ['INT', { min: 0, max: 2 ** 64 }], { kind: 'integer', minimum: 0, maximum: MAX }],
 		['INT below -2^53', ['INT', { min: -(2 ** 64) }], { minimum: -MAX }],
 		['FLOAT', ['FLOAT', { min: 0, max: 1, step: 0.01 }], { kind: 'number', minimum: 0, maximum: 1 }],
-		['BOOLEAN', ['BOOLEAN', {}], { kind: 'boolean' }],
-		['STRING', ['STRING', { multiline: true }], { kind: 'text' }],
 		['old choices', [[1, 2]], { kind: 'choice', choices: [1, 2] }],
 		['choices without the literal', [['euler', 2]], { kind: 'choice', choices: [1, 'euler', 2] }],
 		[
@@ -168,7 +166,13 @@ describe('A graph as fields, with object_info', () => {
 		['no choices: the literal', [[]], { kind: 'number' }],
 		['COMBO without options', ['COMBO'], { kind: 'number' }],
 		['another type: the literal', ['*', {}], { kind: 'number' }],
-		['a flag for images', [['a.png'], { image_upload: true }], { kind: 'file', fileKind: 'image' }],
+		[
+			'a flag for images, and the files on the machine',
+			[['a.png'], { image_upload: true }],
+			{ kind: 'file', fileKind: 'image', choices: ['a.png'] },
+		],
+		['a flag for moving images', [[], { animated_image_upload: true }], { kind: 'file', fileKind: 'image' }],
+		['a flag for any file', [[], { file_upload: true }], { kind: 'file', fileKind: 'file' }],
 		[
 			'a flag for videos',
 			['COMBO', { options: [], video_upload: true }],
@@ -178,6 +182,37 @@ describe('A graph as fields, with object_info', () => {
 		['rules that are none', ['INT', 'x'], { kind: 'integer' }],
 		['a definition that is none', 'INT', { kind: 'number' }],
 	])('%s', (_name, definition, expected) => expect(sampler(definition)).toMatchObject(expected));
+
+	it.each<[string, unknown, unknown, Record<string, unknown>]>([
+		['a text for a number', ['INT', {}], '%seed%', { kind: 'text', default: '%seed%' }],
+		['a text for a switch', ['BOOLEAN', {}], 'enable', { kind: 'text', default: 'enable' }],
+		['a number for a text', ['STRING', {}], 5, { kind: 'number', default: 5 }],
+		['a switch for choices', [['a', 'b']], true, { kind: 'choice', choices: [true, 'a', 'b'] }],
+		['a switch for a switch', ['BOOLEAN', {}], true, { kind: 'boolean', default: true }],
+		['a text for a text', ['STRING', { multiline: true }], 'x', { kind: 'text', default: 'x' }],
+		['null for a number', ['INT', {}], null, { kind: 'integer' }],
+	])('shows a literal that does not fit as what it is: %s', (_name, definition, value, expected) =>
+		expect(sampler(definition, value)).toMatchObject(expected),
+	);
+
+	it('reads the inputs that a choice brings, at any depth', () => {
+		const inner = [
+			'COMFY_DYNAMICCOMBO_V3',
+			{ options: [{ key: 'x', inputs: { optional: { n: ['INT', { max: 9 }] } } }] },
+		];
+		const options = [
+			null,
+			{ key: 'off' },
+			{ key: 'on', inputs: { required: { seed: ['INT', {}], by: inner } } },
+		];
+		const graph = { 3: node('S', { mode: 'on', 'mode.seed': 5, 'mode.by': 'x', 'mode.by.n': 1 }) };
+		expect(fieldsOf(graph, info('S', { mode: ['COMFY_DYNAMICCOMBO_V3', { options }] }))).toMatchObject([
+			{ name: '3.mode.seed', label: 'Seed', isSeed: true },
+			{ name: '3.mode', kind: 'choice', choices: ['off', 'on'] },
+			{ name: '3.mode.by', kind: 'choice', choices: ['x'] },
+			{ name: '3.mode.by.n', kind: 'integer', maximum: 9 },
+		]);
+	});
 
 	it('reads optional inputs, and takes the value that is deployed for the default', () => {
 		const objectInfo = info('S', {}, { steps: ['INT', { default: 20 }] });
@@ -243,22 +278,24 @@ describe('The fields in the mapper, and what a run reads back from them', () => 
 	it('carries kind, bounds, file kind, default, and that an input is a seed', () => {
 		const graph = {
 			3: node('KSampler', { seed: 5, sampler_name: 'euler' }),
-			10: node('X', { photo: 'a', chance: 1, list: [1, 2, 3] }),
+			10: node('X', { photo: 'a', chance: 1, list: [1, 2, 3], lora: { content: 'b' } }),
 		};
 		const objectInfo = {
 			...info('KSampler', { seed: ['INT', { min: 0, max: 99 }], sampler_name: [['euler', 'heun']] }),
 			...info('X', {
-				photo: ['STRING', { image_upload: true }],
+				photo: [['a', 'b'], { image_upload: true }],
+				lora: [[{ content: 'b' }]],
 				chance: ['INT', { control_after_generate: true }],
 			}),
 		};
 		const saved = fieldsOf(graph, objectInfo).map(toDeploymentMapperField);
 		expect(saved).toMatchObject([
-			{ id: '10.photo', type: 'string', defaultValue: 'a' },
+			{ id: '10.photo', type: 'string', defaultValue: 'a', options: undefined },
 			{ id: '3.seed', displayName: 'Seed · KSampler', type: 'number', defaultValue: undefined },
 			{ id: '10.chance', displayName: 'Seed · X', defaultValue: undefined },
 			{ id: '3.sampler_name', type: 'options', defaultValue: 'euler' },
 			{ id: '10.list', type: 'array', defaultValue: JSON.stringify([1, 2, 3], null, 2), removed: true },
+			{ id: '10.lora', type: 'options' },
 		]);
 		const rules = readSavedFields(JSON.parse(JSON.stringify(saved)));
 		expect(rules.get('3.sampler_name')?.defaultValue).toBe('euler');
@@ -267,7 +304,8 @@ describe('The fields in the mapper, and what a run reads back from them', () => 
 			'3.seed': { kind: 'integer', minimum: 0, maximum: 99, isSeed: true },
 			'10.chance': { kind: 'integer', isSeed: true },
 			'3.sampler_name': { kind: 'text' },
-			'10.photo': { kind: 'file', fileKind: 'image' },
+			'10.photo': { kind: 'file', fileKind: 'image', choices: ['a', 'b'] },
+			'10.lora': { kind: 'any' },
 		});
 	});
 
@@ -277,7 +315,7 @@ describe('The fields in the mapper, and what a run reads back from them', () => 
 	);
 
 	it('reads only rules that are what they should be', () => {
-		const rules = { kind: 'object', minimum: 'x', maximum: Infinity, fileKind: 7, isSeed: 1 };
+		const rules = { kind: 'object', minimum: 'x', maximum: Infinity, fileKind: 7, isSeed: 1, choices: 'x' };
 		for (const given of [rules, 'x', undefined])
 			expect(readSavedFields([{ id: 'a', rules: given }]).get('a')).toEqual({});
 	});

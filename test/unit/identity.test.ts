@@ -176,7 +176,7 @@ describe('Every field of every operation', () => {
 			'maxFileSize',
 			'pollInterval',
 		],
-		...['spendingLimit', 'timeout', 'category', 'search', 'webhookUrl'],
+		...['sendFilesAs', 'spendingLimit', 'timeout', 'category', 'search', 'simplify', 'webhookUrl'],
 	];
 	const all = allOperations.flatMap(({ resource, operation, fields }) =>
 		fields.flatMap((field) => {

@@ -71,6 +71,15 @@ describe('Ledger: what a later run resumes', () => {
 		expect(call(context, 3, 'B').find(0)).toMatchObject({ requestId: 'b', state: 'queued' });
 	});
 
+	it('a failed run’s request after an agent’s call in between', () => {
+		const context = {};
+		const first = openTurn(context, 0);
+		submit(first, 'r');
+		first.close(false);
+		call(context, 1, 'A').close(true);
+		expect(openTurn(context, 0).find(0)).toMatchObject({ requestId: 'r' });
+	});
+
 	it('an agent’s call that another live run works on: both answer for it, and one release leaves it to the other', () => {
 		const context = {};
 		const first = call(context, 0, 'A');

@@ -5,6 +5,8 @@ import { createRedact, redactJson } from '../../nodes/RunComfy/util/redact';
 describe('createRedact', () => {
 	const awkward = 'tok"en\\with/all=of%it';
 	const redact = createRedact(awkward);
+	const everyCharacter = (write: (code: number) => string) =>
+		[...awkward].map((character) => write(character.charCodeAt(0))).join('');
 
 	it.each([
 		['as it is', awkward],
@@ -14,9 +16,40 @@ describe('createRedact', () => {
 		['in JSON with codes', 'tok\\u0022en\\u005Cwith\\u002fall=of%it'],
 		['in a URL', encodeURIComponent(awkward)],
 		['in a URL, in small letters', encodeURIComponent(awkward).toLowerCase()],
+		['in a URL, twice', encodeURIComponent(encodeURIComponent(awkward))],
+		['with every character as in a URL', everyCharacter((code) => `%${code.toString(16)}`)],
+		['with every character as in JSON', everyCharacter((code) => `\\u00${code.toString(16)}`)],
+		['in HTML', everyCharacter((code) => `&#${code};`)],
+		['in HTML, with hexadecimal codes', everyCharacter((code) => `&#x${code.toString(16)};`)],
+		['in HTML, with names', awkward.replace('"', '&quot;')],
+		['in capitals', awkward.toUpperCase()],
+		['in hexadecimal digits', Buffer.from(awkward).toString('hex')],
 	])('redacts the token %s', (_, written) =>
 		expect(redact(`a ${written} b ${written}`)).toBe('a [token] b [token]'),
 	);
+
+	it.each(['', 'a', 'ab', 'abc'])('redacts the token in base64, after “%s”', (before) => {
+		for (const encoding of ['base64', 'base64url'] as const) {
+			const redacted = redact(Buffer.from(`${before}${awkward}:x`).toString(encoding));
+			expect(redacted).toContain('[token]');
+			expect(Buffer.from(redacted.replace('[token]', ''), encoding).toString()).not.toContain('en\\with');
+		}
+	});
+
+	it('redacts temporary links to files, also encoded ones, and nothing around them', () => {
+		const link = 'https://n8n.example.com/base/rest/binary-data/signed?token=eyJh.eyJp-_.c2ln';
+		for (const written of [
+			link,
+			link.replaceAll('/', '\\/'),
+			encodeURIComponent(link),
+			link.replace('=', '\\u003d'),
+		])
+			expect(redact(`https://a.example/b.png "${written}" c`)).toBe(
+				'https://a.example/b.png "[temporary link]" c',
+			);
+		const other = 'https://a.example/binary-data/signed.png';
+		expect(redact(other)).toBe(other);
+	});
 
 	it('leaves other texts alone, and a token so short that it may be a word', () => {
 		expect(redact('tok en with')).toBe('tok en with');
@@ -60,5 +93,7 @@ describe('createRedact', () => {
 	it('is fast on hostile text', () => {
 		const hostile = createRedact('\\\\""\\\\""\\\\""')('\\'.repeat(400_000));
 		expect(hostile).toHaveLength(400_000);
+		expect(redact(`binary-data${'https://'.repeat(200_000)}`)).toHaveLength(1_600_011);
+		expect(redact('binary-data/'.repeat(100_000))).toHaveLength(1_200_000);
 	}, 5_000);
 });

@@ -155,8 +155,9 @@ describe('ComfyUI Deployment → Run, before anything is submitted', () => {
 		'57:9': { class_type: 'SaveImage', inputs: { filename_prefix: 'ComfyUI' } },
 		3: { class_type: 'KSampler', inputs: { positive: ['6', 0], negative: ['7', 0], steps: 20, cfg: 8 } },
 	};
-	const readItem = (json: object, more: object = {}) =>
-		readerOf(PROMPTS, { inputMode: 'auto', json, ...more })(0);
+	const NOISE = { class_type: 'RandomNoise', inputs: { noise_seed: 1 } };
+	const readItem = (json: object) =>
+		readerOf('seed' in json ? { 1: NOISE, 2: NOISE } : PROMPTS, { inputMode: 'auto', json })(0);
 
 	it.each<[string, object, Record<string, object>]>([
 		['the ID of an input', { '6.text': 'x', customer: 7 }, { 6: { text: 'x' } }],
@@ -172,6 +173,7 @@ describe('ComfyUI Deployment → Run, before anything is submitted', () => {
 		],
 		['a label', { 'Negative Prompt': '', positive_prompt: 'x' }, { 6: { text: 'x' }, 7: { text: '' } }],
 		['a name', { STEPS: 5, filenamePrefix: 'x' }, { 3: { steps: 5 }, '57:9': { filename_prefix: 'x' } }],
+		['one seed for all', { seed: 5 }, { 1: { noise_seed: 5 }, 2: { noise_seed: 5 } }],
 		['prompt, which is the positive one', { prompt: 'x' }, { 6: { text: 'x' } }],
 	])('takes from the item by %s', async (_, json, expected) => {
 		const { buildInput } = await readItem(json);
@@ -206,6 +208,18 @@ describe('ComfyUI Deployment → Run, before anything is submitted', () => {
 		expect(await hintsOf(SAMPLER, {})).toBe('');
 	});
 
+	it('sends the name of a file that is on the machine, which a file of the item with this name comes before', async () => {
+		const graph = { 10: { class_type: 'LoadImage', inputs: { image: 'a.png' } } };
+		const rules = { fileKind: 'image', choices: ['a.png', 'b.png'] };
+		const reading = (image: string) => {
+			const inputs = { value: { '10.image': image }, schema: [{ id: '10.image', rules }] };
+			return readerOf(graph, { inputMode: 'fields', inputs })(0);
+		};
+		const { buildInput } = await reading('b.png');
+		expect(await buildInput()).toEqual({ overrides: { 10: { inputs: { image: 'b.png' } } } });
+		await expect(reading('c.png')).rejects.toMatchObject({ advice: 'On the machine are: a.png, b.png.' });
+	});
+
 	const KEY = { api_key_comfy_org: 'comfy-key' };
 
 	it.each<[string, object, object]>([
@@ -233,8 +247,7 @@ describe('ComfyUI Deployment → Run, before anything is submitted', () => {
 	it.each([
 		['http://n8n.example/x', undefined, '“Webhook URL” must begin with https://'],
 		['https://10.0.0.1/x', undefined, '“Webhook URL” points to this computer or a private network'],
-		['', undefined, '“Webhook URL” must not be empty'],
-		['', true, undefined],
+		['http://n8n.example/x', true, undefined],
 	])(
 		'checks the webhook URL “%s” unless it waits',
 		async (webhookUrl, waitForCompletion = false, problem) => {

@@ -8,6 +8,7 @@ import {
 	findTokenProblem,
 	hostKind,
 	isLoopbackUrl,
+	isPublicAddress,
 } from '../../nodes/RunComfy/api/urls';
 
 const hostOf = (url: string) => new URL(url).hostname;
@@ -41,8 +42,12 @@ describe('hostKind', () => {
 		special.addSubnet('169.254.0.0', 16);
 		special.addSubnet('172.16.0.0', 12);
 		special.addSubnet('192.0.0.0', 24);
+		special.addSubnet('192.0.2.0', 24);
+		special.addSubnet('192.88.99.0', 24);
 		special.addSubnet('192.168.0.0', 16);
 		special.addSubnet('198.18.0.0', 15);
+		special.addSubnet('198.51.100.0', 24);
+		special.addSubnet('203.0.113.0', 24);
 		special.addRange('224.0.0.0', '255.255.255.255');
 		const octets = fc.tuple(
 			fc.oneof(fc.constantFrom(0, 10, 100, 127, 169, 172, 192, 198, 224), fc.nat(255)),
@@ -56,6 +61,9 @@ describe('hostKind', () => {
 				const number = ((a * 256 + b) * 256 + c) * 256 + d;
 				const written = [address, String(number), `0x${number.toString(16)}`][spelling];
 				expect(hostKind(hostOf(`https://${written}/`)) === 'public').toBe(!special.check(address));
+				expect(isPublicAddress(address)).toBe(!special.check(address));
+				const mapped = `::ffff:${address}`;
+				expect(isPublicAddress(mapped)).toBe(!special.check(address));
 			}),
 			{ numRuns: 2_000 },
 		);
@@ -67,6 +75,27 @@ describe('hostKind', () => {
 				expect(hostKind(hostOf(`https://[${address}]/`))).not.toBe('public'),
 			),
 		));
+});
+
+describe('isPublicAddress', () => {
+	it.each([
+		[
+			true,
+			'2606:4700::1111 2a00:1450:4001:82a::200e 64:ff9b::808:808 64:ff9b::8.8.8.8 ::ffff:808:808 8.8.8.8',
+		],
+		[
+			false,
+			':: ::1 ::a00:1 ::ffff:10.0.0.1 64:ff9b::a00:5 64:ff9b:1::808:808 fe80::1%eth0 fec0::1 fc00::1 fd00::1',
+		],
+		[
+			false,
+			'2002:a00:1:: 2002:808:808::1 2001::1 2001:db8::1 3fff::1 5f00::1 ff02::1 100::1 100.64.0.1 240.0.0.1',
+		],
+		[false, '192.88.99.1 127.0.0.1 nonsense ... '],
+	])('is %s for %s', (isPublic, addresses) => {
+		const all = addresses.split(' ');
+		expect(all.map((one) => [one, isPublicAddress(one)])).toEqual(all.map((one) => [one, isPublic]));
+	});
 });
 
 describe('findFileUrlProblem', () => {
@@ -96,8 +125,8 @@ describe('findFileUrlProblem', () => {
 		const rules = { allowLoopback: true };
 		expect(findFileUrlProblem('http://127.0.0.1:4010/a.png', rules)).toBeUndefined();
 		expect(findFileUrlProblem('http://[::1]:4010/a.png', rules)).toBeUndefined();
-		expect(findFileUrlProblem('http://example.com/a.png', rules)).toBeUndefined();
-		expect(findFileUrlProblem('http://10.0.0.1/a.png', rules)).toContain('private network');
+		expect(findFileUrlProblem('http://example.com/a.png', rules)).toContain('must begin with https://');
+		expect(findFileUrlProblem('https://10.0.0.1/a.png', rules)).toContain('private network');
 		expect(findFileUrlProblem('http://u:p@127.0.0.1/a.png', rules)).toContain('user name');
 	});
 

@@ -18,11 +18,6 @@ import {
  * another shape are left out.
  */
 
-const GATE_CLOSED = [
-	'the deployment does not accept requests',
-	'Nothing was paid for. Check the deployment and your balance on RunComfy, then run again.',
-] as const;
-
 /** The codes of this API. The last three refuse a request before it is accepted (documented). */
 export const DEPLOYMENT_CODES: ErrorCodes = {
 	meanings: {
@@ -40,11 +35,14 @@ export const DEPLOYMENT_CODES: ErrorCodes = {
 			'Correct the input that RunComfy names, as node ID and name, and run again. If the workflow was deployed again since, reload the inputs of this node.',
 		],
 		'10001': [
-			'your RunComfy balance is too low for this deployment',
-			'Nothing was paid for. Top up your balance on RunComfy and run the workflow again.',
+			'your RunComfy funds are used up, and the deployment was disabled',
+			'Nothing was paid for. Top up your balance on RunComfy, enable the deployment on its page, and run again.',
 		],
-		'10002': GATE_CLOSED,
-		'10003': GATE_CLOSED,
+		'10002': [
+			'the deployment is disabled',
+			'Nothing was paid for. Enable it on its page on RunComfy, and run again.',
+		],
+		'10003': ['the deployment was deleted', 'Nothing was paid for. Choose another deployment.'],
 	},
 	byStatus: { ...COMMON_STATUSES, 401: '401001', 402: '10001', 403: '403003' },
 };

@@ -140,8 +140,6 @@ function bytesOfTexts(value: unknown): number {
  */
 export type FreeQuery = <T>(queryOf: (http: Http) => Query<T>) => Promise<T>;
 
-const MAX_QUERY_TRIES = 4;
-
 /** @param tools with `stopSignal`, n8n's Stop; undefined where the host has none. */
 export function createFreeQuery(tools: {
 	http: Http;
@@ -158,7 +156,7 @@ export function createFreeQuery(tools: {
 				return received;
 			},
 			(received) => (received.kind === 'transient' ? received : undefined),
-			{ clock, random, maxTries: MAX_QUERY_TRIES, pause: async (ms) => await clock.sleep(ms, stopSignal) },
+			{ random, pause: async (ms) => await clock.sleep(ms, stopSignal) },
 		);
 		if (answer.kind === 'ok') return answer.value;
 		if (answer.kind === 'refused') throw new RunComfyError(answer.problem);

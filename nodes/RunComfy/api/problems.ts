@@ -27,6 +27,11 @@ export class RunComfyError extends Error {
 	}
 }
 
+/** The request that an error is about. */
+export function requestIdOf(error: unknown): string | undefined {
+	return error instanceof RunComfyError ? error.problem.requestId : undefined;
+}
+
 /** What a problem is about: how its message begins, and the request, where there is one. */
 export interface Subject {
 	what: string;
@@ -302,7 +307,7 @@ export function unreachableProblem(error: NoAnswerError, about = SUBMIT): Proble
 		advice:
 			error.reason === 'heldBack'
 				? `Open the RunComfy credential in n8n: it may be encrypted with another key, or n8n’s SSRF protection may block its base URL or the proxy (N8N_SSRF_ALLOWED_HOSTNAMES)${code}.`
-				: `Check the “${error.field}” of the RunComfy credential and the internet connection of n8n${code}.`,
+				: `Check the internet connection of n8n, and the “${error.field}” if the RunComfy credential uses custom URLs${code}.`,
 		requestId: about.requestId,
 	};
 }

@@ -67,9 +67,10 @@ export function readGraphFields(graph: JsonObject, definitions: Definitions = ne
 	return candidates.map((candidate, index) => {
 		const { choices, ...rest } = candidate.field;
 		const length = (choices ?? []).reduce<number>((sum, choice) => sum + 24 + String(choice).length * 2, 0);
-		const fits = length <= room;
-		if (fits) room -= length;
-		const content = fits ? candidate.field : { ...rest, kind: kindOfLiteral(candidate.input.value) };
+		const isRoom = length <= room;
+		if (isRoom) room -= length;
+		const kind = rest.kind === 'file' ? rest.kind : kindOfLiteral(candidate.input.value);
+		const content = isRoom ? candidate.field : { ...rest, kind };
 		const isHidden = shown.has(candidate) ? undefined : true;
 		return omitUndefined({ ...content, label: labels[index] ?? '', isHidden });
 	});
@@ -149,10 +150,12 @@ function contentOf(
 ): FieldContent {
 	const { type, choices = [], rules = {} } = definition ?? {};
 	const fileKind = fileKindOf(node, name, value, rules);
-	if (fileKind !== undefined) return { kind: 'file', fileKind };
 	const usable = choices.filter(isChoice);
+	if (fileKind !== undefined)
+		return { kind: 'file', fileKind, ...(usable.length > 0 ? { choices: usable } : {}) };
 	if (usable.length > 0) return { kind: 'choice', choices: withLiteral(usable, value) };
-	const kind = KINDS.get(type) ?? kindOfLiteral(value);
+	const defined = KINDS.get(type);
+	const kind = defined === undefined || !fits(value, defined) ? kindOfLiteral(value) : defined;
 	return { kind, ...boundsOf(kind, rules) };
 }
 
@@ -168,6 +171,12 @@ const KINDS = new Map<string | undefined, InputKind>([
 	['STRING', 'text'],
 	['BOOLEAN', 'boolean'],
 ]);
+
+/** False for a literal that is of another type than its definition: it is shown, and sent, as what it is. */
+function fits(value: unknown, kind: InputKind): boolean {
+	const own = kindOfLiteral(value);
+	return own === 'any' || own === (kind === 'integer' ? 'number' : kind);
+}
 
 /** JSON writes a whole FLOAT without decimals, so a whole literal may be either. */
 function kindOfLiteral(value: unknown): InputKind {

@@ -33,9 +33,22 @@ function definitionsIn(input: unknown): Map<string, InputDefinition> {
 	return new Map(
 		groups.flatMap(([name, given]) => {
 			const definition = readDefinition(given);
-			return definition === undefined ? [] : [[name, definition]];
+			return definition === undefined ? [] : [...childrenOf(name, given), [name, definition]];
 		}),
 	);
+}
+
+const DYNAMIC = 'COMFY_DYNAMICCOMBO_V3';
+
+/** Each choice of such a list may have inputs of its own, such as `resize_type.width`. */
+function childrenOf(name: string, definition: unknown): Array<[string, InputDefinition]> {
+	const [type, rules]: unknown[] = Array.isArray(definition) ? definition : [];
+	const options = type === DYNAMIC && isJsonObject(rules) ? rules.options : undefined;
+	return (Array.isArray(options) ? options : [])
+		.filter(isJsonObject)
+		.flatMap(({ inputs }) =>
+			[...definitionsIn(inputs)].map(([child, one]): [string, InputDefinition] => [`${name}.${child}`, one]),
+		);
 }
 
 /** `[["a", "b"], {…}]`, in newer versions of ComfyUI `["COMBO", {"options": […]}]`, and `["INT", {…}]`. */
@@ -43,7 +56,7 @@ function readDefinition(definition: unknown): InputDefinition | undefined {
 	const [type, second]: unknown[] = Array.isArray(definition) ? definition : [];
 	const rules = isJsonObject(second) ? second : {};
 	if (Array.isArray(type)) return { choices: type.map(readChoice), rules };
-	if (type === 'COMBO' || type === 'COMFY_DYNAMICCOMBO_V3') {
+	if (type === 'COMBO' || type === DYNAMIC) {
 		return { choices: Array.isArray(rules.options) ? rules.options.map(readChoice) : [], rules };
 	}
 	return typeof type === 'string' ? { type, rules } : undefined;

@@ -1,7 +1,7 @@
 import type { ResourceMapperField } from 'n8n-workflow';
 
 import { isJsonObject, numberAt, textAt } from '../api/json';
-import type { InputField } from '../models/inputSchema';
+import { type Choice, type InputField, isChoice } from '../models/inputSchema';
 import { toMapperField } from '../models/mapperFields';
 
 /**
@@ -11,15 +11,22 @@ import { toMapperField } from '../models/mapperFields';
 
 /** What `object_info` says about an input, beyond its literal. */
 export interface SavedRules extends Pick<InputField, 'minimum' | 'maximum' | 'fileKind' | 'isSeed'> {
-	/** `any`: its choices are of several types, and n8n checks them. */
+	/** `any`: its choices are of several types, or of another one than its literal, and n8n checks them. */
 	kind?: 'integer' | 'any';
+	/** The files that are already on the machine, of an input that takes files. */
+	choices?: Choice[];
 }
 
 export function toDeploymentMapperField(field: InputField): ResourceMapperField & { rules: SavedRules } {
-	const { minimum, maximum, fileKind, isSeed, choices = [] } = field;
-	const isMixed = new Set(choices.map((choice) => typeof choice)).size > 1;
+	const { minimum, maximum, fileKind, isSeed, choices = [], default: deployed = choices[0] } = field;
+	const isMixed = field.kind === 'choice' && choices.some((choice) => typeof choice !== typeof deployed);
 	const kind = field.kind === 'integer' ? 'integer' : isMixed ? 'any' : undefined;
-	return { ...toMapperField(field), rules: { kind, minimum, maximum, fileKind, isSeed } };
+	const isFile = field.kind === 'file';
+	return {
+		// A list to choose from would take no URL.
+		...toMapperField(isFile ? { ...field, choices: undefined } : field),
+		rules: { kind, minimum, maximum, fileKind, isSeed, choices: isFile ? field.choices : undefined },
+	};
 }
 
 /** A field as n8n has saved it. */
@@ -42,6 +49,7 @@ export function readSavedFields(schema: unknown): Map<string, SavedField> {
 			maximum: numberAt(rules, 'maximum'),
 			fileKind: textAt(rules, 'fileKind'),
 			isSeed: rules.isSeed === true ? true : undefined,
+			choices: Array.isArray(rules.choices) ? rules.choices.filter(isChoice) : undefined,
 		});
 	}
 	return fields;
@@ -49,8 +57,9 @@ export function readSavedFields(schema: unknown): Map<string, SavedField> {
 
 /** A field that is read from its literal, with the rules that the editor has saved for it. */
 export function withSavedRules(field: InputField, rules: SavedRules = {}): InputField {
-	const { kind = field.kind, minimum, maximum, fileKind, isSeed = field.isSeed } = rules;
-	if (fileKind !== undefined && field.kind === 'text') return { ...field, kind: 'file', fileKind };
+	const { kind = field.kind, minimum, maximum, fileKind, choices, isSeed = field.isSeed } = rules;
+	if (fileKind !== undefined && ['text', 'file'].includes(field.kind))
+		return { ...field, kind: 'file', fileKind, choices };
 	if (kind === 'any') return { ...field, kind };
 	if (field.kind !== 'number' && field.kind !== 'integer') return field;
 	return { ...field, kind, isSeed, minimum: minimum ?? field.minimum, maximum: maximum ?? field.maximum };

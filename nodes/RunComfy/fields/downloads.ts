@@ -10,6 +10,7 @@ import { OPTIONS, type Options } from './options';
 
 /** The fields for downloading the files of a result, and the download itself. */
 
+/** It is shown also where nothing is waited for: n8n loses fields that depend on a later one. */
 const downloadFilesField: Field = {
 	displayName: 'Download Files',
 	name: 'downloadFiles',
@@ -18,7 +19,6 @@ const downloadFilesField: Field = {
 	default: false,
 	description:
 		'Whether to return the output files themselves, for a storage or email node, in addition to their URLs. The URLs may expire, so download what you want to keep.',
-	displayOptions: { show: { waitForCompletion: [true] } },
 };
 
 const outputFieldField: Field = {
@@ -30,7 +30,7 @@ const outputFieldField: Field = {
 	default: 'data',
 	placeholder: 'e.g. data',
 	hint: 'The name of the output field to put the file in. Further files go to data_1, data_2, and so on.',
-	displayOptions: { show: { waitForCompletion: [true], downloadFiles: [true] } },
+	displayOptions: { show: { downloadFiles: [true] } },
 };
 
 export const downloadFields = [downloadFilesField, outputFieldField];

@@ -1,29 +1,48 @@
 import type { JsonObject } from '../api/json';
 import { findFileUrlProblem, type AddressRules } from '../api/urls';
 import type { FileKind } from '../files/fileTypes';
-import { hasInputFile, openInputFile, urlSource, type InputSource } from '../files/inputFile';
+import {
+	hasInputFile,
+	openInputFile,
+	TEMPORARY_LINK,
+	urlSource,
+	type FileRules,
+	type InputSource,
+} from '../files/inputFile';
 import type { InputField } from '../models/inputSchema';
 import { inputLabel, type FileInput } from '../models/inputValues';
 import { FieldError } from '../util/errors';
 import type { Item } from './item';
+import { OPTIONS, type Options } from './options';
 
 /** The file inputs of a request. They are checked now, and read only when they are sent, because files may be large. */
 export interface FileInputs {
-	/** Whether a file of the item is sent, and not only URLs. */
-	includeItemFiles: boolean;
+	/** What may be wrong where RunComfy refuses the request; undefined when only URLs are sent. */
+	advice: string | undefined;
 	/** The approximate size in the body, in bytes. */
 	bytes: number;
 	read(): Promise<JsonObject>;
 }
 
-/** That RunComfy accepts files as data URIs is [assumed]: a model may accept only URLs. */
-export const FILE_ADVICE =
-	'A file was sent instead of a URL. It is not confirmed that RunComfy accepts files for this model, and this may be the reason. ' +
-	'Upload the file to a storage service on the internet, and use its URL.';
+/** How much longer a link to a file works than the node waits for the item. */
+const LINK_MARGIN_SECONDS = 3_600;
 
-/** Which files are accepted. */
-export interface FileRules extends AddressRules {
-	maxMegabytes: number;
+/**
+ * Reads which files are accepted, and how they are sent.
+ * @param defaults those of models, or of deployments.
+ * @throws FieldError.
+ */
+export function readFileRules(options: Options, defaults: typeof OPTIONS, rules: AddressRules): FileRules {
+	const isLink = options.choice(OPTIONS.sendFilesAs) === 'temporaryUrl';
+	const linkSeconds = isLink ? Math.ceil(options.number(defaults.timeout)) + LINK_MARGIN_SECONDS : undefined;
+	return { ...rules, maxMegabytes: options.number(OPTIONS.maxFileSize), linkSeconds };
+}
+
+/** What may be wrong where RunComfy refuses a file. That models accept data URIs is [assumed]: one may accept only URLs. */
+export function fileAdvice({ linkSeconds }: FileRules): string {
+	return linkSeconds === undefined
+		? `A file was sent as a data URI, which the model may not accept. Set the option “Send Files As” to “${TEMPORARY_LINK}”, or upload the file to a storage service and enter its URL.`
+		: 'A file was sent as a link to this n8n. Check that RunComfy can reach this n8n over the internet without a login.';
 }
 
 /**
@@ -43,7 +62,7 @@ export async function openFileInputs(
 	);
 	const all = opened.flatMap(({ sources }) => sources);
 	return {
-		includeItemFiles: all.some(({ isItemFile }) => isItemFile),
+		advice: all.some(({ isItemFile }) => isItemFile) ? fileAdvice(rules) : undefined,
 		bytes: all.reduce((sum, { bytes }) => sum + bytes, 0),
 		async read() {
 			const input: Array<[string, unknown]> = [];
@@ -62,10 +81,20 @@ async function open(
 	source: string,
 	rules: FileRules,
 ): Promise<InputSource & { isItemFile: boolean }> {
-	const url = urlOf(rules, field, source);
+	const url = urlOf(rules, field, source) ?? fileOfMachine(item, field, source);
 	return url === undefined
 		? { ...(await openFile(item, field, source, rules)), isItemFile: true }
 		: { ...urlSource(url), isItemFile: false };
+}
+
+/** The name of a file that is already on the machine of a deployment; a file of the item with this name comes first. */
+function fileOfMachine(
+	{ context, index }: Item,
+	{ choices = [], default: deployed }: InputField,
+	source: string,
+): string | undefined {
+	const isThere = choices.includes(source) || source === deployed;
+	return isThere && !hasInputFile(context, index, source) ? source : undefined;
 }
 
 /** The URL that a source is; undefined for the name of a file. */
@@ -87,17 +116,19 @@ async function openFile(
 	{ context, index }: Item,
 	field: InputField,
 	fieldName: string,
-	{ maxMegabytes }: FileRules,
+	rules: FileRules,
 ): Promise<InputSource> {
 	const label = inputLabel(field);
+	const { choices = [] } = field;
 	if (!hasInputFile(context, index, fieldName) && /[/\\.]/.test(fieldName)) {
 		throw new FieldError(
 			label,
 			`is neither a URL that begins with https:// nor the name of an input file (“${fieldName}”)`,
+			choices.length === 0 ? undefined : `On the machine are: ${choices.slice(0, 20).join(', ')}.`,
 		);
 	}
 	const kind = FILE_KINDS.get(field.fileKind);
-	const file = await openInputFile(context, index, { label, fieldName, kind, maxMegabytes });
+	const file = await openInputFile(context, index, { ...rules, label, fieldName, kind });
 	for (const { subject, comparison, value, problem } of field.fileRules ?? []) {
 		// Only the size is known before the file is read. RunComfy checks the other rules.
 		if (subject !== 'file_size_mb' || file.megabytes === undefined) continue;

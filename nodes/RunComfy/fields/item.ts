@@ -69,12 +69,8 @@ export class Item {
 	}
 
 	/** One of the values of a drop-down list. An expression may return any other value. */
-	choice({ name, displayName, options = [] }: Pick<Field, 'displayName' | 'name' | 'options'>): string {
-		const value = this.raw({ name, displayName });
-		const choices = options.flatMap((option) => ('value' in option ? String(option.value) : []));
-		const choice = choices.find((candidate) => candidate === value);
-		if (choice === undefined) throw new FieldError(displayName, `must be one of: ${choices.join(', ')}`);
-		return choice;
+	choice(field: Pick<Field, 'displayName' | 'name' | 'options'>): string {
+		return choiceOf(this.raw(field), field);
 	}
 
 	/** The URL of a file that RunComfy's servers fetch over the internet, without a login. */
@@ -123,6 +119,16 @@ export function numberOf(value: unknown, { displayName, typeOptions = {} }: Rang
 	const range = max === Infinity ? `of at least ${min}` : `from ${min} to ${max}`;
 	const problem = `must be a ${isWhole ? 'whole ' : ''}number ${range}`;
 	throw new FieldError(displayName, isEmpty(value) ? `${problem}, but is empty` : problem);
+}
+
+export function choiceOf(
+	value: unknown,
+	{ displayName, options = [] }: Pick<Field, 'displayName' | 'options'>,
+): string {
+	const choices = options.flatMap((option) => ('value' in option ? String(option.value) : []));
+	const choice = choices.find((candidate) => candidate === value);
+	if (choice === undefined) throw new FieldError(displayName, `must be one of: ${choices.join(', ')}`);
+	return choice;
 }
 
 export function booleanOf(value: unknown, label: string): boolean {

@@ -1,6 +1,6 @@
 import type { Field, Item } from './item';
 
-/** How many results an operation returns that lists something. */
+/** How much an operation returns that gets or lists something. */
 
 const returnAllField: Field = {
 	displayName: 'Return All',
@@ -22,10 +22,20 @@ const limitField: Field = {
 	displayOptions: { show: { returnAll: [false] } },
 };
 
+/** For an output of more than ten fields. */
+export const simplifyField: Field = {
+	displayName: 'Simplify',
+	name: 'simplify',
+	decides: false,
+	type: 'boolean',
+	default: true,
+	description: 'Whether to return a simplified version of the response instead of the raw data',
+};
+
 export const limitFields = [returnAllField, limitField];
 
 /**
- * Reads these fields.
+ * Reads how many results to return.
  * @returns Infinity for all results.
  * @throws FieldError.
  */

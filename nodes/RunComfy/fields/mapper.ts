@@ -4,6 +4,7 @@ import { isJsonObject, type JsonObject } from '../api/json';
 import { labelOf } from '../models/inputNames';
 import type { InputField } from '../models/inputSchema';
 import { FieldError } from '../util/errors';
+import { cached } from '../util/values';
 import type { Field, Item } from './item';
 
 const FROM_ITEM = 'From Input Item';
@@ -98,7 +99,7 @@ export function readMappedInputs(item: Item): MappedInputs {
 }
 
 /** A key that can only mean the input of a node, such as `6.text`; and a node's ID, if its value is an object. */
-const NODE_INPUT = /^\d[\d:]*\.\S/;
+const NODE_INPUT = /^\d[\d:]*\.[a-z_]/i;
 const NODE_ID = /^\d[\d:]*$/;
 /** So many inputs an error lists. */
 const MAX_LISTED = 40;
@@ -121,14 +122,16 @@ export function readItemInputs({ json }: Item, fields: InputField[]): JsonObject
 	};
 	const values = new Map<string, unknown>();
 	for (const [key, value] of Object.entries(json).flatMap((entry) => partsOf(entry, fields))) {
-		const [found, ...others] = inputsNamed(key, fields);
 		if (value === null || value === undefined) continue;
-		if (others.length > 0)
-			refuse(`“${key}” names several inputs: ${[found, ...others].map((one) => one?.name).join(', ')}`);
-		if (found === undefined && NODE_INPUT.test(key)) refuse(`“${key}” is no input`);
-		if (found === undefined) continue;
-		if (values.has(found.name)) refuse(`two of its fields name the input ${found.name}`);
-		values.set(found.name, value);
+		const found = inputsNamed(key, fields);
+		if (found.length === 0 && NODE_INPUT.test(key)) refuse(`“${key}” is no input`);
+		// A seed is one for all nodes.
+		if (found.length > 1 && !found.every(({ isSeed }) => isSeed === true))
+			refuse(`“${key}” names several inputs: ${found.map(({ name }) => name).join(', ')}`);
+		for (const { name } of found) {
+			if (values.has(name)) refuse(`two of its fields name the input ${name}`);
+			values.set(name, value);
+		}
 	}
 	if (values.size === 0) refuse('no field of the item names an input and has a value');
 	return Object.fromEntries(values);
@@ -136,32 +139,42 @@ export function readItemInputs({ json }: Item, fields: InputField[]): JsonObject
 
 /** The inputs in a field of an item, which may hold those of a node, also as the API format has them. */
 function partsOf([key, value]: [string, unknown], fields: InputField[]): Array<[string, unknown]> {
-	const isNode = NODE_ID.test(key) || fields.some(({ name }) => name.startsWith(`${key}.`));
-	if (!isJsonObject(value) || !isNode) return [[key, value]];
+	const isNode = () => NODE_ID.test(key) || fields.some(({ name }) => name.startsWith(`${key}.`));
+	if (!isJsonObject(value) || !isNode()) return [[key, value]];
 	const inputs = isJsonObject(value.inputs) ? value.inputs : value;
 	return Object.entries(inputs).map(([name, part]) => [`${key}.${name}`, part]);
 }
 
 /** The inputs that a key may mean: the one of this ID or label, or else all of this name. A prompt is the positive one. */
 function inputsNamed(key: string, fields: InputField[]): InputField[] {
-	const wanted = wordsOf(key);
-	const tests: Array<(field: InputField) => boolean> = [
-		({ name }) => name === key,
-		({ label }) => wordsOf(label) === wanted,
-		({ name, isHidden }) => isHidden !== true && wordsOf(inputOf(name)) === wanted,
-		({ name }) => wordsOf(inputOf(name)) === wanted,
-		({ label }) => wordsOf(label) === `positive ${wanted}`,
-	];
-	for (const test of tests) {
-		const found = fields.filter(test);
-		if (found.length > 0) return found;
-	}
-	return [];
+	const { ids, labels, shown, all } = cached(INDEXES, fields, () => createIndex(fields));
+	const words = wordsOf(key);
+	const found = labels.get(words) ?? shown.get(words) ?? all.get(words) ?? all.get(`positive ${words}`);
+	return ids.get(key) ?? found ?? [];
 }
 
-/** `3.noise_seed` → `noise_seed`. */
-function inputOf(name: string): string {
-	return name.slice(name.indexOf('.') + 1);
+/** A workflow may have hundreds of inputs, which are the same for all items. */
+const INDEXES = new WeakMap<InputField[], ReturnType<typeof createIndex>>();
+
+function createIndex(fields: InputField[]) {
+	const indexBy = (keysOf: (field: InputField) => string[], among = fields) => {
+		const index = new Map<string, InputField[]>();
+		for (const field of among)
+			for (const key of new Set(keysOf(field))) cached(index, key, () => []).push(field);
+		return index;
+	};
+	const namesOf = ({ name, label }: InputField) =>
+		// The title or the ID of a node follows what its input is called.
+		[label.replace(/ [#·].*/, ''), name.slice(name.indexOf('.') + 1)].map(wordsOf);
+	return {
+		ids: indexBy(({ name }) => [name]),
+		labels: indexBy(({ label }) => [wordsOf(label)]),
+		shown: indexBy(
+			namesOf,
+			fields.filter(({ isHidden }) => isHidden !== true),
+		),
+		all: indexBy(namesOf),
+	};
 }
 
 /** `image_url`, `imageUrl`, and `Image URL` are the same. */

@@ -1,7 +1,8 @@
 import { isJsonObject, type JsonObject } from '../api/json';
+import { TEMPORARY_LINK } from '../files/inputFile';
 import { SEED_RANGE } from '../models/seeds';
 import { FieldError } from '../util/errors';
-import { booleanOf, numberOf, textOf, type Field, type Item } from './item';
+import { booleanOf, choiceOf, numberOf, textOf, type Field, type Item } from './item';
 
 /** The options of the node. */
 export const OPTIONS = {
@@ -31,7 +32,7 @@ export const OPTIONS = {
 		type: 'string',
 		default: '',
 		placeholder: 'e.g. product-photo',
-		description: 'Name of the downloaded file, without extension. If not set, the file’s own name is used.',
+		description: 'Name of the downloaded file, without extension. If empty, the file’s own name is used.',
 	},
 	includeCost: {
 		displayName: 'Include Cost',
@@ -68,7 +69,7 @@ export const OPTIONS = {
 		default: 1,
 		typeOptions: { minValue: 0.2, maxValue: 60, numberPrecision: 1 },
 		description:
-			'The shortest pause between two polls of a request. Polls are free, and become less frequent the longer a request takes. When the end is expected, because earlier requests took as long, the pause may be half as long.',
+			'The shortest pause between two polls of a request, which are free; it is half as long when the end is expected. The longer a request takes, the less often it is polled.',
 	},
 	randomizeSeeds: {
 		displayName: 'Randomize Seeds',
@@ -83,11 +84,34 @@ export const OPTIONS = {
 		displayName: 'Seed',
 		name: 'seed',
 		decides: true,
-		type: 'number',
-		default: 0,
+		// A text, because a number that is added has a value: every item would have the same seed.
+		type: 'string',
+		default: '',
+		placeholder: 'e.g. 42',
 		typeOptions: { minValue: SEED_RANGE.min, maxValue: SEED_RANGE.max, numberPrecision: 0 },
 		description:
-			'The same seed with the same fields gives a similar image. If not set, each item gets a random seed.',
+			'The same seed with the same fields gives a similar image. If empty, each item gets a random seed.',
+	},
+	sendFilesAs: {
+		displayName: 'Send Files As',
+		name: 'sendFilesAs',
+		decides: false,
+		type: 'options',
+		options: [
+			{
+				name: 'Data URI',
+				value: 'dataUri',
+				description: 'In the request itself. At most 6 MiB for an image, 16 for audio, and 32 for a video.',
+			},
+			{
+				name: TEMPORARY_LINK,
+				value: 'temporaryUrl',
+				description:
+					'RunComfy fetches the file from this n8n, which must be reachable over the internet. The link works for an hour longer than the timeout.',
+			},
+		],
+		default: 'dataUri',
+		description: 'How the files of the input item reach RunComfy',
 	},
 	spendingLimit: {
 		displayName: 'Spending Limit (USD)',
@@ -136,7 +160,7 @@ export const DEPLOYMENT_OPTIONS = {
 		...OPTIONS.timeout,
 		default: 1_800,
 		description:
-			'How long to wait for each item. A deployment that has to start first takes 3 to 5 minutes longer. A timeout does not cancel the request: the error contains the request ID, and Get Result fetches the result later.',
+			'How long to wait for each item; a deployment that has to start first takes 3 to 5 minutes longer. A timeout does not cancel the request: the error contains the request ID, and Get Result fetches the result later.',
 	},
 } satisfies Record<OptionName, Field>;
 
@@ -159,10 +183,11 @@ export function optionsField(names: OptionName[], all: Record<OptionName, Field>
 
 type NumberField = Pick<Field, 'displayName' | 'name' | 'typeOptions'> & { default: number };
 type BooleanField = Pick<Field, 'displayName' | 'name'> & { default: boolean };
+type ChoiceField = Pick<Field, 'displayName' | 'name' | 'options'> & { default: string };
 
 /**
- * The options of one item. An option that the user has added must have a valid value: an empty one never means “no limit”
- * or “the default”.
+ * The options of one item. An option that the user has added must have a valid value: an expression without one never means
+ * “no limit” or “the default”.
  */
 export class Options {
 	private readonly values: JsonObject = {};
@@ -192,16 +217,25 @@ export class Options {
 		return this.isAdded(field) ? numberOf(this.values[field.name], field) : field.default;
 	}
 
+	/** As `number`; undefined where the user has not added the option, or has left it empty. */
+	optionalNumber(field: Pick<Field, 'displayName' | 'name' | 'typeOptions'>): number | undefined {
+		const value = this.isAdded(field) ? this.values[field.name] : '';
+		return value === '' ? undefined : numberOf(value, field);
+	}
+
 	boolean(field: BooleanField): boolean {
 		return this.isAdded(field) ? booleanOf(this.values[field.name], field.displayName) : field.default;
 	}
 
-	/** @returns an empty text where the user has not added the option. */
+	choice(field: ChoiceField): string {
+		return this.isAdded(field) ? choiceOf(this.values[field.name], field) : field.default;
+	}
+
+	/** @returns an empty text where the user has not added the option, or has left it empty. */
 	text({ name, displayName }: Pick<Field, 'displayName' | 'name'>): string {
-		if (!this.isAdded({ name })) return '';
-		const text = textOf(this.values[name], displayName);
-		if (text === '') throw new FieldError(displayName, 'must not be empty');
-		return text;
+		const value = this.isAdded({ name }) ? (this.values[name] ?? undefined) : '';
+		if (value === undefined) throw new FieldError(displayName, 'must not be empty');
+		return textOf(value, displayName);
 	}
 
 	isAdded({ name }: Pick<Field, 'name'>): boolean {

@@ -13,7 +13,6 @@ import { CUT_OFF, DownloadProblem, Transfer } from './transfer';
 /** Parallel downloads per run: outputs are large, and more downloads would only share the same bandwidth. */
 const MAX_DOWNLOADS = 4;
 const MAX_REDIRECTS = 3;
-const MAX_DOWNLOAD_TRIES = 4;
 /** When no bytes arrive for this long, the connection counts as lost. */
 export const DOWNLOAD_IDLE_MS = 30_000;
 
@@ -78,7 +77,7 @@ export class Downloader {
 					return await this.download(file, stem, options, signal);
 				},
 				(result) => (needsRetry(result) && !signal.aborted ? {} : undefined),
-				{ clock, random, maxTries: MAX_DOWNLOAD_TRIES, pause: async (ms) => await clock.sleep(ms, signal) },
+				{ random, pause: async (ms) => await clock.sleep(ms, signal) },
 			);
 		};
 		const results = await Promise.all(

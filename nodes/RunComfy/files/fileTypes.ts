@@ -121,9 +121,16 @@ export function typeOfFile(bytes: Buffer, fileName: string): Pick<FileType, 'ext
 	return { extension, mimeType: named === undefined || isDetectable ? BYTES : named.mimeType };
 }
 
-/** True for a type that a model accepts as an input of that kind: of images, JPEG, PNG, and WebP (documented). */
-export function isInputType({ kind, extension }: FileType, expected: FileType['kind']): boolean {
-	return kind === expected && (kind !== 'image' || ['jpg', 'png', 'webp'].includes(extension));
+/**
+ * The type of an input file. Its first bytes decide, except that the same containers hold videos and sound. Its name
+ * decides only for types that have no first bytes of their own, such as raw sound; never for a web page.
+ */
+export function inputTypeOf(bytes: Buffer, fileName = ''): FileType | undefined {
+	const detected = fileTypeOf(bytes);
+	const named = knownTypeByName(fileName);
+	if (detected !== undefined) return detected.kind === 'video' && named?.kind === 'audio' ? named : detected;
+	const isPlausible = named !== undefined && !DETECTED.has(named.mimeType) && !isErrorText(bytes, fileName);
+	return isPlausible ? named : undefined;
 }
 
 const WEB_PAGE = /^(<\?xml[^>]*>\s*)?(<!--((?!-->).)*-->\s*)*<(!doctype html|html|head|body)\b/is;

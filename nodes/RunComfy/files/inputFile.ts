@@ -2,24 +2,36 @@ import type { IBinaryData, IExecuteFunctions } from 'n8n-workflow';
 
 import { cleanReason } from '../api/problems';
 import { FieldError, toError } from '../util/errors';
-import { BYTES_PER_MB, type FileKind, fileTypeOf, isInputType, nameKind, SNIFF_BYTES } from './fileTypes';
+import { type AddressRules, findFileUrlProblem } from '../api/urls';
+import { BYTES_PER_MB, type FileKind, inputTypeOf, nameKind, SNIFF_BYTES } from './fileTypes';
+
+/** The other choice of the option “Send Files As”. */
+export const TEMPORARY_LINK = 'Temporary Link to This n8n';
+
+/** Which files are accepted, and how they are sent. */
+export interface FileRules extends AddressRules {
+	maxMegabytes: number;
+	/** How long the link to a file works; undefined to send the file itself. */
+	linkSeconds: number | undefined;
+}
 
 /** Which file of the item to open, and what it must be. */
-export interface InputFileOptions {
+export interface InputFileOptions extends FileRules {
 	/** The label of the field, for error messages. */
 	label: string;
 	/** The name of the item's binary field. */
 	fieldName: string;
 	/** The required kind; undefined to accept any file. */
 	kind: FileKind | undefined;
-	maxMegabytes: number;
+	/** The formats that are accepted, by extension; undefined for all of the kind. */
+	formats?: { names: string; extensions: string[] };
 }
 
 /** The value of an input that may be large. It is read only when it is sent. */
 export interface InputSource {
 	/** The approximate length of what `read` returns, in bytes. */
 	bytes: number;
-	/** @returns the URL of a file, or a whole file as a data URI. */
+	/** @returns the URL of a file, a temporary link to it, or a whole file as a data URI. */
 	read(): Promise<string>;
 }
 
@@ -42,17 +54,16 @@ export function hasInputFile(context: IExecuteFunctions, itemIndex: number, fiel
 export async function openInputFile(
 	context: IExecuteFunctions,
 	itemIndex: number,
-	{ label, fieldName, kind, maxMegabytes }: InputFileOptions,
+	{ label, fieldName, kind, formats, ...rules }: InputFileOptions,
 ): Promise<InputSource & { megabytes: number | undefined }> {
 	const refuse = (problem: string, advice?: string): never => {
 		throw new FieldError(label, problem, advice);
 	};
-	const assertSize = (size: number): void => {
-		if (size > maxMegabytes * BYTES_PER_MB) {
-			const megabytes = (size / BYTES_PER_MB).toFixed(1);
-			const limit = `the ${maxMegabytes} MB of the option “Max File Size (MB)”`;
-			refuse(`points to a file of ${megabytes} MB (“${fieldName}”), more than ${limit}`);
-		}
+	const { maxMegabytes, linkSeconds } = rules;
+	const assertSize = (size: number, max: number, limit: string, advice?: string): void => {
+		const megabytes = (size / BYTES_PER_MB).toFixed(1);
+		if (size > max)
+			refuse(`points to a file of ${megabytes} MB (“${fieldName}”), more than ${limit}`, advice);
 	};
 	const binary = findBinary(context, itemIndex, fieldName);
 	if (binary === undefined) {
@@ -71,23 +82,70 @@ export async function openInputFile(
 		});
 	const size = await stored(async () => await fileSizeOf(context, binary));
 	if (size === 0) refuse(`points to an empty file (“${fieldName}”)`);
-	assertSize(size ?? 0);
-	const type = fileTypeOf(await stored(async () => await firstBytes(context, binary)));
-	if (kind !== undefined && (type === undefined || !isInputType(type, kind))) {
-		const expected = kind === 'image' ? 'a JPEG, PNG, or WebP image' : nameKind(kind);
-		refuse(`points to a file that is not ${expected} (“${fieldName}”)`);
+	const type = inputTypeOf(await stored(async () => await firstBytes(context, binary)), binary.fileName);
+	if (kind !== undefined && (type?.kind !== kind || formats?.extensions.includes(type.extension) === false)) {
+		refuse(`points to a file that is not ${formats?.names ?? nameKind(kind)} (“${fieldName}”)`);
+	}
+	const checkSize = (bytes: number): void => {
+		const max = `the ${maxMegabytes} MB of the option “Max File Size (MB)”`;
+		assertSize(bytes, maxMegabytes * BYTES_PER_MB, max);
+		if (linkSeconds !== undefined) return;
+		const mebibytes = MAX_DATA_URI_MIB[kind ?? type?.kind ?? 'file'];
+		const limit = `the ${mebibytes} MiB that RunComfy takes as a data URI`;
+		assertSize(bytes, mebibytes * 2 ** 20, limit, TOO_LARGE_ADVICE);
+	};
+	checkSize(size ?? 0);
+	const megabytes = size === undefined ? undefined : size / BYTES_PER_MB;
+	if (linkSeconds !== undefined) {
+		const read = async () => createLink(context, binary, fieldName, { ...rules, linkSeconds });
+		// What is wrong with a link shows now, before anything is submitted.
+		return { megabytes, bytes: (await read()).length, read };
 	}
 	const mimeType = type?.mimeType ?? (binary.mimeType || 'application/octet-stream');
 	return {
-		megabytes: size === undefined ? undefined : size / BYTES_PER_MB,
+		megabytes,
 		bytes: Math.ceil((size ?? maxMegabytes * BYTES_PER_MB) * BASE64_GROWTH),
 		async read() {
-			const read = async () => await context.helpers.getBinaryDataBuffer(itemIndex, fieldName);
-			const bytes = await stored(read);
-			assertSize(bytes.length);
+			const bytes = await stored(async () => await context.helpers.getBinaryDataBuffer(itemIndex, fieldName));
+			checkSize(bytes.length);
 			return `data:${mimeType};base64,${bytes.toString('base64')}`;
 		},
 	};
+}
+
+/** The limits of RunComfy's own ComfyUI nodes; for other files, that of videos [assumed]. */
+const MAX_DATA_URI_MIB = { image: 6, audio: 16, video: 32, file: 32 };
+const TOO_LARGE_ADVICE = `Set the option “Send Files As” to “${TEMPORARY_LINK}”, or upload the file to a storage service and enter its URL. Nothing was submitted for this item.`;
+
+/**
+ * A link under which n8n gives the file to whoever has it, for a limited time.
+ * @throws FieldError where n8n can make none, or RunComfy could not reach it.
+ */
+function createLink(
+	{ helpers }: IExecuteFunctions,
+	binary: IBinaryData,
+	fieldName: string,
+	{ linkSeconds, ...rules }: FileRules & { linkSeconds: number },
+): string {
+	const refuse = (why: string, advice: string): never => {
+		const problem = `cannot be “${TEMPORARY_LINK}” for the file “${fieldName}”: ${why}`;
+		throw new FieldError('Send Files As', problem, `${advice}, or choose “Data URI”. Nothing was submitted.`);
+	};
+	const { createBinarySignedUrl }: Partial<Pick<typeof helpers, 'createBinarySignedUrl'>> = helpers;
+	if (createBinarySignedUrl === undefined) return refuse('this n8n makes no such links', 'Update n8n');
+	if (binary.id === undefined) {
+		return refuse(
+			'n8n keeps it in memory',
+			'Have n8n store files outside of it (N8N_DEFAULT_BINARY_DATA_MODE, for example “filesystem”)',
+		);
+	}
+	const link = createBinarySignedUrl(binary, `${linkSeconds}s`);
+	const problem = findFileUrlProblem(link, rules);
+	if (problem === undefined) return link;
+	return refuse(
+		`the address of this n8n ${problem}`,
+		'Have the operator set WEBHOOK_URL to the public https:// address of this n8n',
+	);
 }
 
 /** Base64 encodes three bytes as four characters. */

@@ -5,6 +5,7 @@ import { isTransientStatus, networkCodeOf } from '../api/call';
 import { type AddressRules, findFileUrlProblem, isLoopbackUrl } from '../api/urls';
 import { type Clock, type Signal, unlessAborted } from '../util/time';
 import { BYTES_PER_MB, SNIFF_BYTES, TAIL_BYTES } from './fileTypes';
+import { type EgressHelpers, findPrivateAddress } from './privateAddress';
 
 /** Node's Readable. Its type comes from n8n, because a node may not import `stream`. */
 type ByteStream = Awaited<ReturnType<IExecuteFunctions['helpers']['getBinaryStream']>>;
@@ -30,8 +31,7 @@ export class DownloadProblem extends Error {
 
 /** n8n's helpers that a plain request needs, in a run of the node or in the editor. */
 export interface RequestContext {
-	helpers: Pick<IExecuteFunctions['helpers'], 'httpRequest'> &
-		Partial<Pick<IExecuteFunctions['helpers'], 'getSecureEgressFilter'>>;
+	helpers: Pick<IExecuteFunctions['helpers'], 'httpRequest'> & EgressHelpers;
 }
 
 export interface TransferOptions extends AddressRules {
@@ -162,8 +162,10 @@ export class Transfer {
 		const { context } = this.options;
 		const problem = findFileUrlProblem(url, this.options);
 		if (problem !== undefined) throw new DownloadProblem(`${which} ${problem}`);
-		if (await this.unlessOver(leadsToPrivateNetwork(context, url)))
-			throw new DownloadProblem(`${which} leads to a private network`);
+		const forbidden = isLoopbackUrl(url)
+			? undefined
+			: await this.unlessOver(findPrivateAddress(context.helpers, new URL(url).hostname));
+		if (forbidden !== undefined) throw new DownloadProblem(`${which} ${forbidden}`);
 		const request = context.helpers.httpRequest({
 			method: 'GET',
 			url,
@@ -238,18 +240,4 @@ function isStream(value: unknown): value is ByteStream {
 function isEncoded(headers: JsonObject, stream: ByteStream): boolean {
 	const encoding = String(headers['content-encoding'] ?? 'identity');
 	return encoding.trim().toLowerCase() !== 'identity' || 'bytesWritten' in stream;
-}
-
-/**
- * Newer versions of n8n resolve a host name and check its address. When n8n cannot resolve the name, a proxy may be able
- * to: then the request is made, and n8n checks it again.
- */
-async function leadsToPrivateNetwork({ helpers }: RequestContext, url: string): Promise<boolean> {
-	if (isLoopbackUrl(url)) return false;
-	try {
-		const verdict = await helpers.getSecureEgressFilter?.('enforced').validateUrl(url);
-		return verdict?.ok === false && verdict.error.name.startsWith('SsrfBlocked');
-	} catch {
-		return false;
-	}
 }

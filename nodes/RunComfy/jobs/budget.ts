@@ -112,10 +112,11 @@ export class Budget {
 	}
 
 	/**
-	 * Sets the expected cost of one request aside, as an entry of the ledger; waits while another one of unknown cost runs.
+	 * Sets the expected cost of one request aside, as an entry of the ledger. Waits while the limit does not allow it, but may
+	 * once another item's request has ended: it may cost nothing, or less than expected, or at least become known.
 	 * @param signal ends the wait.
 	 * @returns undefined when the wait was ended.
-	 * @throws RunComfyError when the limit does not pay for it.
+	 * @throws RunComfyError when the limit does not allow it.
 	 */
 	async reserve(
 		turn: Turn,
@@ -127,13 +128,13 @@ export class Budget {
 			const problem = this.findUnknownWithoutWait(planned);
 			if (problem !== undefined) throw new RunComfyError(problem);
 			const usd = this.expectedUsd(planned);
-			this.assertPaysFor(usd, usd ?? 0);
+			const pays = this.paysFor(usd, usd ?? 0);
 			const unknown = usd === undefined ? this.requests.filter((one) => this.costOf(one) === undefined) : [];
-			if (unknown.length === 0) return turn.reserve(itemIndex, planned.endpointId, usd);
-			const isWaitedFor = this.ledger.entries.some(
-				(entry) => unknown.includes(entry) && this.ledger.isWaitedFor(entry) && !isFinal(entry),
+			if (pays && unknown.length === 0) return turn.reserve(itemIndex, planned.endpointId, usd);
+			const mayChange = this.ledger.entries.some(
+				(entry) => (!pays || unknown.includes(entry)) && this.ledger.isWaitedFor(entry) && !isFinal(entry),
 			);
-			if (!isWaitedFor) throw new RunComfyError(this.costUnknown(unknown));
+			if (!mayChange) throw new RunComfyError(pays ? this.costUnknown(unknown) : this.notPaidFor(usd));
 			await this.ledger.waitForChange(signal);
 		}
 		return undefined;
@@ -145,17 +146,20 @@ export class Budget {
 	 * @throws RunComfyError when the limit no longer pays for it.
 	 */
 	recheck(entry: LedgerEntry): void {
-		this.assertPaysFor(this.costOf(entry), 0);
+		const usd = this.costOf(entry);
+		if (!this.paysFor(usd, 0)) throw new RunComfyError(this.notPaidFor(usd));
 	}
 
 	/** @param more what is still to be set aside, in USD. */
-	private assertPaysFor(usd: number | undefined, more: number): void {
-		const left = this.leftUsd;
-		if (usd === undefined ? left > TOLERANCE_USD : more <= left + TOLERANCE_USD) return;
-		throw new RunComfyError({
+	private paysFor(usd: number | undefined, more: number): boolean {
+		return usd === undefined ? this.leftUsd > TOLERANCE_USD : more <= this.leftUsd + TOLERANCE_USD;
+	}
+
+	private notPaidFor(usd: number | undefined): Problem {
+		return {
 			message: `Nothing was submitted for this item: the Spending Limit of ${dollars(this.limitUsd)} does not pay for it`,
 			advice: `One more costs ${usd === undefined ? 'an unknown amount' : `about ${dollars(usd)}`}. Raise “Spending Limit (USD)”, or run this item later.`,
-		});
+		};
 	}
 
 	/** What has been spent in one or two sentences, for the log, a hint, or an error. */
@@ -241,8 +245,8 @@ function reportedOf({ costUsd, state }: CostRecord): number | undefined {
 
 /** True when neither the state nor the cost will change any more. */
 function isFinal({ state, isCostPending }: CostRecord): boolean {
-	if (isCostPending === true) return false;
-	return state === 'finished' || state === 'failed' || state === 'cancelled' || state === 'outcomeUnknown';
+	const isOver = state !== 'reserved' && state !== 'submitting' && !isAlive({ state });
+	return isOver && isCostPending !== true;
 }
 
 function listing({ usd = 0, unit }: ListedPrice = {}): string {

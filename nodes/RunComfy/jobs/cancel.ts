@@ -121,12 +121,11 @@ async function cancelRequest(
 			return isUnknown && isNewRequest(entry.submittedAt, clock.timeOfDay()) ? {} : undefined;
 		},
 		{
-			clock,
 			random,
 			maxTries: Infinity,
-			deadline,
 			backoff: CANCEL_BACKOFF,
-			pause: async (ms) => await clock.sleep(ms),
+			// At the deadline, the next try ends it without a call.
+			pause: async (ms) => await clock.sleep(Math.min(ms, deadline - clock.now())),
 		},
 	);
 	if (answer?.kind !== 'ok') return 'unknown';

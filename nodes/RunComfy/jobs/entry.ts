@@ -91,7 +91,7 @@ export type CostRecord = Pick<
 >;
 
 /** True while RunComfy holds the request and has not ended it. */
-export function isAlive({ state }: CostRecord): boolean {
+export function isAlive({ state }: Pick<CostRecord, 'state'>): boolean {
 	return state === 'queued' || state === 'running';
 }
 

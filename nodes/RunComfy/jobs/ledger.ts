@@ -40,8 +40,6 @@ interface Owner {
 interface Store {
 	entries: LedgerEntry[];
 	closed: CostRecord[];
-	/** The highest cost that RunComfy has reported for one request of an endpoint, in USD. */
-	highestCostUsd: Record<string, number>;
 }
 
 /** More would reach RunComfy's rate limit sooner. */
@@ -67,11 +65,13 @@ export class Ledger {
 	private readonly listeners = new Set<() => void>();
 	private readonly tries = new Map<number, number>();
 	private readonly jobTimes = new Map<string, JobTimes>();
+	private readonly highestUsd = new Map<string, number>();
 	/** Entries in the order of their submits. */
 	private readonly byPlace = new Map<string, LedgerEntry[]>();
 
 	private constructor(private readonly store: Store) {
 		for (const entry of store.entries) this.atSamePlace(entry).push(entry);
+		this.costs.forEach((cost) => this.compareCost(cost));
 	}
 
 	private atSamePlace({ place }: RequestIdentity): LedgerEntry[] {
@@ -116,8 +116,12 @@ export class Ledger {
 
 	/** The highest cost that RunComfy has reported for one request of the endpoint, in USD; undefined before the first. */
 	highestCostUsd(endpointId: string): number | undefined {
-		const { highestCostUsd } = this.store;
-		return Object.hasOwn(highestCostUsd, endpointId) ? highestCostUsd[endpointId] : undefined;
+		return this.highestUsd.get(endpointId);
+	}
+
+	/** A free failure says nothing about what a success costs. */
+	private compareCost({ endpointId, costUsd = 0 }: CostRecord): void {
+		if (costUsd > (this.highestCostUsd(endpointId) ?? 0)) this.highestUsd.set(endpointId, costUsd);
 	}
 
 	/** How long the jobs of an endpoint have taken in this execution, as far as this process knows. */
@@ -211,9 +215,7 @@ export class Ledger {
 		if (entry.state !== state && !NEXT_STATES[entry.state].includes(state)) return;
 		Object.assign(entry, omitUndefined(facts), { state });
 		if (state === 'running') entry.hasRun = true;
-		const { endpointId, costUsd = 0 } = entry;
-		// A free failure says nothing about what a success costs.
-		if (costUsd > (this.highestCostUsd(endpointId) ?? 0)) this.store.highestCostUsd[endpointId] = costUsd;
+		this.compareCost(entry);
 		this.notify();
 	}
 
@@ -285,12 +287,8 @@ export class Ledger {
 /** The stored ledger. It may come from n8n's database, and from another version of this node. */
 function readStore(value: unknown): Store {
 	const stored = isJsonObject(value) ? value : {};
-	const costs = isJsonObject(stored.highestCostUsd) ? Object.entries(stored.highestCostUsd) : [];
 	return {
 		entries: Array.isArray(stored.entries) ? stored.entries.filter(isEntry) : [],
 		closed: Array.isArray(stored.closed) ? stored.closed.filter(isCostRecord) : [],
-		highestCostUsd: Object.fromEntries(
-			costs.filter((cost): cost is [string, number] => typeof cost[1] === 'number'),
-		),
 	};
 }

@@ -1,3 +1,4 @@
+import { inParallel } from '../util/slots';
 import { LightSignal, type Clock, type Signal } from '../util/time';
 import { RunEndedError, type ItemOutcome } from './types';
 
@@ -13,6 +14,15 @@ export interface PoolDependencies {
 	continueOnFail: boolean;
 	/** After Stop: how long the answer of a submit in flight, and then cancels, may take. In milliseconds. */
 	stopGraceMs: number;
+}
+
+/** What the work of an item comes to. */
+export async function settle<T>(work: () => Promise<T>): Promise<ItemOutcome<T>> {
+	try {
+		return { ok: true, value: await work() };
+	} catch (error) {
+		return { ok: false, error };
+	}
 }
 
 interface Failure {
@@ -97,22 +107,15 @@ export class Pool {
 		const { maxConcurrency, continueOnFail } = this.dependencies;
 		const outcomes: Array<ItemOutcome<T>> = [];
 		let failure: Failure | undefined;
-		const waiting = order.values();
-		const worker = async () => {
-			for (const itemIndex of waiting) {
-				if (this.ending.aborted) return;
-				try {
-					outcomes[itemIndex] = { ok: true, value: await work(itemIndex) };
-				} catch (error) {
-					if (error instanceof RunEndedError) continue;
-					outcomes[itemIndex] = { ok: false, error };
-					if (continueOnFail) continue;
-					failure ??= { itemIndex, reason: error };
-					this.end();
-				}
-			}
-		};
-		await Promise.all(Array.from({ length: Math.min(order.length, maxConcurrency) }, worker));
+		await inParallel(order, maxConcurrency, async (itemIndex) => {
+			if (this.ending.aborted) return;
+			const outcome = await settle(async () => await work(itemIndex));
+			if (!outcome.ok && outcome.error instanceof RunEndedError) return;
+			outcomes[itemIndex] = outcome;
+			if (outcome.ok || continueOnFail) return;
+			failure ??= { itemIndex, reason: outcome.error };
+			this.end();
+		});
 		return { outcomes, failure };
 	}
 

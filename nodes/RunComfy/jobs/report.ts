@@ -14,18 +14,20 @@ const TITLES: Record<Group, string> = {
 
 /**
  * Sentences about everything that was submitted in a turn, for a log line or an error; empty when nothing was.
- * @param except a request that the error itself is about.
+ * @param except the failed item, whose error says what is with the request of this ID, or of an unknown outcome.
  */
-export function reportOf(turn: Turn, except?: string): string {
+export function reportOf(turn: Turn, except?: { itemIndex: number; requestId: string | undefined }): string {
 	const groups = new Map<Group, string[]>();
 	const entries = turn.ledger.entriesOf(turn).sort((a, b) => a.itemIndex - b.itemIndex);
 	for (const entry of entries) {
-		const { requestId, itemIndex, state } = entry;
-		// The failure of a request is not reported when its item has submitted again since.
+		const { itemIndex, requestId, state } = entry;
 		const isLatest = (turn.find(itemIndex) ?? entry) === entry;
+		// The failure of a request is not reported when its item has submitted again since.
 		const isReplaced = !isLatest && (state === 'failed' || state === 'cancelled');
+		const isExcepted =
+			isLatest && itemIndex === except?.itemIndex && (requestId ?? except.requestId) === except.requestId;
 		const group = groupOf(entry);
-		if (group === undefined || isReplaced || (requestId !== undefined && requestId === except)) continue;
+		if (group === undefined || isReplaced || isExcepted) continue;
 		groups.set(group, [...(groups.get(group) ?? []), describe(entry)]);
 	}
 	return (Object.keys(TITLES) as Group[])
@@ -43,15 +45,14 @@ function groupOf(entry: LedgerEntry): Group | undefined {
 	return cancelOutcome === 'notCancellable' ? 'notCancellable' : 'unknown';
 }
 
-function describe({ requestId = '', itemIndex, state, cancelOutcome, hasRun }: LedgerEntry): string {
+function describe(entry: LedgerEntry): string {
+	const { requestId = '', itemIndex, state, cancelOutcome, hasRun } = entry;
 	if (state === 'outcomeUnknown') return `whether RunComfy accepted the request of item ${itemIndex}`;
+	if (!isAlive(entry))
+		return state === 'cancelled' && hasRun === true ? `${requestId} (was running)` : requestId;
 	if (cancelOutcome === 'requested')
 		return `whether the requested cancellation of ${requestId} comes in time`;
 	if (cancelOutcome === 'unknown') return `whether ${requestId} was cancelled`;
-	if (state === 'queued' || state === 'running') {
-		const isListed = cancelOutcome === undefined;
-		const phase = state === 'running' ? 'running' : 'queued when last polled';
-		return isListed ? `${requestId} (item ${itemIndex}, ${phase})` : requestId;
-	}
-	return state === 'cancelled' && hasRun === true ? `${requestId} (was running)` : requestId;
+	if (cancelOutcome === 'notCancellable') return requestId;
+	return `${requestId} (item ${itemIndex}, ${state === 'running' ? 'running' : 'queued when last polled'})`;
 }

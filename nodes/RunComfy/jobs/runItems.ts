@@ -1,13 +1,13 @@
 import type { RequestApi } from '../api/answers';
-import { RunComfyError } from '../api/problems';
+import { requestIdOf, RunComfyError } from '../api/problems';
 import { StoppedError, toError } from '../util/errors';
-import { Slots } from '../util/slots';
-import { unlessAborted, type Random } from '../util/time';
+import { inParallel, Slots } from '../util/slots';
+import { Breather, unlessAborted, type Random } from '../util/time';
 import { Budget, plannedOf } from './budget';
 import { Canceller } from './cancel';
 import { isAccepted, type AcceptedEntry, type RequestIdentity } from './entry';
 import type { Ledger } from './ledger';
-import { Pool, type PoolDependencies } from './pool';
+import { Pool, settle, type PoolDependencies } from './pool';
 import { reportOf } from './report';
 import { outcomeUnknownProblem, submit, withInputAdvice, type SubmitTools } from './submit';
 import { Throttle } from './throttle';
@@ -42,12 +42,8 @@ export interface SubmittingDependencies extends RunDependencies {
 	limitUsd: number | undefined;
 }
 
-/** What is to be done for an item, once its place and its fields have been looked at. */
-type Plan<H extends Handling> =
-	| { kind: 'resume' }
-	| { kind: 'submit'; request: JobRequest<H> }
-	/** It has no request, and cannot submit one. */
-	| { kind: 'blocked'; error: Error };
+/** What an item can submit, or why it cannot; undefined where there is a request to resume: its fields are not read. */
+type Plan<H extends Handling> = ItemOutcome<JobRequest<H>> | undefined;
 
 /** The bodies of all submits in flight together; a larger one is sent alone. */
 const MAX_SUBMIT_BYTES = 32_000_000;
@@ -73,7 +69,7 @@ export async function runFreeItems<T>(
 		const order = Array.from({ length: count }, (_, itemIndex) => itemIndex);
 		const { outcomes, failure } = await pool.forEach(order, async (index) => await work(tools, index));
 		if (pool.stopped.aborted) throw new StoppedError('');
-		if (failure !== undefined) throw new ItemFailedError(failure.itemIndex, failure.reason, '');
+		if (failure !== undefined) throw new ItemFailedError(failure.itemIndex, failure.reason);
 		return outcomes;
 	} finally {
 		pool.close();
@@ -112,31 +108,26 @@ export async function runItems<H extends Handling, T>(
 		const order = orderOf(plans, blocked !== undefined);
 		const { outcomes, failure } = await pool.forEach(order, async (itemIndex) => {
 			try {
-				return await runItem(run, itemIndex, plans, blocked === undefined);
+				return await runItem(run, itemIndex, plans[itemIndex], blocked === undefined);
 			} catch (error) {
-				const requestId = error instanceof RunComfyError ? error.problem.requestId : undefined;
-				if (requestId !== undefined) turn.report(requestId);
+				turn.report(itemIndex, requestIdOf(error));
 				throw toError(error);
 			}
 		});
 		await canceller?.finish();
-		const reportWithout = (requestId?: string) => {
-			const report = reportOf(turn, requestId);
-			return budget === undefined || report === '' ? report : `${report} ${budget.report()}`;
-		};
+		const ended = pool.stopped.aborted ? undefined : (failure ?? blocked);
+		const requests = reportOf(turn, ended && { ...ended, requestId: requestIdOf(ended.reason) });
+		const report = budget === undefined || requests === '' ? requests : `${requests} ${budget.report()}`;
 		if (pool.stopped.aborted) {
-			const report = reportWithout();
 			// n8n may run the node again after Stop. What an earlier try has reported is not reported again.
 			if (!wasStopped || (canceller?.count ?? 0) > 0)
 				log.warn(`RunComfy: stopped. ${report === '' ? 'Nothing had been submitted.' : report}`);
 			throw new StoppedError(report);
 		}
-		const ended = failure ?? blocked;
 		if (ended !== undefined) {
 			const { itemIndex, reason } = ended;
-			const others = reportWithout(reason instanceof RunComfyError ? reason.problem.requestId : undefined);
-			if (others !== '') log.warn(`RunComfy: gave up after item ${itemIndex} failed. ${others}`);
-			throw new ItemFailedError(itemIndex, reason, others);
+			if (report !== '') log.warn(`RunComfy: gave up after item ${itemIndex} failed. ${report}`);
+			throw new ItemFailedError(itemIndex, reason, report, resumableOf(turn, itemIndex));
 		}
 		hasSucceeded = outcomes.every(({ ok }) => ok);
 		return outcomes;
@@ -147,6 +138,13 @@ export async function runItems<H extends Handling, T>(
 	}
 }
 
+/** How to get at what the other items have submitted. A retry fails again where it cannot know an outcome. */
+function resumableOf(turn: Turn, failed: number): ItemFailedError['resumable'] {
+	const others = turn.ledger.entriesOf(turn).filter(({ itemIndex }) => itemIndex !== failed);
+	if (!others.some(isAccepted)) return 'no';
+	return turn.find(failed)?.state === 'outcomeUnknown' ? 'byHand' : 'byRetry';
+}
+
 interface RunOf<H extends Handling, T> extends SubmittingDependencies, SubmitTools {
 	source: ItemSource<H, T>;
 }
@@ -154,44 +152,32 @@ interface RunOf<H extends Handling, T> extends SubmittingDependencies, SubmitToo
 /** Looks at all items: those that have a request need no fields. Stop ends it. */
 async function readPlans<H extends Handling, T>(run: RunOf<H, T>): Promise<Array<Plan<H>>> {
 	const { clock, pool, turn, source } = run;
-	const plans = Array.from({ length: source.count }, (): Plan<H> => ({ kind: 'resume' }));
-	const waiting = plans.keys();
-	let busySince = clock.now();
-	let breather: Promise<void> | undefined;
-	const reader = async () => {
-		for (const itemIndex of waiting) {
-			if (turn.find(itemIndex) !== undefined) continue;
-			// One for all readers: each would be busy for as long again.
-			if (clock.now() - busySince > MAX_BUSY_MS) breather ??= clock.sleep(0);
-			await breather;
-			if (breather !== undefined) busySince = clock.now();
-			breather = undefined;
-			if (pool.signal.aborted) return;
-			plans[itemIndex] = await readPlan(run, itemIndex);
-		}
-	};
-	const readers = Array.from({ length: Math.min(READ_AT_ONCE, source.count) }, reader);
-	await unlessAborted(Promise.all(readers), pool.signal);
+	const plans = Array.from({ length: source.count }, (): Plan<H> => undefined);
+	const breather = new Breather(clock, MAX_BUSY_MS);
+	const reading = inParallel(plans.keys(), READ_AT_ONCE, async (itemIndex) => {
+		if (turn.find(itemIndex) !== undefined) return;
+		await breather.breathe();
+		if (!pool.signal.aborted) plans[itemIndex] = await readPlan(run, itemIndex);
+	});
+	await unlessAborted(reading, pool.signal);
 	return plans;
 }
 
 async function readPlan<H extends Handling, T>(
 	{ source, budget }: Pick<RunOf<H, T>, 'source' | 'budget'>,
 	itemIndex: number,
-): Promise<Plan<H>> {
-	try {
+): Promise<ItemOutcome<JobRequest<H>>> {
+	return await settle(async () => {
 		const request = await source.read(itemIndex);
 		await budget?.readPrice(request);
-		return { kind: 'submit', request };
-	} catch (error) {
-		return { kind: 'blocked', error: toError(error) };
-	}
+		return request;
+	});
 }
 
 /** The first item that can neither be resumed nor submit. */
 function findBlocked<H extends Handling>(plans: Array<Plan<H>>): ItemFailedError | undefined {
 	for (const [itemIndex, plan] of plans.entries())
-		if (plan.kind === 'blocked') return new ItemFailedError(itemIndex, plan.error, '');
+		if (plan?.ok === false) return new ItemFailedError(itemIndex, plan.error);
 	return undefined;
 }
 
@@ -203,7 +189,7 @@ function checkBudget<H extends Handling>(
 	{ log, continueOnFail }: Pick<RunDependencies, 'log' | 'continueOnFail'>,
 ): void {
 	if (budget === undefined) return;
-	const planned = plans.flatMap((plan) => (plan.kind === 'submit' ? [plannedOf(plan.request)] : []));
+	const planned = plans.flatMap((plan) => (plan?.ok === true ? [plannedOf(plan.value)] : []));
 	// Once something has been submitted, the limit is checked for each item instead.
 	const problem = turn.hasRequests ? undefined : budget.findProblem(planned, continueOnFail);
 	if (problem !== undefined) throw new RunComfyError(problem);
@@ -213,7 +199,7 @@ function checkBudget<H extends Handling>(
 /** What already runs at RunComfy comes first: others may have to wait until its cost is known. */
 function orderOf<H extends Handling>(plans: Array<Plan<H>>, onlyResumes: boolean): number[] {
 	const all = [...plans.keys()];
-	const isResumed = (itemIndex: number) => plans[itemIndex]?.kind === 'resume';
+	const isResumed = (itemIndex: number) => plans[itemIndex] === undefined;
 	return [...all.filter(isResumed), ...(onlyResumes ? [] : all.filter((index) => !isResumed(index)))];
 }
 
@@ -232,37 +218,42 @@ interface Current<H extends Handling> {
 async function runItem<H extends Handling, T>(
 	run: RunOf<H, T>,
 	itemIndex: number,
-	plans: Array<Plan<H>>,
+	plan: Plan<H>,
 	maySubmit: boolean,
 ): Promise<T> {
 	const { turn, pool, budget, source, requestApiOf } = run;
 	const { ledger } = turn;
 	for (;;) {
-		const current = await turn.atPlace(
-			itemIndex,
+		const { entry, handling, request } = await ledger.atPlace(
+			turn.identityOf(itemIndex),
 			pool.signal,
-			async () => await resumeOrSubmit(run, itemIndex, plans, maySubmit),
+			async () => await resumeOrSubmit(run, itemIndex, plan, maySubmit),
 		);
-		const { entry, handling, request } = current;
-		const isResumed = turn.isLeft(entry);
-		let result = handling.waits ? entry.result : undefined;
-		// What an earlier try has read is returned without a call; a result without output may have come late.
-		if (handling.waits && (result === undefined || source.findOutputProblem(result) !== undefined)) {
-			const api = request?.endpoint ?? requestApiOf(entry.endpointId);
-			const options = { isResumed, asksForCost: budget !== undefined };
-			const end = await waitForEntry({ ...run, ledger }, entry, api, handling.limits, options).finally(() =>
-				ledger.setWaitedFor(entry, false),
+		try {
+			const isResumed = turn.isLeft(entry);
+			let result = handling.waits ? entry.result : undefined;
+			// What an earlier try has read is returned without a call; a result without output may have come late.
+			if (handling.waits && (result === undefined || source.findOutputProblem(result) !== undefined)) {
+				const api = request?.endpoint ?? requestApiOf(entry.endpointId);
+				const options = { isResumed, asksForCost: budget !== undefined };
+				const end = await waitForEntry({ ...run, ledger }, entry, api, handling.limits, options);
+				// A resumed request has failed: this try submits a new one.
+				if (end.kind !== 'finished' && isResumed) continue;
+				if (end.kind !== 'finished') throw new RunComfyError(withInputAdvice(end.problem, request));
+				result = entry.result ?? end.result;
+				const problem = source.findOutputProblem(result);
+				if (problem !== undefined) throw new RunComfyError(problem);
+			}
+			const { requestId, endpointId, seeds, state } = entry;
+			return await source.toOutput(
+				itemIndex,
+				{ requestId, endpointId, seeds, state, result },
+				handling,
+				pool,
 			);
-			// A resumed request has failed: this try submits a new one.
-			if (end.kind !== 'finished' && isResumed) continue;
-			if (end.kind !== 'finished') throw new RunComfyError(withInputAdvice(end.problem, request));
-			result = entry.result ?? end.result;
-			const problem = source.findOutputProblem(result);
-			if (problem !== undefined) throw new RunComfyError(problem);
+		} finally {
+			ledger.setWaitedFor(entry, false);
 		}
-		ledger.setWaitedFor(entry, false);
-		const { requestId, endpointId, seeds, state } = entry;
-		return await source.toOutput(itemIndex, { requestId, endpointId, seeds, state, result }, handling, pool);
 	}
 }
 
@@ -270,7 +261,7 @@ async function runItem<H extends Handling, T>(
 async function resumeOrSubmit<H extends Handling, T>(
 	run: RunOf<H, T>,
 	itemIndex: number,
-	plans: Array<Plan<H>>,
+	plan: Plan<H>,
 	maySubmit: boolean,
 ): Promise<Current<H>> {
 	const { turn, log, pool, source, requestApiOf } = run;
@@ -289,15 +280,15 @@ async function resumeOrSubmit<H extends Handling, T>(
 	}
 	// As in a first try, where an item that cannot submit keeps the others from submitting.
 	if (!maySubmit) throw new RunEndedError();
-	const planned = plans[itemIndex];
-	const plan = planned === undefined || planned.kind === 'resume' ? await readPlan(run, itemIndex) : planned;
+	// A request to resume has failed: only now are the fields needed.
+	const read = plan ?? (await readPlan(run, itemIndex));
 	pool.throwIfEnded();
-	if (plan.kind !== 'submit') throw plan.kind === 'blocked' ? plan.error : new RunEndedError();
+	if (!read.ok) throw toError(read.error);
 	for (const { requestId = '' } of turn.ledger.findAbandoned(turn.identityOf(itemIndex))) {
 		log.warn(
 			`RunComfy request ${requestId} is not resumed: the input of item ${itemIndex}, or a field of the node, has changed since it was submitted`,
 		);
 	}
-	const { request } = plan;
+	const request = read.value;
 	return { entry: await submit(run, itemIndex, request), handling: request.handling, request };
 }

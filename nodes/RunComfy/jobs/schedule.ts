@@ -18,11 +18,8 @@ export interface ExpectedEnd {
 export class JobTimes {
 	/** Undefined while nothing is known. */
 	expected: ExpectedEnd | undefined;
-
-	/** @param latest in milliseconds, the newest last. */
-	constructor(readonly latest: number[] = []) {
-		this.expected = expectedEndOf(latest);
-	}
+	/** In milliseconds, the newest last. */
+	readonly latest: number[] = [];
 
 	/**
 	 * Records one more finished job. When exactly it ended is not known, only between which two polls: the middle is
@@ -40,9 +37,8 @@ export class JobTimes {
 	}
 }
 
-function expectedEndOf(latest: number[]): ExpectedEnd | undefined {
+function expectedEndOf(latest: number[]): ExpectedEnd {
 	const known = latest.length;
-	if (known === 0) return undefined;
 	const shortest = Math.min(...latest);
 	const longest = Math.max(...latest);
 	// The next job may well be shorter or longer than a few known ones; the more are known, the less so.

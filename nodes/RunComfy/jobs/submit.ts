@@ -1,21 +1,13 @@
-import type { SubmitAnswer } from '../api/answers';
 import { describeNoAnswer, RunComfyError, unreachableProblem, type Problem } from '../api/problems';
 import { backoffMs, ERROR_BACKOFF } from '../util/retry';
 import type { Slots } from '../util/slots';
-import type { Clock, Random } from '../util/time';
 import { plannedOf, type Budget } from './budget';
 import { isAccepted, type AcceptedEntry, type LedgerEntry } from './entry';
-import type { Pool } from './pool';
-import type { Throttle } from './throttle';
 import type { Turn } from './turn';
-import { RunEndedError, type JobRequest, type Log } from './types';
+import { RunEndedError, type JobRequest } from './types';
+import type { WaitTools } from './wait';
 
-export interface SubmitTools {
-	clock: Clock;
-	random: Random;
-	log: Log;
-	pool: Pool;
-	throttle: Throttle;
+export interface SubmitTools extends WaitTools {
 	turn: Turn;
 	/** Undefined when the user has set no spending limit. */
 	budget: Budget | undefined;
@@ -54,29 +46,30 @@ export async function submit(
 }
 
 async function post(tools: SubmitTools, entry: LedgerEntry, request: JobRequest): Promise<AcceptedEntry> {
-	const { clock, random, log, pool, throttle, turn } = tools;
+	const { clock, random, log, pool, throttle, turn, budget, submitBytes } = tools;
 	const { ledger } = turn;
-	const { endpoint, handling, seeds } = request;
+	const { endpoint, handling, inputBytes, seeds } = request;
 	const { itemIndex } = entry;
-	/** An item's time begins when it is its turn. */
-	let deadline = Infinity;
-	const send = async (): Promise<SubmitAnswer> => {
-		deadline = Math.min(deadline, clock.now() + handling.limits.timeoutMs);
+	const send = async (deadline = clock.now() + handling.limits.timeoutMs) => {
 		const input = await request.buildInput();
 		// Building it may have taken a while.
 		pool.throwIfEnded();
-		tools.budget?.recheck(entry);
+		budget?.recheck(entry);
 		ledger.move(entry, 'submitting', { handling });
-		return await pool.withStopGracePeriod(
+		const answer = await pool.withStopGracePeriod(
 			async (signal) => await endpoint.submit(input, { signal, mayLeave: () => !pool.signal.aborted }),
 		);
+		return { ...answer, deadline };
 	};
+	// An item's time begins when it is its turn for the first time.
+	let until: number | undefined;
 	for (let unsent = 0; ;) {
-		const answer = await tools.submitBytes.use(
-			async () => await throttle.call(send, deadline),
-			request.inputBytes,
-		);
-		switch (answer?.kind) {
+		const call = async () => await throttle.call(async () => await send(until), until ?? Infinity);
+		const answer = await submitBytes.use(call, inputBytes);
+		if (answer === undefined) throw new RunComfyError(neverAcceptedProblem());
+		const { deadline } = answer;
+		until = deadline;
+		switch (answer.kind) {
 			case 'ok': {
 				const requestId = answer.value;
 				ledger.move(entry, 'queued', { requestId, seeds, submittedAt: clock.timeOfDay() });
@@ -107,11 +100,7 @@ async function post(tools: SubmitTools, entry: LedgerEntry, request: JobRequest)
 			case 'transient':
 				ledger.move(entry, 'reserved');
 				// The throttle delays the next call; here only the item's own time counts.
-				if (clock.now() + throttle.pauseLeftMs < deadline) break;
-				throw new RunComfyError(neverAcceptedProblem());
-			case undefined:
-				pool.throwIfEnded();
-				throw new RunComfyError(neverAcceptedProblem());
+				if (clock.now() + throttle.pauseLeftMs >= deadline) throw new RunComfyError(neverAcceptedProblem());
 		}
 	}
 }

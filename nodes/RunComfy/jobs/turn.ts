@@ -1,5 +1,4 @@
-import type { Signal } from '../util/time';
-import { isAlive, type LedgerEntry, type RequestIdentity } from './entry';
+import type { LedgerEntry, RequestIdentity } from './entry';
 import type { Ledger } from './ledger';
 
 /** One run of the node and the entries that it answers for. */
@@ -43,7 +42,7 @@ export class Turn {
 		if (!ledger.hasOwner(found)) this.left.add(found);
 		found.turn = this.runIndex;
 		// Stop may cancel it again.
-		if (isAlive(found)) delete found.cancelOutcome;
+		delete found.cancelOutcome;
 		ledger.own(found, this);
 		this.current.set(itemIndex, found);
 		return found;
@@ -57,11 +56,6 @@ export class Turn {
 	/** True when an earlier try has left something to resume, or this one has submitted something. */
 	get hasRequests(): boolean {
 		return this.current.size > 0;
-	}
-
-	/** See `Ledger.atPlace`. */
-	async atPlace<T>(itemIndex: number, signal: Signal, work: () => Promise<T>): Promise<T> {
-		return await this.ledger.atPlace(this.identityOf(itemIndex), signal, work);
 	}
 
 	identityOf(itemIndex: number): RequestIdentity {
@@ -78,7 +72,7 @@ export class Turn {
 			itemIndex,
 			endpointId,
 			state: 'reserved',
-			...(expectedUsd === undefined ? {} : { expectedUsd }),
+			expectedUsd,
 		};
 		this.ledger.add(entry, this);
 		this.current.set(itemIndex, entry);
@@ -86,8 +80,9 @@ export class Turn {
 	}
 
 	/** The item has ended with an error that names the request. */
-	report(requestId: string): void {
-		for (const entry of this.current.values()) if (entry.requestId === requestId) this.reported.add(entry);
+	report(itemIndex: number, requestId: string | undefined): void {
+		const entry = this.find(itemIndex);
+		if (entry !== undefined && entry.requestId === requestId) this.reported.add(entry);
 	}
 
 	/**

@@ -113,7 +113,9 @@ export class ItemFailedError extends Error {
 		/** What the item failed with. */
 		readonly reason: unknown,
 		/** Sentences about the other requests of the run; empty when there are none. */
-		readonly others: string,
+		readonly others = '',
+		/** How to get at the results of these: by the operation Get Result, or also by a retry. */
+		readonly resumable: 'no' | 'byHand' | 'byRetry' = 'no',
 	) {
 		super('An item failed');
 	}

@@ -1,4 +1,5 @@
 import type {
+	Answer,
 	PollAnswer,
 	PolledState,
 	PollOptions,
@@ -29,8 +30,6 @@ const MIN_POLL_MS = 1_000;
 /** How long the last poll, at the deadline, may wait for its turn: others have theirs at the same time. */
 const LAST_POLL_WAIT_MS = 5_000;
 const LATE_COST_POLLS = 3;
-/** A poll is free and most errors are transient, so a single one is repeated a few times. */
-const MAX_POLL_TRIES = 4;
 
 /** What to wait for. */
 export interface WaitedRequest {
@@ -149,7 +148,6 @@ async function pollResult(
 	const poll = async () => await api.getResult(requestId, { ...options, signal });
 	const answer = await throttle.call(poll, deadline);
 	if (answer !== undefined) return answer;
-	pool.throwIfEnded();
 	const why = 'it was held back by “too many requests”';
 	return { kind: 'transient', why, tooMany: true, retryAfterMs: undefined };
 }
@@ -201,34 +199,48 @@ async function askForCost(
 }
 
 /**
- * Polls a request once; repeats the poll only after transient errors. RunComfy may need a moment until a new request can
- * be found [assumed], and how old this one is is not known: “not found” counts as transient.
+ * Makes a free call about a request, and repeats it after transient errors. RunComfy may need a moment until a new request
+ * can be found [assumed], and how old this one is is not known: “not found” counts as transient.
+ * @param problemOf what to say when it could not be made.
+ * @throws RunComfyError; RunEndedError.
+ */
+export async function retryFree<T>(
+	{ random, pool }: WaitTools,
+	call: () => Promise<Answer<T>>,
+	problemOf: (why: string) => Problem,
+): Promise<T> {
+	const answer = await retry(
+		call,
+		(given) => {
+			if (given.kind === 'transient') return given;
+			return given.kind === 'refused' && given.problem.isNotFound === true ? {} : undefined;
+		},
+		{ random, pause: async (ms) => await pool.pause(ms) },
+	);
+	if (answer.kind === 'ok') return answer.value;
+	throw new RunComfyError(answer.kind === 'refused' ? answer.problem : problemOf(answer.why));
+}
+
+/**
+ * Polls a request once; repeats the poll only as `retryFree` does.
  * @throws RunComfyError with the request ID; RunEndedError.
  */
 export async function pollOnce(
-	{ clock, random, pool, throttle }: WaitTools,
+	tools: WaitTools,
 	requestId: string,
 	poll: (options: CallOptions) => Promise<PollAnswer>,
 ): Promise<PolledState> {
-	const answer = await retry(
-		async () => {
-			const polled = await throttle.call(async () => await poll({ signal: pool.signal }));
-			pool.throwIfEnded();
-			return polled;
-		},
-		(polled) => {
-			if (polled?.kind === 'transient') return polled;
-			return polled?.kind === 'refused' && polled.problem.isNotFound === true ? {} : undefined;
-		},
-		{ clock, random, maxTries: MAX_POLL_TRIES, pause: async (ms) => await pool.pause(ms) },
-	);
-	if (answer?.kind === 'ok') return answer.value;
-	if (answer?.kind === 'refused') throw new RunComfyError(answer.problem);
-	throw new RunComfyError({
-		message: `The status of RunComfy request ${requestId} could not be read: ${answer?.why ?? 'it was not asked for'}`,
+	const { pool, throttle } = tools;
+	const call = async () => {
+		const answer = await throttle.call(async () => await poll({ signal: pool.signal }));
+		pool.throwIfEnded();
+		return answer;
+	};
+	return await retryFree(tools, call, (why) => ({
+		message: `The status of RunComfy request ${requestId} could not be read: ${why}`,
 		advice: 'Try again later. Reading the status is free and does not change the request.',
 		requestId,
-	});
+	}));
 }
 
 /** A state that this node does not know: waiting further could be waiting forever. */

@@ -1,13 +1,5 @@
 import type { ApiAddresses } from '../api/http';
-import {
-	cleanBaseUrl,
-	cleanToken,
-	DEFAULT_PLATFORM_BASE_URL,
-	findBaseUrlProblem,
-	findTokenProblem,
-	isLoopbackUrl,
-} from '../api/urls';
-import { FieldError } from '../util/errors';
+import { isLoopbackUrl, readCredential } from '../api/urls';
 import { createRedact, type Redact } from '../util/redact';
 import { type CallingContext, CREDENTIAL_NAME } from './request';
 
@@ -28,30 +20,14 @@ export interface Access extends ApiAddresses {
  */
 export async function readAccess(context: CallingContext): Promise<Access> {
 	const credential = await context.getCredentials(CREDENTIAL_NAME);
-	const where = 'Correct it in the RunComfy credential in n8n.';
-	const apiToken = cleanToken(credential.apiToken);
-	const tokenProblem = findTokenProblem(apiToken);
-	if (tokenProblem !== undefined) throw new FieldError('API Token', tokenProblem, where);
-	const key = cleanToken(credential.comfyOrgApiKey);
-	const keyProblem = key === '' ? undefined : findTokenProblem(key);
-	if (keyProblem !== undefined) throw new FieldError('ComfyUI API Key', keyProblem, where);
-	const [redactToken, redactKey] = [createRedact(apiToken), createRedact(key)];
-	const readUrl = (label: string, value: unknown) => {
-		const url = String(value ?? '');
-		const problem = findBaseUrlProblem(url);
-		if (problem !== undefined) throw new FieldError(label, problem, where);
-		return cleanBaseUrl(url);
-	};
-	const baseUrl = readUrl('Base URL', credential.baseUrl);
-	// The field may be empty.
-	const platformUrl = credential.platformBaseUrl || DEFAULT_PLATFORM_BASE_URL;
-	const platformBaseUrl = readUrl('Platform Base URL', platformUrl);
+	const { apiToken, comfyOrgApiKey, baseUrl, platformBaseUrl } = readCredential(credential);
+	const [redactToken, redactKey] = [createRedact(apiToken), createRedact(comfyOrgApiKey)];
 	return {
 		baseUrl,
 		platformBaseUrl,
 		isLoopback: isLoopbackUrl(baseUrl),
 		isPlatformLoopback: isLoopbackUrl(platformBaseUrl),
-		comfyOrgApiKey: key === '' ? undefined : key,
+		comfyOrgApiKey: comfyOrgApiKey === '' ? undefined : comfyOrgApiKey,
 		redact: (text) => redactKey(redactToken(text)),
 	};
 }

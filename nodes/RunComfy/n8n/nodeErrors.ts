@@ -1,6 +1,6 @@
 import { NodeApiError, type INode, type INodeExecutionData } from 'n8n-workflow';
 
-import { RunComfyError } from '../api/problems';
+import { requestIdOf, RunComfyError } from '../api/problems';
 import { ItemFailedError } from '../jobs/types';
 import { FieldError, StoppedError } from '../util/errors';
 import { omitUndefined, plainText } from '../util/values';
@@ -66,14 +66,16 @@ export function toNodeError(
 	return nodeError;
 }
 
-function itemFailed(node: INode, { itemIndex, reason, others }: ItemFailedError): NodeApiError {
+function itemFailed(node: INode, { itemIndex, reason, others, resumable }: ItemFailedError): NodeApiError {
 	if (others === '') return toNodeError(node, reason, itemIndex);
 	const nodeError = toNodeError(node, reason, itemIndex, 'for this item');
 	const retries =
-		node.retryOnFail === true
+		node.retryOnFail === true || resumable !== 'byRetry'
 			? ''
 			: ', or switch on “Retry On Fail”: a retry resumes these requests instead of paying for new ones';
-	nodeError.description = `Item ${itemIndex} failed. ${nodeError.description ?? ''} No further item was started. ${others} Fetch finished results with the operation “Get Result”${retries}.`;
+	const advice =
+		resumable === 'no' ? '' : ` Fetch finished results with the operation “Get Result”${retries}.`;
+	nodeError.description = `Item ${itemIndex} failed. ${nodeError.description ?? ''} No further item was started. ${others}${advice}`;
 	return nodeError;
 }
 
@@ -89,7 +91,7 @@ export function errorItem(
 	item: INodeExecutionData | undefined,
 ): INodeExecutionData {
 	const { message, description } = toNodeError(node, error, itemIndex, 'for this item');
-	const requestId = error instanceof RunComfyError ? error.problem.requestId : undefined;
+	const requestId = requestIdOf(error);
 	const facts = { error: omitUndefined({ message, description: description ?? undefined, requestId }) };
 	const hasErrorOutput = node.onError === 'continueErrorOutput';
 	return {

@@ -78,6 +78,23 @@ export const allOperations = Object.entries(RESOURCES).flatMap(([resource, { ope
 	Object.entries(operations).map(([operation, { fields }]) => ({ resource, operation, fields })),
 );
 
+const titles = Object.entries(RESOURCES).flatMap(([resource, { operations }]) =>
+	Object.entries(operations).map(([operation, { name, action }]) => [
+		`${resource}.${operation}`,
+		resource === 'image' ? name : action,
+	]),
+);
+
+/**
+ * What the canvas shows below the node's name: the ID of the model or deployment, or what the operation does. The raw
+ * parameters, because evaluating a chooser's expression fails where the editor has no data yet.
+ */
+export const subtitle = `={{ (${[
+	'String(["run", "get"].includes($rawParameter.operation) && $rawParameter[$rawParameter.resource + "Id"] || "")',
+	'.match(/^[^=].*/)',
+	` ?? [(${JSON.stringify(Object.fromEntries(titles))})[$rawParameter.resource + "." + $rawParameter.operation]]`,
+].join('')})[0] ?? "" }}`;
+
 /** The properties of the node: the lists of resources and operations, and the fields of each operation. */
 export const properties: INodeProperties[] = [
 	resourceField,

@@ -7,36 +7,43 @@ import type { OperationOutput, OperationTools, RequestHandling, SubmittingOperat
 
 /** What all operations that submit have in common. */
 
-const COMMON_OPTIONS: OptionName[] = [
-	'cancelOnStop',
+/** The options of whatever waits for a result. */
+export const RESULT_OPTIONS: OptionName[] = [
 	'fileName',
 	'maxConcurrency',
 	'maxFileSize',
 	'pollInterval',
+	'sendFilesAs',
 	'timeout',
 ];
+const COMMON_OPTIONS: OptionName[] = [...RESULT_OPTIONS, 'cancelOnStop'];
 /** RunComfy reports costs only for models. */
 const MODEL_OPTIONS: OptionName[] = ['expectedCost', 'includeCost', 'spendingLimit'];
 
-const waitField: Field = {
+export const waitField: Field = {
 	displayName: 'Wait for Completion',
 	name: 'waitForCompletion',
 	decides: false,
 	type: 'boolean',
 	default: true,
 	description:
-		'Whether to wait for the result. If off, the request ID is returned immediately, and Get Result fetches the result later.',
+		'Whether to wait for the result. If off, the request ID is returned immediately, and Get Result fetches the result and its files later.',
 };
 
+/** The options of an operation that submits to a model. */
+export function modelOptions(...moreOptions: OptionName[]): Field {
+	return optionsField([...COMMON_OPTIONS, ...MODEL_OPTIONS, ...moreOptions]);
+}
+
 /** The fields of an operation that submits to a model, which follow the fields of the model. */
-export function submissionFields(moreOptions: OptionName[] = []): Field[] {
-	return [waitField, ...downloadFields, optionsField([...COMMON_OPTIONS, ...MODEL_OPTIONS, ...moreOptions])];
+export function submissionFields(): Field[] {
+	return [...downloadFields, waitField, modelOptions()];
 }
 
 /** As `submissionFields`, for an operation that submits to a deployment. */
 export function deploymentSubmissionFields(): Field[] {
 	const options = optionsField([...COMMON_OPTIONS, 'randomizeSeeds', 'webhookUrl'], DEPLOYMENT_OPTIONS);
-	return [waitField, ...downloadFields, options];
+	return [...downloadFields, waitField, options];
 }
 
 /**

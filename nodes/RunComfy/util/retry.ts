@@ -1,4 +1,4 @@
-import type { Clock, Random } from './time';
+import type { Random } from './time';
 
 /** Exponential backoff, in milliseconds. */
 export interface BackoffRange {
@@ -12,6 +12,8 @@ export const ERROR_BACKOFF: BackoffRange = { firstMs: 500, longestMs: 8_000 };
 export const RATE_LIMIT_BACKOFF: BackoffRange = { firstMs: 1_000, longestMs: 60_000 };
 /** The longest Retry-After that is respected; longer ones are cut to it. */
 const MAX_RETRY_AFTER_MS = 60_000;
+/** A free call is repeated a few times, because most of its errors are transient. */
+const MAX_TRIES = 4;
 
 /**
  * Exponential backoff with jitter over the upper half, so that callers that failed together do not retry together.
@@ -43,14 +45,11 @@ export function retryPauseMs(
 }
 
 export interface RetryOptions {
-	clock: Pick<Clock, 'now'>;
 	random: Random;
 	/** Waits. It may throw to end the retries. */
 	pause: (ms: number) => Promise<void>;
 	/** The number of calls, including the first. */
-	maxTries: number;
-	/** By `clock.now()`: no retry begins later. */
-	deadline?: number;
+	maxTries?: number;
 	backoff?: BackoffRange;
 }
 
@@ -58,19 +57,17 @@ export interface RetryOptions {
  * Repeats a call as long as its answer is a transient error.
  * @param call what it throws is not retried.
  * @param transient returns undefined for a final answer; for a transient error, the pause that the server asks for.
- * @returns the last answer. It is still a transient error when the tries or the time are used up.
+ * @returns the last answer. It is still a transient error when the tries are used up.
  */
 export async function retry<T>(
 	call: () => Promise<T>,
 	transient: (answer: T) => { retryAfterMs?: number | undefined } | undefined,
-	{ clock, random, pause, maxTries, deadline = Infinity, backoff = ERROR_BACKOFF }: RetryOptions,
+	{ random, pause, maxTries = MAX_TRIES, backoff = ERROR_BACKOFF }: RetryOptions,
 ): Promise<T> {
 	for (let tries = 1; ; tries++) {
 		const answer = await call();
 		const error = transient(answer);
 		if (error === undefined || tries >= maxTries) return answer;
-		const pauseMs = retryPauseMs(tries, error.retryAfterMs, backoff, random);
-		if (clock.now() + pauseMs > deadline) return answer;
-		await pause(pauseMs);
+		await pause(retryPauseMs(tries, error.retryAfterMs, backoff, random));
 	}
 }

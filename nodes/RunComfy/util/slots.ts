@@ -60,3 +60,16 @@ export class Slots {
 		}
 	}
 }
+
+/** Works on all values, in their order, on so many at once at most. */
+export async function inParallel<T>(
+	values: Iterable<T>,
+	atOnce: number,
+	work: (value: T) => Promise<void>,
+): Promise<void> {
+	const waiting = values[Symbol.iterator]();
+	const worker = async () => {
+		for (let next = waiting.next(); next.done !== true; next = waiting.next()) await work(next.value);
+	};
+	await Promise.all(Array.from({ length: atOnce }, worker));
+}

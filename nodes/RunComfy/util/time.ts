@@ -43,6 +43,29 @@ export class Deadlines {
 	}
 }
 
+/** Gives the event loop a turn whenever long work has kept it busy. */
+export class Breather {
+	private busySince: number;
+	private breath: Promise<void> | undefined;
+
+	constructor(
+		private readonly clock: Clock,
+		private readonly maxBusyMs: number,
+	) {
+		this.busySince = clock.now();
+	}
+
+	/** To be awaited before each piece of the work. All that wait share one breath: each would be busy for as long again. */
+	async breathe(): Promise<void> {
+		if (this.clock.now() - this.busySince <= this.maxBusyMs) return;
+		this.breath ??= this.clock.sleep(0).then(() => {
+			this.breath = undefined;
+			this.busySince = this.clock.now();
+		});
+		await this.breath;
+	}
+}
+
 /** What is used here of an `AbortSignal`. */
 export interface Signal {
 	readonly aborted: boolean;

@@ -6,10 +6,17 @@ export function isEmpty(value: unknown): boolean {
 /** Amounts in USD that differ by less count as equal, because floating-point sums of cents are not exact. */
 export const TOLERANCE_USD = 1e-9;
 
-/** `$0.06`; with up to four decimals when two are not enough. */
+/** `$0.06`; with up to four decimals when two are not enough, and more for less than that. */
 export function dollars(usd: number): string {
 	const cents = usd.toFixed(2);
-	return `$${Math.abs(Number(cents) - usd) < TOLERANCE_USD ? cents : String(Number(usd.toFixed(4)))}`;
+	const exact = Math.abs(Number(cents) - usd) < TOLERANCE_USD;
+	return `$${exact ? cents : String(Number(usd.toFixed(4)) || Number(usd.toFixed(8)))}`;
+}
+
+/** `$0.02 per output`; undefined where none is known: a price of 0 is none. */
+export function priceText({ usd = 0, unit }: { usd?: number; unit?: string }): string | undefined {
+	if (usd === 0) return undefined;
+	return unit === undefined ? dollars(usd) : `${dollars(usd)} per ${unit}`;
 }
 
 /** @returns SHA-256 of a text as hexadecimal digits. As UTF-16, because UTF-8 has no half of a character. */

@@ -2,6 +2,7 @@ import type { IDataObject } from 'n8n-workflow';
 
 import type { Deployment } from '../../api/deploymentApi';
 import { graphFactsOf } from '../../deployments/graphFacts';
+import { simplifyField } from '../../fields/limit';
 import { deploymentIdField, readDeploymentChoice } from '../../fields/locators';
 import { omitUndefined } from '../../util/values';
 import type { FreeOperation } from '../operation';
@@ -10,20 +11,23 @@ export const getDeployment: FreeOperation = {
 	name: 'Get',
 	action: 'Get deployment',
 	description: 'Get the inputs and the workflow of a deployment (free)',
-	fields: [deploymentIdField],
+	fields: [deploymentIdField, simplifyField],
 
 	async run({ deployments }, item) {
 		const deployment = await deployments.get(readDeploymentChoice(item.raw(deploymentIdField)));
-		const graph = deployment.graph as IDataObject | undefined;
-		return { json: { ...deploymentJson(deployment), ...omitUndefined({ graph }) } };
+		const isSimple = item.boolean(simplifyField);
+		const graph = isSimple ? undefined : (deployment.graph as IDataObject | undefined);
+		return { json: { ...deploymentJson(deployment, isSimple), ...omitUndefined({ graph }) } };
 	},
 };
 
 /** The output of a deployment; with its inputs where its workflow is known. */
-export function deploymentJson({ graph, objectInfoUrl: _url, ...facts }: Deployment): IDataObject {
+export function deploymentJson(deployment: Deployment, isSimple: boolean): IDataObject {
+	const { graph, objectInfoUrl: _url, ...facts } = deployment;
+	const { deploymentId, name, workflowVersion, hardware, status, isEnabled } = facts;
 	const inputs = graph === undefined ? undefined : graphFactsOf(graph).fields;
 	return omitUndefined({
-		...facts,
+		...(isSimple ? { deploymentId, name, workflowVersion, hardware, status, isEnabled } : facts),
 		inputs: inputs?.map(({ isHidden: _isHidden, ...input }) => input as unknown as IDataObject),
 	});
 }

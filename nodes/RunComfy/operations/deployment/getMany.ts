@@ -1,4 +1,4 @@
-import { limitFields, readLimit } from '../../fields/limit';
+import { limitFields, readLimit, simplifyField } from '../../fields/limit';
 import type { FreeOperation } from '../operation';
 import { deploymentJson } from './get';
 
@@ -6,12 +6,13 @@ export const getManyDeployments: FreeOperation = {
 	name: 'Get Many',
 	action: 'Get many deployments',
 	description: 'List your ComfyUI deployments (free)',
-	fields: limitFields,
+	fields: [...limitFields, simplifyField],
 
 	async run({ deployments, pool }, item) {
 		const limit = readLimit(item);
+		const isSimple = item.boolean(simplifyField);
 		const all = await deployments.list(true);
 		pool.throwIfEnded();
-		return all.slice(0, limit).map((deployment) => ({ json: deploymentJson(deployment) }));
+		return all.slice(0, limit).map((deployment) => ({ json: deploymentJson(deployment, isSimple) }));
 	},
 };

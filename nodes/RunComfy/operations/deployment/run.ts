@@ -7,7 +7,7 @@ import { graphFactsOf, type GraphFacts } from '../../deployments/graphFacts';
 import { chooseSeeds } from '../../deployments/graphSeeds';
 import { findDeploymentOutputProblem } from '../../deployments/outputs';
 import { readSavedFields, withSavedRules } from '../../deployments/savedRules';
-import { openFileInputs } from '../../fields/files';
+import { openFileInputs, readFileRules } from '../../fields/files';
 import { assertExact, type Field, type Item } from '../../fields/item';
 import { deploymentIdField, readDeploymentChoice } from '../../fields/locators';
 import {
@@ -72,8 +72,9 @@ export const runDeployment: SubmittingOperation = {
 		modeField,
 		inputsField('getDeploymentInputs', deploymentIdField, {
 			description:
-				'The inputs of the workflow. Only what you change is sent, and empty seeds are random. For a file, enter a URL or the name of the input field containing the file.',
-			noFieldsError: 'RunComfy lists no inputs for this deployment. Use Raw Body instead.',
+				'Only what you change is sent, and empty seeds are random. For a file, enter a URL or the name of the input field containing the file.',
+			noFieldsError:
+				'No inputs could be loaded. Check the deployment and the credential, and whether an expression in “Deployment” has a value yet. Where RunComfy reports no workflow, set “Specify Inputs” to “Using Raw Body”.',
 		}),
 		overridesField,
 		bodyField,
@@ -100,8 +101,8 @@ export const runDeployment: SubmittingOperation = {
 			return { ...request, buildInput: async () => withApiKey(body, comfyOrgApiKey), inputBytes: 0 };
 		}
 		const { overrides, values, fields, inputs } = await readInputs(tools, item, deploymentId, mode);
-		const maxMegabytes = options.number(DEPLOYMENT_OPTIONS.maxFileSize);
-		const files = await openFileInputs(item, values.files, { ...deploymentFiles, maxMegabytes });
+		const rules = readFileRules(options, DEPLOYMENT_OPTIONS, deploymentFiles);
+		const files = await openFileInputs(item, values.files, rules);
 		const isRandom = options.boolean(DEPLOYMENT_OPTIONS.randomizeSeeds);
 		const given = (id: string) => givenValue(overrides, placeOf(inputs, id)) ?? values.input[id];
 		const seeds = chooseSeeds(fields, given, isRandom ? random : undefined);
@@ -184,8 +185,8 @@ function withApiKey(body: JsonObject, key: string | undefined): JsonObject {
 /** RunComfy calls it over the internet. A retry may have another one, and resumes the request all the same. */
 function readWebhookUrl(options: Options, rules: AddressRules): string | undefined {
 	const field = DEPLOYMENT_OPTIONS.webhookUrl;
-	if (!options.isAdded(field)) return undefined;
 	const url = options.text(field);
+	if (url === '') return undefined;
 	const problem = findFileUrlProblem(url, rules);
 	if (problem !== undefined) throw new FieldError(field.displayName, problem);
 	return new URL(url).href;

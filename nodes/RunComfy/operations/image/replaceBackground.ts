@@ -1,14 +1,15 @@
 import { isJsonObject, type JsonObject } from '../../api/json';
 import { modelEndpoint } from '../../api/modelApi';
-import { FILE_ADVICE } from '../../fields/files';
+import { downloadFields } from '../../fields/downloads';
+import { fileAdvice, readFileRules } from '../../fields/files';
 import { numberOf, type Field, type Item } from '../../fields/item';
 import { OPTIONS, Options } from '../../fields/options';
-import { openInputFile, urlSource, type InputSource } from '../../files/inputFile';
+import { openInputFile, urlSource, type FileRules, type InputSource } from '../../files/inputFile';
 import { randomSeed, SEED_RANGE } from '../../models/seeds';
 import { FieldError } from '../../util/errors';
 import { findModelOutputProblem, toModelOutput } from '../modelOutput';
 import type { SubmittingOperation } from '../operation';
-import { readExpectedUsd, readHandling, submissionFields } from '../submission';
+import { modelOptions, readExpectedUsd, readHandling, waitField } from '../submission';
 
 /** Ideogram 3.0 Replace Background. Its inputs are typed fields, taken from the model's API page (documented). */
 const MODEL_ID = 'ideogram/ideogram-v3/replace-background';
@@ -55,7 +56,7 @@ const binaryPropertyNameField: Field = {
 	required: true,
 	default: 'data',
 	placeholder: 'e.g. data',
-	hint: 'The name of the input field containing the image file (JPEG, PNG, or WebP). It is not confirmed that RunComfy accepts files for this model. To be safe, upload the file to a storage service and use its URL.',
+	hint: 'The name of the input field containing the image file. It is not confirmed that RunComfy accepts files for this model: to be safe, upload the file to a storage service and use its URL.',
 	displayOptions: { show: { imageSource: ['binary'] } },
 };
 
@@ -184,12 +185,14 @@ const styleJsonField: Field = {
 export const replaceBackground: SubmittingOperation = {
 	name: 'Replace Background',
 	action: 'Replace image background',
-	description: 'Place the subject of an image in a new scene (Ideogram 3.0)',
+	description:
+		'Place the subject of an image in a new scene (Ideogram 3.0). Each image costs money: Model → Get shows the price.',
 	fields: [
 		imageSourceField,
 		imageUrlField,
 		binaryPropertyNameField,
 		promptField,
+		...downloadFields,
 		renderingSpeedField,
 		magicPromptField,
 		colorPaletteField,
@@ -197,20 +200,18 @@ export const replaceBackground: SubmittingOperation = {
 		paletteJsonField,
 		styleField,
 		styleJsonField,
-		...submissionFields(['seed']),
+		waitField,
+		modelOptions('seed'),
 	],
 	defaults: OPTIONS,
 
 	async read({ http, random, catalog, modelFiles }, item) {
 		const options = new Options(item);
 		const handling = readHandling(item, options, OPTIONS, modelFiles.allowLoopback);
+		const rules = readFileRules(options, OPTIONS, modelFiles);
 		const isFile = item.choice(imageSourceField) === 'binary';
-		const image = isFile
-			? await openImage(item, options)
-			: urlSource(item.fileUrl(imageUrlField, modelFiles));
-		const seed = options.isAdded(OPTIONS.seed)
-			? options.number(OPTIONS.seed)
-			: randomSeed(random, SEED_RANGE);
+		const image = isFile ? await openImage(item, rules) : urlSource(item.fileUrl(imageUrlField, modelFiles));
+		const seed = options.optionalNumber(OPTIONS.seed) ?? randomSeed(random, SEED_RANGE);
 		const palette = readPalette(item);
 		const style = readStyle(item);
 		const input = {
@@ -233,7 +234,7 @@ export const replaceBackground: SubmittingOperation = {
 				return { usd, unit: ['image', 'output'].includes(unit) ? 'request' : unit };
 			},
 			expectedUsd: readExpectedUsd(options),
-			inputAdvice: isFile ? FILE_ADVICE : undefined,
+			inputAdvice: isFile ? fileAdvice(rules) : undefined,
 		};
 	},
 
@@ -246,12 +247,13 @@ export const replaceBackground: SubmittingOperation = {
 };
 
 /** The image as the model expects it. Files may be large, so they are read only when they are sent. */
-async function openImage(item: Item, options: Options): Promise<InputSource> {
+async function openImage(item: Item, rules: FileRules): Promise<InputSource> {
 	return await openInputFile(item.context, item.index, {
+		...rules,
 		label: binaryPropertyNameField.displayName,
 		fieldName: item.text(binaryPropertyNameField),
 		kind: 'image',
-		maxMegabytes: options.number(OPTIONS.maxFileSize),
+		formats: { names: 'a JPEG, PNG, or WebP image', extensions: ['jpg', 'png', 'webp'] },
 	});
 }
 

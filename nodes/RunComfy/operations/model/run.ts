@@ -1,6 +1,6 @@
 import { isTooDeep, type JsonObject } from '../../api/json';
 import { modelEndpoint } from '../../api/modelApi';
-import { FILE_ADVICE, openFileInputs } from '../../fields/files';
+import { openFileInputs, readFileRules } from '../../fields/files';
 import { assertExact, TOO_DEEP, type Field, type Item } from '../../fields/item';
 import { modelIdField, readModelChoice } from '../../fields/locators';
 import { inputModeField, inputsField, readItemInputs, readMappedInputs } from '../../fields/mapper';
@@ -35,14 +35,16 @@ const inputsJsonField: Field = {
 export const runModel: SubmittingOperation = {
 	name: 'Run',
 	action: 'Run model',
-	description: 'Generate images, videos, or audio with any model that RunComfy hosts',
+	description:
+		'Generate images, videos, or audio with any model that RunComfy hosts. It costs money: the list of models shows the prices.',
 	fields: [
 		modelIdField,
 		modeField,
 		inputsField('getModelInputs', modelIdField, {
 			description:
 				'The inputs of the model; an empty seed is random. For a file, enter a URL or the name of the input field containing the file, and separate several files with commas.',
-			noFieldsError: 'RunComfy lists no inputs for this model. Use JSON instead.',
+			noFieldsError:
+				'No inputs could be loaded. Check the model and the credential, and whether an expression in “Model” has a value yet. Where RunComfy lists no inputs, set “Specify Inputs” to “Using JSON”.',
 		}),
 		inputsJsonField,
 		...submissionFields(),
@@ -54,8 +56,7 @@ export const runModel: SubmittingOperation = {
 		const options = new Options(item);
 		const handling = readHandling(item, options, OPTIONS, modelFiles.allowLoopback);
 		const { modelId, fields, values } = await readInputs(tools, item);
-		const maxMegabytes = options.number(OPTIONS.maxFileSize);
-		const files = await openFileInputs(item, values.files, { ...modelFiles, maxMegabytes });
+		const files = await openFileInputs(item, values.files, readFileRules(options, OPTIONS, modelFiles));
 		const { input } = values;
 		const given = typeof input.seed === 'number' ? input.seed : undefined;
 		const seed = given ?? randomSeedFor(fields, random);
@@ -68,7 +69,7 @@ export const runModel: SubmittingOperation = {
 			seeds,
 			getPrice: async () => (await catalog.getModel(modelId)).price,
 			expectedUsd: readExpectedUsd(options),
-			inputAdvice: files.includeItemFiles ? FILE_ADVICE : undefined,
+			inputAdvice: files.advice,
 		};
 	},
 

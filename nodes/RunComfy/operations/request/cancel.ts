@@ -1,11 +1,8 @@
 import type { CancelAnswer, RequestApi } from '../../api/answers';
-import { RunComfyError } from '../../api/problems';
-import { pollOnce, type WaitTools } from '../../jobs/wait';
-import { retry } from '../../util/retry';
+import { pollOnce, retryFree, type WaitTools } from '../../jobs/wait';
 import type { FreeOperation } from '../operation';
 import { readRequest, requestFields } from '../requestFields';
 
-const MAX_TRIES = 4;
 const CANCELLED = 'cancelled';
 const NOT_CANCELLABLE = 'not_cancellable';
 
@@ -29,38 +26,24 @@ export const cancel: FreeOperation = {
  * @throws RunComfyError with the request ID; RunEndedError.
  */
 async function cancelOnce(tools: WaitTools, api: RequestApi, requestId: string): Promise<string> {
-	const { clock, random, pool, throttle } = tools;
+	const { pool, throttle } = tools;
 	let tries = 0;
 	const ok = (value: string): CancelAnswer => ({ kind: 'ok', value });
-	const answer = await retry(
-		async () => {
-			tries++;
-			const sent = await throttle.call(async () => await api.cancel(requestId));
-			pool.throwIfEnded();
-			if (sent?.kind === 'refused') return sent;
-			// When the answer to a cancel was lost, it may have worked: then the repeated one finds nothing to cancel.
-			if (sent?.kind === 'ok' && (tries === 1 || sent.value !== NOT_CANCELLABLE)) return sent;
-			const poll = await pollOnce(
-				tools,
-				requestId,
-				async (options) => await api.getStatus(requestId, options),
-			);
-			if (poll.phase === 'cancelled') return ok(CANCELLED);
-			const canBeCancelled = poll.phase === 'queued' || (poll.phase === 'running' && api.cancelsRunning);
-			return !canBeCancelled || sent?.kind === 'ok' ? ok(NOT_CANCELLABLE) : sent;
-		},
-		(sent) => {
-			if (sent?.kind === 'transient') return sent;
-			// A new request may not be found yet.
-			return sent?.kind === 'refused' && sent.problem.isNotFound === true ? {} : undefined;
-		},
-		{ clock, random, maxTries: MAX_TRIES, pause: async (ms) => await pool.pause(ms) },
-	);
-	if (answer?.kind === 'ok') return answer.value;
-	if (answer?.kind === 'refused') throw new RunComfyError(answer.problem);
-	throw new RunComfyError({
-		message: `RunComfy request ${requestId} could not be cancelled: ${answer?.why ?? 'it was not asked for'}`,
+	const call = async (): Promise<CancelAnswer> => {
+		tries++;
+		const sent = await throttle.call(async () => await api.cancel(requestId));
+		pool.throwIfEnded();
+		if (sent.kind === 'refused') return sent;
+		// When the answer to a cancel was lost, it may have worked: then the repeated one finds nothing to cancel.
+		if (sent.kind === 'ok' && (tries === 1 || sent.value !== NOT_CANCELLABLE)) return sent;
+		const poll = await pollOnce(tools, requestId, async (options) => await api.getStatus(requestId, options));
+		if (poll.phase === 'cancelled') return ok(CANCELLED);
+		const canBeCancelled = poll.phase === 'queued' || (poll.phase === 'running' && api.cancelsRunning);
+		return !canBeCancelled || sent.kind === 'ok' ? ok(NOT_CANCELLABLE) : sent;
+	};
+	return await retryFree(tools, call, (why) => ({
+		message: `RunComfy request ${requestId} could not be cancelled: ${why}`,
 		advice: 'It is still queued or running. Run this operation again.',
 		requestId,
-	});
+	}));
 }

@@ -2,26 +2,20 @@ import { RunComfyError } from '../../api/problems';
 import { findDeploymentOutputProblem } from '../../deployments/outputs';
 import { downloadFields, readDownloadTarget } from '../../fields/downloads';
 import type { Field } from '../../fields/item';
-import { DEPLOYMENT_OPTIONS, OPTIONS, Options, optionsField, type OptionName } from '../../fields/options';
+import { DEPLOYMENT_OPTIONS, OPTIONS, Options, optionsField } from '../../fields/options';
 import { endOf, pollOnce, waitForEnd } from '../../jobs/wait';
 import { omitUndefined } from '../../util/values';
 import { toDeploymentOutput } from '../deploymentOutput';
 import { findModelOutputProblem, toModelOutput } from '../modelOutput';
 import type { FreeOperation } from '../operation';
 import { readRequest, requestFields } from '../requestFields';
-import { readWaitLimits } from '../submission';
+import { readWaitLimits, RESULT_OPTIONS, waitField } from '../submission';
 
-const waitField: Field = {
-	displayName: 'Wait for Completion',
-	name: 'waitForCompletion',
-	decides: false,
-	type: 'boolean',
-	default: true,
+const waitForResultField: Field = {
+	...waitField,
 	description:
 		'Whether to wait for the result. If off, and the result is not available yet, the status of the request is returned.',
 };
-
-const OPTION_NAMES: OptionName[] = ['fileName', 'maxConcurrency', 'maxFileSize', 'pollInterval', 'timeout'];
 
 /** The result of an earlier request: the way to resume after a timeout. Submits nothing and cancels nothing. */
 export const getResult: FreeOperation = {
@@ -30,14 +24,14 @@ export const getResult: FreeOperation = {
 	description: 'Get the result of an earlier request, for example after a timeout (free)',
 	fields: [
 		...requestFields,
-		waitField,
+		waitForResultField,
 		...downloadFields,
 		{
-			...optionsField([...OPTION_NAMES, 'includeCost']),
+			...optionsField([...RESULT_OPTIONS, 'includeCost']),
 			displayOptions: { show: { requestType: ['model'] } },
 		},
 		{
-			...optionsField(OPTION_NAMES, DEPLOYMENT_OPTIONS),
+			...optionsField(RESULT_OPTIONS, DEPLOYMENT_OPTIONS),
 			displayOptions: { show: { requestType: ['deployment'] } },
 		},
 	],
@@ -47,7 +41,7 @@ export const getResult: FreeOperation = {
 		const isDeployment = deploymentId !== undefined;
 		const options = new Options(item);
 		const limits = readWaitLimits(options, isDeployment ? DEPLOYMENT_OPTIONS : OPTIONS);
-		const waits = item.boolean(waitField);
+		const waits = item.boolean(waitForResultField);
 		const { allowLoopback } = isDeployment ? tools.deploymentFiles : tools.modelFiles;
 		const download = waits ? readDownloadTarget(item, options, allowLoopback) : undefined;
 
