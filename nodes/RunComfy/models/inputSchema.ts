@@ -213,9 +213,12 @@ function typeOf({ type }: JsonObject): unknown {
 	return types.length === 1 ? types[0] : undefined;
 }
 
+/** A longer list would be of no use in the editor, and is for RunComfy to check. */
+const MAX_CHOICES = 5_000;
+
 function choicesOf(rules: JsonObject): Choice[] {
 	const list: unknown = 'const' in rules ? [rules.const] : rules.enum;
-	return Array.isArray(list) ? list.filter(isChoice) : [];
+	return Array.isArray(list) && list.length <= MAX_CHOICES ? list.filter(isChoice) : [];
 }
 
 /** True for a value that a drop-down list can hold. */
@@ -233,7 +236,11 @@ function mergeAlternatives(name: string, rules: JsonObject[], schema: JsonObject
 		fieldOf(name, rule, false, schema),
 	);
 	const are = (...kinds: InputKind[]) => alternatives.every(({ kind }) => kinds.includes(kind));
-	if (are('choice')) return { kind: 'choice', choices: alternatives.flatMap(({ choices = [] }) => choices) };
+	if (are('choice')) {
+		const count = alternatives.reduce((sum, { choices = [] }) => sum + choices.length, 0);
+		if (count > MAX_CHOICES) return { kind: 'any' };
+		return { kind: 'choice', choices: alternatives.flatMap(({ choices = [] }) => choices) };
+	}
 	const kind = PLAIN_KINDS.find((one) => are(one)) ?? (are('integer', 'number') ? 'number' : 'any');
 	return kind === 'any' ? { kind, alternatives } : { kind };
 }
