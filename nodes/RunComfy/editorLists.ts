@@ -16,6 +16,7 @@ import { toDeploymentMapperField } from './deployments/savedRules';
 import { fetchJson } from './files/fetchJson';
 import { Catalog } from './models/catalog';
 import { labelOf } from './models/inputNames';
+import { withinBudget } from './models/fieldBudget';
 import { readInputFields } from './models/inputSchema';
 import { toMapperFields } from './models/mapperFields';
 import { type Access, readAccess } from './n8n/credential';
@@ -100,7 +101,7 @@ export async function getModelInputs(this: ILoadOptionsFunctions): Promise<Resou
 	return await load(this, async (query) => {
 		const reference = readModelChoice(this.getCurrentNodeParameter('modelId'));
 		const { inputSchema, requiredInputs } = await new Catalog(query).find(reference);
-		return { fields: toMapperFields(readInputFields(inputSchema, requiredInputs)) };
+		return { fields: toMapperFields(withinBudget(readInputFields(inputSchema, requiredInputs))) };
 	});
 }
 
@@ -142,6 +143,6 @@ export async function getDeploymentInputs(this: ILoadOptionsFunctions): Promise<
 		});
 		const classNames = readGraph(graph).flatMap(({ className }) => className ?? []);
 		const definitions = readObjectInfo(objectInfo, classNames);
-		return { fields: readGraphFields(graph, definitions).map(toDeploymentMapperField) };
+		return { fields: withinBudget(readGraphFields(graph, definitions)).map(toDeploymentMapperField) };
 	});
 }

@@ -252,9 +252,12 @@ function typeOf({ type }: JsonObject): unknown {
 	return others.length === 0 ? first : undefined;
 }
 
+/** A longer list would be of no use in the editor, and is for RunComfy to check. */
+const MAX_CHOICES = 5_000;
+
 function choicesOf(rules: JsonObject): Choice[] {
 	const list: unknown = 'const' in rules ? [rules.const] : rules.enum;
-	return Array.isArray(list) ? list.filter(isChoice) : [];
+	return Array.isArray(list) && list.length <= MAX_CHOICES ? list.filter(isChoice) : [];
 }
 
 /** True for a value that a drop-down list can hold. */
@@ -273,9 +276,11 @@ function mergeAlternatives(name: string, rules: JsonObject[], schema: JsonObject
 	);
 	const are = (...kinds: InputKind[]) => alternatives.every(({ kind }) => kinds.includes(kind));
 	const acceptsObject = alternatives.some(({ kind }) => kind === 'object');
-	if (acceptsObject && are('choice', 'object') && !are('object'))
-		return { kind: 'choice', acceptsObject, choices: alternatives.flatMap(({ choices = [] }) => choices) };
-	if (are('choice')) return { kind: 'choice', choices: alternatives.flatMap(({ choices = [] }) => choices) };
+	if (are('choice', 'object') && !are('object')) {
+		const choices = alternatives.flatMap((one) => one.choices ?? []);
+		if (choices.length > MAX_CHOICES) return { kind: 'any' };
+		return { kind: 'choice', choices, ...(acceptsObject ? { acceptsObject } : {}) };
+	}
 	const kind = PLAIN_KINDS.find((one) => are(one)) ?? (are('integer', 'number') ? 'number' : 'any');
 	return kind === 'any' ? { kind, alternatives } : { kind };
 }
