@@ -118,6 +118,20 @@ describe('The sandbox', () => {
 			expect(edge.filter((pixel) => isMixed(valueOf(pixel))).length).toBeGreaterThan(100);
 		});
 
+		it('that show what the prompt names in its own colors, whatever the palette', async () => {
+			const palette = ['#2b0f0a', '#8c2f1b', '#e2711d', '#ffb454', '#ffe3ad'];
+			const image = await draw('');
+			const prompt = 'On a wooden table in front of soft green hills';
+			const pixels = await sharp(await renderScene({ image, prompt, seed: 3, palette }))
+				.removeAlpha()
+				.raw()
+				.toBuffer();
+			const isGreen = (at: number) =>
+				(pixels[at + 1] ?? 0) > Math.max(pixels[at] ?? 0, pixels[at + 2] ?? 0) + 20;
+			const green = Array.from({ length: 240 * 240 }, (_, i) => i * 3).filter(isGreen);
+			expect(green.length).toBeGreaterThan(240 * 10);
+		});
+
 		it('and fails when it cannot fetch the input', async () => {
 			const image = `${sandbox.url}/no-such-page`;
 			expect(JSON.stringify(await resultOf(await submit({ image })))).toContain('HTTP 404');
