@@ -38,6 +38,11 @@ export class Item {
 		return this.context.getInputData()[this.index]?.json ?? {};
 	}
 
+	/** The names of its files. */
+	get fileNames(): string[] {
+		return Object.keys(this.context.getInputData()[this.index]?.binary ?? {});
+	}
+
 	/** @param fallback where the field has no value. */
 	raw({ name, displayName = name }: Partial<Named> & Pick<Field, 'name'>, fallback?: unknown): unknown {
 		try {
