@@ -107,6 +107,11 @@ describe('readInputValues', () => {
 		expect(readInputValues([field(property, true)], { it: given }).input).toEqual(sent),
 	);
 
+	it('sends no seed where the required one is empty, because a run gives it a random one', () => {
+		const schema = { properties: { seed: { type: 'integer', default: 42 } }, required: ['seed'] };
+		expect(readInputValues(readInputFields(schema, []), { seed: null }).input).toEqual({});
+	});
+
 	it('sends what the schema does not know, because it may be older than the model', () =>
 		expect(readInputValues([field({ type: 'string' })], { it: 'a', brand_new: 1, empty: '' }).input).toEqual({
 			it: 'a',
@@ -198,6 +203,7 @@ describe('readInputValues', () => {
 			['files', 'https://a.test/1', 'data'],
 		],
 		['a list of texts', { type: 'array' }, ['my', 'data'], []],
+		['a list of URLs, which stays one', { type: 'array' }, ['https://a.test'], []],
 		['names for a list', { type: 'array' }, 'data, data_1', ['files', 'data', 'data_1']],
 		['URLs for a list', { type: 'array' }, 'https://a.test/1', ['files', 'https://a.test/1']],
 		['anything that is a name', { type: 'tensor' }, 'data', ['file', 'data']],

@@ -86,19 +86,12 @@ export function readInputFields(schema: JsonObject | undefined, requiredInputs: 
 	});
 	// RunComfy requires what it does not list: another name of a listed input, or a real one. The user can send it.
 	const missing = [...required].filter((name) => !Object.hasOwn(properties, name));
-	const type = (name: string) => (/s$/.test(name) ? 'array' : 'string');
-	return [
-		...fields,
-		...missing.map((name) => {
-			const title = `${labelOf(name)} (Required, Not Listed)`;
-			return fieldOf(
-				name,
-				fileKindOfName(name) === undefined ? { title } : { title, type: type(name) },
-				false,
-				schema,
-			);
-		}),
-	];
+	const offered = missing.map((name) => {
+		const fileType = /s$/.test(name) ? 'array' : 'string';
+		const type = fileKindOfName(name) === undefined ? undefined : fileType;
+		return fieldOf(name, { title: `${labelOf(name)} (Required, Not Listed)`, type }, false, schema);
+	});
+	return [...fields, ...offered];
 }
 
 /** Ends the resolution of a schema that refers to itself. */
@@ -191,7 +184,7 @@ function fileContentOf(name: string, rules: JsonObject, schema: JsonObject): Fie
 	const guessed = isPlain
 		? (samples.map(kindByName).find(Boolean) ?? (isNamed ? fileKindOfName(name) : undefined))
 		: undefined;
-	const [, typed] = FILE_TYPE.exec(String(type)) ?? [];
+	const [, typed] = (typeof type === 'string' && FILE_TYPE.exec(type)) || [];
 	const fileKind = kind ?? guessed ?? typed ?? (format === undefined ? undefined : 'file');
 	if (fileKind === undefined) return undefined;
 	const isList = type === 'array' || (plural !== undefined && type !== 'string');
@@ -225,7 +218,7 @@ const KINDS = new Map<unknown, InputKind>([
 ]);
 
 /** “A custom `{width, height}` object may be sent instead”, as RunComfy says of some choices. */
-const TAKES_OBJECT = /\bobject\b|\{\s*\w+\s*,/i;
+const TAKES_OBJECT = /\{\s*\w+\s*,|\b(custom|json)\b.*\bobject\b/i;
 
 function plainContentOf(
 	name: string,

@@ -47,10 +47,10 @@ export function readInputValues(
 	for (const field of fields) {
 		const value = Object.hasOwn(values, field.name) ? values[field.name] : undefined;
 		if (isLeftOut(field, value)) {
-			const { required, isSeed = false, default: given } = field;
-			const hasDefault = given !== undefined && !isFileField(field);
-			if (required && hasDefault) input.push([field.name, convert(field, given)]);
-			else if (required && !isSeed) refuse(field, 'must not be empty');
+			// An empty seed is random, and the default of a file is a sample.
+			if (!field.required || field.isSeed === true) continue;
+			if (field.default === undefined || isFileField(field)) refuse(field, 'must not be empty');
+			input.push([field.name, convert(field, field.default)]);
 		} else if (isFileField(field)) {
 			files.push({ field, sources: sourcesOf(field, value, isFileName) });
 		} else input.push([field.name, convert(field, value)]);
@@ -261,7 +261,7 @@ export function asFileField(field: InputField, value: unknown, isFileName: IsFil
 	const isNamed = sources.some((one) => typeof one === 'string' && isFileName(one.trim()));
 	const isSource = (one: unknown) => typeof one === 'string' && (ADDRESS.test(one) || isFileName(one.trim()));
 	if (sources.length === 0 || !sources.every(isSource)) return field;
-	if (kind === 'array') return isNamed || list === value ? { ...field, kind: 'files' } : field;
+	if (kind === 'array') return isNamed || typeof list === 'string' ? { ...field, kind: 'files' } : field;
 	const isList = sources.length > 1 || Array.isArray(list);
 	const files = alternatives.find((one) => one.kind === 'files');
 	const chosen = isList ? files : (alternatives.find((one) => one.kind === 'file') ?? files);
