@@ -149,6 +149,14 @@ describe('Files', () => {
 		expect(env.sandbox.stats.submits).toBe(0);
 	});
 
+	it('refuses contents that are not base64', async () => {
+		const broken = withFile(await picture('png'));
+		Object.assign(broken.binary?.data ?? {}, { data: 'iVBORw0KGgo, and more' });
+		await open({ items: [broken] });
+		expect(failure(await env.run(BINARY)).message).toContain('whose contents are not base64 (“data”)');
+		expect(env.sandbox.stats.submits).toBe(0);
+	});
+
 	it('lists the files that the item has when the named one is missing', async () => {
 		const photo = withFile(await picture('png'), 'image/png', 'photo');
 		await open({ items: [photo] });

@@ -334,7 +334,7 @@ describe('A download', () => {
 	});
 
 	it('is held in memory where streams have no experimental operators', async () => {
-		const host = new FakeHost(() => ({ body: Object.assign(Readable.from([PNG]), { map: undefined }) }));
+		const host = new FakeHost(() => ({ body: Object.assign(Readable.from([PNG]), { iterator: undefined }) }));
 		expect(await host.download([image('a')])).toMatchObject([{ mimeType: 'image/png', bytes: PNG.length }]);
 	});
 });

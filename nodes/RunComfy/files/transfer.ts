@@ -109,11 +109,11 @@ export class Transfer {
 	/**
 	 * Begins to read the body.
 	 * @returns its first bytes, and the whole of it: a stream, or bytes where the file is very short or this version of
-	 * Node has no `iterator` and `map` of streams, which are experimental. More than the limit on size ends the transfer.
+	 * Node has no `iterator` of streams, which is experimental. More than the limit on size ends the transfer.
 	 */
 	async read(): Promise<{ head: Buffer; body: Buffer | ByteStream }> {
 		const { stream } = this;
-		if (typeof stream?.iterator !== 'function' || typeof stream.map !== 'function') {
+		if (typeof stream?.iterator !== 'function') {
 			const body = await this.readAll();
 			return { head: body, body };
 		}
@@ -126,7 +126,10 @@ export class Transfer {
 		if (stream.readableEnded) return { head, body: head };
 		stream.unshift(head);
 		this.end = new FileEnd();
-		return { head, body: stream.map((chunk: Uint8Array) => this.count(chunk)) };
+		// Once the iterator has let go of the stream, a listener that is put in front does not make it flow before it is read.
+		await this.options.clock.sleep(0);
+		stream.prependListener('data', (chunk: Uint8Array) => this.count(chunk));
+		return { head, body: stream };
 	}
 
 	/** Reads the whole body into memory. */
