@@ -6,8 +6,9 @@ import { FIRST, LATER, SIMILAR } from './measures/schedules';
 import { drawAll } from './plots';
 import type { Spread } from './stats';
 
-/** The tables of docs/benchmarks.md. Everything around them there is written by hand. */
+/** The tables of docs/benchmarks.md and bench/README.md. Everything around them there is written by hand. */
 const DOCS = path.resolve(__dirname, '..', 'docs');
+const PAGES = [path.join(DOCS, 'benchmarks.md'), path.join(__dirname, 'README.md')];
 /** Other columns are called as their figures are, in words: `pollsPerJob` becomes “polls per job”. */
 const HEADINGS: Record<string, string> = {
 	concurrency: 'at once',
@@ -116,11 +117,12 @@ function goalsOf({ wall, schedules, cost, growth, start, downloads }: Figures) {
 
 /** Replaces what stands between `<!-- figures:name -->` and `<!-- /figures -->`, and writes the plots and the figures. */
 export async function writePage(figures: Figures): Promise<void> {
-	const file = path.join(DOCS, 'benchmarks.md');
 	const tables = tablesOf(figures);
 	const marked = /(?<=<!-- figures:(\w+) -->\n).*?(?=<!-- \/figures -->)/gs;
-	const page = readFileSync(file, 'utf8').replace(marked, (_, name: string) => `\n${tables[name]}\n\n`);
-	writeFileSync(file, page);
+	for (const file of PAGES) {
+		const page = readFileSync(file, 'utf8').replace(marked, (_, name: string) => `\n${tables[name]}\n\n`);
+		writeFileSync(file, page);
+	}
 	writeFileSync(path.join(DOCS, 'benchmarks', 'figures.json'), `${JSON.stringify(figures, null, '\t')}\n`);
 	for (const [name, svg] of Object.entries(await drawAll(figures))) {
 		writeFileSync(path.join(DOCS, 'benchmarks', `${name}.svg`), svg);

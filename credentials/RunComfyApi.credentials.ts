@@ -52,13 +52,6 @@ export class RunComfyApi implements ICredentialType {
 				'A token stops working as soon as a new one is generated. A pasted “Bearer” before it is cut off.',
 		},
 		{
-			displayName: 'Use Custom URLs',
-			name: 'useCustomUrls',
-			type: 'boolean',
-			default: false,
-			description: 'Whether to call other addresses than RunComfy’s own, for example those of a sandbox',
-		},
-		{
 			displayName: 'ComfyUI API Key',
 			name: 'comfyOrgApiKey',
 			type: 'string',
@@ -66,6 +59,13 @@ export class RunComfyApi implements ICredentialType {
 			default: '',
 			description:
 				'From <a href="https://platform.comfy.org" target="_blank">platform.comfy.org</a>, for ComfyUI deployments with API nodes, which ComfyUI bills. It is sent only to RunComfy, with the inputs of a deployment.',
+		},
+		{
+			displayName: 'Use Custom URLs',
+			name: 'useCustomUrls',
+			type: 'boolean',
+			default: false,
+			description: 'Whether to call other addresses than RunComfy’s own, for example those of a sandbox',
 		},
 		{
 			displayName: 'Base URL',

@@ -148,7 +148,14 @@ const SCREENSHOTS =
 	it('finds the node by search, with its actions', async () => {
 		await openWorkflow();
 		await byTestId('node-creator-plus-button').first().click();
-		for (const words of ['runcomfy', 'replace background']) {
+		for (const words of [
+			'runcomfy',
+			'replace background',
+			'generate image',
+			'lipsync',
+			'nano banana',
+			'upscale',
+		]) {
 			await byTestId('node-creator-search-bar').fill(words);
 			await page
 				.locator('[data-test-id="node-creator"]')
@@ -209,9 +216,15 @@ const SCREENSHOTS =
 		await openWorkflow({ resource: 'model', operation: 'run' });
 		await openPanel();
 		await searchList('modelId', 'image to video');
-		await byTestId('rlc-item').filter({ hasText: 'Seedance 2.5 | Image to Video 1080p' }).first().waitFor();
+		await byTestId('rlc-item')
+			.filter({ hasText: 'Seedance 2.5 · Image to Video 1080p · $0.12 per second' })
+			.first()
+			.waitFor();
 		await shoot('model-list');
-		await byTestId('rlc-item').filter({ hasText: 'Seedance 2.5 | Image to Video 1080p' }).first().click();
+		await byTestId('rlc-item')
+			.filter({ hasText: 'Seedance 2.5 · Image to Video 1080p · $0.12 per second' })
+			.first()
+			.click();
 
 		const mapper = byTestId('resource-mapper-container');
 		for (const label of ['Prompt', 'Duration', 'Generate Audio']) {
@@ -233,6 +246,8 @@ const SCREENSHOTS =
 			duration: 5,
 			generate_audio: true,
 		});
+		await closePanel();
+		await page.getByText('bytedance/seedance-2.5/image-to-video/1080p', { exact: true }).waitFor();
 	});
 
 	it('runs a deployment: picked from the list, with the inputs of its workflow as fields, and shows the image', async () => {
@@ -320,33 +335,36 @@ const SCREENSHOTS =
 		await until('it is cancelled', () => env.sandbox.stats.cancelled === 1, 6_000);
 	});
 
-	it.each([
-		['form-upload.json', /^replaced-background\.png$/],
-		['comfyui-form.json', /^product_\d+_\.png$/],
-	])('runs the example %s from the uploaded photo to the new image', async (file, fileName) => {
-		const definition = example(env, file);
-		const id = await env.n8n.createWorkflow(definition);
-		const trigger = definition.nodes.find(({ name }) => name === 'Upload form');
-		const { data: saved } = await env.n8n.rest('GET', `/workflows/${id}`);
-		await env.n8n.rest('POST', `/workflows/${id}/run`, {
-			workflowData: saved,
-			triggerToStartFrom: { name: 'Upload form' },
-		});
-		await page.goto(`${env.n8n.url}/form-test/${trigger?.webhookId}`);
-		await page.setInputFiles('input[type="file"]', path.join(ROOT, 'examples', 'product.png'));
-		await page.fill('textarea', 'On a beach at dawn');
-		const download = page.waitForEvent('download', { timeout: 30_000 });
-		await page.getByRole('button', { name: 'Submit' }).click();
-		await page.getByText('Here is your new image').waitFor({ timeout: 30_000 });
-		expect((await download).suggestedFilename()).toMatch(fileName);
-		const [job] = env.sandbox.jobs;
-		const [prompt, image] =
-			job?.graph === undefined
-				? [job?.input.prompt, job?.input.image]
-				: [job.graph['6']?.inputs?.text, job.graph['10']?.inputs?.image];
-		expect(prompt).toBe('On a beach at dawn');
-		expect(image).toMatch(/^data:image\/png;base64,/);
-	});
+	it.each(['form-upload.json', 'comfyui-form.json'])(
+		'the form of the example %s answers with the new image',
+		async (file) => {
+			const definition = example(env, file);
+			const id = await env.n8n.createWorkflow(definition);
+			const trigger = definition.nodes.find(({ name }) => name === 'Upload form');
+			const { data: saved } = await env.n8n.rest('GET', `/workflows/${id}`);
+			await env.n8n.rest('POST', `/workflows/${id}/run`, {
+				workflowData: saved,
+				triggerToStartFrom: { name: 'Upload form' },
+			});
+			await page.goto(`${env.n8n.url}/form-test/${trigger?.webhookId}`);
+			await page.setInputFiles('input[type="file"]', path.join(ROOT, 'examples', 'product.png'));
+			await page.fill('textarea', 'On a beach at dawn');
+			await page.getByRole('button', { name: 'Submit' }).click();
+			await page.getByText('Here is your new image').waitFor({ timeout: 30_000 });
+			const shown = page.locator('img[alt="The new image"]');
+			await until(
+				'the image is shown',
+				async () => await shown.evaluate((image) => (image as HTMLImageElement).naturalWidth > 100),
+			);
+			const [job] = env.sandbox.jobs;
+			const [prompt, image] =
+				job?.graph === undefined
+					? [job?.input.prompt, job?.input.image]
+					: [job.graph['6']?.inputs?.text, job.graph['10']?.inputs?.image];
+			expect(prompt).toBe('On a beach at dawn');
+			expect(image).toMatch(/^data:image\/png;base64,/);
+		},
+	);
 
 	it('shows a failure with its request and what to do next', async () => {
 		env.sandbox.faults.add({ job: 'failed' });
@@ -412,6 +430,16 @@ const SCREENSHOTS =
 			await page.waitForTimeout(1_000);
 			return await token.isVisible();
 		});
+		await page.getByText('Copy the token from your').waitFor();
+		// The sandbox's addresses are shown, because the credential uses them.
+		const addresses = ['baseUrl', 'platformBaseUrl'].map((name) => byTestId(`parameter-input-${name}`));
+		const customUrls = byTestId('parameter-input-useCustomUrls')
+			.locator('.el-switch, [role="switch"]')
+			.first();
+		for (const address of addresses) await address.waitFor();
+		await customUrls.click();
+		for (const address of addresses) await address.waitFor({ state: 'detached' });
+		await customUrls.click();
 		const save = byTestId('credential-save-button')
 			.locator('button')
 			.or(page.locator('button[data-test-id="credential-save-button"]'));

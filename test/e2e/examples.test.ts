@@ -1,20 +1,21 @@
-import { NEWEST } from '../n8n/installation';
+import { NEWEST, OLDEST } from '../n8n/installation';
 import { storedItems } from '../n8n/instance';
 import { MailBox, ObjectStorage, ScriptedChatModel } from './fakeServices';
 import {
 	agentExample,
 	closeN8nEnvironment,
 	example,
+	exampleWithStorage,
 	INSTALL_TIMEOUT_MS,
 	openN8nEnvironment,
 	type N8nEnvironment,
 } from './n8nEnvironment';
 
-describe(`The examples in n8n ${NEWEST}`, () => {
+describe.each([NEWEST, OLDEST])('The examples in n8n %s', (version) => {
 	let env: N8nEnvironment;
 
 	beforeAll(async () => {
-		env = await openN8nEnvironment(NEWEST);
+		env = await openN8nEnvironment(version);
 	}, INSTALL_TIMEOUT_MS);
 	beforeEach(() => env.sandbox.reset());
 	afterAll(async () => await closeN8nEnvironment(env));
@@ -30,6 +31,23 @@ describe(`The examples in n8n ${NEWEST}`, () => {
 			? 'Fetch the result'
 			: 'Replace Background';
 		expect(storedItems(execution, last)[0]?.binary?.data?.mimeType).toBe('image/png');
+		expect(env.sandbox.stats.submits).toBe(1);
+	});
+
+	it.each([
+		['RunComfy calls', {}],
+		['RunComfy’s call is lost', { webhookUrl: 'http://127.0.0.1:9/lost' }],
+	])('the example comfyui-background.json fetches the result when %s', async (_when, options) => {
+		const definition = example(env, 'comfyui-background.json');
+		for (const { name, parameters } of definition.nodes) {
+			if (name === 'Run ComfyUI workflow') Object.assign(parameters.options as object, options);
+			if (name === 'Wait for the call' && 'webhookUrl' in options)
+				Object.assign(parameters, { resumeAmount: 2, resumeUnit: 'seconds' });
+		}
+		const execution = await env.n8n.run(definition);
+		expect(execution.status).toBe('success');
+		expect(storedItems(execution, 'Get Result')[0]?.binary?.data?.mimeType).toBe('image/png');
+		expect(env.sandbox.jobs.map(({ prompt }) => prompt)).toEqual(['A lighthouse on a cliff at dawn']);
 		expect(env.sandbox.stats.submits).toBe(1);
 	});
 
@@ -73,32 +91,11 @@ describe(`The examples in n8n ${NEWEST}`, () => {
 		expect(found).toEqual(listed.map(({ type }) => type.split('.').pop()));
 	});
 
-	/** An example whose S3 credential leads to a storage on this machine, which must be stopped in the end. */
-	const exampleWithStorage = async (file: string, storage: ObjectStorage) => {
-		const { data } = await env.n8n.rest('POST', '/credentials', {
-			name: 'S3',
-			type: 's3',
-			data: {
-				endpoint: await storage.start(),
-				region: 'us-east-1',
-				accessKeyId: 'a',
-				secretAccessKey: 'b',
-				forcePathStyle: true,
-				ignoreSSLIssues: false,
-			},
-		});
-		const definition = example(env, file);
-		for (const { credentials } of definition.nodes) {
-			if (credentials?.s3 !== undefined) credentials.s3 = { id: String(data.id), name: 'S3' };
-		}
-		return definition;
-	};
-
 	it('the example storage-schedule.json takes photos from a storage and puts the results back', async () => {
 		const storage = new ObjectStorage();
 		const keys = ['incoming/red shoe.jpg', 'incoming/hat.png', 'incoming/notes.txt'];
 		for (const key of keys) storage.objects.set(`/my-bucket/${key}`, Buffer.from(`original of ${key}`));
-		const definition = await exampleWithStorage('storage-schedule.json', storage);
+		const definition = await exampleWithStorage(env, 'storage-schedule.json', storage);
 		const execution = await env.n8n.run(definition);
 		storage.stop();
 		expect(execution.data?.resultData.error).toBeUndefined();
@@ -117,7 +114,7 @@ describe(`The examples in n8n ${NEWEST}`, () => {
 	it('the example comfyui-nightly.json stores an image for every prompt, and sends what fails to its own branch', async () => {
 		env.sandbox.faults.add({ job: 'failed', promptIncludes: 'flower market' });
 		const storage = new ObjectStorage();
-		const execution = await env.n8n.run(await exampleWithStorage('comfyui-nightly.json', storage));
+		const execution = await env.n8n.run(await exampleWithStorage(env, 'comfyui-nightly.json', storage));
 		storage.stop();
 		expect(execution.data?.resultData.error).toBeUndefined();
 		const names = [...storage.objects.keys()].map((key) => key.replace(/\d{4}-\d\d-\d\d/, 'date'));

@@ -7,6 +7,7 @@ import { installN8n } from '../n8n/installation';
 import { N8nInstance, type WorkflowDefinition } from '../n8n/instance';
 import { Sandbox, SANDBOX_TOKEN, type SandboxOptions } from '../sandbox/sandbox';
 import { buildWorkflow, workflowNode } from '../workflow';
+import type { ObjectStorage } from './fakeServices';
 
 /** Whole n8n and a sandbox, with a credential that joins them. */
 export const ROOT = path.resolve(__dirname, '..', '..');
@@ -95,6 +96,31 @@ export function example({ credential }: N8nEnvironment, file: string): WorkflowD
 	) as WorkflowDefinition;
 	for (const { credentials } of definition.nodes) {
 		if (credentials?.runComfyApi !== undefined) credentials.runComfyApi = credential;
+	}
+	return definition;
+}
+
+/** An example whose S3 credential leads to a storage on this machine, which the caller stops. */
+export async function exampleWithStorage(
+	env: N8nEnvironment,
+	file: string,
+	storage: ObjectStorage,
+): Promise<WorkflowDefinition> {
+	const { data } = await env.n8n.rest('POST', '/credentials', {
+		name: 'S3',
+		type: 's3',
+		data: {
+			endpoint: await storage.start(),
+			region: 'us-east-1',
+			accessKeyId: 'a',
+			secretAccessKey: 'b',
+			forcePathStyle: true,
+			ignoreSSLIssues: false,
+		},
+	});
+	const definition = example(env, file);
+	for (const { credentials } of definition.nodes) {
+		if (credentials?.s3 !== undefined) credentials.s3 = { id: String(data.id), name: 'S3' };
 	}
 	return definition;
 }

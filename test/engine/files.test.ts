@@ -145,7 +145,7 @@ describe('Files', () => {
 		expect(message).toBe(
 			'“Send Files As” cannot be “Temporary Link to This n8n” for the file “data”: n8n keeps it in memory',
 		);
-		expect(description).toContain('or choose “Data URI”. Nothing was submitted.');
+		expect(description).toContain('or choose “Data URI”. Nothing was submitted in this run.');
 		expect(env.sandbox.stats.submits).toBe(0);
 	});
 

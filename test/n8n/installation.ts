@@ -43,11 +43,15 @@ const RECIPES: Record<string, Recipe> = {
 export const NEWEST = '2.41.1';
 export const OLDEST = '1.123.81';
 
-const CACHE = path.join(process.env.XDG_CACHE_HOME ?? path.join(homedir(), '.cache'), 'n8n-nodes-runcomfy');
+/** Where whole n8n and what belongs to it is kept. */
+export const CACHE = path.join(
+	process.env.XDG_CACHE_HOME ?? path.join(homedir(), '.cache'),
+	'n8n-nodes-runcomfy',
+);
 /** Written last, so that a broken-off installation is not taken for a whole one. */
 const FINISHED = 'finished';
 const NODE_PACKAGE_VERSION = '24.21.0';
-const PROGRESS_MS = 15_000;
+const PROGRESS_MS = 10_000;
 
 export interface Installation {
 	version: string;
@@ -125,43 +129,46 @@ async function npm(
 	args: string[],
 ): Promise<void> {
 	const from = Date.now();
-	const child = spawn('npm', [...args, '--no-audit', '--no-fund'], {
+	const child = spawn('npm', [...args, '--no-audit', '--no-fund', '--loglevel=http'], {
 		cwd,
 		env,
 		stdio: ['ignore', 'ignore', 'pipe'],
 	});
 	let errors = '';
+	let fetched = 0;
 	child.stderr.on('data', (chunk: Buffer) => {
-		errors = `${errors}${chunk.toString()}`.slice(-4_000);
+		for (const line of chunk.toString().split('\n')) {
+			if (line.startsWith('npm http')) fetched++;
+			else errors = `${errors}${line}\n`.slice(-4_000);
+		}
 	});
 	const progress = setInterval(() => {
-		const there = existsSync(path.join(cwd, 'node_modules'))
-			? readdirSync(path.join(cwd, 'node_modules')).length
-			: 0;
-		report(`  npm ${args[0]}: ${Math.round((Date.now() - from) / 1000)} s, ${there} folders`);
+		const seconds = Math.round((Date.now() - from) / 1000);
+		report(`  npm ${args[0]}: ${seconds} s, ${fetched} downloads, ${packagesIn(cwd)} packages unpacked`);
 	}, PROGRESS_MS);
 	const code = await new Promise<number | null>((resolve) => child.once('close', resolve));
 	clearInterval(progress);
 	if (code !== 0) throw new Error(`npm ${args.join(' ')} failed (${code}):\n${errors}`);
 }
 
-/** Puts the packed package where n8n keeps the community nodes that a user has installed. */
+/** Also while npm unpacks: it keeps a package under a name that begins with a dot until it is whole. */
+function packagesIn(folder: string): number {
+	const modules = path.join(folder, 'node_modules');
+	const list = (below: string) => (existsSync(below) ? readdirSync(below) : []);
+	return list(modules).reduce(
+		(sum, name) => sum + (name.startsWith('@') ? list(path.join(modules, name)).length : 1),
+		0,
+	);
+}
+
+/** Installs the packed package by hand, as README says. The peer, which n8n has itself, does not compile on Node 20. */
 export async function installPackage(root: string, userFolder: string): Promise<void> {
 	const nodes = path.join(userFolder, '.n8n', 'nodes');
-	const target = path.join(nodes, 'node_modules', 'n8n-nodes-runcomfy');
-	mkdirSync(target, { recursive: true });
+	mkdirSync(nodes, { recursive: true });
 	const { stdout } = await run('npm', ['pack', '--json', '--pack-destination', nodes], { cwd: root });
-	const packed = JSON.parse(stdout) as
-		Array<{ filename: string; version: string }> | Record<string, { filename: string; version: string }>;
-	const [tarball] = Object.values(packed);
-	if (tarball === undefined) throw new Error('npm pack gave no tarball');
-	await run('tar', ['-xzf', path.join(nodes, tarball.filename), '-C', target, '--strip-components=1']);
-	writeFileSync(
-		path.join(nodes, 'package.json'),
-		JSON.stringify({
-			name: 'installed-nodes',
-			private: true,
-			dependencies: { 'n8n-nodes-runcomfy': tarball.version },
-		}),
-	);
+	const [packed] = Object.values(JSON.parse(stdout) as Record<string, { filename: string }>);
+	if (packed === undefined) throw new Error('npm pack gave no tarball');
+	await run('npm', ['install', '--omit=peer', '--prefer-offline', path.join(nodes, packed.filename)], {
+		cwd: nodes,
+	});
 }

@@ -36,6 +36,8 @@ export interface StartOptions {
 	role?: 'main' | 'worker';
 	/** Sees every line of n8n's log. */
 	onLog?: (line: string) => void;
+	/** Ends n8n while it starts. */
+	signal?: AbortSignal;
 }
 
 export interface WorkflowDefinition {
@@ -106,8 +108,18 @@ export class N8nInstance {
 			},
 		});
 		const instance = new N8nInstance(`http://127.0.0.1:${port}`, userFolder, child);
-		await instance.waitForLine(READY_LINE[role], START_TIMEOUT_MS, onLog);
-		if (role === 'main') await instance.signIn();
+		const end = () => void instance.kill('SIGTERM');
+		options.signal?.addEventListener('abort', end);
+		try {
+			await instance.waitForLine(READY_LINE[role], START_TIMEOUT_MS, onLog);
+			if (role === 'main') await instance.signIn();
+		} catch (error) {
+			await instance.kill('SIGKILL');
+			if (options.userFolder === undefined) rmSync(userFolder, { recursive: true, force: true });
+			throw error;
+		} finally {
+			options.signal?.removeEventListener('abort', end);
+		}
 		return instance;
 	}
 
@@ -142,8 +154,10 @@ export class N8nInstance {
 		onLog?: (line: string) => void,
 	): Promise<void> {
 		await new Promise<void>((resolve, reject) => {
-			const give = (why: string) =>
+			const give = (why: string) => {
+				clearTimeout(timer);
 				reject(new Error(`n8n did not start (${why}):\n${this.log.slice(-30).join('\n')}`));
+			};
 			const timer = setTimeout(() => give(`${timeoutMs / 1000} s are over`), timeoutMs);
 			this.child.once('close', (code) => give(`it ended with ${code}`));
 			const read = (chunk: Buffer) => {
@@ -211,6 +225,16 @@ export class N8nInstance {
 		const credential = { name: 'RunComfy', type: 'runComfyApi', data: credentialData(apiToken, baseUrl) };
 		const { data } = await this.rest('POST', '/credentials', credential);
 		return { id: String(data.id), name: 'RunComfy' };
+	}
+
+	async updateCredential(
+		id: string,
+		apiToken: string,
+		baseUrl: string,
+	): Promise<{ id: string; name: string }> {
+		const credential = { name: 'RunComfy', type: 'runComfyApi', data: credentialData(apiToken, baseUrl) };
+		await this.rest('PATCH', `/credentials/${id}`, credential);
+		return { id, name: 'RunComfy' };
 	}
 
 	/** Runs the credential's own test. */

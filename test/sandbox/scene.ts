@@ -32,6 +32,38 @@ const NAMED_PALETTES: Record<string, string[]> = {
 
 const NEUTRAL_PALETTE = ['#23304a', '#4d648d', '#8fa6c7', '#d9c7a8', '#f5efe3'];
 
+/** What a prompt may name, and its colors; what it does not name has those of the palette. */
+type Named = ReadonlyArray<readonly [words: RegExp, ...colors: string[]]>;
+/** From the top of the sky to the horizon; a palette that was asked for comes first. */
+const SKIES: Named = [
+	[/night|moon|stars/i, '#0b1530', '#24345e', '#4b5f8f'],
+	[/sunset|dusk|evening/i, '#6f6f9c', '#f0b184', '#ffe9c4'],
+	[/dawn|sunrise|morning/i, '#8fa8cc', '#f3cfc0', '#fff3e0'],
+	[/sun|sky|day|light/i, '#5b9bd8', '#b5d8f2', '#eef7ff'],
+];
+/** The far and the near ridge. */
+const LANDS: Named = [
+	[/forest|jungle|trees|woods/i, '#6d8f6a', '#33573a'],
+	[/hill|meadow|grass|field/i, '#a9c48a', '#6c9a55'],
+	[/mountain|snow/i, '#cfd9e6', '#8b9bb5'],
+	[/sea|ocean|beach|lake/i, '#8cc3da', '#4793b8'],
+	[/desert|dune/i, '#e2bd84', '#c99a5b'],
+	[/city|street/i, '#8f97a8', '#565f72'],
+	[/kitchen|room|studio|wall|library/i, '#efe6d8', '#d9c9b2'],
+];
+/** The ground, from the horizon to the front. */
+const GROUNDS: Named = [
+	[/wood|table|desk|board/i, '#bb8449', '#5c3516'],
+	[/sand|beach|desert/i, '#efdcb0', '#c2a06a'],
+	[/marble|stone|concrete/i, '#efedea', '#a29f99'],
+	[/grass|meadow|lawn|moss/i, '#93b95f', '#416d2e'],
+	[/snow|ice/i, '#ffffff', '#bfd2e6'],
+];
+
+function colorsOf(named: Named, prompt: string): string[] | undefined {
+	return named.find(([words]) => words.test(prompt))?.slice(1) as string[] | undefined;
+}
+
 /** The colors that a `color_palette` of a request asks for, from dark to light. */
 export function paletteColors(palette: unknown): string[] {
 	if (typeof palette !== 'object' || palette === null) return NEUTRAL_PALETTE;
@@ -167,6 +199,9 @@ function borderColor(pixels: Buffer, width: number, height: number): Color {
 function sceneSvg({ prompt, seed, palette }: SceneOptions, width: number, height: number): string {
 	const random = seededRandom(hashText(prompt) ^ seed);
 	const [deep = '#222', dark = '#444', middle = '#777', light = '#aaa', pale = '#eee'] = palette;
+	const sky = (palette === NEUTRAL_PALETTE ? colorsOf(SKIES, prompt) : undefined) ?? [dark, light, pale];
+	const [far, near] = colorsOf(LANDS, prompt) ?? [middle, dark];
+	const [back, front] = colorsOf(GROUNDS, prompt) ?? [middle, deep];
 	const between = (from: number, to: number) => from + (to - from) * random();
 	const horizon = height * between(0.56, 0.68);
 	const sun = {
@@ -174,12 +209,20 @@ function sceneSvg({ prompt, seed, palette }: SceneOptions, width: number, height
 		y: horizon * between(0.2, 0.6),
 		r: width * between(0.06, 0.12),
 	};
+	const isSoft = /soft|hill|dune|meadow|sea|ocean|beach|lake/i.test(prompt);
 	const ridge = (base: number, height_: number) => {
-		const points = Array.from(
-			{ length: 13 },
-			(_, i) => `${(i * width) / 12},${base - height_ * between(0.1, 1)}`,
-		);
-		return `M0,${height} L0,${base} L${points.join(' L')} L${width},${base} L${width},${height} Z`;
+		const points = Array.from({ length: isSoft ? 6 : 13 }, (_, i, step = width / (isSoft ? 5 : 12)) => ({
+			x: i * step,
+			y: base - height_ * between(0.1, 1),
+			half: step / 2,
+		}));
+		const line = points.map(({ x, y, half }, i) => {
+			const before = points[i - 1];
+			return isSoft && before !== undefined
+				? `C${before.x + half},${before.y} ${x - half},${y} ${x},${y}`
+				: `L${x},${y}`;
+		});
+		return `M0,${height} ${line.join(' ')} L${width},${height} Z`;
 	};
 	const lights = Array.from({ length: 26 }, () => {
 		const r = width * between(0.004, 0.022);
@@ -188,19 +231,23 @@ function sceneSvg({ prompt, seed, palette }: SceneOptions, width: number, height
 	});
 	const boards = Array.from({ length: 7 }, (_, i) => {
 		const y = horizon + ((height - horizon) * i * i) / 49;
-		return `<path d="M0,${y} H${width}" stroke="${deep}" stroke-width="${1 + i * 0.8}" opacity="0.35"/>`;
+		return `<path d="M0,${y} H${width}" stroke="${front}" stroke-width="${1 + i * 0.8}" opacity="0.35"/>`;
 	});
+	const gradient = (id: string, colors: string[]) =>
+		`<linearGradient id="${id}" x1="0" y1="0" x2="0" y2="1">${colors
+			.map((color, i) => `<stop offset="${i / (colors.length - 1)}" stop-color="${color}"/>`)
+			.join('')}</linearGradient>`;
 	return `<svg xmlns="http://www.w3.org/2000/svg" width="${width}" height="${height}">
 <defs>
-<linearGradient id="sky" x1="0" y1="0" x2="0" y2="1"><stop offset="0" stop-color="${dark}"/><stop offset="0.6" stop-color="${light}"/><stop offset="1" stop-color="${pale}"/></linearGradient>
-<linearGradient id="floor" x1="0" y1="0" x2="0" y2="1"><stop offset="0" stop-color="${middle}"/><stop offset="1" stop-color="${deep}"/></linearGradient>
+${gradient('sky', sky)}
+${gradient('floor', [back ?? middle, front ?? deep])}
 <radialGradient id="sun"><stop offset="0" stop-color="#fff" stop-opacity="0.95"/><stop offset="0.35" stop-color="${pale}" stop-opacity="0.8"/><stop offset="1" stop-color="${pale}" stop-opacity="0"/></radialGradient>
 </defs>
 <rect width="${width}" height="${height}" fill="url(#sky)"/>
 <circle cx="${sun.x}" cy="${sun.y}" r="${sun.r * 3}" fill="url(#sun)"/>
 ${lights.join('\n')}
-<path d="${ridge(horizon, height * 0.26)}" fill="${middle}" opacity="0.55"/>
-<path d="${ridge(horizon, height * 0.14)}" fill="${dark}" opacity="0.7"/>
+<path d="${ridge(horizon, height * 0.26)}" fill="${far}" opacity="0.8"/>
+<path d="${ridge(horizon, height * 0.14)}" fill="${near}" opacity="0.9"/>
 <rect y="${horizon}" width="${width}" height="${height - horizon}" fill="url(#floor)"/>
 ${boards.join('\n')}
 </svg>`;

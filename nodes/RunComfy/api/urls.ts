@@ -163,7 +163,7 @@ export function cleanBaseUrl(text: string): string {
 
 /**
  * Reads and checks what a credential holds. Its addresses count only where the user has switched them on.
- * @throws FieldError; its texts never contain the token.
+ * @throws FieldError; its texts never contain the token or the key.
  */
 export function readCredential(credential: Readonly<Record<string, unknown>>) {
 	const where = 'Correct it in the RunComfy credential in n8n.';

@@ -8,7 +8,7 @@ import type {
 import { isExact, isJsonObject, isTooDeep, parseJson, type JsonObject } from '../api/json';
 import { findFileUrlProblem, type AddressRules } from '../api/urls';
 import { FieldError, toError } from '../util/errors';
-import { isEmpty } from '../util/values';
+import { isEmpty, toBoolean } from '../util/values';
 
 /** A field of the node, which says itself whether its value decides what is generated. */
 export interface Field extends Omit<INodeProperties, 'options'> {
@@ -38,6 +38,11 @@ export class Item {
 		return this.context.getInputData()[this.index]?.json ?? {};
 	}
 
+	/** The names of its files. */
+	get fileNames(): string[] {
+		return Object.keys(this.context.getInputData()[this.index]?.binary ?? {});
+	}
+
 	/** @param fallback where the field has no value. */
 	raw({ name, displayName = name }: Partial<Named> & Pick<Field, 'name'>, fallback?: unknown): unknown {
 		try {
@@ -59,7 +64,7 @@ export class Item {
 		return text;
 	}
 
-	/** An expression may return the texts `true` and `false`. */
+	/** An expression may also return a text or a number that means one. */
 	boolean(field: Named): boolean {
 		return booleanOf(this.raw(field), field.displayName);
 	}
@@ -132,8 +137,8 @@ export function choiceOf(
 }
 
 export function booleanOf(value: unknown, label: string): boolean {
-	if (typeof value === 'boolean') return value;
-	if (value === 'true' || value === 'false') return value === 'true';
+	const found = toBoolean(value);
+	if (found !== undefined) return found;
 	throw new FieldError(label, `must be true or false${isEmpty(value) ? ', but is empty' : ''}`);
 }
 

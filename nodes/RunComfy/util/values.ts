@@ -3,6 +3,13 @@ export function isEmpty(value: unknown): boolean {
 	return value === undefined || value === null || (typeof value === 'string' && value.trim() === '');
 }
 
+/** A switch as n8n itself reads one: `TRUE`, `1`, and `"0"`, too; undefined for anything else. */
+export function toBoolean(value: unknown): boolean | undefined {
+	const text = typeof value === 'string' ? value.trim().toLowerCase() : value;
+	if (text === true || text === 'true' || text === 1 || text === '1') return true;
+	return text === false || text === 'false' || text === 0 || text === '0' ? false : undefined;
+}
+
 /** Amounts in USD that differ by less count as equal, because floating-point sums of cents are not exact. */
 export const TOLERANCE_USD = 1e-9;
 
