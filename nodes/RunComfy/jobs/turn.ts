@@ -38,7 +38,7 @@ export class Turn {
 	lookUp(itemIndex: number): LedgerEntry | undefined {
 		const { ledger } = this;
 		const found = ledger.findResumable(this.identityOf(itemIndex));
-		if (found === undefined || found === this.find(itemIndex)) return this.find(itemIndex);
+		if (found === undefined) return this.find(itemIndex);
 		if (!ledger.hasOwner(found)) this.left.add(found);
 		found.turn = this.runIndex;
 		// Stop may cancel it again.
