@@ -8,7 +8,13 @@ import type {
 	Icon,
 } from 'n8n-workflow';
 
-import { DEFAULT_BASE_URL, DEFAULT_PLATFORM_BASE_URL, readCredential } from '../nodes/RunComfy/api/urls';
+import {
+	cleanBaseUrl,
+	DEFAULT_BASE_URL,
+	DEFAULT_PLATFORM_BASE_URL,
+	ownProxy,
+	readCredential,
+} from '../nodes/RunComfy/api/urls';
 import { mayStillLeave } from '../nodes/RunComfy/n8n/handOver';
 
 /** The Model API's code (documented), and that of RunComfy's other APIs [assumed to mean the same here]. */
@@ -46,13 +52,6 @@ export class RunComfyApi implements ICredentialType {
 				'A token stops working as soon as a new one is generated. A pasted “Bearer” before it is cut off.',
 		},
 		{
-			displayName: 'Use Custom URLs',
-			name: 'useCustomUrls',
-			type: 'boolean',
-			default: false,
-			description: 'Whether to call other addresses than RunComfy’s own, for example those of a sandbox',
-		},
-		{
 			displayName: 'ComfyUI API Key',
 			name: 'comfyOrgApiKey',
 			type: 'string',
@@ -60,6 +59,13 @@ export class RunComfyApi implements ICredentialType {
 			default: '',
 			description:
 				'From <a href="https://platform.comfy.org" target="_blank">platform.comfy.org</a>, for ComfyUI deployments with API nodes, which ComfyUI bills. It is sent only to RunComfy, with the inputs of a deployment.',
+		},
+		{
+			displayName: 'Use Custom URLs',
+			name: 'useCustomUrls',
+			type: 'boolean',
+			default: false,
+			description: 'Whether to call other addresses than RunComfy’s own, for example those of a sandbox',
 		},
 		{
 			displayName: 'Base URL',
@@ -97,15 +103,15 @@ export class RunComfyApi implements ICredentialType {
 		const [unsafe] = Object.entries(request).find(([name, value]) => !isSafeOption(name, value)) ?? [];
 		if (unsafe !== undefined)
 			throw new Error(`The RunComfy token is not sent with a request that sets “${unsafe}”`);
-		if (
-			!targetsOf(request).every((target) => [baseUrl, platformBaseUrl].some((base) => isBelow(target, base)))
-		) {
+		const targets = targetsOf(request);
+		if (!targets.every((target) => [baseUrl, platformBaseUrl].some((base) => isBelow(target, base)))) {
 			throw new Error(`The RunComfy token may only be sent to ${baseUrl} and ${platformBaseUrl}`);
 		}
 		if (!mayStillLeave(request)) throw new Error('The execution ended before the request was sent');
 		return {
 			...request,
 			...NO_REDIRECTS,
+			...ownProxy(targets.at(-1) ?? ''),
 			headers: { ...request.headers, Authorization: `Bearer ${token}` },
 		};
 	}
@@ -173,7 +179,7 @@ function targetsOf({ url, uri = url, baseURL }: AnyRequestOptions): string[] {
 	const isAbsolute = /^([a-z][a-z\d+\-.]*:)?[/\\]{2}/i.test(target);
 	const joined = isAbsolute
 		? new URL(target, base).href
-		: `${base.replace(/\/+$/, '')}/${target.replace(/^\/+/, '')}`;
+		: `${cleanBaseUrl(base)}/${target.replace(/^\/+/, '')}`;
 	return [base, joined];
 }
 
@@ -182,7 +188,7 @@ function isBelow(address: string, base: string): boolean {
 	if (!URL.canParse(address)) return false;
 	const { origin, pathname, username, password } = new URL(address);
 	const { origin: baseOrigin, pathname: basePath } = new URL(base);
-	const path = basePath.replace(/\/+$/, '');
+	const path = cleanBaseUrl(basePath);
 	const isInside = pathname === path || pathname.startsWith(`${path}/`);
 	return origin === baseOrigin && isInside && username === '' && password === '';
 }

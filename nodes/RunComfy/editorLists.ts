@@ -16,6 +16,7 @@ import { toDeploymentMapperField } from './deployments/savedRules';
 import { fetchJson } from './files/fetchJson';
 import { Catalog } from './models/catalog';
 import { labelOf } from './models/inputNames';
+import { withinBudget } from './models/fieldBudget';
 import { readInputFields } from './models/inputSchema';
 import { toMapperFields } from './models/mapperFields';
 import { type Access, readAccess } from './n8n/credential';
@@ -44,12 +45,17 @@ async function load<T>(
 		const access = await readAccess(context);
 		const send = createSend(context, clock, access.redact);
 		const http = new Http(access, send, clock.timeOfDay, callTimeouts);
-		const query = createFreeQuery({ http, clock, random, stopSignal: undefined });
+		const query = createFreeQuery({
+			...{ http, clock, random, stopSignal: undefined, patienceMs: PATIENCE_MS },
+		});
 		return withoutExpressions(await read(query, access));
 	} catch (error) {
 		throw toNodeError(context.getNode(), error);
 	}
 }
+
+/** The editor shows nothing while it waits. */
+const PATIENCE_MS = 10_000;
 
 const PAGE_SIZE = 50;
 
@@ -95,7 +101,7 @@ export async function getModelInputs(this: ILoadOptionsFunctions): Promise<Resou
 	return await load(this, async (query) => {
 		const reference = readModelChoice(this.getCurrentNodeParameter('modelId'));
 		const { inputSchema, requiredInputs } = await new Catalog(query).find(reference);
-		return { fields: toMapperFields(readInputFields(inputSchema, requiredInputs)) };
+		return { fields: toMapperFields(withinBudget(readInputFields(inputSchema, requiredInputs))) };
 	});
 }
 
@@ -137,6 +143,6 @@ export async function getDeploymentInputs(this: ILoadOptionsFunctions): Promise<
 		});
 		const classNames = readGraph(graph).flatMap(({ className }) => className ?? []);
 		const definitions = readObjectInfo(objectInfo, classNames);
-		return { fields: readGraphFields(graph, definitions).map(toDeploymentMapperField) };
+		return { fields: withinBudget(readGraphFields(graph, definitions)).map(toDeploymentMapperField) };
 	});
 }

@@ -4,7 +4,7 @@ import { requestApisOf } from './api/deploymentApi';
 import { createFreeQuery, Http } from './api/http';
 import { Deployments } from './deployments/deployments';
 import { Item } from './fields/item';
-import { DEFAULT_RUN_OPTIONS, readRunOptions, type RunOptions } from './fields/options';
+import { DEFAULT_RUN_OPTIONS, readRunOptions, readTimeoutMs, type RunOptions } from './fields/options';
 import { Downloader } from './files/download';
 import { Ledger } from './jobs/ledger';
 import { runFreeItems, runItems } from './jobs/runItems';
@@ -67,7 +67,8 @@ async function executeItems(context: IExecuteFunctions, runtime: Runtime, count:
 	const access = await readAccess(context);
 	const http = new Http(access, createSend(context, clock, access.redact), clock.timeOfDay, callTimeouts);
 	const stopSignal = context.getExecutionCancelSignal();
-	const query = createFreeQuery({ http, clock, random, stopSignal });
+	const patienceMs = readTimeoutMs(first);
+	const query = createFreeQuery({ http, clock, random, stopSignal, patienceMs });
 	const hint = createHint(context);
 	const tools: OperationTools = {
 		...{ http, random, query, hint },

@@ -148,7 +148,14 @@ const SCREENSHOTS =
 	it('finds the node by search, with its actions', async () => {
 		await openWorkflow();
 		await byTestId('node-creator-plus-button').first().click();
-		for (const words of ['runcomfy', 'replace background']) {
+		for (const words of [
+			'runcomfy',
+			'replace background',
+			'generate image',
+			'lipsync',
+			'nano banana',
+			'upscale',
+		]) {
 			await byTestId('node-creator-search-bar').fill(words);
 			await page
 				.locator('[data-test-id="node-creator"]')
@@ -209,9 +216,15 @@ const SCREENSHOTS =
 		await openWorkflow({ resource: 'model', operation: 'run' });
 		await openPanel();
 		await searchList('modelId', 'image to video');
-		await byTestId('rlc-item').filter({ hasText: 'Seedance 2.5 | Image to Video 1080p' }).first().waitFor();
+		await byTestId('rlc-item')
+			.filter({ hasText: 'Seedance 2.5 · Image to Video 1080p · $0.12 per second' })
+			.first()
+			.waitFor();
 		await shoot('model-list');
-		await byTestId('rlc-item').filter({ hasText: 'Seedance 2.5 | Image to Video 1080p' }).first().click();
+		await byTestId('rlc-item')
+			.filter({ hasText: 'Seedance 2.5 · Image to Video 1080p · $0.12 per second' })
+			.first()
+			.click();
 
 		const mapper = byTestId('resource-mapper-container');
 		for (const label of ['Prompt', 'Duration', 'Generate Audio']) {
@@ -233,6 +246,8 @@ const SCREENSHOTS =
 			duration: 5,
 			generate_audio: true,
 		});
+		await closePanel();
+		await page.getByText('bytedance/seedance-2.5/image-to-video/1080p', { exact: true }).waitFor();
 	});
 
 	it('runs a deployment: picked from the list, with the inputs of its workflow as fields, and shows the image', async () => {
@@ -415,6 +430,16 @@ const SCREENSHOTS =
 			await page.waitForTimeout(1_000);
 			return await token.isVisible();
 		});
+		await page.getByText('Copy the token from your').waitFor();
+		// The sandbox's addresses are shown, because the credential uses them.
+		const addresses = ['baseUrl', 'platformBaseUrl'].map((name) => byTestId(`parameter-input-${name}`));
+		const customUrls = byTestId('parameter-input-useCustomUrls')
+			.locator('.el-switch, [role="switch"]')
+			.first();
+		for (const address of addresses) await address.waitFor();
+		await customUrls.click();
+		for (const address of addresses) await address.waitFor({ state: 'detached' });
+		await customUrls.click();
 		const save = byTestId('credential-save-button')
 			.locator('button')
 			.or(page.locator('button[data-test-id="credential-save-button"]'));

@@ -42,9 +42,9 @@ describe.each(['filesystem', 'database'])(
 			const credential = await n8n.createCredential(SANDBOX_TOKEN, sandbox.url);
 			const definition = example({ n8n, sandbox, credential }, 'form-upload.json');
 			// Without the page that shows the image, and so waits for a browser.
-		definition.nodes = definition.nodes.filter(({ name }) => name !== 'Show the image');
-		delete definition.connections['Replace Background'];
-		for (const node of definition.nodes) {
+			definition.nodes = definition.nodes.filter(({ name }) => name !== 'Show the image');
+			delete definition.connections['Replace Background'];
+			for (const node of definition.nodes) {
 				if (node.name === 'Upload form') Object.assign(node, { webhookId: FORM_PATH });
 				if (node.name === 'Replace Background')
 					Object.assign(node.parameters, {
@@ -65,7 +65,8 @@ describe.each(['filesystem', 'database'])(
 			const form = new FormData();
 			form.append('field-0', new Blob([new Uint8Array(photo)], { type: 'image/png' }), 'photo.png');
 			form.append('field-1', 'A beach');
-			await (await fetch(`${n8n.url}/form/${FORM_PATH}`, { method: 'POST', body: form })).text();
+			// Answered when the workflow has ended.
+			const posted = fetch(`${n8n.url}/form/${FORM_PATH}`, { method: 'POST', body: form });
 			await until('the request has arrived', () => sandbox.jobs.length === 1);
 			const [job] = sandbox.jobs;
 			const link = new URL(String(job?.input.image));
@@ -92,6 +93,7 @@ describe.each(['filesystem', 'database'])(
 			expect((await fetchWith(`${head}.${altered}.${signature}`)).statusCode).toBe(400);
 
 			sandbox.faults.add({ on: 'result', kind: 'answer', answer: { status: 200, body: result } });
+			await (await posted).text();
 			const [execution] = await n8n.allFinished(workflowId, 1);
 			const [item] = execution === undefined ? [] : storedItems(execution, 'Replace Background');
 			expect(item?.json.output).toMatchObject({ source: '[temporary link]' });

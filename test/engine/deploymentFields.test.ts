@@ -1,3 +1,5 @@
+import { Readable } from 'node:stream';
+
 import type { ILoadOptionsFunctions } from 'n8n-workflow';
 
 import { getDeploymentInputs, searchDeployments } from '../../nodes/RunComfy/editorLists';
@@ -127,13 +129,17 @@ describe('The editor’s list and fields of deployments, in n8n’s own context 
 					httpRequestWithAuthentication: async () => ({
 						statusCode: 200,
 						headers: {},
-						body: {
-							id: DEPLOYMENT_ID.textToImage,
-							payload: {
-								object_info_url: url,
-								workflow_api_json: { 3: { class_type: 'KSampler', inputs: { sampler_name: 'euler' } } },
-							},
-						},
+						body: Readable.from([
+							Buffer.from(
+								JSON.stringify({
+									id: DEPLOYMENT_ID.textToImage,
+									payload: {
+										object_info_url: url,
+										workflow_api_json: { 3: { class_type: 'KSampler', inputs: { sampler_name: 'euler' } } },
+									},
+								}),
+							),
+						]),
 					}),
 				},
 			},

@@ -1,6 +1,8 @@
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 
+import sharp from 'sharp';
+
 import { DEPLOYMENT_ID, DEPLOYMENTS, type SandboxDeployment } from '../sandbox/deployments';
 import { until } from '../until';
 import { byId, runOf } from './deploymentRuns';
@@ -30,6 +32,24 @@ describe('ComfyUI Deployment → Run, besides its fields', () => {
 				3: { inputs: { steps: 4, seed: expect.any(Number) as number } },
 			},
 		});
+	});
+
+	it('takes a file of the item, which a form also describes, and a URL rather than a file', async () => {
+		const png = await sharp({ create: { width: 8, height: 8, channels: 3, background: 'red' } })
+			.png()
+			.toBuffer();
+		const binary = { Image: { data: png.toString('base64'), mimeType: 'image/png' } };
+		const url = 'https://example.com/a.png';
+		const items = [{ Image: { filename: 'a.png' } }, { image: url }].map((json) => ({ json, binary }));
+		await open({ items });
+		await env.run(
+			runOf(DEPLOYMENT_ID.imageToImage, {}, { inputMode: 'auto', options: { maxConcurrency: 1 } }),
+		);
+		const images = [0, 1].map((index) => (bodyOf(index).overrides as Record<string, object>)['10']);
+		expect(images).toEqual([
+			{ inputs: { image: expect.stringMatching(/^data:image\/png;base64,/) as string } },
+			{ inputs: { image: url } },
+		]);
 	});
 
 	it('sends a raw body to a deployment without a workflow, and returns what it makes', async () => {

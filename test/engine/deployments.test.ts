@@ -357,8 +357,8 @@ describe('ComfyUI Deployment → Run', () => {
 			({ level, message }) => level === 'info' && message.startsWith(`RunComfy request ${job.requestId}: `),
 		);
 		expect(lines.map(({ message }) => message)).toEqual([
-			expect.stringContaining('in_queue; the deployment may have to start first'),
-			expect.stringContaining('in_progress'),
+			expect.stringContaining('queued; the deployment may have to start first'),
+			expect.stringContaining('running'),
 		]);
 	});
 

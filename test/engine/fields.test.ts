@@ -88,7 +88,11 @@ describe('Bad input', () => {
 
 	it('in one item keeps the others from being submitted when the workflow stops at an error', async () => {
 		const found = failure(await env().run({ prompt: '={{ $json.n === 1 ? "" : "A beach" }}' }));
-		expect(found).toMatchObject({ itemIndex: 1, message: '“Prompt” must not be empty' });
+		expect(found).toMatchObject({
+			itemIndex: 1,
+			message: '“Prompt” must not be empty',
+			description: 'Nothing was submitted in this run. Correct the field, and run again.',
+		});
 		expect(env().sandbox.stats.submits).toBe(0);
 	});
 
@@ -101,7 +105,10 @@ describe('Bad input', () => {
 		expect(outputItems(run)[0]?.pairedItem).toEqual({ item: 1 });
 		expect(outputItems(run, 'RunComfy', 1)[0]?.json).toMatchObject({
 			n: 0,
-			error: { message: '“Prompt” must not be empty' },
+			error: {
+				message: '“Prompt” must not be empty',
+				description: 'Nothing was submitted for this item. Correct the field, and run again.',
+			},
 		});
 		expect(env().sandbox.stats.submits).toBe(1);
 	});

@@ -145,7 +145,15 @@ describe('Files', () => {
 		expect(message).toBe(
 			'“Send Files As” cannot be “Temporary Link to This n8n” for the file “data”: n8n keeps it in memory',
 		);
-		expect(description).toContain('or choose “Data URI”. Nothing was submitted.');
+		expect(description).toContain('or choose “Data URI”. Nothing was submitted in this run.');
+		expect(env.sandbox.stats.submits).toBe(0);
+	});
+
+	it('refuses contents that are not base64', async () => {
+		const broken = withFile(await picture('png'));
+		Object.assign(broken.binary?.data ?? {}, { data: 'iVBORw0KGgo, and more' });
+		await open({ items: [broken] });
+		expect(failure(await env.run(BINARY)).message).toContain('whose contents are not base64 (“data”)');
 		expect(env.sandbox.stats.submits).toBe(0);
 	});
 
@@ -174,7 +182,7 @@ describe('Files', () => {
 			'the address it was redirected to points to this computer or a private network (10.0.0.1)',
 		],
 		['redirectLoop', 'it was redirected more than 3 times'],
-		['webPage', 'the file server sent a web page or an error text instead of the file'],
+		['webPage', 'the file server sent a web page, an error text, or a program instead of the file'],
 		['empty', 'the file is empty'],
 		['endless', 'the file is larger than the 1 MB of the option “Max File Size (MB)”'],
 		['noContent', 'the file server answered with HTTP 204'],
@@ -323,6 +331,14 @@ describe('Files', () => {
 			expect(await findPrivateAddress(helpers, address)).toBeUndefined();
 		}
 		expect(await findPrivateAddress(helpers, '8.8.8.8')).toBeUndefined();
+	});
+
+	it('sends nothing for this machine through a proxy of n8n’s environment', async () => {
+		await open();
+		process.env.HTTP_PROXY = 'http://127.0.0.1:1';
+		const run = await env.run({ downloadFiles: true });
+		delete process.env.HTTP_PROXY;
+		expect(outputItems(run)[0]?.binary?.data?.mimeType).toBe('image/png');
 	});
 
 	it('refuses at once a file whose announced size is too large', async () => {

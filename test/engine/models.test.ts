@@ -130,6 +130,14 @@ describe('Any model on n8n’s engine', () => {
 		]);
 	});
 
+	it('sends a file of the item where an input is exactly its name', async () => {
+		const data = (await makeImage('x', 1, 32, 32)).toString('base64');
+		await open({ items: [{ json: {}, binary: { a: { mimeType: 'image/png', data } } }] });
+		await env.run(runOf(QUIRKS, { prompt: 'a boat', mystery: 'a' }));
+		const { input } = env.sandbox.jobs[0] ?? {};
+		expect(input).toEqual({ prompt: 'a boat', mystery: `data:image/png;base64,${data}` });
+	});
+
 	it('takes the item’s own fields for inputs, leaves out the rest, and refuses an item without an input', async () => {
 		const named = { prompt: 'From the item', 'Image Size': 'square_hd', customer: 7 };
 		await open({
@@ -211,7 +219,7 @@ describe('Any model on n8n’s engine', () => {
 		['a private address', 'https://10.0.0.1/a.png', '“Inputs → Image” points to this computer or a private'],
 		['half an address', 'example.com/a.png', '“Inputs → Image” is neither a URL that begins with https'],
 		['a name of objects', '__proto__', '“Inputs → Image” names no file of this item (“__proto__”)'],
-		['another kind of file', 'text', '“Inputs → Image” points to a file that is not a JPEG, PNG, or WebP'],
+		['another kind of file', 'text', '“Inputs → Image” points to a file that is not an image'],
 	])('refuses %s as a file', async (_, image, message) => {
 		const text = { mimeType: 'text/plain', data: Buffer.from('hello').toString('base64') };
 		await open({ items: [{ json: {}, binary: { text } }] });
@@ -220,11 +228,11 @@ describe('Any model on n8n’s engine', () => {
 	});
 
 	it('refuses a file that is larger than the model takes', async () => {
-		const large = Buffer.concat([await makeImage('x', 1, 32, 32), Buffer.alloc(31_000_000)]);
-		await open({
-			items: [{ json: {}, binary: { data: { mimeType: 'image/png', data: large.toString('base64') } } }],
-		});
-		const run = await env.run(runOf(IMAGE_EDIT, { prompt: 'x', image: 'data' }));
+		await open({ binaryMode: 'filesystem', sandbox: { pictureBytes: 31_000_000 } });
+		const [stored] = outputItems(await env.run({ downloadFiles: true }));
+		await open({ binaryMode: 'filesystem', items: [{ json: {}, ...stored }] });
+		const parameters = runOf(IMAGE_EDIT, { prompt: 'x', image: 'data' });
+		const run = await env.run({ ...parameters, options: { sendFilesAs: 'temporaryUrl' } });
 		expect(failure(run).message).toContain(
 			'points to a file that the model does not accept (“data”): File size must be less than 30 MB.',
 		);
@@ -254,9 +262,9 @@ describe('The free operations', () => {
 			modelId: TEXT_TO_IMAGE,
 			displayName: 'FLUX 2 Flash | Text to Image',
 			categories: ['text-to-image'],
-			price: '$0.02 per request',
+			price: '$0.02 per output',
 			priceUsd: 0.02,
-			priceUnit: 'request',
+			priceUnit: 'output',
 		});
 		expect(item?.json.inputs).toContainEqual(
 			expect.objectContaining({ name: 'guidance_scale', kind: 'number', minimum: 0, maximum: 20 }),
@@ -389,7 +397,7 @@ describe('The editor’s lists, in n8n’s own context for them', () => {
 		const found = await searchModels.call(context(), 'flux 2');
 		expect(found.results).toEqual([
 			{
-				name: 'FLUX 2 Flash · Text to Image · $0.02 per request',
+				name: 'FLUX 2 Flash · Text to Image · $0.02 per output',
 				value: TEXT_TO_IMAGE,
 				url: 'https://www.runcomfy.com/models/blackforestlabs/flux-2-flash',
 			},

@@ -24,11 +24,14 @@ describe('Retry On Fail', () => {
 
 	it('resumes what was submitted, and does not poll again what is finished', async () => {
 		// Item 1 is slower than its timeout in the first two tries; item 0 is finished in the first one.
-		await open({ items: items(2), sandbox: { queueMs: 0, runMs: (n) => (n === 0 ? 100 : 2_500) } });
-		const run = await env.run({
+		await open({ items: items(2), sandbox: { queueMs: 0, runMs: (n) => (n === 0 ? 0 : 60_000) } });
+		const { done } = env.start({
 			prompt: '={{ "scene " + $json.n }}',
 			options: { timeout: 1, maxConcurrency: 1 },
 		});
+		await until('the third try', () => env.tries.length === 3);
+		env.endJobs();
+		const run = await done;
 		expect(run.status).toBe('success');
 		expect(env.tries).toHaveLength(3);
 		expect(env.sandbox.stats.submits).toBe(2);
@@ -39,14 +42,15 @@ describe('Retry On Fail', () => {
 	});
 
 	it('resumes in a retry although the seed, the prompt and the image differ in every try', async () => {
-		// In the first two tries nothing is finished before the timeout.
-		await open({ items: items(2), sandbox: { runMs: 2_500 } });
-		const run = await env.run({
+		await open({ items: items(2), sandbox: { runMs: 60_000 } });
+		const { done } = env.start({
 			imageUrl: '={{ "https://example.com/" + Math.random() + ".png" }}',
 			prompt: '={{ "at " + $now.toMillis() + Math.random() }}',
 			options: { timeout: 1, seed: '={{ Math.floor(Math.random() * 2147483647) }}' },
 		});
-		expect(env.tries.length).toBeGreaterThan(1);
+		await until('the second try', () => env.tries.length === 2);
+		env.endJobs();
+		const run = await done;
 		expect(run.status).toBe('success');
 		expect(env.sandbox.stats.submits).toBe(2);
 		expect(outputItems(run).map(({ json }) => json.seed)).toEqual(
@@ -58,7 +62,7 @@ describe('Retry On Fail', () => {
 		await open({
 			items: items(2),
 			settings: { ...RETRY, maxTries: 2 },
-			sandbox: { runMs: (n) => (n === 0 ? 1_200 : 100) },
+			sandbox: { runMs: 60_000 },
 		});
 		env.sandbox.faults.add({ job: 'failed', times: 1 });
 		const execution = env.start({
@@ -67,6 +71,8 @@ describe('Retry On Fail', () => {
 		});
 		await until('item 0 is submitted', () => env.sandbox.stats.accepted === 1);
 		execution.data.resultData.metadata = { isLater: 'true' };
+		await until('the second try', () => env.tries.length === 2);
+		env.endJobs();
 		const { message, description } = failure(await execution.done);
 		expect(message).toContain('“Prompt” must not be empty');
 		expect(description).toContain(env.sandbox.jobs[0]?.requestId);
@@ -216,6 +222,8 @@ describe('Retry On Fail', () => {
 			const execution = env.start(parameters);
 			await until('the first try has submitted', () => env.sandbox.stats.accepted === accepted);
 			execution.data.resultData.metadata = { isLater: 'true' };
+		await until('the second try', () => env.tries.length === 2);
+		env.endJobs();
 			await change();
 			return await execution.done;
 		};

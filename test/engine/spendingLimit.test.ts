@@ -31,6 +31,7 @@ describe('The spending limit over a whole execution', () => {
 
 	it('submits nothing when it does not cover all items', async () => {
 		env = await TestEnvironment.open({ items: items(5) });
+		env.sandbox.faults.add(priceOf(0.02));
 		const run = await env.run(runOf(0.09));
 		expect(failure(run)).toMatchObject({
 			message: 'Nothing was submitted: 5 items cost about $0.10, more than the Spending Limit of $0.09',
@@ -41,6 +42,7 @@ describe('The spending limit over a whole execution', () => {
 
 	it('runs as many as it covers when items may fail one by one', async () => {
 		env = await TestEnvironment.open({ items: items(5), settings: ERROR_OUTPUT });
+		env.sandbox.faults.add(priceOf(0.02));
 		const run = await env.run(runOf(0.09));
 		expect(outputItems(run)).toHaveLength(4);
 		const [refused] = outputItems(run, 'RunComfy', 1);
@@ -52,6 +54,7 @@ describe('The spending limit over a whole execution', () => {
 
 	it('allows all when it covers them, and reports what was spent', async () => {
 		env = await TestEnvironment.open({ items: items(5) });
+		env.sandbox.faults.add(priceOf(0.02));
 		const run = await env.run(runOf(0.1, { includeCost: false }));
 		expect(outputItems(run)).toHaveLength(5);
 		const report = 'Spent $0.10 on 5 requests, of a Spending Limit of $0.10.';
@@ -62,6 +65,7 @@ describe('The spending limit over a whole execution', () => {
 
 	it('counts the price of requests it does not wait for', async () => {
 		env = await TestEnvironment.open({ items: items(2) });
+		env.sandbox.faults.add(priceOf(0.02));
 		const run = await env.run({ ...runOf(0.5), waitForCompletion: false });
 		expect(outputItems(run)).toHaveLength(2);
 		expect(env.log.map(({ message }) => message)).toContain(
@@ -152,7 +156,8 @@ describe('The spending limit over a whole execution', () => {
 	it('holds over the turns of a loop that alternate models whose cost is not reported', async () => {
 		const model = CATALOG.find(({ model_id }) => model_id === TEXT_TO_IMAGE);
 		if (model === undefined) throw new Error('The catalog has changed');
-		const models = ['a/one', 'a/two'].map((model_id) => ({ ...model, model_id, base_price_usd: 0.06 }));
+		const price = { base_price_usd: 0.06, price_unit: 'request' };
+		const models = ['a/one', 'a/two'].map((model_id) => ({ ...model, ...price, model_id }));
 		env = await TestEnvironment.open({ loops: 6, sandbox: { costUsd: null, models } });
 		const modelId = { mode: 'id', value: '={{ $runIndex % 2 ? "a/one" : "a/two" }}' };
 		const { message } = failure(await env.run({ ...runOf(0.13), modelId }));

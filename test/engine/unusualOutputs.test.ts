@@ -1,4 +1,7 @@
+import { gzipSync } from 'node:zlib';
+
 import { MODEL_ID, TEXT_TO_IMAGE } from '../sandbox/catalog';
+import { RawJson } from '../sandbox/rawJson';
 import { failure, outputItems, sharedEnvironment, TestEnvironment } from './testEnvironment';
 
 /** Results of a shape that no page documents: nothing that RunComfy reports is lost. */
@@ -48,6 +51,28 @@ describe('An output of unusual shape', () => {
 		const getResult = { resource: 'request', operation: 'getResult', requestId };
 		const [fetched] = outputItems(await runWith(output, getResult));
 		expect({ ...fetched?.json, seed }).toEqual(run?.json);
+	});
+
+	it('numbers that are not exact keep their digits, as texts', async () => {
+		const json =
+			'{"a": 18446744073709551615, "b": [1e400, 9007199254740991, -0.5], "c": "\\"12345678901234567890"}';
+		const [item] = outputItems(await runWith(new RawJson(json), anyModel));
+		expect(item?.json.output).toEqual({
+			a: '18446744073709551615',
+			b: ['1e400', Number.MAX_SAFE_INTEGER, -0.5],
+			c: '"12345678901234567890',
+		});
+	});
+
+	it('an answer of any size, also one that is packed, is not read beyond 20 MB', async () => {
+		// A result that is valid but for its size.
+		const body = { status: 'succeeded', output: { image: URL } };
+		const huge = gzipSync(JSON.stringify(body).padEnd(20_000_001));
+		const headers = { 'content-type': 'application/json', 'content-encoding': 'gzip' };
+		const answer = { status: 200, body: huge, headers };
+		env().sandbox.faults.add({ on: 'result', kind: 'answer', answer, times: 2 });
+		const [item] = outputItems(await env().run({}));
+		expect(item?.json.image).toContain(env().sandbox.url);
 	});
 
 	it('files that are no images: named in the error where an image is expected', async () => {

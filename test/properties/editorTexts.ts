@@ -1,3 +1,5 @@
+import { Readable } from 'node:stream';
+
 import * as fc from 'fast-check';
 import type { ILoadOptionsFunctions, INodeParameters } from 'n8n-workflow';
 
@@ -57,7 +59,10 @@ function editor(parameter: unknown, answer: unknown): ILoadOptionsFunctions {
 			({ apiToken: 'token-of-a-test', baseUrl: 'https://a.test', platformBaseUrl: 'https://b.test' }) as T,
 		getCurrentNodeParameter: () => parameter as INodeParameters,
 		helpers: {
-			httpRequestWithAuthentication: async () => ({ statusCode: 200, headers: {}, body: answer }),
+			httpRequestWithAuthentication: async () => ({
+				...{ statusCode: 200, headers: {} },
+				body: Readable.from([Buffer.from(JSON.stringify(answer))]),
+			}),
 		} as unknown as ILoadOptionsFunctions['helpers'],
 	};
 	return context as ILoadOptionsFunctions;

@@ -70,7 +70,7 @@ export class FileServer {
 	): Promise<unknown> {
 		const isRedirected = (request.query as { redirected?: string }).redirected !== undefined;
 		const fault = isRedirected ? undefined : this.calls.faults.forCall(kind, subject);
-		const self = `${this.origin()}${request.url}`;
+		const self = new URL(request.url, this.origin()).href;
 		switch (fault?.kind) {
 			case 'redirectPrivate':
 				return await reply.redirect('https://10.0.0.1/secret.png');

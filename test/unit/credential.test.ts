@@ -7,6 +7,7 @@ import {
 } from 'n8n-workflow';
 
 import { RunComfyApi } from '../../credentials/RunComfyApi.credentials';
+import { CATALOG } from '../sandbox/catalog';
 import { readAccess } from '../../nodes/RunComfy/n8n/credential';
 
 const TOKEN = 'rc_token-0123456789';
@@ -228,6 +229,26 @@ describe('Without “Use Custom URLs”', () => {
 		expect(evaluated).toBe(address);
 		const context = { getCredentials: async () => ({ apiToken: TOKEN, ...credential }) };
 		expect((await readAccess(context as unknown as ILoadOptionsFunctions)).baseUrl).toBe(address);
+	});
+});
+
+describe('The test', () => {
+	const [model] = CATALOG;
+	it.each<[string, unknown, boolean]>([
+		['the model', model, true],
+		['a refusal without a code', { message: 'Forbidden' }, false],
+		['a code', { ...model, error_code: '400004' }, false],
+		['another server’s answer', { model_id: 'a/b', status: 'ok' }, false],
+		['a model without inputs', { ...model, input_schema: null }, false],
+	])('passes only with the model and its inputs: %s', (_, body, passes) => {
+		const { rules = [] } = new RunComfyApi().test;
+		const failed = rules.filter(({ properties }) => {
+			const { key = '', value } = properties as { key?: string; value?: unknown };
+			const at = (object: unknown, name: string) =>
+				(object as Record<string, unknown> | null | undefined)?.[name];
+			return key.split('.').reduce(at, body) === value;
+		});
+		expect(failed.length === 0).toBe(passes);
 	});
 });
 

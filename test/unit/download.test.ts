@@ -9,11 +9,11 @@ import type { ResultFile } from '../../nodes/RunComfy/files/resultFiles';
 import { LightSignal } from '../../nodes/RunComfy/util/time';
 import { VirtualClock } from './virtualClock';
 
-const PNG = Buffer.concat([Buffer.from('\x89PNG\r\n\x1a\n', 'latin1'), Buffer.alloc(100)]);
+const PNG = Buffer.from(`\x89PNG\r\n\x1a\n${'\0'.repeat(92)}IEND\xaeB\`\x82`, 'latin1');
 const OPTIONS = { requestId: 'job-1', fileName: '', maxMegabytes: 50, allowLoopback: false };
 const NO_SUCH_NAME = Object.assign(new Error('getaddrinfo ENOTFOUND cdn.example'), { code: 'ENOTFOUND' });
 
-/** The end of such an answer is known. */
+/** The connection shows the end of such an answer. */
 const CHUNKED = { 'transfer-encoding': 'chunked' };
 
 interface Answer {
@@ -105,8 +105,9 @@ class FakeHost {
 	async downloadSome(
 		files: ResultFile[],
 		signal: LightSignal = new LightSignal(),
+		options = OPTIONS,
 	): ReturnType<Downloader['downloadAll']> {
-		return await this.clock.run(this.downloader.downloadAll(files, OPTIONS, signal));
+		return await this.clock.run(this.downloader.downloadAll(files, options, signal));
 	}
 
 	async failure(files: ResultFile[], signal?: LightSignal): Promise<{ message: string; advice: string }> {
@@ -168,7 +169,7 @@ describe('A download', () => {
 
 	it.each([
 		['mesh.glb', 'glTF\x02', 'model/gltf-binary'],
-		['b.svg', '<svg xmlns="x"/>', 'image/svg+xml'],
+		['b.svg', '<svg xmlns="x"></svg>', 'image/svg+xml'],
 		['speech.pcm', '\x01\x00\x02\x00', 'audio/pcm'],
 		['a.bmp', 'BM\x10\x00\x00\x00\x00\x00\x00\x00', 'image/bmp'],
 		['a.tiff', 'II*\x00', 'image/tiff'],
@@ -189,13 +190,14 @@ describe('A download', () => {
 			expect(await host.download([file])).toMatchObject([{ fileName: name, mimeType }]);
 		else
 			expect((await host.failure([file])).message).toContain(
-				'sent a web page or an error text instead of the file',
+				'sent a web page, an error text, or a program instead of the file',
 			);
 	});
 
 	it.each([1, 8, 40, 511, 512, 513, 2_000])('stores a file of %i bytes whole', async (length) => {
 		const bytes = Buffer.concat([PNG, Buffer.alloc(2_000)]).subarray(0, length);
-		const host = new FakeHost(() => ({ body: Readable.from([bytes]) }));
+		const headers = { 'content-length': String(length) };
+		const host = new FakeHost(() => ({ body: Readable.from([bytes]), headers }));
 		await host.download([image('a')]);
 		expect(host.stored[0]?.bytes).toEqual(bytes);
 	});
@@ -288,45 +290,51 @@ describe('A download', () => {
 			const result = await host.downloadSome([image('a')]).catch((error: unknown) => error);
 			return { result, tries: host.requests.length };
 		};
-		const bytes = (text: string) => Buffer.from(text, 'latin1');
-		const sized = (start: string, size: number, rest: number) => {
-			const stated = Buffer.alloc(4);
-			stated.writeUInt32LE(size);
-			return Buffer.concat([bytes(start), stated, Buffer.alloc(rest)]);
-		};
-		const wave = (size: number, rest: number) => {
-			const file = sized('RIFF', size, rest);
-			file.write('WAVE', 8);
-			return file;
-		};
 
-		it.each<[string, Buffer, Buffer]>([
-			['PNG', Buffer.concat([PNG, bytes('\0\0\0\0IEND\xaeB`\x82')]), PNG],
-			['JPEG', bytes(`\xff\xd8\xff${'x'.repeat(100)}\xff\xd9`), bytes(`\xff\xd8\xff${'x'.repeat(100)}`)],
-			['GIF', bytes(`GIF89a${'x'.repeat(100)};`), bytes(`GIF89a${'x'.repeat(100)}`)],
-			['WAV', wave(92, 92), wave(92, 80)],
-			['GLB', sized('glTF\x02\0\0\0', 112, 100), sized('glTF\x02\0\0\0', 112, 99)],
-			['SVG', bytes('<svg>  </svg>\n'), bytes('<svg>  <g></g>')],
-		])('%s is kept when it has its own end, and tried again without', async (_, whole, cut) => {
-			expect(await from(whole)).toMatchObject({ result: { stored: [{}], unsure: [] }, tries: 1 });
-			expect(await from(cut, whole)).toMatchObject({ result: { stored: [{}], unsure: [] }, tries: 2 });
-			const { result, tries } = await from(cut);
+		it('a file is kept when its format shows its end, and is tried again without', async () => {
+			expect(await from(PNG)).toMatchObject({ result: { stored: [{}] }, tries: 1 });
+			expect(await from(PNG.subarray(0, -1), PNG)).toMatchObject({ result: { stored: [{}] }, tries: 2 });
+			const { result, tries } = await from(PNG.subarray(0, -1));
 			expect((result as Error).message).toContain('the connection was lost before the file was complete');
 			expect(tries).toBe(4);
 		});
 
+		it('what was unpacked and has no size is judged by its format', async () => {
+			const host = new FakeHost(() => ({ body: Readable.from([PNG.subarray(0, -1)]) }));
+			expect((await host.failure([image('a')])).message).toContain('the connection was lost');
+		});
+
 		it.each([
-			['MP4', bytes('\0\0\0 ftypisom 0000')],
-			['a WAV of unknown size', wave(0xffffffff, 50)],
-			['a very short file', bytes('\x01\x02')],
-		])('%s, which has none, is tried again and then kept with a hint', async (_, body) => {
-			const url = image('a').url;
-			expect(await from(body)).toMatchObject({ result: { stored: [{}], unsure: [url] }, tries: 2 });
+			['MP4', Buffer.from('\0\0\0\0ftypisom 0000', 'latin1')],
+			['a very short file', Buffer.from('\x01\x02')],
+		])('%s, which does not show it, is refused', async (_, body) => {
+			const { result } = await from(body);
+			expect((result as Error).message).toContain('nothing shows whether the file is complete');
 		});
 	});
 
+	it('takes no more than 500 files, and not more than ten times the largest size together', async () => {
+		const many = Array.from({ length: 502 }, (_, n) => image(`f${n}`));
+		const tooMany = await new FakeHost(whole).downloadSome(many);
+		expect(tooMany.stored).toHaveLength(500);
+		expect(tooMany.failed.map(({ name, reason }) => [name, reason])).toEqual(
+			['f500.png', 'f501.png'].map((name) => [name, 'only 500 files of a request are downloaded']),
+		);
+		const headers = { 'content-length': '900000' };
+		const host = new FakeHost(() => ({ body: Readable.from([Buffer.alloc(900_000)]), headers }));
+		const { stored, failed } = await host.downloadSome(many.slice(0, 20), undefined, {
+			...OPTIONS,
+			maxMegabytes: 1,
+		});
+		// Those that are under way at once do not know of each other.
+		expect(stored.length).toBeLessThan(11 + 4);
+		expect(failed[0]?.reason).toBe(
+			'the files of this request are larger than 10 times the 1 MB of the option “Max File Size (MB)”',
+		);
+	});
+
 	it('is held in memory where streams have no experimental operators', async () => {
-		const host = new FakeHost(() => ({ body: Object.assign(Readable.from([PNG]), { map: undefined }) }));
+		const host = new FakeHost(() => ({ body: Object.assign(Readable.from([PNG]), { iterator: undefined }) }));
 		expect(await host.download([image('a')])).toMatchObject([{ mimeType: 'image/png', bytes: PNG.length }]);
 	});
 });
@@ -338,7 +346,8 @@ describe('The downloads of one item', () => {
 		let most = 0;
 		const host: FakeHost = new FakeHost((url) => {
 			most = Math.max(most, host.open + 1);
-			return { body: host.slowBody(10, url.endsWith('f0.png') ? 5_000 : 1_000, 200) };
+			const headers = { 'content-length': '200' };
+			return { body: host.slowBody(10, url.endsWith('f0.png') ? 5_000 : 1_000, 200), headers };
 		});
 		const stored = await host.download([...files, image('F0')]);
 		expect(stored.map(({ fileName }) => fileName)).toEqual([...files.map((_, n) => `f${n}.png`), 'F0_1.png']);
@@ -349,7 +358,7 @@ describe('The downloads of one item', () => {
 		const host: FakeHost = new FakeHost((url) =>
 			url.endsWith('f2.png')
 				? { statusCode: 404, body: Readable.from([]) }
-				: { body: host.slowBody(10, 5_000, 1_000) },
+				: { body: host.slowBody(10, 5_000, 1_000), headers: { 'content-length': '1000' } },
 		);
 		const { stored, failed } = await host.downloadSome(files);
 		expect(stored.map(({ fileName }) => fileName)).toEqual(
@@ -357,6 +366,15 @@ describe('The downloads of one item', () => {
 		);
 		expect(failed).toEqual([{ ...image('f2'), reason: 'the file server answered with HTTP 404' }]);
 		expect([host.open, host.clock.sleeping]).toEqual([0, 0]);
+	});
+
+	it('are named in the error, but not with all of what a server may send', async () => {
+		const host: FakeHost = new FakeHost(() => ({ statusCode: 404, body: Readable.from([]) }));
+		const long = Array.from({ length: 400 }, (_, n) => image(`${'x'.repeat(100_000)}${n}`));
+		const { message, advice } = await host.failure(long);
+		expect(message.length).toBeLessThan(1_000);
+		expect(advice.length).toBeLessThan(30_000);
+		expect(advice).toContain('… and 349 more');
 	});
 
 	it('are an error that names all of them when none comes', async () => {

@@ -3,7 +3,7 @@ import * as fc from 'fast-check';
 import {
 	fileTypeOf,
 	inputTypeOf,
-	isErrorText,
+	isSubstitute,
 	kindByName,
 	knownTypeByName,
 	typeOfFile,
@@ -113,7 +113,7 @@ describe('The type of a downloaded file', () => {
 		['a.png', '\x7fELF\x02', false],
 		['a.png', '\x89', false],
 	])('%s that begins with %j is an error text: %s', (name, text, isError) =>
-		expect(isErrorText(bytes(text), name)).toBe(isError),
+		expect(isSubstitute(bytes(text), name)).toBe(isError),
 	);
 });
 
@@ -121,7 +121,7 @@ it.each(['<!-- -->', ' ', '{"a":1,', '"a":', '<?xml '])(
 	'Hostile bytes (%j again and again) are read fast',
 	(text) => {
 		const buffer = bytes(`${text.repeat(1_000).slice(0, 500)}\0`.repeat(100));
-		for (const name of ['a.png', 'a', 'a.svg']) isErrorText(buffer, name);
+		for (const name of ['a.png', 'a', 'a.svg']) isSubstitute(buffer, name);
 		fileTypeOf(buffer);
 	},
 	1_000,

@@ -229,22 +229,6 @@ describe('A graph as fields, with object_info', () => {
 		});
 	});
 
-	it('keeps what n8n saves small: choices that do not fit become a text', () => {
-		const models = Array.from({ length: 2_000 }, (_, n) => `models/some/folder/model-${n}.safetensors`);
-		const graph = {
-			4: node('LoraLoader', { lora_name: models[7] }),
-			5: node('KSampler', { sampler_name: 'euler' }),
-		};
-		const objectInfo = {
-			...info('LoraLoader', { lora_name: [models] }),
-			...info('KSampler', { sampler_name: [['euler', 'heun']] }),
-		};
-		expect(fieldsOf(graph, objectInfo)).toMatchObject([
-			{ name: '5.sampler_name', kind: 'choice', choices: ['euler', 'heun'] },
-			{ name: '4.lora_name', kind: 'text', default: models[7] },
-		]);
-	});
-
 	it.each<[string, unknown]>([
 		['a text', '<html>'],
 		['null', null],

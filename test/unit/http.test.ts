@@ -134,15 +134,24 @@ describe('A call', () => {
 describe('A free query', () => {
 	const query = async (...statuses: number[]) => {
 		const clock = new VirtualClock();
-		const send = async () => answer(statuses.shift() ?? 500, { balance_usd: 1 });
+		const send = async () => {
+			const status = statuses.shift() ?? 500;
+			const headers = status === 425 ? { 'retry-after': '60' } : {};
+			return { ...answer(status, { balance_usd: 1 }), headers };
+		};
 		const http = httpOf(send, clock);
-		const free = createFreeQuery({ http, clock, random: () => 0.5, stopSignal: undefined });
-		return await clock.run(free(queryBalance).catch((error: Error) => error.message));
+		const tools = { http, clock, random: () => 0.5, stopSignal: undefined, patienceMs: 10_000 };
+		const value = await clock.run(
+			createFreeQuery(tools)(queryBalance).catch((error: Error) => error.message),
+		);
+		expect(clock.now()).toBeLessThan(10_000);
+		return value;
 	};
 
 	it.each<[number[], unknown]>([
 		[[503, 429, 200], { balance: 1, currency: 'USD' }],
 		[[503, 503, 503, 502, 200], 'The balance could not be read: it answered with HTTP 502'],
+		[[425, 200], 'The balance could not be read: it answered with HTTP 425'],
 		[[401, 200], 'The balance could not be read: RunComfy did not accept the API token'],
 	])('answered with HTTP %j', async (statuses, expected) =>
 		expect(await query(...statuses)).toEqual(expected),

@@ -49,6 +49,7 @@ const model = (more: object) => ({ modelId: { __rl: true, mode: 'list', value: '
 const inputs = (value: IDataObject | null, more: object = {}) => ({
 	inputs: { mappingMode: 'defineBelow', value, ...more } as IDataObject,
 });
+const REPLACE = { resource: 'image', operation: 'replaceBackground' };
 const TOOL = { type: 'n8n-nodes-runcomfy.runComfyTool' };
 
 describe('A request is known by', () => {
@@ -71,6 +72,17 @@ describe('A request is known by', () => {
 		['a timeout', { parameters: { options: {} } }, { parameters: { options: { timeout: 900 } } }],
 		['downloads', { parameters: { downloadFiles: true } }, { parameters: { downloadFiles: false } }],
 		['a default that is saved', {}, { parameters: { inputMode: 'fields' } }],
+		[
+			'the order of the inputs, and an input that an expression has not filled',
+			{ parameters: inputs({ prompt: 'x', size: { width: 1, height: 2 } }) },
+			{ parameters: inputs({ size: { height: 2, width: 1 }, prompt: 'x', seed: undefined }) },
+		],
+		[
+			'an option about waiting, beside a seed',
+			{ parameters: { ...REPLACE, options: { seed: 1, timeout: 1 } } },
+			{ parameters: { ...REPLACE, options: { seed: 1, pollInterval: 2 } } },
+		],
+		['no credential, twice', { node: { credentials: {} } }, { node: { credentials: {} } }],
 		[
 			'a renamed credential',
 			{ node: { credentials: { runComfyApi: { id: '1', name: 'New' } } } },
@@ -96,13 +108,39 @@ describe('A request is known by', () => {
 		],
 		[
 			'the seed',
-			{ parameters: { resource: 'image', operation: 'replaceBackground', options: { seed: 1 } } },
-			{ parameters: { resource: 'image', operation: 'replaceBackground', options: { seed: 2 } } },
+			{ parameters: { ...REPLACE, options: { seed: 1 } } },
+			{ parameters: { ...REPLACE, options: { seed: 2 } } },
 		],
 		[
 			'an expression that gives all options',
 			{ parameters: { options: '={{ { seed: 1 } }}' } },
 			{ parameters: { options: '={{ { seed: 2 } }}' } },
+		],
+		[
+			'the model, by an expression',
+			{ parameters: { modelId: '={{ $json.a }}' } },
+			{ parameters: { modelId: '={{ $json.b }}' } },
+		],
+		[
+			'a number in the place of the model',
+			{ parameters: model({ value: 1 }) },
+			{ parameters: model({ value: 2 }) },
+		],
+		[
+			'all inputs, by an expression',
+			{ parameters: { inputs: '={{ $json.a }}' } },
+			{ parameters: { inputs: '={{ $json.b }}' } },
+		],
+		['the operation', { parameters: { operation: 'run' } }, { parameters: { operation: 'get' } }],
+		[
+			'the resource',
+			{ parameters: { operation: 'get' } },
+			{ parameters: { resource: 'x', operation: 'get' } },
+		],
+		[
+			'the account, where n8n knows only its name',
+			{ node: { credentials: { runComfyApi: { id: null, name: 'A' } } } },
+			{ node: { credentials: { runComfyApi: { id: null, name: 'B' } } } },
 		],
 		['the account', {}, { node: { credentials: { runComfyApi: { id: '2', name: 'RunComfy' } } } }],
 	])('what decides it: %s', async (_, one, other) =>
@@ -131,7 +169,7 @@ describe('A request is known by', () => {
 		['an argument that is left out', { timeout: 1 }, { timeout: 2 }, false],
 	])('the arguments that decide: %s', async (_, one, other, isSame) => {
 		const parameters = {
-			...{ resource: 'image', operation: 'replaceBackground', imageUrl: 'https://example.com/a.png' },
+			...{ ...REPLACE, imageUrl: 'https://example.com/a.png' },
 			prompt: "={{ /*n8n-auto-generated-fromAI-override*/ $fromAI('prompt', `The scene`, 'string') }}",
 			options: { timeout: "={{ $fromAI('timeout', '', 'number') }}" },
 		};
@@ -145,6 +183,21 @@ describe('A request is known by', () => {
 			'={{ items }}',
 		])
 			expect(await placeOf(one, { imageUrl })).not.toBe(await placeOf(other, { imageUrl }));
+	});
+
+	it.each<[string, string, boolean]>([
+		['in any quotes', '={{ $fromAI("prompt") }}', true],
+		['in other letters', '={{ $FROMAI(`prompt`) }}', true],
+		['with spaces', "={{ $fromAI( 'prompt' ) }}", true],
+		['but not where nothing names them', 'A beach', false],
+		['but not under a name that is put together', "={{ $fromAI('prompt' + 1) + item.json.note }}", false],
+	])('only the arguments that $fromAI names: %s', async (_, prompt, isSame) => {
+		const parameters = { ...REPLACE, prompt };
+		const placeOf = async (json: IDataObject) => (await identityOf({ node: TOOL, json, parameters })).place;
+		expect((await placeOf({ prompt: 'x', note: 1 })) === (await placeOf({ prompt: 'x', note: 2 }))).toBe(
+			isSame,
+		);
+		expect(await placeOf({ prompt: 'x' })).not.toBe(await placeOf({ prompt: 'y' }));
 	});
 
 	it('all fields of the item, where inputs are filled from it', async () => {

@@ -55,6 +55,25 @@ describe('readInputFields', () => {
 			{ type: 'string', default: 'https://x.test/a/b.png' },
 			{ kind: 'file', fileKind: 'image' },
 		],
+		['a file of another service', { type: 'string', format: 'uri' }, { kind: 'file', fileKind: 'file' }],
+		[
+			'Ideogram’s image with a mask',
+			{ type: 'string', format: 'image_uri_with_mask_image_ideogramv3' },
+			{ kind: 'file', fileKind: 'image' },
+		],
+		[
+			'images by a sample in the list',
+			{ type: 'array', items: { type: 'string' }, default: ['https://x.test/b.png'] },
+			{ kind: 'files', fileKind: 'image' },
+		],
+		['a video by its example', { type: 'string', examples: ['https://x.test/b.mp4'] }, { fileKind: 'video' }],
+		['a type in capitals', { type: 'Float' }, { kind: 'number' }],
+		['capital types', { type: ['String', 'null'] }, { kind: 'text' }],
+		[
+			'choices or an object',
+			{ anyOf: [{ enum: ['hd'] }, { type: 'object' }] },
+			{ kind: 'choice', choices: ['hd'], acceptsObject: true },
+		],
 		['a LoRA’s path', { type: 'string', format: 'lora_path' }, { kind: 'text' }],
 		['a type or null', { type: ['string', 'null'] }, { kind: 'text' }],
 		[
@@ -131,6 +150,32 @@ describe('readInputFields', () => {
 		expect([a?.label, b?.label]).toEqual(['Guidance', 'Num Images']);
 	});
 
+	it.each([
+		...['mask', 'image', 'start_image_url', 'first_frame', 'imageUrl', 'image_1', '33_video', 'audio_file'],
+		...['custom_music_url', 'face-image', 'photo', 'mask_image_url', 'input_file'],
+	])('knows a file by its name: %s', (name) => {
+		const of = (property: object) => readInputFields({ properties: { [name]: property } }, [])[0]?.kind;
+		expect(of({ type: 'string', default: '' })).toBe('file');
+		expect(of({ type: 'array', items: { type: 'string' } })).toBe('files');
+		expect([of({ enum: ['a'] }), of({ type: 'integer' }), of({ type: 'boolean' })]).not.toContain('file');
+		expect(of({ type: 'array', items: { type: 'object' } })).toBe('array');
+	});
+
+	it.each([
+		...['image_size', 'image_prompt', 'mask_mode', 'video_length', 'voice', 'prompt', 'keyframe', 'filename'],
+		...['auto_mask_text', 'image_urls', 'profile'],
+	])('knows a text by its name: %s', (name) =>
+		expect(readInputFields({ properties: { [name]: { type: 'string' } } }, [])[0]?.kind).toBe('text'),
+	);
+
+	it('offers what is required and not listed, and does not insist on it', () => {
+		const fields = readInputFields({ required: ['image_urls'], properties: { images: {} } }, ['seed']);
+		expect(fields.slice(1)).toMatchObject([
+			{ name: 'image_urls', label: 'Image URLs (Required, Not Listed)', kind: 'files', required: false },
+			{ name: 'seed', kind: 'any', required: false },
+		]);
+	});
+
 	it('marks what is required by the schema and by the entry', () => {
 		const fields = readInputFields({ required: ['a'], properties: { a: {}, b: {}, c: {} } }, ['b']);
 		expect(fields.map(({ required }) => required)).toEqual([true, true, false]);
@@ -154,7 +199,10 @@ describe('readInputFields, whatever the schema', () => {
 				const fields = readInputFields(schema, []);
 				const { properties } = schema;
 				const isObject = typeof properties === 'object' && properties !== null && !Array.isArray(properties);
-				expect(fields.map(({ name }) => name)).toEqual(isObject ? Object.keys(properties) : []);
+				const listed = isObject ? Object.keys(properties) : [];
+				// After them come inputs that are required and not listed.
+				expect(fields.map(({ name }) => name).slice(0, listed.length)).toEqual(listed);
+				if (!isObject) expect(fields).toEqual([]);
 				for (const field of fields) expect(typeof toMapperField(field).displayName).toBe('string');
 			}),
 			{ numRuns: 500 },

@@ -1,7 +1,7 @@
 import * as fc from 'fast-check';
 
 import { readInputFields } from '../../nodes/RunComfy/models/inputSchema';
-import { readInputValues } from '../../nodes/RunComfy/models/inputValues';
+import { asFileField, readInputValues } from '../../nodes/RunComfy/models/inputValues';
 import { FieldError } from '../../nodes/RunComfy/util/errors';
 import { field } from './inputField';
 import { names, schemas, values } from './schemaArbitraries';
@@ -15,7 +15,15 @@ describe('readInputValues', () => {
 		[{ type: 'string' }, 7, '7'],
 		[{ type: 'float' }, '2.5', 2.5],
 		[{ type: 'integer' }, 12, 12],
-		[{ type: 'boolean' }, 'false', false],
+		[{ type: 'boolean' }, 'FALSE', false],
+		[{ type: 'boolean' }, '0', false],
+		[{ type: 'boolean' }, ' True ', true],
+		[{ type: 'boolean' }, '1', true],
+		[
+			{ enum: ['a'], description: 'A custom `{width, height}` object may be sent instead' },
+			{ w: 1 },
+			{ w: 1 },
+		],
 		[{ enum: [1, 2] }, '2', 2],
 		[{ type: 'object' }, '{"move": "left"}', { move: 'left' }],
 		[{ type: 'object' }, { move: 'left' }, { move: 'left' }],
@@ -51,8 +59,16 @@ describe('readInputValues', () => {
 		[{ type: 'string', format: 'date' }, new Date(NaN), 'must be text'],
 		[{ type: 'array', format: 'image_uris', minItems: 2 }, 'data', 'must have at least 2 entries, but has 1'],
 		[{ type: 'string', format: 'image_uri' }, 7, 'must be a URL or the name of an input file'],
+		[{ anyOf: [{ enum: ['hd'] }, { type: 'object' }] }, 'sd', 'must be one of: hd, or a JSON object'],
+		[{ enum: ['hd'] }, { w: 1 }, 'must be one of: hd'],
 	])('for %j refuses %j: %s', (property, given, message) =>
 		expect(() => value(property, given)).toThrow(`“Inputs → It” ${message}`),
+	);
+
+	it.each([', ', ',', ' ', '; ', '|', '\n'])('refuses two URLs for one file, separated by %j', (between) =>
+		expect(() =>
+			value({ format: 'image_uri' }, ['https://a.test/1.png', 'https://a.test/2.png'].join(between)),
+		).toThrow('takes one file here, but holds several URLs'),
 	);
 
 	it.each<[string, unknown, unknown, object]>([
@@ -71,11 +87,30 @@ describe('readInputValues', () => {
 		expect({ input, files }).toEqual({ input: sent, files: [] });
 	});
 
-	it.each([[undefined], [null], [''], ['  ']])('refuses %j where a value is required', (given) =>
-		expect(() => readInputValues([field({ type: 'string' }, true)], { it: given })).toThrow(
-			'“Inputs → It” must not be empty',
-		),
+	it.each<[string, object, unknown]>([
+		['no value', { it: { type: 'string' } }, undefined],
+		['null', { it: { type: 'string' } }, null],
+		['an empty text that may not be empty', { it: { type: 'string', minLength: 1 } }, ''],
+		['an empty prompt', { text_prompt: { type: 'string' } }, ' '],
+		['a file, whose default is a sample', { it: { type: 'string', default: 'https://a.test/a.png' } }, ''],
+	])('refuses %s where a value is required', (_, properties, given) => {
+		const [name = ''] = Object.keys(properties);
+		const fields = readInputFields({ properties, required: [name] }, []);
+		expect(() => readInputValues(fields, { [name]: given })).toThrow('must not be empty');
+	});
+
+	it.each<[string, unknown, unknown, object]>([
+		['an emptied text', { type: 'string' }, '', { it: '' }],
+		['the default', { type: 'integer', default: 5 }, null, { it: 5 }],
+		['the default of a choice', { enum: ['a', 'b'], default: 'b' }, '', { it: 'b' }],
+	])('sends %s where a value is required', (_, property, given, sent) =>
+		expect(readInputValues([field(property, true)], { it: given }).input).toEqual(sent),
 	);
+
+	it('sends no seed where the required one is empty, because a run gives it a random one', () => {
+		const schema = { properties: { seed: { type: 'integer', default: 42 } }, required: ['seed'] };
+		expect(readInputValues(readInputFields(schema, []), { seed: null }).input).toEqual({});
+	});
 
 	it('sends what the schema does not know, because it may be older than the model', () =>
 		expect(readInputValues([field({ type: 'string' })], { it: 'a', brand_new: 1, empty: '' }).input).toEqual({
@@ -112,6 +147,14 @@ describe('readInputValues', () => {
 		['too many commas', ',data,, https://a.test/1.png,', ['data', 'https://a.test/1.png,']],
 		['a comma in an address', 'https://a.test/w_10,h_20/1.png', ['https://a.test/w_10,h_20/1.png']],
 		['names', 'data, data_1,data_2', ['data', 'data_1', 'data_2']],
+		['spaces', 'data data_1 https://a.test/1.png', ['data', 'data_1', 'https://a.test/1.png']],
+		[
+			'a semicolon',
+			'https://a.test/1.png; https://a.test/2.png',
+			['https://a.test/1.png', 'https://a.test/2.png'],
+		],
+		['a bar', 'https://a.test/1.png|https://a.test/2.png', ['https://a.test/1.png', 'https://a.test/2.png']],
+		['an address with a space', 'https://a.test/my photo.png', ['https://a.test/my photo.png']],
 		['lines', 'data\nhttps://a.test/1.png', ['data', 'https://a.test/1.png']],
 		['JSON', '["data", "https://a.test/1.png"]', ['data', 'https://a.test/1.png']],
 		['a list from an expression', ['data', 'data_1'], ['data', 'data_1']],
@@ -141,6 +184,45 @@ describe('readInputValues', () => {
 				expect(bare(file?.sources.join('') ?? '')).toBe(bare(text));
 			}),
 		);
+	});
+
+	const URLS = {
+		anyOf: [
+			{ type: 'string', format: 'uri' },
+			{ type: 'array', items: { format: 'uri' } },
+		],
+	};
+	it.each<[string, unknown, unknown, string[]]>([
+		['a text that is a name', { type: 'string' }, ' data ', ['file', 'data']],
+		['a text that holds a name', { type: 'string' }, 'my data', []],
+		['a choice that is a name', { enum: ['data'] }, 'data', []],
+		[
+			'a list that holds a name',
+			{ type: 'array' },
+			['https://a.test/1', 'data'],
+			['files', 'https://a.test/1', 'data'],
+		],
+		['a list of texts', { type: 'array' }, ['my', 'data'], []],
+		['a list of URLs, which stays one', { type: 'array' }, ['https://a.test'], []],
+		['names for a list', { type: 'array' }, 'data, data_1', ['files', 'data', 'data_1']],
+		['URLs for a list', { type: 'array' }, 'https://a.test/1', ['files', 'https://a.test/1']],
+		['anything that is a name', { type: 'tensor' }, 'data', ['file', 'data']],
+		['one of one or several', URLS, 'data', ['file', 'data']],
+		['several of one or several', URLS, 'data,data_1', ['files', 'data', 'data_1']],
+		['a list of one or several', URLS, '["data"]', ['files', 'data']],
+	])('takes a name of one of the item’s files for it: %s', (_, property, given, expected) => {
+		const isFileName = (name: string) => ['data', 'data_1'].includes(name);
+		const asField = asFileField(field(property), given, isFileName);
+		const { files } = readInputValues([asField], { it: given }, isFileName);
+		expect(files.flatMap((file) => [file.field.kind, ...file.sources])).toEqual(expected);
+	});
+
+	it('is fast on hostile text', () => {
+		const from = performance.now();
+		const text = `https://a.test/${' '.repeat(300_000)}x`;
+		readInputValues([field({ type: 'array', format: 'image_uris' })], { it: text });
+		asFileField(field({ type: 'array' }), text, () => false);
+		expect(performance.now() - from).toBeLessThan(1_000);
 	});
 
 	it('takes inputs of any name', () => {

@@ -204,3 +204,125 @@ describe('Ledger: a long loop', () => {
 		expect(Ledger.of(context).costs.map(({ state }) => state)).toEqual(['queued', 'outcomeUnknown']);
 	});
 });
+
+describe('Ledger: of one execution', () => {
+	it('is the same for all runs of the node, until n8n gives it other data', () => {
+		const context: Record<string, unknown> = {};
+		const ledger = Ledger.of(context);
+		expect(Ledger.of(context)).toBe(ledger);
+		context.runComfyRequests = JSON.parse(JSON.stringify(context.runComfyRequests)) as unknown;
+		expect(Ledger.of(context)).not.toBe(ledger);
+	});
+
+	it('counts the tries of each run', () => {
+		const context = {};
+		const numbers = [0, 0, 1, 0].map((runIndex) => openTurn(context, runIndex).number);
+		expect(numbers).toEqual([1, 2, 1, 3]);
+	});
+
+	it('knows the highest cost of each endpoint, in another process, too', () => {
+		const context: Record<string, unknown> = {};
+		const turn = openTurn(context);
+		for (const [item, usd] of [0.5, 0.7, 0, 0.6].entries())
+			turn.ledger.end(
+				submit(turn, `r${item}`, item),
+				item < 3 ? 'failed' : 'finished',
+				result('r', usd),
+				false,
+			);
+		const costs = ({ ledger }: Turn) => ['a/b', 'c/d'].map((id) => ledger.highestCostUsd(id));
+		expect(costs(turn)).toEqual([0.7, undefined]);
+		turn.close(true);
+		const restored = JSON.parse(JSON.stringify(context)) as Record<string, unknown>;
+		expect(costs(openTurn(restored, 1))).toEqual([0.7, undefined]);
+	});
+
+	it('gives each run what it answers for, and what nobody answers for any more', () => {
+		const context: Record<string, unknown> = {};
+		const [a, b] = [openTurn(context, 0), openTurn(context, 1)];
+		const entries = [submit(a, 'a'), submit(b, 'b')];
+		expect([a, b].map((turn) => turn.ledger.entriesOf(turn))).toEqual(entries.map((entry) => [entry]));
+		const restored = JSON.parse(JSON.stringify(context)) as Record<string, unknown>;
+		const { ledger } = openTurn(restored, 7, 0);
+		const idsOf = (runIndex: number) => ledger.entriesOf({ runIndex }).map(({ requestId }) => requestId);
+		expect([0, 1, 2].map(idsOf)).toEqual([['a'], ['b'], []]);
+	});
+
+	it('adds a late cost to the result, and asks no longer', () => {
+		const turn = openTurn({});
+		const [late, never] = [submit(turn, 'a'), submit(turn, 'b', 1)];
+		for (const entry of [late, never]) turn.ledger.end(entry, 'finished', result('r'), true);
+		expect([late.isCostPending, never.isCostPending]).toEqual([true, true]);
+		turn.ledger.recordCost(late, 0.5);
+		turn.ledger.recordCost(never, undefined);
+		expect(late).toMatchObject({ costUsd: 0.5, isCostPending: false, result: result('r', 0.5) });
+		expect(never).toMatchObject({ isCostPending: false, result: result('r') });
+		expect(never.costUsd).toBeUndefined();
+	});
+
+	it('does not ask for a cost that is there, and keeps no result of what has failed', () => {
+		const turn = openTurn({});
+		const [paid, failed] = [submit(turn, 'a'), submit(turn, 'b', 1)];
+		turn.ledger.end(paid, 'finished', result('r', 0.5), true);
+		turn.ledger.end(failed, 'failed', result('r', 0), true);
+		expect([paid.isCostPending, failed.isCostPending]).toEqual([false, false]);
+		expect(failed.result).toBeUndefined();
+		turn.ledger.recordCost(failed, 0.1);
+		expect(failed).toMatchObject({ costUsd: 0.1 });
+		expect(failed.result).toBeUndefined();
+	});
+
+	it('names what is abandoned only while it is alive and nobody answers for it', () => {
+		const turn = openTurn({});
+		const [alive, ended] = [submit(turn, 'r'), submit(turn, 's')];
+		turn.ledger.move(ended, 'cancelled');
+		const abandoned = () => turn.ledger.findAbandoned(placeOf(0, 0, 'another prompt'));
+		expect(abandoned()).toEqual([]);
+		turn.close(false);
+		expect(abandoned()).toEqual([alive]);
+		expect(turn.ledger.findAbandoned(placeOf(0, 0))).toEqual([]);
+	});
+
+	it('wakes who waits for a change: at a change, when ended, and at once after that; and leaves no listener', async () => {
+		const turn = openTurn({});
+		const { ledger } = turn;
+		const listeners = new Set<() => void>();
+		const signal = {
+			aborted: false,
+			addEventListener: (_: string, listener: () => void) => void listeners.add(listener),
+			removeEventListener: (_: string, listener: () => void) => void listeners.delete(listener),
+		};
+		const woken: string[] = [];
+		const wait = async (what: string) => await ledger.waitForChange(signal).then(() => void woken.push(what));
+		const entry = submit(turn, 'r');
+		const first = wait('a change');
+		await Promise.resolve();
+		expect(woken).toEqual([]);
+		ledger.setWaitedFor(entry, false);
+		await first;
+		const second = wait('the end');
+		for (const listener of [...listeners]) listener();
+		await second;
+		signal.aborted = true;
+		await wait('at once');
+		expect(woken).toEqual(['a change', 'the end', 'at once']);
+		expect(listeners.size).toBe(0);
+	});
+
+	it.each([
+		['equal calls one after another', callOf('A'), callOf('A'), ['1', 'end 1', '2', 'end 2']],
+		['other calls side by side', callOf('A'), callOf('B'), ['1', '2', 'end 1', 'end 2']],
+		['items side by side', placeOf(0, 0), placeOf(0, 0), ['1', '2', 'end 1', 'end 2']],
+	])('submits for %s', async (_, one, two, order) => {
+		const { ledger } = openTurn({});
+		const seen: string[] = [];
+		const never = new AbortController().signal;
+		const work = (name: string) => async () => {
+			seen.push(name);
+			await new Promise((resolve) => setImmediate(resolve));
+			seen.push(`end ${name}`);
+		};
+		await Promise.all([ledger.atPlace(one, never, work('1')), ledger.atPlace(two, never, work('2'))]);
+		expect(seen).toEqual(order);
+	});
+});

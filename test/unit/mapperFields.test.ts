@@ -77,6 +77,15 @@ describe('toMapperFields', () => {
 		expect(fields.flatMap(({ defaultValue }) => defaultValue ?? [])).toEqual([]);
 	});
 
+	it('has readable choices', () => {
+		const choices = ['landscape_4_3', 'square_hd', 'auto', 'png', '16:9', '720p', 'fp16', 'en', 'A-b', 2];
+		const [field] = fieldsOf({ size: { enum: choices } });
+		expect(field?.options?.map(({ name }) => name)).toEqual([
+			...['Landscape 4:3', 'Square HD', 'Auto', 'PNG', '16:9', '720p', 'fp16', 'en', 'A-b', '2'],
+		]);
+		expect(field?.options?.map(({ value }) => value)).toEqual(choices);
+	});
+
 	it.each<[string, Record<string, unknown>, string[]]>([
 		[
 			'abbreviations',

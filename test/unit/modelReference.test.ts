@@ -15,6 +15,8 @@ describe('readModelReference', () => {
 			{ kind: 'page', path: 'blackforestlabs/flux-2-flash' },
 		],
 		['https://www.runcomfy.com/de/models/a/b/playground?tab=1#x', { kind: 'page', path: 'a/b' }],
+		['https://www.runcomfy.com/playground/a/b/c/api', { kind: 'page', path: 'a/b/c' }],
+		['https://www.runcomfy.com/ja/playground/a/b', { kind: 'page', path: 'a/b' }],
 		['https://model-api.runcomfy.net/v1/models/a/b/c', { kind: 'page', path: 'a/b/c' }],
 		['https://evil.test/models/a/b', undefined],
 		['https://www.runcomfy.com/about', undefined],

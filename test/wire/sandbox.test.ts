@@ -4,7 +4,7 @@ import type { AddressInfo } from 'node:net';
 import sharp from 'sharp';
 import { request } from 'undici';
 
-import { DEPLOYMENT_ID, DEPLOYMENTS } from '../sandbox/deployments';
+import { DEPLOYMENT_ID, DEPLOYMENTS, type SandboxDeployment } from '../sandbox/deployments';
 import { Faults } from '../sandbox/faults';
 import { MODEL_ID, Sandbox, SANDBOX_TOKEN } from '../sandbox/sandbox';
 import { renderScene } from '../sandbox/scene';
@@ -233,6 +233,51 @@ describe('The sandbox', () => {
 				body: { error_code: 422001, detail: [{ loc: ['body', 'overrides', ...where] }] },
 			});
 			expect(sandbox.stats.accepted).toBe(0);
+		});
+
+		it('that take what RunComfy’s own clients send: v1 paths, extra data, and a content type without a body', async () => {
+			const path = `/prod/v1/deployments/${DEPLOYMENT_ID.textToImage}`;
+			const body = { overrides: SMALL, extra_data: { api_key_comfy_org: 'x' } };
+			const { request_id: id } = (await call(`${path}/inference`, body)).body;
+			expect((await call(`${path}/requests/${String(id)}/status`)).body).toMatchObject({ request_id: id });
+			const cancel = await request(`${sandbox.url}${path}/requests/${String(id)}/cancel`, {
+				method: 'POST',
+				headers: { authorization: `Bearer ${SANDBOX_TOKEN}`, 'content-type': 'application/json' },
+			});
+			expect(await cancel.body.json()).toMatchObject({
+				request_id: id,
+				outcome: expect.any(String) as string,
+			});
+			const times = (await call(`${path}/requests/${String(id)}/result`)).body;
+			expect(times.created_at).toMatch(/^\d{4}-\d\d-\d\dT[\d:]{8}\.\d{6}\+00:00$/);
+		});
+
+		it('whose choices may have inputs of their own', async () => {
+			const options = [{ key: 'on', inputs: { required: { width: ['INT', { max: 9 }] } } }, { key: 'off' }];
+			const objectInfo = {
+				Resize: { input: { required: { type: ['COMFY_DYNAMICCOMBO_V3', { options }] } } },
+			};
+			const workflow = { 1: { class_type: 'Resize', inputs: { type: 'on', 'type.width': 5 } } };
+			const [first] = DEPLOYMENTS;
+			const own = { ...(first as SandboxDeployment), id: 'own', workflow: JSON.stringify(workflow) };
+			const another = await Sandbox.start({
+				deployments: [{ ...own, objectInfo: JSON.stringify(objectInfo) }],
+			});
+			try {
+				const statusOf = async (inputs: object) => {
+					const answer = await request(`${another.url}${DEPLOYMENT}/own/inference`, {
+						method: 'POST',
+						headers: { authorization: `Bearer ${SANDBOX_TOKEN}`, 'content-type': 'application/json' },
+						body: JSON.stringify({ overrides: { 1: { inputs } } }),
+					});
+					await answer.body.dump();
+					return answer.statusCode;
+				};
+				const all = [{ type: 'off' }, { type: 'x' }, { 'type.width': 9 }, { 'type.width': 10 }];
+				expect(await Promise.all(all.map(statusOf))).toEqual([200, 422, 200, 422]);
+			} finally {
+				await another.close();
+			}
 		});
 
 		it('whose pictures have the size of the latent, and depend on every input', async () => {

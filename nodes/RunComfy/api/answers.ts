@@ -93,7 +93,7 @@ export interface RequestApi {
 	getStatus(requestId: string, options?: CallOptions): Promise<PollAnswer>;
 	cancel(requestId: string, options?: CallOptions): Promise<CancelAnswer>;
 	/** What to log, besides for debugging, whenever the state of a request changes while it is waited for. */
-	describeProgress?(state: Pick<PolledState, 'status' | 'phase' | 'queuePosition'>): string;
+	describeProgress?(state: Pick<PolledState, 'phase' | 'queuePosition'>): string;
 	/** Describes a request that failed or was cancelled. */
 	endedProblem(requestId: string, state: EndedState): Problem;
 }

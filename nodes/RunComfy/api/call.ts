@@ -10,6 +10,8 @@ export interface ApiRequest {
 	timeoutMs: number;
 	/** Aborts the call. The signal of a paid POST is aborted only some time after Stop. */
 	signal?: Signal;
+	/** Numbers that JavaScript does not hold exactly come as texts: those of results are data. */
+	keepsDigits?: boolean;
 	/** Asked once more right before the request is handed over; when false, nothing is sent. */
 	mayLeave?: () => boolean;
 }

@@ -112,10 +112,10 @@ export function deploymentRequests(http: Http, deploymentId: string): RequestApi
 			return state.kind === 'ok' && state.value.phase !== 'finished' ? state : result;
 		},
 		endedProblem: endedRunProblem,
-		describeProgress: ({ phase, status, queuePosition }) => {
-			if (phase !== 'queued') return status;
+		describeProgress: ({ phase, queuePosition }) => {
+			if (phase !== 'queued') return phase;
 			const position = queuePosition === undefined ? '' : `, position ${queuePosition}`;
-			return `${status}${position}; the deployment may have to start first, which takes 3 to 5 minutes`;
+			return `${phase}${position}; the deployment may have to start first, which takes 3 to 5 minutes`;
 		},
 	};
 }

@@ -75,6 +75,7 @@ export class Http {
 		const request = (requestId: string, path: string, maxMs: number, options: CallOptions = {}) => ({
 			url: `${base}/requests/${encodeURIComponent(requestId)}/${path}`,
 			timeoutMs: Math.min(options.timeoutMs ?? Infinity, maxMs),
+			keepsDigits: true,
 			signal: options.signal,
 		});
 		const poll = async (requestId: string, path: string, options?: CallOptions) => {
@@ -140,22 +141,30 @@ function bytesOfTexts(value: unknown): number {
  */
 export type FreeQuery = <T>(queryOf: (http: Http) => Query<T>) => Promise<T>;
 
-/** @param tools with `stopSignal`, n8n's Stop; undefined where the host has none. */
+/**
+ * @param tools with `stopSignal`, n8n's Stop; undefined where the host has none. When RunComfy asks for a pause that ends more
+ * than `patienceMs` after the first call, there is no retry.
+ */
 export function createFreeQuery(tools: {
 	http: Http;
 	clock: Clock;
 	random: Random;
 	stopSignal: Signal | undefined;
+	patienceMs: number;
 }): FreeQuery {
-	const { http, clock, random, stopSignal } = tools;
+	const { http, clock, random, stopSignal, patienceMs } = tools;
 	return async (queryOf) => {
+		const deadline = clock.now() + patienceMs;
 		const answer = await retry(
 			async () => {
 				const received = await http.query(queryOf(http), stopSignal);
 				if (received.kind !== 'ok' && stopSignal?.aborted === true) throw new StoppedError('');
 				return received;
 			},
-			(received) => (received.kind === 'transient' ? received : undefined),
+			(received) =>
+				received.kind === 'transient' && clock.now() + (received.retryAfterMs ?? 0) <= deadline
+					? received
+					: undefined,
 			{ random, pause: async (ms) => await clock.sleep(ms, stopSignal) },
 		);
 		if (answer.kind === 'ok') return answer.value;

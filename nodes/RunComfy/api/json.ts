@@ -15,6 +15,38 @@ export function parseJson(text: string): unknown {
 	}
 }
 
+/** A number that JavaScript may not hold as it is written. */
+const MAY_BE_INEXACT = /\d{16}|\de\+?\d{3}/i;
+
+/** As `parseJson`, except that numbers that JavaScript does not hold exactly become texts, and so keep their digits. */
+export function parseJsonExactly(text: string): unknown {
+	const value = parseJson(text);
+	return value !== undefined && MAY_BE_INEXACT.test(text) ? parseJson(withTextsForNumbers(text)) : value;
+}
+
+function withTextsForNumbers(json: string): string {
+	let isText = false;
+	const parts = json.split('"').map((part) => {
+		if (isText) {
+			let end = part.length;
+			while (part[end - 1] === '\\') end--;
+			// After an odd number of backslashes, the quotation mark is a part of the text.
+			isText = (part.length - end) % 2 === 1;
+			return part;
+		}
+		isText = true;
+		return part.replace(/-?\d+(\.\d+)?(e[+-]?\d+)?/gi, (number) =>
+			isExact(Number(number)) ? number : `"${number}"`,
+		);
+	});
+	return parts.join('"');
+}
+
+/** False for an integer that may have lost digits, and for what is too large to be a number. */
+export function isExact(number: number): boolean {
+	return Number.isInteger(number) === Number.isSafeInteger(number) && Number.isFinite(number);
+}
+
 /** No model's input is nearly as deep. */
 const MAX_JSON_DEPTH = 100;
 

@@ -130,6 +130,15 @@ export function isLoopbackUrl(text: string): boolean {
 }
 
 /**
+ * For http, which is allowed on this machine only: a server that is named as its own proxy is reached by no other, whatever
+ * n8n's environment says. Servers understand such requests.
+ */
+export function ownProxy(address: string): { proxy?: { protocol: string; host: string; port: number } } {
+	const { protocol, hostname: host, port } = new URL(address);
+	return protocol === 'http:' ? { proxy: { protocol: 'http', host, port: Number(port || 80) } } : {};
+}
+
+/**
  * Checks a base URL of the credential: https, or http on loopback only, and nothing but an origin and a path.
  * @param usual the one that RunComfy's own API has.
  * @returns what is wrong with it, or undefined when the token may be sent there.
@@ -154,7 +163,7 @@ export function cleanBaseUrl(text: string): string {
 
 /**
  * Reads and checks what a credential holds. Its addresses count only where the user has switched them on.
- * @throws FieldError; its texts never contain the token.
+ * @throws FieldError; its texts never contain the token or the key.
  */
 export function readCredential(credential: Readonly<Record<string, unknown>>) {
 	const where = 'Correct it in the RunComfy credential in n8n.';

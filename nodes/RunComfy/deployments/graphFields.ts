@@ -21,11 +21,6 @@ import type { Definitions, InputDefinition } from './objectInfo';
 
 /** More settings at once would hide what matters. Files, prompts, sizes and seeds are always shown. */
 const MAX_SHOWN = 15;
-/**
- * n8n saves all choices with the workflow: so many characters of JSON at most, those of the first fields first. A field whose
- * choices do not fit takes any value.
- */
-const MAX_CHOICE_CHARACTERS = 30_000;
 
 interface Candidate {
 	field: InputField;
@@ -63,16 +58,9 @@ export function readGraphFields(graph: JsonObject, definitions: Definitions = ne
 	candidates.sort((a, b) => rankOf(a) - rankOf(b));
 	const labels = labelsOf(candidates);
 	const shown = shownOf(candidates);
-	let room = MAX_CHOICE_CHARACTERS;
 	return candidates.map((candidate, index) => {
-		const { choices, ...rest } = candidate.field;
-		const length = (choices ?? []).reduce<number>((sum, choice) => sum + 24 + String(choice).length * 2, 0);
-		const isRoom = length <= room;
-		if (isRoom) room -= length;
-		const kind = rest.kind === 'file' ? rest.kind : kindOfLiteral(candidate.input.value);
-		const content = isRoom ? candidate.field : { ...rest, kind };
 		const isHidden = shown.has(candidate) ? undefined : true;
-		return omitUndefined({ ...content, label: labels[index] ?? '', isHidden });
+		return omitUndefined({ ...candidate.field, label: labels[index] ?? '', isHidden });
 	});
 }
 

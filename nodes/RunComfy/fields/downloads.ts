@@ -5,6 +5,7 @@ import { outputFieldName } from '../files/fileNames';
 import type { ResultFile } from '../files/resultFiles';
 import type { RunEnd } from '../jobs/types';
 import { FieldError } from '../util/errors';
+import { listOf, shortUrl } from '../util/values';
 import type { Field, Item } from './item';
 import { OPTIONS, type Options } from './options';
 
@@ -72,20 +73,11 @@ export async function downloadFiles(
 ): Promise<{ binary?: IBinaryKeyData; failedFiles?: Array<Pick<FailedFile, 'url' | 'reason'>> }> {
 	if (target === undefined || files.length === 0) return {};
 	const { fieldName, ...options } = target;
-	const { stored, failed, unsure } = await downloader.downloadAll(
-		files,
-		{ requestId, ...options },
-		run.signal,
-	);
+	const { stored, failed } = await downloader.downloadAll(files, { requestId, ...options }, run.signal);
 	run.throwIfEnded();
 	const binary = Object.fromEntries(stored.map((file, index) => [outputFieldName(fieldName, index), file]));
-	if (unsure.length > 0) {
-		hint(
-			`Some files of RunComfy request ${requestId} may not be complete, because the file server did not say where they end: ${unsure.join(', ')}`,
-		);
-	}
 	if (failed.length === 0) return { binary };
-	const list = failed.map(({ url, reason }) => `${url} (${reason})`).join(', ');
+	const list = listOf(failed.map(({ url, reason }) => `${shortUrl(url)} (${reason})`));
 	hint(
 		`${failed.length} of ${files.length} files of RunComfy request ${requestId} could not be downloaded: ${list}. They are paid for. Download them soon with the operation “Get Result” and this request ID, or open the URLs, because outputs may expire.`,
 	);

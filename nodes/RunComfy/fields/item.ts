@@ -5,10 +5,10 @@ import type {
 	INodePropertyOptions,
 } from 'n8n-workflow';
 
-import { isJsonObject, isTooDeep, parseJson, type JsonObject } from '../api/json';
+import { isExact, isJsonObject, isTooDeep, parseJson, type JsonObject } from '../api/json';
 import { findFileUrlProblem, type AddressRules } from '../api/urls';
 import { FieldError, toError } from '../util/errors';
-import { isEmpty } from '../util/values';
+import { isEmpty, toBoolean } from '../util/values';
 
 /** A field of the node, which says itself whether its value decides what is generated. */
 export interface Field extends Omit<INodeProperties, 'options'> {
@@ -38,6 +38,11 @@ export class Item {
 		return this.context.getInputData()[this.index]?.json ?? {};
 	}
 
+	/** The names of its files. */
+	get fileNames(): string[] {
+		return Object.keys(this.context.getInputData()[this.index]?.binary ?? {});
+	}
+
 	/** @param fallback where the field has no value. */
 	raw({ name, displayName = name }: Partial<Named> & Pick<Field, 'name'>, fallback?: unknown): unknown {
 		try {
@@ -59,7 +64,7 @@ export class Item {
 		return text;
 	}
 
-	/** An expression may return the texts `true` and `false`. */
+	/** An expression may also return a text or a number that means one. */
 	boolean(field: Named): boolean {
 		return booleanOf(this.raw(field), field.displayName);
 	}
@@ -132,8 +137,8 @@ export function choiceOf(
 }
 
 export function booleanOf(value: unknown, label: string): boolean {
-	if (typeof value === 'boolean') return value;
-	if (value === 'true' || value === 'false') return value === 'true';
+	const found = toBoolean(value);
+	if (found !== undefined) return found;
 	throw new FieldError(label, `must be true or false${isEmpty(value) ? ', but is empty' : ''}`);
 }
 
@@ -154,10 +159,7 @@ export function assertExact(value: unknown, label: string): void {
 /** Where a value holds a number that is not exact, as a path that begins with its label. */
 function findInexact(value: unknown, path: string): string | undefined {
 	// 1e400 is read as infinite, and would be sent as null.
-	if (typeof value === 'number')
-		return Number.isInteger(value) === Number.isSafeInteger(value) && Number.isFinite(value)
-			? undefined
-			: path;
+	if (typeof value === 'number') return isExact(value) ? undefined : path;
 	if (typeof value !== 'object' || value === null) return undefined;
 	for (const [name, part] of Object.entries(value)) {
 		const found = findInexact(part, `${path} → ${name}`);

@@ -30,7 +30,7 @@ export function inputModeField(owner: string, example: string, others: INodeProp
 			{
 				name: FROM_ITEM,
 				value: 'auto',
-				description: `Fields of the item that are named as inputs of the ${owner}, such as ${example}. Other fields are ignored, but one must be an input.`,
+				description: `Fields and files of the item that are named as inputs of the ${owner}, such as ${example}. Others are ignored, but one must be an input.`,
 			},
 			...others,
 		],
@@ -106,11 +106,11 @@ const MAX_LISTED = 40;
 
 /**
  * The values that the item's own fields give the inputs: `{"6.text": "x"}`, `{"6": {"text": "x"}}`, and by name or label
- * `{"text": "x"}`. Fields that name no input are ignored, because items hold other data, too.
+ * `{"text": "x"}`. Files give the inputs of their names. What names no input is ignored, because items hold other data, too.
  * @param fields the inputs; those of a workflow have the names `<node ID>.<input>`.
  * @throws FieldError when no field names an input, and for one that means an input, but not which.
  */
-export function readItemInputs({ json }: Item, fields: InputField[]): JsonObject {
+export function readItemInputs({ json, fileNames }: Item, fields: InputField[]): JsonObject {
 	const refuse = (problem: string): never => {
 		const shown = fields.slice(0, MAX_LISTED).map(({ name, label }) => `${label} (${name})`);
 		const list = [...shown, ...(fields.length > MAX_LISTED ? ['…'] : [])].join(', ');
@@ -132,6 +132,12 @@ export function readItemInputs({ json }: Item, fields: InputField[]): JsonObject
 			if (values.has(name)) refuse(`two of its fields name the input ${name}`);
 			values.set(name, value);
 		}
+	}
+	for (const key of fileNames) {
+		const [file, ...others] = inputsNamed(key, fields).filter(({ kind }) => kind.startsWith('file'));
+		// A form also describes its file under the same name.
+		const isGiven = file === undefined || others.length > 0 || typeof values.get(file.name) === 'string';
+		if (!isGiven) values.set(file.name, key);
 	}
 	if (values.size === 0) refuse('no field of the item names an input and has a value');
 	return Object.fromEntries(values);

@@ -272,3 +272,12 @@ export function readRunOptions(item: Item): RunOptions {
 		limitUsd: options.isAdded(spendingLimit) ? options.number(spendingLimit) : undefined,
 	};
 }
+
+/** The timeout of an item, where it can be read. */
+export function readTimeoutMs(item: Item): number {
+	try {
+		return new Options(item, [OPTIONS.timeout]).number(OPTIONS.timeout) * 1_000;
+	} catch {
+		return OPTIONS.timeout.default * 1_000;
+	}
+}

@@ -5,14 +5,17 @@ import type { AddressRules } from '../api/urls';
 import { retry } from '../util/retry';
 import { Slots } from '../util/slots';
 import type { Clock, Random, Signal } from '../util/time';
+import { listOf, shortUrl } from '../util/values';
 import { outputFileStems } from './fileNames';
-import { endingOf, isErrorText, isWhole, typeOfFile } from './fileTypes';
+import { BYTES_PER_MB, endingOf, isSubstitute, typeOfFile } from './fileTypes';
 import type { ResultFile } from './resultFiles';
-import { CUT_OFF, DownloadProblem, Transfer } from './transfer';
+import { CUT_OFF, DownloadProblem, MAX_FILES_TOGETHER, Transfer } from './transfer';
 
 /** Parallel downloads per run: outputs are large, and more downloads would only share the same bandwidth. */
 const MAX_DOWNLOADS = 4;
 const MAX_REDIRECTS = 3;
+/** Of one request. More are not downloaded: only their URLs are returned. */
+const MAX_FILES = 500;
 /** When no bytes arrive for this long, the connection counts as lost. */
 export const DOWNLOAD_IDLE_MS = 30_000;
 
@@ -21,13 +24,6 @@ export interface DownloadDependencies {
 	clock: Clock;
 	random: Random;
 	idleMs: number;
-}
-
-/** A file that n8n has stored. */
-interface StoredFile {
-	data: IBinaryData;
-	/** Undefined where nothing shows whether it has come to its end. */
-	isWhole: true | undefined;
 }
 
 /** A file that could not be downloaded. */
@@ -56,7 +52,7 @@ export class Downloader {
 	/**
 	 * Downloads all files of one item. One that fails does not take the others. All downloads have ended on return.
 	 * @param signal aborts the downloads.
-	 * @returns the stored files in the same order; those that failed; and the URLs of files that may not be complete.
+	 * @returns the stored files in the same order, and those that failed.
 	 * @throws RunComfyError with the request ID and all URLs when none has come, because the result is paid for and can be
 	 * downloaded again. Not for URLs of which neither key nor name says that they are files.
 	 */
@@ -64,42 +60,35 @@ export class Downloader {
 		files: ResultFile[],
 		options: DownloadOptions,
 		signal: Signal,
-	): Promise<{ stored: IBinaryData[]; failed: FailedFile[]; unsure: string[] }> {
+	): Promise<{ stored: IBinaryData[]; failed: FailedFile[] }> {
 		const { clock, random } = this.dependencies;
-		const stems = outputFileStems(files, options.fileName);
-		const withRetries = async (file: ResultFile, stem = '') => {
-			let tries = 0;
-			const needsRetry = (result: StoredFile | DownloadProblem) =>
-				result instanceof DownloadProblem ? result.isTransient : result.isWhole === undefined && tries < 2;
-			return await retry(
-				async () => {
-					tries++;
-					return await this.download(file, stem, options, signal);
-				},
-				(result) => (needsRetry(result) && !signal.aborted ? {} : undefined),
+		const wanted = files.slice(0, MAX_FILES);
+		const stems = outputFileStems(wanted, options.fileName);
+		const total: Total = { room: MAX_FILES_TOGETHER * options.maxMegabytes * BYTES_PER_MB };
+		const withRetries = async (file: ResultFile, stem = '') =>
+			await retry(
+				async () => await this.download(file, stem, options, total, signal),
+				(result) =>
+					result instanceof DownloadProblem && result.isTransient && !signal.aborted ? {} : undefined,
 				{ random, pause: async (ms) => await clock.sleep(ms, signal) },
 			);
-		};
 		const results = await Promise.all(
-			files.map(async (file, index) => ({
+			wanted.map(async (file, index) => ({
 				file,
 				result: await this.slots.use(async () => await withRetries(file, stems[index]), 1, signal),
 			})),
 		);
 		const stored: IBinaryData[] = [];
 		const failed: FailedFile[] = [];
-		const unsure: string[] = [];
 		for (const { file, result } of results) {
-			if (result instanceof DownloadProblem) {
-				failed.push({ ...file, reason: result.message });
-				continue;
-			}
-			stored.push(result.data);
-			if (result.isWhole === undefined) unsure.push(file.url);
+			if (result instanceof DownloadProblem) failed.push({ ...file, reason: result.message });
+			else stored.push(result);
 		}
+		const reason = `only ${MAX_FILES} files of a request are downloaded`;
+		failed.push(...files.slice(MAX_FILES).map((file) => ({ ...file, reason })));
 		const surest = failed.find(({ kind, name }) => kind !== 'file' || endingOf(name) !== undefined);
 		if (surest !== undefined && stored.length === 0) throw downloadError(options.requestId, surest, files);
-		return { stored, failed, unsure };
+		return { stored, failed };
 	}
 
 	/** One try to download one file. Never rejects. */
@@ -107,30 +96,44 @@ export class Downloader {
 		file: ResultFile,
 		stem: string,
 		options: DownloadOptions,
+		total: Total,
 		stop: Signal,
-	): Promise<StoredFile | DownloadProblem> {
+	): Promise<IBinaryData | DownloadProblem> {
 		const { context } = this.dependencies;
-		const transfer = new Transfer({ ...this.dependencies, ...options, stop });
+		const transfer = new Transfer({ ...this.dependencies, ...options, ...total, stop });
 		try {
 			const { contentLength, isEncoded, hasEnd } = await transfer.open(file.url, MAX_REDIRECTS);
 			if (isEncoded) return new DownloadProblem('the file server sent it compressed');
 			const { head, body } = await transfer.read();
 			if (head.length === 0) return new DownloadProblem('the file is empty');
-			if (isErrorText(head, file.name))
-				return new DownloadProblem('the file server sent a web page or an error text instead of the file');
+			if (isSubstitute(head, file.name))
+				return new DownloadProblem(
+					'the file server sent a web page, an error text, or a program instead of the file',
+				);
 			const { extension, mimeType } = typeOfFile(head, file.name);
 			const data = await context.helpers.prepareBinaryData(body, `${stem}.${extension}`, mimeType);
 			// This happens with an encoded file that n8n has decoded; a lost connection ends the stream with an error.
-			if (contentLength !== undefined && transfer.received !== contentLength)
-				return new DownloadProblem(`${transfer.received} bytes arrived instead of ${contentLength}`);
-			const whole = hasEnd || isWhole(head, transfer.tail, transfer.received);
-			return whole === false ? new DownloadProblem(CUT_OFF, true) : { data, isWhole: whole };
+			const { bytes } = transfer.end;
+			if (contentLength !== undefined && bytes !== contentLength)
+				return new DownloadProblem(`${bytes} bytes arrived instead of ${contentLength}`);
+			// Without a size, what n8n has decoded may have been truncated before.
+			const isWhole = contentLength !== undefined || transfer.end.isWhole(head);
+			if (isWhole === false) return new DownloadProblem(CUT_OFF, true);
+			if (!hasEnd && isWhole === undefined)
+				return new DownloadProblem('nothing shows whether the file is complete', true);
+			total.room -= bytes;
+			return data;
 		} catch (error) {
 			return transfer.problemOf(error) ?? storageProblem(error);
 		} finally {
 			transfer.close();
 		}
 	}
+}
+
+/** How many bytes the files of a request may still have. */
+interface Total {
+	room: number;
 }
 
 function storageProblem(error: unknown): DownloadProblem {
@@ -145,10 +148,10 @@ function downloadError(
 ): RunComfyError {
 	const what = kind === 'audio' ? 'audio file' : kind;
 	const label = `${what.charAt(0).toUpperCase()}${what.slice(1)} URL`;
-	const others = files.map((file) => file.url).filter((other) => other !== url);
-	const otherUrls = others.length === 0 ? '' : ` The other files of this request: ${others.join(' , ')}`;
+	const others = files.filter((file) => file.url !== url).map((file) => shortUrl(file.url));
+	const otherUrls = others.length === 0 ? '' : ` The other files of this request: ${listOf(others, ' , ')}`;
 	return new RunComfyError({
-		message: `RunComfy request ${requestId} finished, but its ${what} could not be downloaded: ${reason}. ${label}: ${url}`,
+		message: `RunComfy request ${requestId} finished, but its ${what} could not be downloaded: ${reason}. ${label}: ${shortUrl(url)}`,
 		advice: `The ${what} is paid for and was not generated again. Download it soon with the operation “Get Result” and this request ID, or open the URL, because outputs may expire.${otherUrls}`,
 		requestId,
 	});

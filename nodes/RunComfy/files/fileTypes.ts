@@ -14,9 +14,6 @@ export const BYTES_PER_MB = 1_000_000;
 /** The number of bytes that show the type of a file, or an error text in its place. */
 export const SNIFF_BYTES = 512;
 
-/** The number of bytes at the end of a file that show whether it is whole. */
-export const TAIL_BYTES = 64;
-
 const BYTES = 'application/octet-stream';
 
 /** The known endings of names with their MIME types, by kind. */
@@ -129,10 +126,11 @@ export function inputTypeOf(bytes: Buffer, fileName = ''): FileType | undefined 
 	const detected = fileTypeOf(bytes);
 	const named = knownTypeByName(fileName);
 	if (detected !== undefined) return detected.kind === 'video' && named?.kind === 'audio' ? named : detected;
-	const isPlausible = named !== undefined && !DETECTED.has(named.mimeType) && !isErrorText(bytes, fileName);
+	const isPlausible = named !== undefined && !DETECTED.has(named.mimeType) && !isSubstitute(bytes, fileName);
 	return isPlausible ? named : undefined;
 }
 
+const PROGRAM = /^MZ.*(PE\0\0|DOS mode)/s;
 const WEB_PAGE = /^(<\?xml[^>]*>\s*)?(<!--((?!-->).)*-->\s*)*<(!doctype html|html|head|body)\b/is;
 const XML_ERROR = /^(<\?xml[^>]*>\s*)?<(\w+:)?(error|errors|errorresponse|fault)\b/i;
 /** After simple values only, so that it is a key of the outermost object. */
@@ -140,10 +138,11 @@ const JSON_ERROR =
 	/^\[?\s*\{\s*("\w*"\s*:\s*("[^"]*"|[\w.+-]+)\s*,\s*)*"(errors?|error_?code|error_?message|message|detail)"\s*:/i;
 
 /**
- * True when bytes are what a file server sends in place of a file: a web page, an error as JSON or XML, or any text where
- * the name promises a file whose first bytes are none. A file that is named as such a text is what it says.
+ * True when bytes are what a file server sends in place of a file: a program for Windows, a web page, an error as JSON or
+ * XML, or any text where the name promises a file whose first bytes are none. A file that is named as such a text is what it says.
  */
-export function isErrorText(bytes: Buffer, fileName: string): boolean {
+export function isSubstitute(bytes: Buffer, fileName: string): boolean {
+	if (PROGRAM.test(bytes.toString('latin1', 0, SNIFF_BYTES))) return true;
 	const text = bytes.toString('utf8', 0, SNIFF_BYTES).trimStart();
 	const ending = endingOf(fileName) ?? '';
 	if (WEB_PAGE.test(text)) return !/^x?html?$/.test(ending);
@@ -153,35 +152,6 @@ export function isErrorText(bytes: Buffer, fileName: string): boolean {
 	if (type === undefined || ending === 'svg' || !DETECTED.has(type.mimeType)) return false;
 	// The last character may be cut off.
 	return fileTypeOf(bytes) === undefined && /^([^\p{Cc}\ufffd]|[\t-\r])+\ufffd*$/u.test(text);
-}
-
-/** The size that a format states in its first bytes; 0 and the largest number mean that it was not known. */
-function hasSize(bytes: number, stated: number): boolean | undefined {
-	return stated === 0 || stated >= 0xffffff00 ? undefined : bytes >= stated;
-}
-
-type IsWhole = (head: Buffer, tail: string, bytes: number) => boolean | undefined;
-
-const riff: IsWhole = (head, _tail, bytes) => hasSize(bytes - 8, head.readUInt32LE(4));
-
-/** How the formats that have an end show it. A few bytes may follow it. */
-const ENDS = new Map<string, IsWhole>([
-	['png', (_head, tail) => tail.includes('IEND')],
-	['jpg', (_head, tail) => tail.includes('\xff\xd9')],
-	['gif', (_head, tail) => /;\0*$/.test(tail)],
-	['svg', (_head, tail) => tail.includes('</svg')],
-	['pdf', (_head, tail) => tail.includes('%%EOF')],
-	...['webp', 'wav', 'avi'].map((extension) => [extension, riff] as const),
-	['glb', (head, _tail, bytes) => hasSize(bytes, head.readUInt32LE(8))],
-]);
-
-/**
- * Whether a file of so many bytes is whole, by its format's own end; undefined where that does not show it.
- * @param head its first bytes, and `tail` its last ones.
- */
-export function isWhole(head: Buffer, tail: Uint8Array, bytes: number): boolean | undefined {
-	const end = ENDS.get(fileTypeOf(head)?.extension ?? '');
-	return head.length < 12 ? undefined : end?.(head, Buffer.from(tail).toString('latin1'), bytes);
 }
 
 /** The kind with its article, for a sentence: `an image`. */

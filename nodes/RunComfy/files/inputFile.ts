@@ -80,6 +80,8 @@ export async function openInputFile(
 				'Nothing was submitted for this item. The file may have been deleted with its execution: run the workflow from the start. If it never works, check where n8n stores binary data (N8N_DEFAULT_BINARY_DATA_MODE).',
 			);
 		});
+	if (binary.id === undefined && !BASE64.test(binary.data))
+		refuse(`points to a file whose contents are not base64 (“${fieldName}”)`);
 	const size = await stored(async () => await fileSizeOf(context, binary));
 	if (size === 0) refuse(`points to an empty file (“${fieldName}”)`);
 	const type = inputTypeOf(await stored(async () => await firstBytes(context, binary)), binary.fileName);
@@ -148,6 +150,7 @@ function createLink(
 	);
 }
 
+const BASE64 = /^[\w+/-]*={0,2}\s*$/;
 /** Base64 encodes three bytes as four characters. */
 const BASE64_GROWTH = 4 / 3;
 

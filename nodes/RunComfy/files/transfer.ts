@@ -2,9 +2,10 @@ import type { IExecuteFunctions } from 'n8n-workflow';
 
 import { isJsonObject, type JsonObject } from '../api/json';
 import { isTransientStatus, networkCodeOf } from '../api/call';
-import { type AddressRules, findFileUrlProblem, isLoopbackUrl } from '../api/urls';
+import { type AddressRules, findFileUrlProblem, isLoopbackUrl, ownProxy } from '../api/urls';
 import { type Clock, type Signal, unlessAborted } from '../util/time';
-import { BYTES_PER_MB, SNIFF_BYTES, TAIL_BYTES } from './fileTypes';
+import { FileEnd } from './fileEnds';
+import { BYTES_PER_MB, SNIFF_BYTES } from './fileTypes';
 import { type EgressHelpers, findPrivateAddress } from './privateAddress';
 
 /** Node's Readable. Its type comes from n8n, because a node may not import `stream`. */
@@ -15,6 +16,9 @@ interface FileAnswer {
 	headers: JsonObject;
 	body: ByteStream;
 }
+
+/** The files of a request together may have so many times the size of one. */
+export const MAX_FILES_TOGETHER = 10;
 
 export const CUT_OFF = 'the connection was lost before the file was complete';
 
@@ -42,6 +46,8 @@ export interface TransferOptions extends AddressRules {
 	/** The limit on the time of the whole transfer, in milliseconds; undefined for none. */
 	totalMs?: number;
 	maxMegabytes: number;
+	/** How many bytes more the files of the request may have together; undefined for any number. */
+	room?: number;
 	/** Stop ends the transfer, whatever it is waiting for. */
 	stop?: Signal;
 }
@@ -51,10 +57,8 @@ export interface TransferOptions extends AddressRules {
  * at Stop, and when the server is silent. It must be closed.
  */
 export class Transfer {
-	/** The size of what has been read, in bytes. */
-	received = 0;
-	/** The last bytes of it. */
-	tail: Uint8Array = Buffer.alloc(0);
+	/** What has been read. */
+	end = new FileEnd();
 	/** Aborted when the transfer is over, for whatever reason. */
 	private readonly controller = new AbortController();
 	private lastSignAt: number;
@@ -71,8 +75,8 @@ export class Transfer {
 
 	/**
 	 * Opens a file. Every redirect must lead to a safe address, too.
-	 * @returns its size in bytes, where the server reports it; whether the server has sent it encoded; and whether a lost
-	 * connection shows: without a size and without chunks, it looks like the end of the file.
+	 * @returns its size in bytes, where the server reports it; whether the server has sent it encoded; and whether the
+	 * connection shows the end of it: without a size and without chunks, a lost connection looks like the end.
 	 * @throws DownloadProblem, unless the server sends the file.
 	 */
 	async open(
@@ -86,6 +90,7 @@ export class Transfer {
 				const length = headers['content-length'];
 				const contentLength = typeof length === 'string' ? Number(length) : undefined;
 				this.checkSize(contentLength ?? 0);
+				if (this.reason !== undefined) throw this.reason;
 				const hasEnd = contentLength !== undefined || /chunked/i.test(String(headers['transfer-encoding']));
 				return { contentLength, isEncoded: isEncoded(headers, body), hasEnd };
 			}
@@ -104,11 +109,11 @@ export class Transfer {
 	/**
 	 * Begins to read the body.
 	 * @returns its first bytes, and the whole of it: a stream, or bytes where the file is very short or this version of
-	 * Node has no `iterator` and `map` of streams, which are experimental. More than the limit on size ends the transfer.
+	 * Node has no `iterator` of streams, which is experimental. More than the limit on size ends the transfer.
 	 */
 	async read(): Promise<{ head: Buffer; body: Buffer | ByteStream }> {
 		const { stream } = this;
-		if (typeof stream?.iterator !== 'function' || typeof stream.map !== 'function') {
+		if (typeof stream?.iterator !== 'function') {
 			const body = await this.readAll();
 			return { head: body, body };
 		}
@@ -120,8 +125,11 @@ export class Transfer {
 		// A stream that has ended takes no bytes back.
 		if (stream.readableEnded) return { head, body: head };
 		stream.unshift(head);
-		this.received = 0;
-		return { head, body: stream.map((chunk: Uint8Array) => this.count(chunk)) };
+		this.end = new FileEnd();
+		// Once the iterator has let go of the stream, a listener that is put in front does not make it flow before it is read.
+		await this.options.clock.sleep(0);
+		stream.prependListener('data', (chunk: Uint8Array) => this.count(chunk));
+		return { head, body: stream };
 	}
 
 	/** Reads the whole body into memory. */
@@ -175,6 +183,7 @@ export class Transfer {
 			ignoreHttpStatusErrors: true,
 			returnFullResponse: true,
 			abortSignal: this.controller.signal,
+			...ownProxy(url),
 		});
 		const answering = request.then(readFileAnswer, (error: unknown) => {
 			const code = networkCodeOf(error);
@@ -203,19 +212,21 @@ export class Transfer {
 
 	private count(chunk: Uint8Array): Uint8Array {
 		this.lastSignAt = this.options.clock.now();
-		this.received += chunk.length;
-		this.tail = (chunk.length < TAIL_BYTES ? Buffer.concat([this.tail, chunk]) : chunk).subarray(-TAIL_BYTES);
-		this.checkSize(this.received);
+		this.end.push(chunk);
+		this.checkSize(this.end.bytes);
 		return chunk;
 	}
 
+	/** Ends the transfer, and so the stream, when the file is too large. */
 	private checkSize(bytes: number): void {
-		const { maxMegabytes } = this.options;
-		if (bytes <= maxMegabytes * BYTES_PER_MB) return;
+		const { maxMegabytes, room = Infinity } = this.options;
 		const limit = `the ${maxMegabytes} MB of the option “Max File Size (MB)”`;
-		const problem = new DownloadProblem(`the file is larger than ${limit}`);
-		this.close(problem);
-		throw problem;
+		if (bytes > maxMegabytes * BYTES_PER_MB)
+			this.close(new DownloadProblem(`the file is larger than ${limit}`));
+		else if (bytes > room)
+			this.close(
+				new DownloadProblem(`the files of this request are larger than ${MAX_FILES_TOGETHER} times ${limit}`),
+			);
 	}
 }
 

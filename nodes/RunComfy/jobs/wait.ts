@@ -6,6 +6,7 @@ import type {
 	RequestApi,
 	JobResult,
 	CallOptions,
+	Phase,
 } from '../api/answers';
 import { cleanReason, nameRequest, RunComfyError, type Problem } from '../api/problems';
 import { ERROR_BACKOFF, retry, retryPauseMs } from '../util/retry';
@@ -91,8 +92,7 @@ export async function waitForEnd(
 	let pauseMs = times === undefined ? 0 : pauseAfter(0);
 	let failures = 0;
 	let lastPendingMs = 0;
-	let lastStatus: string | undefined;
-	let wasRunning = false;
+	let lastPhase: Phase | undefined;
 	let lastError: string | undefined;
 
 	do {
@@ -109,13 +109,12 @@ export async function waitForEnd(
 			if (end?.kind === 'finished') times?.add(lastPendingMs, waitedMs);
 			if (end !== undefined) return end;
 			lastPendingMs = waitedMs;
-			if (state.status !== lastStatus) {
+			if (state.phase !== lastPhase) {
 				const progress = api.describeProgress?.(state);
 				const level = progress === undefined ? 'debug' : 'info';
-				log[level](`RunComfy request ${requestId}: ${progress ?? state.status}`);
+				log[level](`RunComfy request ${requestId}: ${progress ?? state.phase}`);
 			}
-			lastStatus = state.status;
-			wasRunning = state.phase === 'running';
+			lastPhase = state.phase;
 			lastError = undefined;
 			failures = 0;
 			pauseMs = pauseAfter(waitedMs);
@@ -131,7 +130,7 @@ export async function waitForEnd(
 			pauseMs = Math.max(limits.pollIntervalMs, backoff);
 		}
 	} while (clock.now() < deadline);
-	throw new RunComfyError(timeoutProblem(requestId, limits.timeoutMs, wasRunning, lastError));
+	throw new RunComfyError(timeoutProblem(requestId, limits.timeoutMs, lastPhase === 'running', lastError));
 }
 
 /**

@@ -1,8 +1,10 @@
+import type { FileKind } from '../files/fileTypes';
+
 /** What the name of an input says: how it is shown, and what the input is for. Pure. */
 
 /** Words that are written in another way than with a capital first letter. */
 const SPELLINGS = new Map(
-	'AI API BPM CFG CLIP CPU CRF FPS GIF GPU HD HDR ID IDs IP JSON LLM LoRA LoRAs LUT MP3 MP4 NSFW PNG RGB SDXL SRT SVG TTS UI UNet URI URIs URL URLs VAE XML'
+	'AI API BPM CFG CLIP CPU CRF FPS GIF GPU HD HDR ID IDs IP JPEG JSON LLM LoRA LoRAs LUT MP3 MP4 NSFW PNG RGB SDXL SRT SVG TTS UI UNet URI URIs URL URLs VAE WebP XML'
 		.split(' ')
 		.map((word) => [word.toLowerCase(), word]),
 );
@@ -19,6 +21,13 @@ export function labelOf(name: string): string {
 		.replace(/[_.\s]+/g, ' ')
 		.trim();
 	return words === '' ? name : spell(words).replace(/(^|\s)\p{Ll}/gu, (first) => first.toUpperCase());
+}
+
+/** `landscape_4_3` → `Landscape 4:3`, `auto` → `Auto`; what is no plain word is shown as it is. */
+export function choiceLabel(choice: string | number | boolean): string {
+	const text = String(choice);
+	const isPlain = /^[a-z]{3,}(_[a-z]{2,})*(_\d{1,2}_\d{1,2})?$/.test(text);
+	return isPlain ? labelOf(text.replace(/_(\d+)_(\d+)$/, ' $1:$2')) : text;
 }
 
 /** The editor shows little more. */
@@ -71,6 +80,15 @@ export function distinctLabels(candidates: string[][]): string[] {
 export const PURPOSES = ['file', 'positive', 'text', 'negative', 'size', 'seed', 'setting', 'rest'] as const;
 export type Purpose = (typeof PURPOSES)[number];
 
+/** `imageURL 2` → `image_url_2`. */
+function snakeCase(name: string): string {
+	return name
+		.replace(/([\p{Ll}\d])(\p{Lu})/gu, '$1_$2')
+		.replace(/[^\p{L}\d]+/gu, '_')
+		.replace(/_$/, '')
+		.toLowerCase();
+}
+
 /** The first that fits. A name is compared in lower case, its words joined by `_`. */
 const PURPOSE_BY_NAME: ReadonlyArray<readonly [RegExp, Purpose]> = [
 	[/^(?!last_)(.*_)?seed$/, 'seed'],
@@ -86,13 +104,27 @@ const PURPOSE_BY_NAME: ReadonlyArray<readonly [RegExp, Purpose]> = [
 	[/(^|_)positive(_|$)/, 'positive'],
 ];
 
+/** Words for a file at the end of a name, before what says how it is given. */
+const FILE_NAMES: ReadonlyArray<readonly [RegExp, FileKind | 'file']> = (
+	[
+		['image|img|photo|picture|mask|(first|last|start|end|tail)_frame', 'image'],
+		['video', 'video'],
+		['audio|(music|song|speech|voice|sound)(?=_ur[il])', 'audio'],
+		['file', 'file'],
+	] as const
+).map(([words, kind]) => [
+	new RegExp(`(^|_)(${words})s?(_\\d+)?(_(file|data|path))?(_ur[il]s?)?(_\\d+)?$`),
+	kind,
+]);
+
+/** The kind of file that an input takes by its name: `mask`, `first_frame_url`, `33_video`; none for `image_size`. */
+export function fileKindOfName(name: string): FileKind | 'file' | undefined {
+	const words = snakeCase(name);
+	return FILE_NAMES.find(([pattern]) => pattern.test(words))?.[1];
+}
+
 /** `rest` for a name that says nothing. The last part decides: `sampling_mode.seed` is a seed. */
 export function purposeOfName(name: string): Purpose {
-	const words = name
-		.slice(name.lastIndexOf('.') + 1)
-		.replace(/([\p{Ll}\d])(\p{Lu})/gu, '$1_$2')
-		.replace(/[^\p{L}\d]+/gu, '_')
-		.replace(/_$/, '')
-		.toLowerCase();
+	const words = snakeCase(name.slice(name.lastIndexOf('.') + 1));
 	return PURPOSE_BY_NAME.find(([pattern]) => pattern.test(words))?.[1] ?? 'rest';
 }

@@ -2,7 +2,7 @@ import { isJsonObject, type JsonObject, numberAt, textAt, textsIn } from '../api
 import { isWebUrl } from '../api/urls';
 import { kindByName } from '../files/fileTypes';
 import { omitUndefined } from '../util/values';
-import { labelOf, spell } from './inputNames';
+import { fileKindOfName, labelOf, spell } from './inputNames';
 
 /**
  * The inputs of a model, read from the `input_schema` of its catalog entry, which is JSON Schema with RunComfy's own
@@ -62,20 +62,36 @@ export interface InputField {
 	fileRules?: FileRule[];
 	/** Of an input that accepts values of several kinds. */
 	alternatives?: InputField[];
+	/** A choice may also be a JSON object. */
+	acceptsObject?: boolean;
 	/** A run sends a random value where the user gives none. */
 	isSeed?: boolean;
 	/** Not shown in the editor until the user adds it. */
 	isHidden?: boolean;
 }
 
+/** True for an input that takes files only. */
+export function isFileField({ kind }: InputField): boolean {
+	return kind === 'file' || kind === 'files';
+}
+
 /** The inputs of a model, in the order of its schema; empty when the schema cannot be used. */
 export function readInputFields(schema: JsonObject | undefined, requiredInputs: string[]): InputField[] {
 	if (!isJsonObject(schema?.properties)) return [];
+	const { properties } = schema;
 	const required = new Set([...textsIn(schema.required), ...requiredInputs]);
-	return Object.entries(schema.properties).map(([name, property]) => {
+	const fields = Object.entries(properties).map(([name, property]) => {
 		const rules = resolve(property, schema);
 		return fieldOf(name, rules, required.has(name) || rules.required === true, schema);
 	});
+	// RunComfy requires what it does not list: another name of a listed input, or a real one. The user can send it.
+	const missing = [...required].filter((name) => !Object.hasOwn(properties, name));
+	const offered = missing.map((name) => {
+		const fileType = /s$/.test(name) ? 'array' : 'string';
+		const type = fileKindOfName(name) === undefined ? undefined : fileType;
+		return fieldOf(name, { title: `${labelOf(name)} (Required, Not Listed)`, type }, false, schema);
+	});
+	return [...fields, ...offered];
 }
 
 /** Ends the resolution of a schema that refers to itself. */
@@ -109,7 +125,7 @@ function findReference(reference: string, schema: JsonObject): JsonObject | unde
 function fieldOf(name: string, property: JsonObject, required: boolean, schema: JsonObject): InputField {
 	const alternatives = alternativesOf(property, schema);
 	const rules = alternatives.length === 1 ? { ...alternatives[0], ...property } : property;
-	const content = fileContentOf(rules, schema) ?? plainContentOf(name, rules, alternatives, schema);
+	const content = fileContentOf(name, rules, schema) ?? plainContentOf(name, rules, alternatives, schema);
 	return omitUndefined({
 		name,
 		label: spell(textAt(rules, 'title') ?? labelOf(name)),
@@ -149,17 +165,27 @@ function alternativesOf({ anyOf, oneOf, allOf }: JsonObject, schema: JsonObject)
 /** What a field holds: its kind, and what goes with that kind. */
 export type FieldContent = Omit<InputField, 'name' | 'label' | 'required' | 'default'>;
 
-/** `image_uri`, `image_uris`, `video_uri`, and so on: the format of a file's URL, or of a list of them. */
-const FILE_FORMAT = /^([a-z]+)_uri(s)?$/;
+/** `image_uri`, `image_uris`, `image_uri_with_mask_…`, and the `uri` of other services: the format of a file's URL. */
+const FILE_FORMAT = /^(?:([a-z]+)_)?uri(s)?/i;
+/** Types that are none of JSON Schema, seen at other services. */
+const FILE_TYPE = /^(file|image|video|audio)([-_]upload)?$/;
 
-/** Some file inputs have no format, and are detected by their default, the URL of a sample file [assumed]. */
-function fileContentOf(rules: JsonObject, schema: JsonObject): FieldContent | undefined {
+/** Some file inputs have no format, and are detected by the URL of a sample file, or by their name [assumed]. */
+function fileContentOf(name: string, rules: JsonObject, schema: JsonObject): FieldContent | undefined {
 	const type = typeOf(rules);
 	const items = type === 'array' ? resolve(rules.items, schema) : {};
 	const format = [rules, items].map((one) => FILE_FORMAT.exec(textAt(one, 'format') ?? '')).find(Boolean);
 	const [, kind, plural] = format ?? [];
-	const sample = type === 'string' && isWebUrl(rules.default) ? kindByName(rules.default) : undefined;
-	const fileKind = kind ?? sample;
+	const holdsTexts = type === 'array' ? (typeOf(items) ?? 'string') === 'string' : type === 'string';
+	// One text with a plural name may hold a list of URLs in a form of its own.
+	const isNamed = type === 'array' || !/s(_?\d+)?$/i.test(name);
+	const isPlain = holdsTexts && [rules, items].every((one) => choicesOf(one).length === 0);
+	const samples = [rules.default, rules.example, rules.examples].flat().filter(isWebUrl);
+	const guessed = isPlain
+		? (samples.map(kindByName).find(Boolean) ?? (isNamed ? fileKindOfName(name) : undefined))
+		: undefined;
+	const [, typed] = (typeof type === 'string' && FILE_TYPE.exec(type)) || [];
+	const fileKind = kind ?? guessed ?? typed ?? (format === undefined ? undefined : 'file');
 	if (fileKind === undefined) return undefined;
 	const isList = type === 'array' || (plural !== undefined && type !== 'string');
 	return { kind: isList ? 'files' : 'file', fileKind, fileRules: fileRulesOf(rules) };
@@ -191,6 +217,9 @@ const KINDS = new Map<unknown, InputKind>([
 	['array', 'array'],
 ]);
 
+/** “A custom `{width, height}` object may be sent instead”, as RunComfy says of some choices. */
+const TAKES_OBJECT = /\{\s*\w+\s*,|\b(custom|json)\b.*\bobject\b/i;
+
 function plainContentOf(
 	name: string,
 	rules: JsonObject,
@@ -198,7 +227,10 @@ function plainContentOf(
 	schema: JsonObject,
 ): FieldContent {
 	const choices = choicesOf(rules);
-	if (choices.length > 0) return { kind: 'choice', choices };
+	if (choices.length > 0) {
+		const acceptsObject = TAKES_OBJECT.test(textAt(rules, 'description') ?? '') || undefined;
+		return omitUndefined({ kind: 'choice' as const, choices, acceptsObject });
+	}
 	const kind = KINDS.get(typeOf(rules));
 	if (kind === 'text' && (rules.format === 'date-time' || rules.format === 'date')) return { kind: 'date' };
 	if (kind !== undefined) return { kind };
@@ -208,14 +240,17 @@ function plainContentOf(
 }
 
 function typeOf({ type }: JsonObject): unknown {
-	if (!Array.isArray(type)) return type;
-	const types = type.filter((one) => one !== 'null');
-	return types.length === 1 ? types[0] : undefined;
+	const types = [type].flat().map((one: unknown) => (typeof one === 'string' ? one.toLowerCase() : one));
+	const [first, ...others] = types.length > 1 ? types.filter((one) => one !== 'null') : types;
+	return others.length === 0 ? first : undefined;
 }
+
+/** A longer list would be of no use in the editor, and is for RunComfy to check. */
+const MAX_CHOICES = 5_000;
 
 function choicesOf(rules: JsonObject): Choice[] {
 	const list: unknown = 'const' in rules ? [rules.const] : rules.enum;
-	return Array.isArray(list) ? list.filter(isChoice) : [];
+	return Array.isArray(list) && list.length <= MAX_CHOICES ? list.filter(isChoice) : [];
 }
 
 /** True for a value that a drop-down list can hold. */
@@ -233,7 +268,12 @@ function mergeAlternatives(name: string, rules: JsonObject[], schema: JsonObject
 		fieldOf(name, rule, false, schema),
 	);
 	const are = (...kinds: InputKind[]) => alternatives.every(({ kind }) => kinds.includes(kind));
-	if (are('choice')) return { kind: 'choice', choices: alternatives.flatMap(({ choices = [] }) => choices) };
+	const acceptsObject = alternatives.some(({ kind }) => kind === 'object');
+	if (are('choice', 'object') && !are('object')) {
+		const choices = alternatives.flatMap((one) => one.choices ?? []);
+		if (choices.length > MAX_CHOICES) return { kind: 'any' };
+		return { kind: 'choice', choices, ...(acceptsObject ? { acceptsObject } : {}) };
+	}
 	const kind = PLAIN_KINDS.find((one) => are(one)) ?? (are('integer', 'number') ? 'number' : 'any');
 	return kind === 'any' ? { kind, alternatives } : { kind };
 }

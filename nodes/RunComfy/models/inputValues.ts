@@ -1,7 +1,8 @@
 import { isJsonObject, type JsonObject, parseJson } from '../api/json';
 import { FieldError } from '../util/errors';
-import { isEmpty } from '../util/values';
-import type { Choice, InputField } from './inputSchema';
+import { isEmpty, toBoolean } from '../util/values';
+import { purposeOfName } from './inputNames';
+import { type Choice, type InputField, isFileField } from './inputSchema';
 
 /** Checks the user's values for the inputs of a model, and converts them to what is sent. Pure. */
 
@@ -30,8 +31,8 @@ function refuse(field: InputField, problem: string): never {
 }
 
 /**
- * Reads the values of a model's inputs. Empty values are left out, except for a text that may be empty. Values without a
- * field in the schema are sent as they are, because the schema may be older than the model.
+ * Reads the values of a model's inputs. Empty values are left out, except for a text that may be empty; a required input then
+ * has its default. Values without a field in the schema are sent as they are, because the schema may be older than the model.
  * @param isFileName whether the item has a file with that name.
  * @throws FieldError with the label of the input.
  */
@@ -46,8 +47,11 @@ export function readInputValues(
 	for (const field of fields) {
 		const value = Object.hasOwn(values, field.name) ? values[field.name] : undefined;
 		if (isLeftOut(field, value)) {
-			if (field.required) refuse(field, 'must not be empty');
-		} else if (field.kind === 'file' || field.kind === 'files') {
+			// An empty seed is random, and the default of a file is a sample.
+			if (!field.required || field.isSeed === true) continue;
+			if (field.default === undefined || isFileField(field)) refuse(field, 'must not be empty');
+			input.push([field.name, convert(field, field.default)]);
+		} else if (isFileField(field)) {
 			files.push({ field, sources: sourcesOf(field, value, isFileName) });
 		} else input.push([field.name, convert(field, value)]);
 	}
@@ -56,11 +60,13 @@ export function readInputValues(
 	return { input: Object.fromEntries([...input, ...others]), files };
 }
 
-/** Null and undefined are no value anywhere. An emptied text is one. */
-function isLeftOut({ kind, required, minLength = 0, choices = [] }: InputField, value: unknown): boolean {
+/** Null and undefined are no value anywhere. An emptied text is one, but a required prompt was rather forgotten. */
+function isLeftOut({ name, kind, required, minLength, choices = [] }: InputField, value: unknown): boolean {
 	if (!isEmpty(value)) return false;
 	if (typeof value !== 'string') return true;
-	return kind === 'text' ? required || minLength > 0 : !choices.includes(value);
+	if (kind !== 'text') return !choices.includes(value);
+	const isPrompt = required && /prompt$/i.test(name) && purposeOfName(name) !== 'negative';
+	return (minLength ?? (isPrompt ? 1 : 0)) > 0;
 }
 
 /** The value as it is sent; undefined where it is refused. */
@@ -138,9 +144,7 @@ function describeBounds({ minimum, maximum, exclusiveMinimum, exclusiveMaximum }
 }
 
 function toSwitch(field: InputField, value: unknown): boolean {
-	if (value === true || value === 'true' || value === 1) return true;
-	if (value === false || value === 'false' || value === 0) return false;
-	return refuse(field, 'must be true or false');
+	return toBoolean(value) ?? refuse(field, 'must be true or false');
 }
 
 /** The text of a plain value; undefined for an object, which may not even have one. */
@@ -148,12 +152,15 @@ function plainText(value: unknown): string | undefined {
 	return ['string', 'number', 'boolean', 'bigint'].includes(typeof value) ? String(value) : undefined;
 }
 
-/** The choice as the schema spells it: an expression may return “5” for 5. */
-function toChoice(field: InputField, value: unknown): Choice {
-	const { choices = [] } = field;
+/** The choice as the schema spells it: an expression may return “5” for 5, or an object where the input takes one, too. */
+function toChoice(field: InputField, value: unknown): Choice | JsonObject {
+	const { choices = [], acceptsObject = false } = field;
+	const json = acceptsObject && typeof value === 'string' ? parseJson(value) : value;
+	if (acceptsObject && isJsonObject(json)) return json;
 	const text = plainText(value)?.trim();
 	const choice = choices.find((one) => one === value) ?? choices.find((one) => String(one) === text);
-	return choice ?? refuse(field, `must be one of: ${choices.join(', ')}`);
+	const others = acceptsObject ? ', or a JSON object' : '';
+	return choice ?? refuse(field, `must be one of: ${choices.join(', ')}${others}`);
 }
 
 function toText(field: InputField, value: unknown): string {
@@ -187,7 +194,7 @@ function assertCount(field: InputField, what: string, count: number, min = 0, ma
 function sourcesOf(field: InputField, value: unknown, isFileName: IsFileName): string[] {
 	if (field.kind === 'file') {
 		if (typeof value !== 'string') return refuse(field, 'must be a URL or the name of an input file');
-		return [value.trim()];
+		return [oneSource(field, value)];
 	}
 	const isJson = typeof value === 'string' && value.trim().startsWith('[');
 	const list = isJson
@@ -199,23 +206,65 @@ function sourcesOf(field: InputField, value: unknown, isFileName: IsFileName): s
 	if (!Array.isArray(list) || !list.every(isSource))
 		return refuse(field, 'must be URLs or names of input files, separated by commas or line breaks');
 	assertCount(field, 'entries', list.length, field.minItems, field.maxItems);
-	return list.map((one) => one.trim());
+	return list.map((one) => oneSource(field, one));
 }
 
 const ADDRESS = /^\s*(https?:\/\/|data:[a-z]+\/)/i;
+/** What separates an address from the one that follows it. */
+const BEFORE_ADDRESS = /(?<![\s,;|])[\s,;|]+(?=https?:\/\/|data:[a-z]+\/)/i;
 
-/** A comma can be part of a URL: after one, it separates only before white space, another URL, or the name of a file. */
+/** A URL or the name of a file. Several of them would be sent as one that leads nowhere. */
+function oneSource(field: InputField, text: string): string {
+	const source = text.trim();
+	if (!BEFORE_ADDRESS.test(source)) return source;
+	return refuse(field, 'takes one file here, but holds several URLs');
+}
+
+/**
+ * A comma can be part of a URL: after one, it separates only before white space, another URL, or the name of a file. A
+ * space can be part of a name, and of a URL that was not encoded: it separates only URLs and names of files.
+ */
 function splitSources(text: string, isFileName: IsFileName): string[] {
-	const sources = text.split('\n').flatMap((line) => {
-		const parts: string[] = [];
-		for (const part of line.split(',')) {
-			const before = parts.at(-1) ?? '';
-			const isInDataUri = /^\s*data:/i.test(before) && !before.includes(',');
-			const isNext = () => /^\s/.test(part) || ADDRESS.test(part) || isFileName(part.trim());
-			if (isInDataUri || (ADDRESS.test(before) && !isNext())) parts.push(`${parts.pop()},${part}`);
-			else parts.push(part);
-		}
-		return parts;
+	const sources = text
+		.split(/\n/)
+		.flatMap((line) => line.split(BEFORE_ADDRESS))
+		.flatMap((line) => {
+			const parts: string[] = [];
+			for (const part of line.split(',')) {
+				const before = parts.at(-1) ?? '';
+				const isInDataUri = /^\s*data:/i.test(before) && !before.includes(',');
+				const isNext = () => /^\s/.test(part) || isFileName(part.trim());
+				if (isInDataUri || (ADDRESS.test(before) && !isNext())) parts.push(`${parts.pop()},${part}`);
+				else parts.push(part);
+			}
+			return parts;
+		});
+	return sources.flatMap((source) => {
+		const words = source.trim().split(/\s+/);
+		return words.every((word) => ADDRESS.test(word) || isFileName(word)) ? words : source.trim() || [];
 	});
-	return sources.map((source) => source.trim()).filter((source) => source !== '');
+}
+
+/**
+ * An input that may hold a file or something else, as its value decides: a URL, or a text that is exactly the name of one of
+ * the item's files.
+ */
+export function asFileField(field: InputField, value: unknown, isFileName: IsFileName): InputField {
+	const { kind, alternatives = [], name, label, required } = field;
+	if (kind === 'text')
+		return typeof value === 'string' && isFileName(value.trim()) ? { ...field, kind: 'file' } : field;
+	if (kind !== 'array' && kind !== 'any') return field;
+	const isJson = typeof value === 'string' && value.trim().startsWith('[');
+	const list = isJson ? parseJson(value) : value;
+	const sources: unknown[] =
+		typeof list === 'string' ? splitSources(list, isFileName) : Array.isArray(list) ? list : [];
+	const isNamed = sources.some((one) => typeof one === 'string' && isFileName(one.trim()));
+	const isSource = (one: unknown) => typeof one === 'string' && (ADDRESS.test(one) || isFileName(one.trim()));
+	if (sources.length === 0 || !sources.every(isSource)) return field;
+	if (kind === 'array') return isNamed || typeof list === 'string' ? { ...field, kind: 'files' } : field;
+	const isList = sources.length > 1 || Array.isArray(list);
+	const files = alternatives.find((one) => one.kind === 'files');
+	const chosen = isList ? files : (alternatives.find((one) => one.kind === 'file') ?? files);
+	if (chosen !== undefined) return { ...chosen, name, label, required };
+	return isNamed && !isList ? { ...field, kind: 'file' } : field;
 }

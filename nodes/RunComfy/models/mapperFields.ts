@@ -1,7 +1,7 @@
 import type { FieldType, ResourceMapperField } from 'n8n-workflow';
 
-import { distinctLabels, labelOf, purposeOfName, PURPOSES, type Purpose } from './inputNames';
-import { type InputField, type InputKind, isChoice } from './inputSchema';
+import { choiceLabel, distinctLabels, labelOf, purposeOfName, PURPOSES, type Purpose } from './inputNames';
+import { type InputField, type InputKind, isChoice, isFileField } from './inputSchema';
 import { tryConvert } from './inputValues';
 
 /** The inputs of a model as fields of n8n's resource mapper. Pure. */
@@ -28,20 +28,25 @@ export function toMapperFields(fields: InputField[]): ResourceMapperField[] {
 	const sorted = fields.map((field) => ({ field, rank: rankOf(field) })).sort((a, b) => a.rank - b.rank);
 	const labels = distinctLabels(sorted.map(({ field }) => [field.label, labelOf(field.name), field.name]));
 	return sorted.map(({ field }, index) => {
-		const isFile = field.kind === 'file' || field.kind === 'files';
+		const isFile = mayBeFile(field);
 		// A file that a model names as its default is a sample.
 		const shown = isFile ? { ...field, default: undefined } : field;
-		return toMapperField({ ...shown, label: labels[index] ?? field.label });
+		const mapped = toMapperField({ ...shown, label: labels[index] ?? field.label });
+		const options = field.choices?.map((value) => ({ name: choiceLabel(value), value }));
+		return { ...mapped, options };
 	});
 }
 
+function mayBeFile(field: InputField): boolean {
+	return isFileField(field) || (field.alternatives ?? []).some(isFileField);
+}
+
 /** The order of texts with the same rank: what is wanted, other texts, what is not wanted. */
-function purposeOf({ name, kind }: InputField): Purpose {
+function purposeOf(field: InputField): Purpose {
+	const { name, kind } = field;
 	const byName = purposeOfName(name);
+	if (mayBeFile(field)) return 'file';
 	switch (kind) {
-		case 'file':
-		case 'files':
-			return 'file';
 		case 'text':
 			if (byName === 'rest') return /prompt$/i.test(name) ? 'positive' : 'text';
 			return byName;
@@ -83,6 +88,7 @@ function shownDefault(field: InputField): string | number | boolean | undefined 
 	if (isSeed === true || given === undefined || given === '') return undefined;
 	const value = tryConvert(field, given);
 	if (kind === 'any') return typeof value === 'string' ? value : undefined;
+	if (kind === 'choice' && !isChoice(value)) return undefined;
 	if (isChoice(value)) return value;
 	const isFilled = typeof value === 'object' && value !== null && Object.keys(value).length > 0;
 	return isFilled ? JSON.stringify(value, null, 2) : undefined;

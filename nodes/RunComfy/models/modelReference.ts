@@ -10,7 +10,7 @@ export type ModelReference =
 const MAX_LENGTH = 1_000;
 
 /** The parts of RunComfy's URLs before and after the path of the model. */
-const BEFORE_NAME = /^\/(?:[a-z]{2}(?:-[a-z]{2})?\/)?(?:v1\/)?models\//i;
+const BEFORE_NAME = /^\/(?:[a-z]{2}(?:-[a-z]{2})?\/)?(?:(?:v1\/)?models|playground)\//i;
 const AFTER_NAME = /\/(api|playground|examples|readme|pricing)?\/*$/i;
 
 /**

@@ -19,10 +19,9 @@ function wordingOf(error: unknown, scope: 'in this run' | 'for this item'): Word
 		return { message, description: advice, ...omitUndefined({ httpCode }) };
 	}
 	if (error instanceof FieldError) {
-		return {
-			message: error.message,
-			description: error.advice ?? `Nothing was submitted ${scope}. Correct the field, and run again.`,
-		};
+		const { message, advice = 'Nothing was submitted. Correct the field, and run again.' } = error;
+		// Whether other items have submitted something is known only here.
+		return { message, description: advice.replace('submitted.', `submitted ${scope}.`) };
 	}
 	if (error instanceof StoppedError) {
 		// Because of the word “canceled”, n8n records the execution as canceled, not as failed.

@@ -1,9 +1,10 @@
 import type { IExecuteFunctions, IHttpRequestOptions, ILoadOptionsFunctions } from 'n8n-workflow';
 
 import { type ApiAnswer, NoAnswerError, noAnswerOf, type Send } from '../api/call';
-import { isJsonObject, type JsonObject } from '../api/json';
+import { isJsonObject, type JsonObject, parseJson, parseJsonExactly } from '../api/json';
 import { type Redact, redactJson } from '../util/redact';
-import { type Clock, Deadlines } from '../util/time';
+import { isStream, readBytes } from '../util/streams';
+import { type Clock, Deadlines, unlessAborted } from '../util/time';
 import { checkAtHandOver } from './handOver';
 
 export const CREDENTIAL_NAME = 'runComfyApi';
@@ -17,17 +18,21 @@ export type CallingContext = IExecuteFunctions | ILoadOptionsFunctions;
  */
 const HOST_TIMEOUT_MARGIN_MS = 1_000;
 
+/** No answer of RunComfy is nearly as large. It counts as it is unpacked. */
+const MAX_ANSWER_BYTES = 20_000_000;
+
 /**
- * Calls RunComfy's API with n8n's helper for authenticated requests. The helper does three things that are prevented here:
+ * Calls RunComfy's API with n8n's helper for authenticated requests. The helper does four things that are prevented here:
  * - It replaces `abortSignal` with the execution's cancel signal. Then a cancel after Stop would never be sent, and Stop
  *   would abort a paid submit. So the helper gets a context whose cancel signal is the signal of this call.
  * - It throws on HTTP errors and, after a 401, sends the request a second time. So it ignores HTTP status errors.
  * - It follows redirects, and sends the credentials with them. So redirects are disabled.
+ * - It reads answers of any size. So it gives a stream, which is read here.
  * @param redact redacts the token in the answer, so that no error, log line, or output can contain it.
  */
 export function createSend(context: CallingContext, clock: Clock, redact: Redact): Send {
 	const deadlines = new Deadlines(clock);
-	return async ({ method, url, body, timeoutMs, signal, mayLeave = () => true }) => {
+	return async ({ method, url, body, timeoutMs, signal, keepsDigits, mayLeave = () => true }) => {
 		const controller = new AbortController();
 		let timedOut = false;
 		const abort = () => controller.abort();
@@ -53,6 +58,7 @@ export function createSend(context: CallingContext, clock: Clock, redact: Redact
 					method,
 					url,
 					json: true,
+					encoding: 'stream',
 					timeout: timeoutMs + HOST_TIMEOUT_MARGIN_MS,
 					abortSignal: controller.signal,
 					disableFollowRedirect: true,
@@ -60,7 +66,8 @@ export function createSend(context: CallingContext, clock: Clock, redact: Redact
 					returnFullResponse: true,
 				},
 			);
-			return readFullResponse(answer, redact);
+			const parse = keepsDigits === true ? parseJsonExactly : parseJson;
+			return await readAnswer(answer, redact, parse, controller.signal);
 		} catch (error) {
 			throw isHeldBack ? new NoAnswerError('heldBack') : noAnswer(error, timedOut, controller.signal.aborted);
 		} finally {
@@ -84,8 +91,22 @@ function noAnswer(error: unknown, timedOut: boolean, wasAborted: boolean): NoAns
 	return noAnswerOf(error);
 }
 
-function readFullResponse(answer: unknown, redact: Redact): ApiAnswer {
-	if (!isJsonObject(answer) || typeof answer.statusCode !== 'number') throw new NoAnswerError('lost');
-	const headers = isJsonObject(answer.headers) ? answer.headers : {};
-	return { status: answer.statusCode, headers, body: redactJson(answer.body ?? null, redact) };
+async function readAnswer(
+	answer: unknown,
+	redact: Redact,
+	parse: (text: string) => unknown,
+	signal: AbortSignal,
+): Promise<ApiAnswer> {
+	if (!isJsonObject(answer) || typeof answer.statusCode !== 'number' || !isStream(answer.body))
+		throw new NoAnswerError('lost');
+	const { statusCode: status, headers, body: stream } = answer;
+	const bytes = await unlessAborted(readBytes(stream, MAX_ANSWER_BYTES), signal);
+	if (signal.aborted) {
+		stream.destroy();
+		throw new NoAnswerError('stopped');
+	}
+	const text = bytes?.toString('utf8').replace(/^\ufeff/, '') ?? 'an answer of more than 20 MB';
+	const parsed = parse(text);
+	const body = redactJson(parsed === undefined ? text : parsed, redact);
+	return { status, headers: isJsonObject(headers) ? headers : {}, body };
 }

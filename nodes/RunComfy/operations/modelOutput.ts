@@ -7,7 +7,7 @@ import { downloadFiles, type DownloadTarget } from '../fields/downloads';
 import { type FileKind, nameKind } from '../files/fileTypes';
 import { findFiles, urlsByKind } from '../files/resultFiles';
 import type { RunEnd } from '../jobs/types';
-import { isEmpty, omitUndefined } from '../util/values';
+import { isEmpty, listOf, omitUndefined, shortUrl } from '../util/values';
 import type { OperationOutput, OperationTools } from './operation';
 
 /**
@@ -62,7 +62,7 @@ export function findModelOutputProblem(
 	const files = findFiles(output, needed);
 	const isFine = needed === undefined ? output !== undefined : files.some(({ kind }) => kind === needed);
 	if (isFine) return undefined;
-	const list = files.map(({ url }) => url).join(', ');
+	const list = listOf(files.map(({ url }) => shortUrl(url)));
 	const urls = list === '' ? '' : ` Its output holds these addresses: ${list}.`;
 	return {
 		message: `${nameRequest(requestId)} finished, but its result holds ${needed === undefined ? 'nothing' : `no URL of ${nameKind(needed)}`}`,

@@ -3,6 +3,13 @@ export function isEmpty(value: unknown): boolean {
 	return value === undefined || value === null || (typeof value === 'string' && value.trim() === '');
 }
 
+/** A switch as n8n itself reads one: `TRUE`, `1`, and `"0"`, too; undefined for anything else. */
+export function toBoolean(value: unknown): boolean | undefined {
+	const text = typeof value === 'string' ? value.trim().toLowerCase() : value;
+	if (text === true || text === 'true' || text === 1 || text === '1') return true;
+	return text === false || text === 'false' || text === 0 || text === '0' ? false : undefined;
+}
+
 /** Amounts in USD that differ by less count as equal, because floating-point sums of cents are not exact. */
 export const TOLERANCE_USD = 1e-9;
 
@@ -51,9 +58,23 @@ export function cached<K, V>(
 	return value;
 }
 
-/** One printable line: a text from outside must not forge lines of a log. */
+const MAX_LISTED = 50;
+const MAX_URL_LENGTH = 500;
+
+/** A URL from outside as it is shown; in data it is whole. */
+export function shortUrl(url: string): string {
+	return url.length <= MAX_URL_LENGTH ? url : `${url.slice(0, MAX_URL_LENGTH)}…`;
+}
+
+/** URLs from outside, or texts that hold one, for a sentence. */
+export function listOf(texts: string[], separator = ', '): string {
+	const more = texts.length > MAX_LISTED ? [`… and ${texts.length - MAX_LISTED} more`] : [];
+	return [...texts.slice(0, MAX_LISTED), ...more].join(separator);
+}
+
+/** One printable line: a text from outside must not forge lines of a log, or change the direction of what follows. */
 export function oneLine(text: string): string {
-	return text.replace(/[\p{Cc}\p{Zl}\p{Zp}]+/gu, ' ');
+	return text.replace(/[\p{Cc}\p{Zl}\p{Zp}\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]+/gu, ' ');
 }
 
 /** As `oneLine`, and nothing in it is HTML where n8n's editor would render it: no tag, no link, no image. */

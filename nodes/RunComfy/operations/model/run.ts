@@ -8,7 +8,7 @@ import { OPTIONS, Options } from '../../fields/options';
 import { hasInputFile } from '../../files/inputFile';
 import type { Seeds } from '../../jobs/types';
 import { readInputFields, type InputField } from '../../models/inputSchema';
-import { readInputValues, type InputValues } from '../../models/inputValues';
+import { asFileField, readInputValues, type InputValues } from '../../models/inputValues';
 import { randomSeedFor } from '../../models/seeds';
 import { FieldError } from '../../util/errors';
 import { findModelOutputProblem, toModelOutput } from '../modelOutput';
@@ -42,7 +42,7 @@ export const runModel: SubmittingOperation = {
 		modeField,
 		inputsField('getModelInputs', modelIdField, {
 			description:
-				'The inputs of the model; an empty seed is random. For a file, enter a URL or the name of the input field containing the file, and separate several files with commas.',
+				'The inputs of the model; an empty seed is random. For a file, enter a URL or the name of the input field containing the file, also in a text; separate several files with commas.',
 			noFieldsError:
 				'No inputs could be loaded. Check the model and the credential, and whether an expression in “Model” has a value yet. Where RunComfy lists no inputs, set “Specify Inputs” to “Using JSON”.',
 		}),
@@ -101,7 +101,8 @@ async function readInputs({ catalog }: OperationTools, item: Item): Promise<Read
 	const isFileName = (name: string) => hasInputFile(item.context, item.index, name);
 	const mapped = mode === 'auto' ? readItemInputs(item, fields) : readMappedInputs(item).values;
 	if (isTooDeep(mapped)) throw new FieldError('Inputs', TOO_DEEP);
-	const values = readInputValues(fields, mapped, isFileName);
+	const asFields = fields.map((field) => asFileField(field, mapped[field.name], isFileName));
+	const values = readInputValues(asFields, mapped, isFileName);
 	assertExact(values.input, 'Inputs');
 	return { modelId, fields, values };
 }
