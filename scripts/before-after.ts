@@ -79,7 +79,11 @@ function trace(scene: Scene, from: Vector, d: Vector): Vector {
 		const n = normalAt(scene, p);
 		const { color, gloss } = surface(scene, p);
 		from = add(p, n, 0.004);
-		mirrored = random() < (0.04 + 0.96 * (1 - clamp(-dot(d, n))) ** 5) * gloss;
+		const fresnel = (0.04 + 0.96 * (1 - clamp(-dot(d, n))) ** 5) * gloss;
+		// What shines is looked at more often than it weighs, so that it is less grainy.
+		const chance = bounce === 0 ? clamp(fresnel + 0.25 * gloss, 0, 0.9) : fresnel;
+		mirrored = random() < chance;
+		share = scale(share, mirrored ? fresnel / chance : (1 - fresnel) / (1 - chance));
 		if (mirrored) {
 			d = unit(add(add(d, n, -2 * dot(d, n)), inBall(), 0.03));
 			continue;
@@ -171,7 +175,7 @@ function photograph(scene: Scene, samples: number): Buffer {
 }
 
 async function main(): Promise<void> {
-	const samples = Number(process.argv[2] ?? 64);
+	const samples = Number(process.argv[2] ?? 48);
 	const raw = { width: SIDE, height: SIDE, channels: 3 as const };
 	const photos = [studio, evening].map((scene, n) => {
 		return { input: photograph(scene, samples), raw, left: n * (SIDE + GAP), top: 0 };
