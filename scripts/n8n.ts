@@ -115,7 +115,7 @@ RunComfy   ${token ? `${baseUrl} (runs cost money)` : `sandbox at ${baseUrl} (ca
 		token
 			? ''
 			: `
-Token      ${SANDBOX_TOKEN} (for a credential of your own: both URLs are ${baseUrl})
+Token      ${SANDBOX_TOKEN} (for a credential of your own: Use Custom URLs, both are ${baseUrl})
 Photo      ${photoUrl(port)}`
 	}
 Workflows  all examples, with the credential “${credential.name}”
