@@ -222,8 +222,8 @@ describe('Retry On Fail', () => {
 			const execution = env.start(parameters);
 			await until('the first try has submitted', () => env.sandbox.stats.accepted === accepted);
 			execution.data.resultData.metadata = { isLater: 'true' };
-		await until('the second try', () => env.tries.length === 2);
-		env.endJobs();
+			await until('the second try', () => env.tries.length === 2);
+			env.endJobs();
 			await change();
 			return await execution.done;
 		};
