@@ -22,7 +22,7 @@ async function main(): Promise<void> {
 Base URL            ${sandbox.url}
 Platform base URL   ${sandbox.url}
 API token           ${SANDBOX_TOKEN}
-Counts              ${sandbox.url}/sandbox/stats
+Counts              curl -H "Authorization: Bearer ${SANDBOX_TOKEN}" ${sandbox.url}/sandbox/stats
 Press Ctrl-C to end it.`);
 	process.once('SIGINT', () => void sandbox.close());
 	process.once('SIGTERM', () => void sandbox.close());

@@ -67,6 +67,14 @@ export class Sandbox {
 				done(Object.assign(new Error('The body is not JSON.'), { statusCode: 400 }));
 			}
 		});
+		// A page in the browser may reach this machine under a name of its own, and knows no token.
+		this.app.addHook('onRequest', async ({ headers, url, hostname }, reply) => {
+			const isOwnHost = ['127.0.0.1', 'localhost'].includes(hostname);
+			const mayControl = !url.startsWith('/sandbox/') || headers.authorization === `Bearer ${SANDBOX_TOKEN}`;
+			if (!isOwnHost) return await reply.code(421).send({ message: 'This host is not the sandbox.' });
+			if (!mayControl) return await reply.code(401).send({ message: 'Send the sandbox’s token.' });
+			return undefined;
+		});
 		this.app.addHook('preValidation', async ({ body }) => {
 			if (body !== undefined) this.lastBody = body;
 		});
@@ -126,7 +134,7 @@ export class Sandbox {
 		app.get('/sandbox/stats', async () => this.stats);
 		app.post('/sandbox/faults', async (request, reply) => {
 			const rules = Array.isArray(request.body) ? request.body : [request.body];
-			this.faults.add(...(rules as FaultRule[]));
+			for (const rule of rules as FaultRule[]) this.faults.add(rule);
 			return await reply.code(204).send();
 		});
 	}

@@ -167,6 +167,20 @@ describe('The sandbox', () => {
 		expect((await call('/sandbox/stats')).body).toMatchObject({ submits: 2, accepted: 1 });
 	});
 
+	it.each([
+		[
+			'another host name, as a page in the browser may give this machine',
+			'/v1/models',
+			421,
+			{ host: 'evil.example' },
+		],
+		['its counts without the token', '/sandbox/stats', 401, {}],
+	])('refuses %s', async (_, path, status, headers) => {
+		const answer = await request(`${sandbox.url}${path}`, { headers });
+		await answer.body.dump();
+		expect(answer.statusCode).toBe(status);
+	});
+
 	it('gives the same calls a fault for the same seed, whatever their order', () => {
 		const faultsOf = (seed: number, order: number[]) => {
 			const faults = new Faults(seed);
