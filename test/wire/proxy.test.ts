@@ -62,7 +62,9 @@ test.each<[Answer, string]>([
 	connects = [];
 	bytesBehind = 0;
 	const env = await TestEnvironment.open({ credential: { baseUrl: BASE_URL, platformBaseUrl: BASE_URL } });
-	expect(failure(await env.run()).message).toContain(says);
+	const { message, description } = failure(await env.run());
+	expect(message).toContain(says);
+	expect(description.includes('the proxy may have refused')).toBe(given === '403');
 	expect(new Set(connects)).toEqual(new Set(['runcomfy.invalid:443']));
 	expect(connects.length > 1).toBe(given === 'dropped');
 	expect(bytesBehind > 0).toBe(given === 'opened, then closed');

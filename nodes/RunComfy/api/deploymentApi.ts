@@ -8,6 +8,7 @@ import {
 	describeComfyError,
 	type ErrorCodes,
 	nameRequest,
+	OR_PROXY,
 	type Problem,
 	TOKEN_REFUSED,
 } from './problems';
@@ -24,7 +25,7 @@ export const DEPLOYMENT_CODES: ErrorCodes = {
 		'401001': TOKEN_REFUSED,
 		'403003': [
 			'this deployment or request belongs to another RunComfy account',
-			'Use the credential of the account that owns the deployment.',
+			`Use the credential of the account that owns the deployment. ${OR_PROXY}`,
 		],
 		'404001': [
 			'RunComfy has no such deployment or request, or its result has expired',

@@ -7,6 +7,7 @@ import {
 	type ErrorCodes,
 	GENERATIONS_PAGE,
 	nameRequest,
+	OR_PROXY,
 	type Problem,
 	reasonOf,
 	TOKEN_REFUSED,
@@ -37,7 +38,10 @@ export const MODEL_CODES: ErrorCodes = {
 		],
 		// Seen in other RunComfy APIs only [assumed to mean the same here].
 		'401001': TOKEN_REFUSED,
-		'403003': ['your RunComfy account may not do this', 'Check the account and its plan on RunComfy.'],
+		'403003': [
+			'your RunComfy account may not do this',
+			`Check the account and its plan on RunComfy. ${OR_PROXY}`,
+		],
 		'422001': [
 			'RunComfy did not accept the values of the fields',
 			'Correct the field that RunComfy names, and run again.',

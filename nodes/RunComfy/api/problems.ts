@@ -74,6 +74,9 @@ export const COMMON_STATUSES: ErrorCodes['byStatus'] = {
 	422: INPUT_CODE,
 };
 
+/** A proxy's refusal looks like RunComfy's own. */
+export const OR_PROXY = 'If n8n uses a proxy, the proxy may have refused instead.';
+
 /** What an API token that RunComfy refuses means. */
 export const TOKEN_REFUSED: Meaning = [
 	'RunComfy did not accept the API token',
