@@ -13,7 +13,7 @@ import type { InputField } from '../models/inputSchema';
 import { inputLabel, type FileInput } from '../models/inputValues';
 import { FieldError } from '../util/errors';
 import type { Item } from './item';
-import { OPTIONS, type Options } from './options';
+import type { Options } from './options';
 
 /** The file inputs of a request. They are checked now, and read only when they are sent, because files may be large. */
 export interface FileInputs {
@@ -29,13 +29,12 @@ const LINK_MARGIN_SECONDS = 3_600;
 
 /**
  * Reads which files are accepted, and how they are sent.
- * @param defaults those of models, or of deployments.
  * @throws FieldError.
  */
-export function readFileRules(options: Options, defaults: typeof OPTIONS, rules: AddressRules): FileRules {
-	const isLink = options.choice(OPTIONS.sendFilesAs) === 'temporaryUrl';
-	const linkSeconds = isLink ? Math.ceil(options.number(defaults.timeout)) + LINK_MARGIN_SECONDS : undefined;
-	return { ...rules, maxMegabytes: options.number(OPTIONS.maxFileSize), linkSeconds };
+export function readFileRules(options: Options, rules: AddressRules): FileRules {
+	const isLink = options.choice('sendFilesAs') === 'temporaryUrl';
+	const linkSeconds = isLink ? Math.ceil(options.number('timeout')) + LINK_MARGIN_SECONDS : undefined;
+	return { ...rules, maxMegabytes: options.number('maxFileSize'), linkSeconds };
 }
 
 /** What may be wrong where RunComfy refuses a file. That models accept data URIs is [assumed]: one may accept only URLs. */

@@ -170,7 +170,7 @@ const COLLECTION = { displayName: 'Options', name: 'options' } as const;
  * The collection “Options” with the given options, sorted by name.
  * @param all the options to choose from: those of models, or of deployments.
  */
-export function optionsField(names: OptionName[], all: Record<OptionName, Field> = OPTIONS): Field {
+export function optionsField(names: OptionName[], all: typeof OPTIONS = OPTIONS): Field {
 	return {
 		...COLLECTION,
 		decides: false,
@@ -181,9 +181,8 @@ export function optionsField(names: OptionName[], all: Record<OptionName, Field>
 	};
 }
 
-type NumberField = Pick<Field, 'displayName' | 'name' | 'typeOptions'> & { default: number };
-type BooleanField = Pick<Field, 'displayName' | 'name'> & { default: boolean };
-type ChoiceField = Pick<Field, 'displayName' | 'name' | 'options'> & { default: string };
+/** The names of the options whose values are of this type. */
+type NameOf<V> = { [N in OptionName]: (typeof OPTIONS)[N]['default'] extends V ? N : never }[OptionName];
 
 /**
  * The options of one item. An option that the user has added must have a valid value: an expression without one never means
@@ -195,14 +194,19 @@ export class Options {
 	private readonly added: unknown;
 
 	/**
+	 * @param all those of models, or of deployments.
 	 * @param only these are read, so that an expression of another one that fails does no harm.
 	 * @throws FieldError when one expression gives all options, and does not give an object.
 	 */
-	constructor(item: Item, only?: Array<Pick<Field, 'name'>>) {
+	constructor(
+		item: Item,
+		private readonly all: typeof OPTIONS,
+		only?: OptionName[],
+	) {
 		this.added = item.context.getNode().parameters.options;
 		if (only !== undefined && isJsonObject(this.added)) {
-			const names = only.map(({ name }) => name).filter((name) => this.isAdded({ name }));
 			const valueOf = (name: string) => item.raw({ name: `${COLLECTION.name}.${name}` }, null);
+			const names = only.filter((name) => this.isAdded(name));
 			this.values = Object.fromEntries(names.map((name) => [name, valueOf(name)]));
 			return;
 		}
@@ -213,32 +217,36 @@ export class Options {
 	}
 
 	/** @returns the default where the user has not added the option. */
-	number(field: NumberField): number {
-		return this.isAdded(field) ? numberOf(this.values[field.name], field) : field.default;
+	number(name: NameOf<number>): number {
+		return this.optionalNumber(name) ?? this.all[name].default;
 	}
 
-	/** As `number`; undefined where the user has not added the option, or has left it empty. */
-	optionalNumber(field: Pick<Field, 'displayName' | 'name' | 'typeOptions'>): number | undefined {
-		const value = this.isAdded(field) ? this.values[field.name] : '';
-		return value === '' ? undefined : numberOf(value, field);
+	/** As `number`; undefined where the user has not added the option, or has left one that is entered as a text empty. */
+	optionalNumber(name: NameOf<number> | 'seed'): number | undefined {
+		const field = this.all[name];
+		const value = this.values[name];
+		const isUnset = !this.isAdded(name) || (value === '' && field.default === '');
+		return isUnset ? undefined : numberOf(value, field);
 	}
 
-	boolean(field: BooleanField): boolean {
-		return this.isAdded(field) ? booleanOf(this.values[field.name], field.displayName) : field.default;
+	boolean(name: NameOf<boolean>): boolean {
+		const { displayName, default: unset } = this.all[name];
+		return this.isAdded(name) ? booleanOf(this.values[name], displayName) : unset;
 	}
 
-	choice(field: ChoiceField): string {
-		return this.isAdded(field) ? choiceOf(this.values[field.name], field) : field.default;
+	choice(name: 'sendFilesAs'): string {
+		return this.isAdded(name) ? choiceOf(this.values[name], this.all[name]) : this.all[name].default;
 	}
 
 	/** @returns an empty text where the user has not added the option, or has left it empty. */
-	text({ name, displayName }: Pick<Field, 'displayName' | 'name'>): string {
-		const value = this.isAdded({ name }) ? (this.values[name] ?? undefined) : '';
+	text(name: NameOf<string>): string {
+		const value = this.isAdded(name) ? (this.values[name] ?? undefined) : '';
+		const { displayName } = this.all[name];
 		if (value === undefined) throw new FieldError(displayName, 'must not be empty');
 		return textOf(value, displayName);
 	}
 
-	isAdded({ name }: Pick<Field, 'name'>): boolean {
+	isAdded(name: OptionName): boolean {
 		const { values, added } = this;
 		return Object.hasOwn(values, name) || (isJsonObject(added) && Object.hasOwn(added, name));
 	}
@@ -264,19 +272,18 @@ export const DEFAULT_RUN_OPTIONS: RunOptions = {
  * @throws FieldError.
  */
 export function readRunOptions(item: Item): RunOptions {
-	const { maxConcurrency, cancelOnStop, spendingLimit } = OPTIONS;
-	const options = new Options(item, [maxConcurrency, cancelOnStop, spendingLimit]);
+	const options = new Options(item, OPTIONS, ['maxConcurrency', 'cancelOnStop', 'spendingLimit']);
 	return {
-		maxConcurrency: options.number(maxConcurrency),
-		cancelOnStop: options.boolean(cancelOnStop),
-		limitUsd: options.isAdded(spendingLimit) ? options.number(spendingLimit) : undefined,
+		maxConcurrency: options.number('maxConcurrency'),
+		cancelOnStop: options.boolean('cancelOnStop'),
+		limitUsd: options.optionalNumber('spendingLimit'),
 	};
 }
 
 /** The timeout of an item, where it can be read. */
 export function readTimeoutMs(item: Item): number {
 	try {
-		return new Options(item, [OPTIONS.timeout]).number(OPTIONS.timeout) * 1_000;
+		return new Options(item, OPTIONS, ['timeout']).number('timeout') * 1_000;
 	} catch {
 		return OPTIONS.timeout.default * 1_000;
 	}
