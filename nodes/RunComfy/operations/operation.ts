@@ -88,8 +88,8 @@ export interface SubmittingOperation extends OperationBase {
 		handling: RequestHandling,
 		run: RunEnd,
 	): Promise<OperationOutput>;
-	/** What the output reports of the seeds that were sent. */
-	reportSeeds(seeds: Record<string, number>): IDataObject;
+	/** What the output reports of the seeds that were sent; absent to report them by their names. */
+	reportSeeds?(seeds: Record<string, number>): IDataObject;
 }
 
 export type Operation = FreeOperation | SubmittingOperation;

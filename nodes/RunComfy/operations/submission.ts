@@ -130,7 +130,8 @@ export function itemSource(
 		findOutputProblem: operation.findOutputProblem,
 		toOutput: async (_itemIndex, job, handling, run) => {
 			const { result } = job;
-			const seeds = operation.reportSeeds(job.seeds ?? {});
+			const { seeds: sent = {} } = job;
+			const seeds = operation.reportSeeds?.(sent) ?? sent;
 			if (result === undefined) return { json: { ...statusOf(job), ...seeds } };
 			const { json, ...files } = await operation.toOutput(tools, { ...job, result }, handling, run);
 			return { json: { ...json, ...seeds }, ...files };

@@ -1,7 +1,7 @@
 import { deploymentEndpoint, deploymentIdOf, queryDeployment } from '../../api/deploymentApi';
 import { isJsonObject, type JsonObject } from '../../api/json';
 import { RunComfyError } from '../../api/problems';
-import { type AddressRules, findFileUrlProblem } from '../../api/urls';
+import type { AddressRules } from '../../api/urls';
 import type { GraphInput } from '../../deployments/graph';
 import { graphFactsOf, type GraphFacts } from '../../deployments/graphFacts';
 import { chooseSeeds } from '../../deployments/graphSeeds';
@@ -9,7 +9,7 @@ import { findDeploymentOutputProblem } from '../../deployments/outputs';
 import { readSavedFields, withSavedRules } from '../../deployments/savedRules';
 import { downloadFields } from '../../fields/downloads';
 import { openFileInputs } from '../../fields/files';
-import { assertExact, type Field, type Item } from '../../fields/item';
+import { assertExact, type Field, type Item, urlOf } from '../../fields/item';
 import { deploymentIdField, readDeploymentChoice } from '../../fields/locators';
 import {
 	inputModeField,
@@ -180,10 +180,7 @@ function withApiKey(body: JsonObject, key: string | undefined): JsonObject {
 /** RunComfy calls it over the internet. A retry may have another one, and resumes the request all the same. */
 function readWebhookUrl(options: Options, rules: AddressRules): string | undefined {
 	const url = options.text('webhookUrl');
-	if (url === '') return undefined;
-	const problem = findFileUrlProblem(url, rules);
-	if (problem !== undefined) throw new FieldError(DEPLOYMENT_OPTIONS.webhookUrl.displayName, problem);
-	return new URL(url).href;
+	return url === '' ? undefined : urlOf(url, DEPLOYMENT_OPTIONS.webhookUrl.displayName, rules);
 }
 
 /** A workflow without seeds may be the same as before. Another name for its files makes ComfyUI save them again. */

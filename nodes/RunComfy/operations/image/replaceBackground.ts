@@ -2,7 +2,7 @@ import { isJsonObject, type JsonObject } from '../../api/json';
 import { modelEndpoint, queryModel } from '../../api/modelApi';
 import { downloadFields } from '../../fields/downloads';
 import { fileAdvice } from '../../fields/files';
-import { numberOf, type Field, type Item } from '../../fields/item';
+import { numberOf, urlOf, type Field, type Item } from '../../fields/item';
 import { OPTIONS, optionsField } from '../../fields/options';
 import { openInputFile, urlSource, type FileRules, type InputSource } from '../../files/inputFile';
 import { randomSeed, SEED_RANGE } from '../../models/seeds';
@@ -209,16 +209,14 @@ export const replaceBackground: SubmittingOperation = {
 		const isFile = item.choice(imageSourceField) === 'binary';
 		const image = isFile
 			? await openImage(item, fileRules)
-			: urlSource(item.fileUrl(imageUrlField, fileRules));
+			: urlSource(urlOf(item.filledText(imageUrlField), imageUrlField.displayName, fileRules));
 		const seed = options.optionalNumber('seed') ?? randomSeed(random, SEED_RANGE);
-		const palette = readPalette(item);
-		const style = readStyle(item);
 		const input = {
 			prompt: item.filledText(promptField),
 			rendering_speed: item.choice(renderingSpeedField),
 			magic_prompt: item.choice(magicPromptField),
-			...(palette === undefined ? {} : { color_palette: palette }),
-			...(style === undefined ? {} : { style }),
+			color_palette: readPalette(item),
+			style: readStyle(item),
 			seed,
 		};
 		return {
@@ -240,8 +238,6 @@ export const replaceBackground: SubmittingOperation = {
 
 	toOutput: async (tools, { result }, { download }, run) =>
 		await toModelOutput(tools, result, download, run, 'image'),
-
-	reportSeeds: (seeds) => seeds,
 };
 
 /** The image as the model expects it. Files may be large, so they are read only when they are sent. */

@@ -77,8 +77,6 @@ export const runModel: SubmittingOperation = {
 	findOutputProblem: (result) => findModelOutputProblem(result),
 
 	toOutput: async (tools, { result }, { download }, run) => await toModelOutput(tools, result, download, run),
-
-	reportSeeds: (seeds) => seeds,
 };
 
 interface ReadInputs {
