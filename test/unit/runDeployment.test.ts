@@ -5,7 +5,7 @@ import { runDeployment } from '../../nodes/RunComfy/operations/deployment/run';
 import type { OperationTools } from '../../nodes/RunComfy/operations/operation';
 import { itemSource } from '../../nodes/RunComfy/operations/submission';
 
-import { httpOf } from './fakeApi';
+import { httpOf, parameterAt } from './fakeApi';
 import { VirtualClock } from './virtualClock';
 
 /** What the operation has shown above the output. */
@@ -22,7 +22,7 @@ function readerOf(graph: object, parameters: Record<string, unknown>, allowLoopb
 	};
 	const context = {
 		getNode: () => ({ parameters: all }),
-		getNodeParameter: (name: string) => all[name],
+		getNodeParameter: (name: string) => parameterAt(all, name),
 		getInputData: () => [{ json: all.json ?? {} }],
 	} as unknown as IExecuteFunctions;
 	const http = httpOf(async () => await Promise.reject(new Error('Nothing is sent')), new VirtualClock());

@@ -5,12 +5,13 @@ import type { OperationTools } from '../../nodes/RunComfy/operations/operation';
 import { runDeployment } from '../../nodes/RunComfy/operations/deployment/run';
 import { runModel } from '../../nodes/RunComfy/operations/model/run';
 import { itemSource } from '../../nodes/RunComfy/operations/submission';
+import { parameterAt } from './fakeApi';
 
 /** How an item of an operation is handled in a retry, with these values of its fields. */
 function handlingOf(operation: typeof runModel, parameters: Record<string, unknown>, saved?: unknown) {
 	const context = {
 		getNode: () => ({ parameters }),
-		getNodeParameter: (name: string) => parameters[name],
+		getNodeParameter: (name: string) => parameterAt(parameters, name),
 	} as unknown as IExecuteFunctions;
 	const tools = { modelFiles: { allowLoopback: true }, deploymentFiles: { allowLoopback: false } };
 	const items = [new Item(context, 0)];

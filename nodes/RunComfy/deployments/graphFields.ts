@@ -91,12 +91,11 @@ function shownOf(candidates: Candidate[]): Set<Candidate> {
 /** What an input is called alone, with its node's title, and with the node's ID. */
 function labelsOf(candidates: Candidate[]): string[] {
 	const names = candidates.map(nameOf);
-	const inNode = new Map<string, number>();
-	const keyOf = (index: number) => `${candidates[index]?.node.nodeId}\n${names[index]}`;
-	for (const index of names.keys()) inNode.set(keyOf(index), (inNode.get(keyOf(index)) ?? 0) + 1);
+	const keys = candidates.map(({ node }, index) => `${node.nodeId}\n${names[index]}`);
 	return distinctLabels(
 		candidates.map(({ role, node, input }, index) => {
-			const isOnly = inNode.get(keyOf(index)) === 1;
+			const key = keys[index] ?? '';
+			const isOnly = keys.indexOf(key) === keys.lastIndexOf(key);
 			const name = isOnly ? (names[index] ?? '') : `${names[index]} (${labelOf(input.name)})`;
 			const title = titleOf(node);
 			const suffix = title.toLowerCase() === name.toLowerCase() ? '' : ` · ${title}`;

@@ -189,27 +189,21 @@ type NameOf<V> = { [N in OptionName]: (typeof OPTIONS)[N]['default'] extends V ?
  * “no limit” or “the default”.
  */
 export class Options {
-	private readonly values: JsonObject = {};
-	/** Shows which options are added: one whose value is undefined is missing from the evaluated ones. */
-	private readonly added: unknown;
+	/** As the user has added them, with their expressions. */
+	private readonly written: unknown;
+	/** Their values; undefined where each is read by itself, so that another one's expression that fails does no harm. */
+	private readonly values: JsonObject | undefined;
 
 	/**
 	 * @param all those of models, or of deployments.
-	 * @param only these are read, so that an expression of another one that fails does no harm.
 	 * @throws FieldError when one expression gives all options, and does not give an object.
 	 */
 	constructor(
-		item: Item,
+		private readonly item: Item,
 		private readonly all: typeof OPTIONS,
-		only?: OptionName[],
 	) {
-		this.added = item.context.getNode().parameters.options;
-		if (only !== undefined && isJsonObject(this.added)) {
-			const valueOf = (name: string) => item.raw({ name: `${COLLECTION.name}.${name}` }, null);
-			const names = only.filter((name) => this.isAdded(name));
-			this.values = Object.fromEntries(names.map((name) => [name, valueOf(name)]));
-			return;
-		}
+		this.written = item.context.getNode().parameters.options;
+		if (isJsonObject(this.written)) return;
 		const values = item.raw(COLLECTION, {});
 		if (Object.prototype.toString.call(values) !== '[object Object]' || !isJsonObject(values))
 			throw new FieldError(COLLECTION.displayName, 'must be an object');
@@ -224,31 +218,36 @@ export class Options {
 	/** As `number`; undefined where the user has not added the option, or has left one that is entered as a text empty. */
 	optionalNumber(name: NameOf<number> | 'seed'): number | undefined {
 		const field = this.all[name];
-		const value = this.values[name];
-		const isUnset = !this.isAdded(name) || (value === '' && field.default === '');
-		return isUnset ? undefined : numberOf(value, field);
+		if (!this.isAdded(name)) return undefined;
+		const value = this.valueOf(name);
+		return value === '' && field.default === '' ? undefined : numberOf(value, field);
 	}
 
 	boolean(name: NameOf<boolean>): boolean {
 		const { displayName, default: unset } = this.all[name];
-		return this.isAdded(name) ? booleanOf(this.values[name], displayName) : unset;
+		return this.isAdded(name) ? booleanOf(this.valueOf(name), displayName) : unset;
 	}
 
 	choice(name: 'sendFilesAs'): string {
-		return this.isAdded(name) ? choiceOf(this.values[name], this.all[name]) : this.all[name].default;
+		return this.isAdded(name) ? choiceOf(this.valueOf(name), this.all[name]) : this.all[name].default;
 	}
 
 	/** @returns an empty text where the user has not added the option, or has left it empty. */
 	text(name: NameOf<string>): string {
-		const value = this.isAdded(name) ? (this.values[name] ?? undefined) : '';
+		const value = this.isAdded(name) ? (this.valueOf(name) ?? undefined) : '';
 		const { displayName } = this.all[name];
 		if (value === undefined) throw new FieldError(displayName, 'must not be empty');
 		return textOf(value, displayName);
 	}
 
 	isAdded(name: OptionName): boolean {
-		const { values, added } = this;
-		return Object.hasOwn(values, name) || (isJsonObject(added) && Object.hasOwn(added, name));
+		const added = this.values ?? this.written;
+		return isJsonObject(added) && Object.hasOwn(added, name);
+	}
+
+	private valueOf(name: OptionName): unknown {
+		const path = `${COLLECTION.name}.${name}`;
+		return this.values === undefined ? this.item.raw({ name: path }, null) : this.values[name];
 	}
 }
 
@@ -272,7 +271,7 @@ export const DEFAULT_RUN_OPTIONS: RunOptions = {
  * @throws FieldError.
  */
 export function readRunOptions(item: Item): RunOptions {
-	const options = new Options(item, OPTIONS, ['maxConcurrency', 'cancelOnStop', 'spendingLimit']);
+	const options = new Options(item, OPTIONS);
 	return {
 		maxConcurrency: options.number('maxConcurrency'),
 		cancelOnStop: options.boolean('cancelOnStop'),
@@ -283,7 +282,7 @@ export function readRunOptions(item: Item): RunOptions {
 /** The timeout of an item, where it can be read. */
 export function readTimeoutMs(item: Item): number {
 	try {
-		return new Options(item, OPTIONS, ['timeout']).number('timeout') * 1_000;
+		return new Options(item, OPTIONS).number('timeout') * 1_000;
 	} catch {
 		return OPTIONS.timeout.default * 1_000;
 	}
