@@ -6,6 +6,7 @@ import {
 	toDeploymentMapperField,
 	withSavedRules,
 } from '../../nodes/RunComfy/deployments/savedRules';
+import { cpuMs } from './cpuMs';
 
 const node = (class_type: unknown, inputs: unknown, title?: unknown) => ({
 	class_type,
@@ -250,11 +251,11 @@ describe('A graph as fields, with object_info', () => {
 			]),
 		);
 		expect(JSON.stringify(many).length).toBeGreaterThan(5_000_000);
-		const from = performance.now();
+		const from = cpuMs();
 		expect([...readObjectInfo(many, ['Class7', 'Class7', 'Unknown', 'constructor']).keys()]).toEqual([
 			'Class7',
 		]);
-		expect(performance.now() - from).toBeLessThan(50);
+		expect(cpuMs() - from).toBeLessThan(50);
 	});
 });
 

@@ -1,4 +1,5 @@
 import { readGraphFields } from '../../nodes/RunComfy/deployments/graphFields';
+import { cpuMs } from './cpuMs';
 
 /** A node; an input such as `@6` is connected to node 6. */
 const node = (class_type: string, given: Record<string, unknown>, title = class_type) => {
@@ -231,11 +232,11 @@ it('reads a graph of thousands of inputs in little time', () => {
 	]);
 	const names = ['a', ' ', '_', 'image1', '+', 'seed_'].map((name) => name.repeat(5_000));
 	const odd = Object.fromEntries(names.map((name) => [name, node(name, { [name]: 'a b', [`${name}x`]: 1 })]));
-	const from = performance.now();
+	const from = cpuMs();
 	const nodes = {
 		...Object.fromEntries([...chain, ...texts]),
 		x: node('Many', { ...many, text: '@x' }),
 	} as Graph;
 	readGraphFields({ ...nodes, ...odd });
-	expect(performance.now() - from).toBeLessThan(2_000);
+	expect(cpuMs() - from).toBeLessThan(2_000);
 });

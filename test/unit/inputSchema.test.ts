@@ -5,6 +5,7 @@ import { toMapperField } from '../../nodes/RunComfy/models/mapperFields';
 import { CATALOG } from '../sandbox/catalog';
 import { field } from './inputField';
 import { schemas } from './schemaArbitraries';
+import { cpuMs } from './cpuMs';
 
 describe('readInputFields', () => {
 	it.each<[string, unknown, Partial<InputField>]>([
@@ -209,7 +210,7 @@ describe('readInputFields, whatever the schema', () => {
 		));
 
 	it('is fast on hostile text', () => {
-		const from = performance.now();
+		const from = cpuMs();
 		const rule = `a${' '.repeat(300_000)}b`;
 		readInputFields(
 			{ properties: { it: { format: 'image_uri', validations: [{ validation_rule: rule }] } } },
@@ -219,6 +220,6 @@ describe('readInputFields, whatever the schema', () => {
 			{ properties: { [rule]: { title: rule, default: `https://${'.'.repeat(300_000)}` } } },
 			[],
 		);
-		expect(performance.now() - from).toBeLessThan(500);
+		expect(cpuMs() - from).toBeLessThan(500);
 	});
 });

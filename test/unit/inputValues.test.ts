@@ -5,6 +5,7 @@ import { asFileField, readInputValues } from '../../nodes/RunComfy/models/inputV
 import { FieldError } from '../../nodes/RunComfy/util/errors';
 import { field } from './inputField';
 import { names, schemas, values } from './schemaArbitraries';
+import { cpuMs } from './cpuMs';
 
 describe('readInputValues', () => {
 	const value = (property: unknown, given: unknown) =>
@@ -218,11 +219,11 @@ describe('readInputValues', () => {
 	});
 
 	it('is fast on hostile text', () => {
-		const from = performance.now();
+		const from = cpuMs();
 		const text = `https://a.test/${' '.repeat(300_000)}x`;
 		readInputValues([field({ type: 'array', format: 'image_uris' })], { it: text });
 		asFileField(field({ type: 'array' }), text, () => false);
-		expect(performance.now() - from).toBeLessThan(1_000);
+		expect(cpuMs() - from).toBeLessThan(1_000);
 	});
 
 	it('takes inputs of any name', () => {

@@ -5,6 +5,7 @@ import { hostKind } from '../../nodes/RunComfy/api/urls';
 import { pagePathOf } from '../../nodes/RunComfy/models/modelReference';
 import { httpOf } from './fakeApi';
 import { VirtualClock } from './virtualClock';
+import { cpuMs } from './cpuMs';
 
 describe('An entry of the catalog', () => {
 	const http = httpOf(async () => await Promise.reject(new Error('Nothing is sent')), new VirtualClock());
@@ -114,8 +115,8 @@ describe('Responses of the catalog, whatever they hold', () => {
 		);
 	});
 	it('is fast on hostile text', () => {
-		const from = performance.now();
+		const from = cpuMs();
 		readModelEntry({ model_id: 'a/'.repeat(300_000), model_url: `https://${'a.'.repeat(300_000)}` });
-		expect(performance.now() - from).toBeLessThan(500);
+		expect(cpuMs() - from).toBeLessThan(500);
 	});
 });

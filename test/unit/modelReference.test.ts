@@ -2,6 +2,7 @@ import * as fc from 'fast-check';
 
 import { readDeploymentChoice, readModelChoice } from '../../nodes/RunComfy/fields/locators';
 import { pagePathOf, readModelReference } from '../../nodes/RunComfy/models/modelReference';
+import { cpuMs } from './cpuMs';
 
 describe('readModelReference', () => {
 	it.each([
@@ -56,10 +57,10 @@ describe('readModelReference, whatever the text', () => {
 	});
 
 	it('is fast on hostile text', () => {
-		const from = performance.now();
+		const from = cpuMs();
 		readModelReference(`https://www.runcomfy.com/models/${'/'.repeat(300_000)}x`);
 		readModelReference(`a${'/'.repeat(300_000)}b`);
-		expect(performance.now() - from).toBeLessThan(500);
+		expect(cpuMs() - from).toBeLessThan(500);
 	});
 });
 

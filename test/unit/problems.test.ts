@@ -13,6 +13,7 @@ import {
 import { createRedact, redactJson } from '../../nodes/RunComfy/util/redact';
 import { answer, httpOf } from './fakeApi';
 import { VirtualClock } from './virtualClock';
+import { cpuMs } from './cpuMs';
 
 const TOKEN = 'rc_"token\\/0123456789';
 const HTML = '<!DOCTYPE html><html><body><h1>502 Bad Gateway</h1></body></html>';
@@ -140,9 +141,9 @@ describe('What an error means, whatever RunComfy responds', () => {
 		['a long list', Array.from({ length: 200_000 }, () => ({ msg: 'x'.repeat(50) }))],
 		['a deep one', JSON.parse(`${'[{"error":'.repeat(2_000)}"x"${'}]'.repeat(2_000)}`)],
 	])('is fast on %s', (_, given) => {
-		const from = performance.now();
+		const from = cpuMs();
 		expect((reasonOf({ error: given }) ?? '').length).toBeLessThan(400);
-		expect(performance.now() - from).toBeLessThan(500);
+		expect(cpuMs() - from).toBeLessThan(500);
 	});
 
 	it('property: cleanReason throws for no text', () =>

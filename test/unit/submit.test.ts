@@ -51,7 +51,8 @@ describe('A submit', () => {
 		expect(problem).toEqual({
 			message:
 				'It is not known whether RunComfy accepted this request: it answered with HTTP 500, and named the request r-7. It was not sent again, so that you do not pay twice',
-			advice: expect.stringContaining('Check the Generations page of your RunComfy account.') as string,
+			advice:
+				'Check the Generations page of your RunComfy account. If the result is there, fetch it with the operation “Get Result” and its request ID. If it is not, run this item again in a new execution.',
 			httpStatus: 500,
 			requestId: 'r-7',
 		});
@@ -65,13 +66,13 @@ describe('A submit', () => {
 	});
 
 	it.each([
-		['an input', 422, 'Use a smaller photo. Otherwise: Correct the field'],
-		['anything else', 402, 'Nothing was paid for. Top up'],
+		['an input', 422, 'Use a smaller photo.', 'Use a smaller photo. Otherwise: Correct the field'],
+		['an input of which nothing is known', 422, undefined, 'Correct the field'],
+		['anything else', 402, 'Use a smaller photo.', 'Nothing was paid for. Top up'],
 	])(
 		'that is refused because of %s ends its item, costs nothing, and says why',
-		async (_, status, advice) => {
-			const asked = { inputAdvice: 'Use a smaller photo.' };
-			const { problem, posts, entry } = await submitOne([answer(status, {})], asked);
+		async (_, status, inputAdvice, advice) => {
+			const { problem, posts, entry } = await submitOne([answer(status, {})], { inputAdvice });
 			expect(posts).toHaveLength(1);
 			expect(problem.advice?.startsWith(advice)).toBe(true);
 			expect(entry?.state).toBe('refused');
@@ -95,18 +96,24 @@ describe('A submit', () => {
 	});
 
 	it.each([
-		[10_001, 2],
-		[10_000, 1],
-	])('that came too often is sent again only within the timeout (%i ms)', async (timeoutMs, tries) => {
-		// The pause is half a second longer, by jitter.
-		const { problem, posts, entry } = await submitOne([tooMany(9.75)], {}, timeoutMs);
-		expect(posts).toHaveLength(tries);
-		expect(problem).toMatchObject({
-			httpStatus: 429,
-			message: expect.stringContaining('too many') as string,
-		});
-		expect(entry?.state).toBe('refused');
-	});
+		[10_001, 2, 10_000],
+		[10_000, 1, 0],
+	])(
+		'that came too often is sent again only within the timeout (%i ms)',
+		async (timeoutMs, tries, endsAt) => {
+			// The pause is half a second longer, by jitter.
+			const { problem, posts, entry, endedAt } = await submitOne([tooMany(9.75)], {}, timeoutMs);
+			expect(posts).toHaveLength(tries);
+			// It does not wait for a timeout that it cannot meet.
+			expect(endedAt).toBe(endsAt);
+			expect(problem.advice).toContain('Lower “Max Concurrency”');
+			expect(problem).toMatchObject({
+				httpStatus: 429,
+				message: expect.stringContaining('too many') as string,
+			});
+			expect(entry?.state).toBe('refused');
+		},
+	);
 
 	it('whose body cannot be built leaves nothing reserved', async () => {
 		const buildInput = async () => await Promise.reject(new Error('The file is gone'));
@@ -114,6 +121,29 @@ describe('A submit', () => {
 		expect(error).toMatchObject({ message: 'The file is gone' });
 		expect(posts).toEqual([]);
 		expect(entry?.state).toBe('refused');
+	});
+
+	it('whose body cannot be built leaves its share of the limit to another item', async () => {
+		const { clock, api } = setUp(() => ({ queueMs: 0, runMs: 1 * SECOND }));
+		const { start } = makeRun(api, { continueOnFail: true, limitUsd: 0.06 });
+		const buildInput = async () => await Promise.reject(new Error('The file is gone'));
+		const requestOf = (i: number) => ({ ...request(api, i), ...(i === 0 ? { buildInput } : {}) });
+		const outcomes = await clock.run(start(2, requestOf));
+		expect(outcomes.map(({ ok: isOk }) => isOk)).toEqual([false, true]);
+	});
+
+	it('may leave until Stop comes', async () => {
+		const { clock, api } = setUp(() => ({ queueMs: 0, runMs: 1 * SECOND }));
+		api.latencyMs = 2 * SECOND;
+		const mayLeave: Array<boolean | undefined> = [];
+		api.intercept = (sent) => {
+			for (const ms of [500, 1_500]) clock.at(ms, () => void mayLeave.push(sent.mayLeave?.()));
+			return undefined;
+		};
+		const { start, stop } = makeRun(api, { cancelOnStop: false });
+		clock.at(1_000, stop);
+		await expect(clock.run(start(1))).rejects.toThrow('Stopped');
+		expect(mayLeave).toEqual([true, false]);
 	});
 
 	it('is not sent when Stop comes while its body is built', async () => {
@@ -265,6 +295,14 @@ describe('A retry', () => {
 });
 
 describe('The error of a failed item', () => {
+	it('leaves alone the request that it names, and cancels those that wait beside it', async () => {
+		const { clock, api } = setUp(() => ({ queueMs: 600 * SECOND, runMs: 0 }));
+		const { start } = makeRun(api);
+		const running = start(2, (i) => request(api, i, { timeoutMs: (3 + 60 * i) * SECOND }));
+		await expect(clock.run(running)).rejects.toMatchObject({ itemIndex: 0, others: 'Cancelled: job-1.' });
+		expect(api.jobs.map(({ cancelled }) => cancelled)).toEqual([false, true]);
+	});
+
 	it.each([
 		['of unknown outcome: its own request once, and no retry', new NoAnswerError('lost'), 'byHand'],
 		['that was refused: the others, and a retry', answer(402, {}), 'byRetry'],

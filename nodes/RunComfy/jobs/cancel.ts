@@ -71,7 +71,7 @@ export class Canceller {
 		if (!isAlive(entry) || entry.cancelOutcome !== undefined) return false;
 		const isStopped = pool.stopped.aborted;
 		// A timeout does not cancel: the item's error has told the user so.
-		if (!isStopped && turn.reported.has(entry)) return false;
+		if (!isStopped && turn.reported.has(entry.requestId ?? '')) return false;
 		if (entry.state === 'queued') return true;
 		const isResumed = turn.number < maxTries && !isStopped;
 		return requestApiOf(entry.endpointId).cancelsRunning && !isResumed;

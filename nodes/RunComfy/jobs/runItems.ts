@@ -110,7 +110,7 @@ export async function runItems<H extends Handling, T>(
 			try {
 				return await runItem(run, itemIndex, plans[itemIndex], blocked === undefined);
 			} catch (error) {
-				turn.report(itemIndex, requestIdOf(error));
+				turn.reported.add(requestIdOf(error) ?? '');
 				throw toError(error);
 			}
 		});

@@ -7,8 +7,8 @@ export class Turn {
 	readonly current = new Map<number, LedgerEntry>();
 	/** What earlier tries have left, and this one resumes. A parallel call's request is not left: it is under way. */
 	private readonly left = new Set<LedgerEntry>();
-	/** An item has ended with an error that names the request: from then on it is the user's to cancel. */
-	readonly reported = new Set<LedgerEntry>();
+	/** IDs that the error of an item names: from then on these requests are the user's to cancel. */
+	readonly reported = new Set<string>();
 	/** How often n8n has run the node for this turn, with this try. */
 	readonly number: number;
 
@@ -38,7 +38,7 @@ export class Turn {
 	lookUp(itemIndex: number): LedgerEntry | undefined {
 		const { ledger } = this;
 		const found = ledger.findResumable(this.identityOf(itemIndex));
-		if (found === undefined || found === this.find(itemIndex)) return this.find(itemIndex);
+		if (found === undefined) return this.find(itemIndex);
 		if (!ledger.hasOwner(found)) this.left.add(found);
 		found.turn = this.runIndex;
 		// Stop may cancel it again.
@@ -77,12 +77,6 @@ export class Turn {
 		this.ledger.add(entry, this);
 		this.current.set(itemIndex, entry);
 		return entry;
-	}
-
-	/** The item has ended with an error that names the request. */
-	report(itemIndex: number, requestId: string | undefined): void {
-		const entry = this.find(itemIndex);
-		if (entry !== undefined && entry.requestId === requestId) this.reported.add(entry);
 	}
 
 	/**
