@@ -92,10 +92,11 @@ function shownOf(candidates: Candidate[]): Set<Candidate> {
 function labelsOf(candidates: Candidate[]): string[] {
 	const names = candidates.map(nameOf);
 	const keys = candidates.map(({ node }, index) => `${node.nodeId}\n${names[index]}`);
+	const counts = new Map<string, number>();
+	for (const key of keys) counts.set(key, (counts.get(key) ?? 0) + 1);
 	return distinctLabels(
 		candidates.map(({ role, node, input }, index) => {
-			const key = keys[index] ?? '';
-			const isOnly = keys.indexOf(key) === keys.lastIndexOf(key);
+			const isOnly = counts.get(keys[index] ?? '') === 1;
 			const name = isOnly ? (names[index] ?? '') : `${names[index]} (${labelOf(input.name)})`;
 			const title = titleOf(node);
 			const suffix = title.toLowerCase() === name.toLowerCase() ? '' : ` · ${title}`;
