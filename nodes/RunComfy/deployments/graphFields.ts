@@ -8,7 +8,7 @@ import {
 	type InputKind,
 	isChoice,
 } from '../models/inputSchema';
-import { omitUndefined } from '../util/values';
+import { cached, omitUndefined } from '../util/values';
 import { type GraphInput, type GraphNode, readGraph } from './graph';
 import { isValueName, readRoles, type Role } from './graphRoles';
 import type { Definitions, InputDefinition } from './objectInfo';
@@ -62,6 +62,31 @@ export function readGraphFields(graph: JsonObject, definitions: Definitions = ne
 		const isHidden = shown.has(candidate) ? undefined : true;
 		return omitUndefined({ ...candidate.field, label: labels[index] ?? '', isHidden });
 	});
+}
+
+/** What a run needs of a graph. */
+export type GraphFacts = ReturnType<typeof deriveFacts>;
+
+const FACTS = new WeakMap<JsonObject, GraphFacts>();
+
+/**
+ * The facts of a graph. They are the same for all items, so they are derived once for each graph.
+ * @param graph must not be changed afterward.
+ */
+export function graphFactsOf(graph: JsonObject): GraphFacts {
+	return cached(FACTS, graph, () => deriveFacts(graph));
+}
+
+function deriveFacts(graph: JsonObject) {
+	const nodes = readGraph(graph);
+	return {
+		/** The literal inputs, by their ID. */
+		inputs: new Map(nodes.flatMap((node) => node.inputs).map((input) => [input.id, input])),
+		/** The literal inputs as fields, without the definitions that only the editor reads. */
+		fields: readGraphFields(graph),
+		/** Of the nodes, by ID. */
+		titles: new Map(nodes.map(({ nodeId, title }) => [nodeId, title])),
+	};
 }
 
 /** What only the definition or the kind of the input says. */

@@ -3,7 +3,7 @@ import type { IDataObject } from 'n8n-workflow';
 import type { JobResult } from '../api/answers';
 import { queryDeployment } from '../api/deploymentApi';
 import type { FreeQuery } from '../api/http';
-import { graphFactsOf } from '../deployments/graphFacts';
+import { graphFactsOf } from '../deployments/graphFields';
 import { readOutputs } from '../deployments/outputs';
 import { downloadFiles, type DownloadTarget } from '../fields/downloads';
 import { urlsByKind } from '../files/resultFiles';

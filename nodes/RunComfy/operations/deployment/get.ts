@@ -1,7 +1,7 @@
 import type { IDataObject } from 'n8n-workflow';
 
 import { type Deployment, queryDeployment } from '../../api/deploymentApi';
-import { graphFactsOf } from '../../deployments/graphFacts';
+import { graphFactsOf } from '../../deployments/graphFields';
 import { simplifyField } from '../../fields/limit';
 import { deploymentIdField, readDeploymentChoice } from '../../fields/locators';
 import { omitUndefined } from '../../util/values';

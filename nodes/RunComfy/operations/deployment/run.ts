@@ -3,7 +3,7 @@ import { isJsonObject, type JsonObject } from '../../api/json';
 import { RunComfyError } from '../../api/problems';
 import type { AddressRules } from '../../api/urls';
 import type { GraphInput } from '../../deployments/graph';
-import { graphFactsOf, type GraphFacts } from '../../deployments/graphFacts';
+import { graphFactsOf, type GraphFacts } from '../../deployments/graphFields';
 import { chooseSeeds } from '../../deployments/graphSeeds';
 import { findDeploymentOutputProblem } from '../../deployments/outputs';
 import { readSavedFields, withSavedRules } from '../../deployments/savedRules';
