@@ -24,7 +24,7 @@ import { toNodeError } from './n8n/nodeErrors';
 import { createSend } from './n8n/request';
 import { systemRuntime } from './n8n/runtime';
 import { readDeploymentChoice, readModelChoice } from './fields/locators';
-import { omitUndefined, priceText } from './util/values';
+import { priceText } from './util/values';
 
 /**
  * The lists and fields that the editor loads from RunComfy while a workflow is being built. They are fetched
@@ -79,9 +79,7 @@ function modelLabel({ displayName, categories: [category = ''], price }: ModelEn
 	const task = categoryLabel(category);
 	// RunComfy's own name usually says what the model does.
 	const isNamed = parts.length > 1 || displayName.toLowerCase().includes(task.toLowerCase());
-	return [...parts, isNamed ? '' : task, priceText(omitUndefined(price)) ?? '']
-		.filter((part) => part !== '')
-		.join(' · ');
+	return [...parts, isNamed ? '' : task, priceText(price) ?? ''].filter((part) => part !== '').join(' · ');
 }
 
 /** `text-to-image` → `Text to Image`. */

@@ -42,7 +42,7 @@ export function readGraphFields(graph: JsonObject, definitions: Definitions = ne
 			const { value } = input;
 			// A larger integer has lost digits when its JSON was read.
 			const isExact = !Number.isInteger(value) || Number.isSafeInteger(value);
-			const field: InputField = omitUndefined({
+			const field: InputField = {
 				name: input.id,
 				label: '',
 				required: false,
@@ -50,7 +50,7 @@ export function readGraphFields(graph: JsonObject, definitions: Definitions = ne
 				isSeed: role.purpose === 'seed' ? true : undefined,
 				...content,
 				...(role.purpose === 'seed' ? seedBounds(content, role, definitionOf) : undefined),
-			});
+			};
 			return { field, role, node, input };
 		}),
 	);

@@ -226,7 +226,7 @@ function plainContentOf(
 	const choices = choicesOf(rules);
 	if (choices.length > 0) {
 		const acceptsObject = TAKES_OBJECT.test(textAt(rules, 'description') ?? '') || undefined;
-		return omitUndefined({ kind: 'choice' as const, choices, acceptsObject });
+		return { kind: 'choice', choices, acceptsObject };
 	}
 	const kind = KINDS.get(typeOf(rules));
 	if (kind === 'text' && (rules.format === 'date-time' || rules.format === 'date')) return { kind: 'date' };

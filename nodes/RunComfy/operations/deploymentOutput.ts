@@ -27,15 +27,14 @@ export async function toDeploymentOutput(
 	const { binary, failedFiles } = await downloadFiles(tools, requestId, files, download, run);
 	const listed = files.map(({ kind: _kind, name: fileName, ...file }) => ({ ...file, fileName }));
 	const filled = (list: unknown[]) => (list.length === 0 ? undefined : list);
-	const json = {
+	const json = omitUndefined({
 		...urlsByKind(files),
-		...omitUndefined({ files: filled(listed), texts: filled(texts), values: filled(values), failedFiles }),
+		...{ files: filled(listed), texts: filled(texts), values: filled(values), failedFiles },
 		requestId,
 		deploymentId,
 		status: 'succeeded',
-		...omitUndefined({ createdAt, finishedAt }),
-		outputs: output,
-	} as IDataObject;
+		...{ createdAt, finishedAt, outputs: output },
+	}) as IDataObject;
 	return omitUndefined({ json, binary });
 }
 

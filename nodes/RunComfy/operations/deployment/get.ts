@@ -17,8 +17,8 @@ export const getDeployment: FreeOperation = {
 		const deploymentId = readDeploymentChoice(item.raw(deploymentIdField));
 		const deployment = await query((http) => queryDeployment(http, deploymentId));
 		const isSimple = item.boolean(simplifyField);
-		const graph = isSimple ? undefined : (deployment.graph as IDataObject | undefined);
-		return { json: { ...deploymentJson(deployment, isSimple), ...omitUndefined({ graph }) } };
+		const graph = isSimple ? undefined : deployment.graph;
+		return { json: omitUndefined({ ...deploymentJson(deployment, isSimple), graph }) as IDataObject };
 	},
 };
 

@@ -18,14 +18,8 @@ export const getModel: FreeOperation = {
 		const model = await findModel(query, readModelChoice(item.raw(modelIdField)));
 		const inputs = readInputFields(model.inputSchema, model.requiredInputs);
 		const { kind, ...facts } = modelJson(model);
-		const raw = { kind, inputSchema: model.inputSchema as IDataObject | undefined };
-		return {
-			json: {
-				...facts,
-				inputs: inputs.map((input) => ({ ...input }) as IDataObject),
-				...(item.boolean(simplifyField) ? {} : omitUndefined(raw)),
-			},
-		};
+		const raw = item.boolean(simplifyField) ? {} : { kind, inputSchema: model.inputSchema };
+		return { json: omitUndefined({ ...facts, inputs, ...raw }) as IDataObject };
 	},
 };
 
@@ -38,7 +32,7 @@ export function modelJson(model: ModelEntry) {
 		description,
 		kind,
 		categories: categories.length === 0 ? undefined : categories,
-		price: priceText(omitUndefined(price)),
+		price: priceText(price),
 		priceUsd: price.usd,
 		priceUnit: price.unit,
 		pricingNote: price.note,

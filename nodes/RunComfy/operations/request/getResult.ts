@@ -54,7 +54,7 @@ export const getResult: FreeOperation = {
 		const end = poll === undefined ? await waitForEnd(tools, request, limits) : endOf(api, poll);
 		if (end === undefined) {
 			const { status, queuePosition } = poll ?? {};
-			return { json: { requestId, ...omitUndefined({ status, queuePosition }) } };
+			return { json: omitUndefined({ requestId, status, queuePosition }) };
 		}
 		if (end.kind !== 'finished') throw new RunComfyError(end.problem);
 		const { result } = end;
