@@ -45,6 +45,17 @@ describe('A request that has been paid for', () => {
 			limits: { timeoutMs: 70_000 },
 		}));
 
+	it('is handled as the fields say now, where an option cannot be read that is not needed', () => {
+		const options = {
+			timeout: 70,
+			get fileName(): string {
+				throw new Error('An expression fails');
+			},
+		};
+		const { limits } = handlingOf(runModel, { ...downloads, downloadFiles: false, options }, saved);
+		expect(limits.timeoutMs).toBe(70_000);
+	});
+
 	it('is handled as when it was submitted, where a field cannot be read now', () =>
 		expect(handlingOf(runModel, { ...downloads, options: { timeout: 'soon' } }, saved)).toEqual(saved));
 

@@ -1,8 +1,8 @@
 import { isJsonObject } from '../api/json';
 import type { AddressRules } from '../api/urls';
 import { readDownloadTarget } from '../fields/downloads';
-import type { Field, Item } from '../fields/item';
 import { readFileRules } from '../fields/files';
+import type { Field, Item } from '../fields/item';
 import { OPTIONS, Options, type OptionName } from '../fields/options';
 import type { ItemSource, SubmittedJob } from '../jobs/types';
 import type {
@@ -129,8 +129,7 @@ export function itemSource(
 		},
 		findOutputProblem: operation.findOutputProblem,
 		toOutput: async (_itemIndex, job, handling, run) => {
-			const { result } = job;
-			const { seeds: sent = {} } = job;
+			const { result, seeds: sent = {} } = job;
 			const seeds = operation.reportSeeds?.(sent) ?? sent;
 			if (result === undefined) return { json: { ...statusOf(job), ...seeds } };
 			const { json, ...files } = await operation.toOutput(tools, { ...job, result }, handling, run);
