@@ -3,18 +3,23 @@ import {
 	type IExecuteFunctions,
 	type ILoadOptionsFunctions,
 	type INodeExecutionData,
-	type INodeListSearchResult,
-	type INodePropertyOptions,
 	type INodeType,
 	type INodeTypeDescription,
-	type ResourceMapperFields,
 } from 'n8n-workflow';
 
+import type * as EditorLists from './editorLists';
 import { properties, subtitle } from './operations';
 
 /** n8n loads every installed node when it starts. Execution and the editor's lists are loaded when they are first needed. */
 const loadExecution = async () => await import('./execute');
-const loadEditorLists = async () => await import('./editorLists');
+
+function editorList<A extends unknown[], R>(
+	pick: (lists: typeof EditorLists) => (this: ILoadOptionsFunctions, ...search: A) => Promise<R>,
+) {
+	return async function (this: ILoadOptionsFunctions, ...search: A): Promise<R> {
+		return await pick(await import('./editorLists')).apply(this, search);
+	};
+}
 
 export class RunComfy implements INodeType {
 	description: INodeTypeDescription = {
@@ -36,28 +41,13 @@ export class RunComfy implements INodeType {
 
 	methods = {
 		listSearch: {
-			async searchModels(
-				this: ILoadOptionsFunctions,
-				...search: [filter?: string, page?: string]
-			): Promise<INodeListSearchResult> {
-				return await (await loadEditorLists()).searchModels.apply(this, search);
-			},
-			async searchDeployments(this: ILoadOptionsFunctions, filter?: string): Promise<INodeListSearchResult> {
-				return await (await loadEditorLists()).searchDeployments.call(this, filter);
-			},
+			searchModels: editorList((lists) => lists.searchModels),
+			searchDeployments: editorList((lists) => lists.searchDeployments),
 		},
-		loadOptions: {
-			async getCategories(this: ILoadOptionsFunctions): Promise<INodePropertyOptions[]> {
-				return await (await loadEditorLists()).getCategories.call(this);
-			},
-		},
+		loadOptions: { getCategories: editorList((lists) => lists.getCategories) },
 		resourceMapping: {
-			async getModelInputs(this: ILoadOptionsFunctions): Promise<ResourceMapperFields> {
-				return await (await loadEditorLists()).getModelInputs.call(this);
-			},
-			async getDeploymentInputs(this: ILoadOptionsFunctions): Promise<ResourceMapperFields> {
-				return await (await loadEditorLists()).getDeploymentInputs.call(this);
-			},
+			getModelInputs: editorList((lists) => lists.getModelInputs),
+			getDeploymentInputs: editorList((lists) => lists.getDeploymentInputs),
 		},
 	};
 

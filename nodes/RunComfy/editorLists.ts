@@ -5,16 +5,15 @@ import type {
 	ResourceMapperFields,
 } from 'n8n-workflow';
 
-import type { Deployment } from './api/deploymentApi';
+import { type Deployment, queryDeployment, queryDeployments } from './api/deploymentApi';
 import { createFreeQuery, type FreeQuery, Http } from './api/http';
 import { type ModelEntry, queryCategories } from './api/modelApi';
-import { Deployments } from './deployments/deployments';
 import { readGraph } from './deployments/graph';
 import { readGraphFields } from './deployments/graphFields';
 import { readObjectInfo } from './deployments/objectInfo';
 import { toDeploymentMapperField } from './deployments/savedRules';
 import { fetchJson } from './files/fetchJson';
-import { Catalog } from './models/catalog';
+import { findModel, queryModelPage } from './models/catalog';
 import { labelOf } from './models/inputNames';
 import { withinBudget } from './models/fieldBudget';
 import { readInputFields } from './models/inputSchema';
@@ -25,7 +24,7 @@ import { toNodeError } from './n8n/nodeErrors';
 import { createSend } from './n8n/request';
 import { systemRuntime } from './n8n/runtime';
 import { readDeploymentChoice, readModelChoice } from './fields/locators';
-import { omitUndefined, priceText } from './util/values';
+import { priceText } from './util/values';
 
 /**
  * The lists and fields that the editor loads from RunComfy while a workflow is being built. They are fetched
@@ -66,7 +65,7 @@ export async function searchModels(
 ): Promise<INodeListSearchResult> {
 	return await load(this, async (query) => {
 		const wanted = { search: filter, limit: PAGE_SIZE, offset: Number(paginationToken ?? 0) };
-		const { models, next } = await new Catalog(query).page(wanted);
+		const { models, next } = await queryModelPage(query, wanted);
 		const results = models.map((model) => ({
 			...{ name: modelLabel(model), value: model.modelId, url: model.url },
 		}));
@@ -80,9 +79,7 @@ function modelLabel({ displayName, categories: [category = ''], price }: ModelEn
 	const task = categoryLabel(category);
 	// RunComfy's own name usually says what the model does.
 	const isNamed = parts.length > 1 || displayName.toLowerCase().includes(task.toLowerCase());
-	return [...parts, isNamed ? '' : task, priceText(omitUndefined(price)) ?? '']
-		.filter((part) => part !== '')
-		.join(' · ');
+	return [...parts, isNamed ? '' : task, priceText(price) ?? ''].filter((part) => part !== '').join(' · ');
 }
 
 /** `text-to-image` → `Text to Image`. */
@@ -100,7 +97,7 @@ export async function getCategories(this: ILoadOptionsFunctions): Promise<INodeP
 export async function getModelInputs(this: ILoadOptionsFunctions): Promise<ResourceMapperFields> {
 	return await load(this, async (query) => {
 		const reference = readModelChoice(this.getCurrentNodeParameter('modelId'));
-		const { inputSchema, requiredInputs } = await new Catalog(query).find(reference);
+		const { inputSchema, requiredInputs } = await findModel(query, reference);
 		return { fields: toMapperFields(withinBudget(readInputFields(inputSchema, requiredInputs))) };
 	});
 }
@@ -111,7 +108,7 @@ export async function searchDeployments(
 	filter = '',
 ): Promise<INodeListSearchResult> {
 	return await load(this, async (query) => {
-		const deployments = await new Deployments(query).list();
+		const deployments = await query((http) => queryDeployments(http, false));
 		const wanted = filter.trim().toLowerCase();
 		const all = deployments.map((one) => ({ name: deploymentLabel(one), value: one.deploymentId }));
 		return { results: all.filter(({ name, value }) => `${name} ${value}`.toLowerCase().includes(wanted)) };
@@ -132,7 +129,7 @@ const OBJECT_INFO_MS = 15_000;
 export async function getDeploymentInputs(this: ILoadOptionsFunctions): Promise<ResourceMapperFields> {
 	return await load(this, async (query, { isPlatformLoopback }) => {
 		const deploymentId = readDeploymentChoice(this.getCurrentNodeParameter('deploymentId'));
-		const { graph = {}, objectInfoUrl } = await new Deployments(query).get(deploymentId);
+		const { graph = {}, objectInfoUrl } = await query((http) => queryDeployment(http, deploymentId));
 		// An empty address is none that is called.
 		const objectInfo = await fetchJson(objectInfoUrl ?? '', {
 			context: this,

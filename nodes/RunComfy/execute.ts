@@ -2,14 +2,12 @@ import type { IExecuteFunctions, INode, INodeExecutionData } from 'n8n-workflow'
 
 import { requestApisOf } from './api/deploymentApi';
 import { createFreeQuery, Http } from './api/http';
-import { Deployments } from './deployments/deployments';
 import { Item } from './fields/item';
 import { DEFAULT_RUN_OPTIONS, readRunOptions, readTimeoutMs, type RunOptions } from './fields/options';
 import { Downloader } from './files/download';
 import { Ledger } from './jobs/ledger';
 import { runFreeItems, runItems } from './jobs/runItems';
 import type { ItemOutcome } from './jobs/types';
-import { Catalog } from './models/catalog';
 import { readAccess } from './n8n/credential';
 import { createIdentities, isUsedAsTool } from './n8n/identity';
 import { createHint, createLog } from './n8n/log';
@@ -72,8 +70,6 @@ async function executeItems(context: IExecuteFunctions, runtime: Runtime, count:
 	const hint = createHint(context);
 	const tools: OperationTools = {
 		...{ http, random, query, hint },
-		catalog: new Catalog(query),
-		deployments: new Deployments(query),
 		downloader: new Downloader({ context, clock, random, idleMs: downloadIdleMs }),
 		modelFiles: { allowLoopback: access.isLoopback },
 		deploymentFiles: { allowLoopback: access.isPlatformLoopback },

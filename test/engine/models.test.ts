@@ -181,13 +181,6 @@ describe('Any model on n8n’s engine', () => {
 		expect(env.sandbox.jobs[0]?.input).toEqual({ prompt: 'A raw one', brand_new: { deep: [1] } });
 	});
 
-	it('finds a model by the address of its page', async () => {
-		await open();
-		const value = 'https://www.runcomfy.com/models/blackforestlabs/flux-2-flash/api';
-		await env.run({ ...runOf('', { prompt: 'x' }), modelId: { __rl: true, mode: 'url', value } });
-		expect(env.sandbox.jobs[0]?.modelId).toBe(TEXT_TO_IMAGE);
-	});
-
 	it('asks once for the schema of a model, however many items there are, and runs them together', async () => {
 		await open({ items: items(12), sandbox: { runMs: 60_000 } });
 		env.sandbox.faults.add({ on: 'model', kind: 'serverError', times: 1 });
@@ -254,10 +247,9 @@ describe('The free operations', () => {
 
 	beforeEach(async () => (env = await TestEnvironment.open({ items: items(1) })));
 
-	it('Get returns a model’s inputs and price', async () => {
-		const [item] = outputItems(
-			await env.run({ resource: 'model', operation: 'get', modelId: byId(TEXT_TO_IMAGE) }),
-		);
+	it('Get returns a model’s inputs and price, and the raw data where it is not to simplify', async () => {
+		const get = { resource: 'model', operation: 'get', modelId: byId(TEXT_TO_IMAGE) };
+		const [item] = outputItems(await env.run(get));
 		expect(item?.json).toMatchObject({
 			modelId: TEXT_TO_IMAGE,
 			displayName: 'FLUX 2 Flash | Text to Image',
@@ -270,13 +262,8 @@ describe('The free operations', () => {
 			expect.objectContaining({ name: 'guidance_scale', kind: 'number', minimum: 0, maximum: 20 }),
 		);
 		expect(Object.keys(item?.json ?? {}).length).toBeLessThanOrEqual(10);
-	});
-
-	it('Get returns the raw data, too, where it is not to simplify', async () => {
-		const [item] = outputItems(
-			await env.run({ resource: 'model', operation: 'get', modelId: byId(TEXT_TO_IMAGE), simplify: false }),
-		);
-		expect(item?.json).toMatchObject({ kind: 'model', inputSchema: { properties: { prompt: {} } } });
+		const [raw] = outputItems(await env.run({ ...get, simplify: false }));
+		expect(raw?.json).toMatchObject({ kind: 'model', inputSchema: { properties: { prompt: {} } } });
 	});
 
 	it.each<[string, Record<string, unknown>, number]>([
@@ -468,22 +455,16 @@ describe('The editor’s lists, in n8n’s own context for them', () => {
 		]);
 	});
 
-	it.each([
-		['searchModels', async () => await searchModels.call(context()), 'The list of models could not be read'],
-		[
-			'getCategories',
-			async () => await getCategories.call(context()),
-			'The list of categories could not be read',
-		],
-		[
-			'getModelInputs',
-			async () => await getModelInputs.call(context({ modelId: byId(TEXT_TO_IMAGE) })),
-			`The model “${TEXT_TO_IMAGE}” could not be read`,
-		],
-	])('%s reports a wrong token', async (_, list, what) => {
+	it.each<[string, (this: ILoadOptionsFunctions) => Promise<unknown>]>([
+		['The list of models', searchModels],
+		['The list of categories', getCategories],
+		[`The model “${TEXT_TO_IMAGE}”`, getModelInputs],
+	])('%s is not shown for a wrong token', async (what, list) => {
 		env = await TestEnvironment.open({ credential: { apiToken: 'another-account' } });
-		await expect(list()).rejects.toMatchObject({
-			message: expect.stringContaining(`${what}: RunComfy did not accept the API token`) as string,
+		await expect(list.call(context({ modelId: byId(TEXT_TO_IMAGE) }))).rejects.toMatchObject({
+			message: expect.stringContaining(
+				`${what} could not be read: RunComfy did not accept the API token`,
+			) as string,
 			description: expect.stringContaining('paste a fresh token') as string,
 		});
 	});

@@ -1,11 +1,19 @@
 import { TEXT_TO_AUDIO } from '../sandbox/catalog';
+import { DEPLOYMENT_ID } from '../sandbox/deployments';
+import { byId } from './deploymentRuns';
 import { failure, items, outputItems, TestEnvironment } from './testEnvironment';
 
 describe('The operations on a request', () => {
 	let env: TestEnvironment;
 
-	const submitted = async (sandbox = {}) => {
+	const submitted = async (sandbox = {}, parameters = {}) => {
 		env = await TestEnvironment.open({ sandbox });
+		await env.run({ ...parameters, waitForCompletion: false });
+		return env.sandbox.jobs[0]?.requestId ?? '';
+	};
+	const failed = async () => {
+		env = await TestEnvironment.open({ sandbox: { queueMs: 0, runMs: 0 } });
+		env.sandbox.faults.add({ job: 'failed' });
 		await env.run({ waitForCompletion: false });
 		return env.sandbox.jobs[0]?.requestId ?? '';
 	};
@@ -27,10 +35,7 @@ describe('The operations on a request', () => {
 	});
 
 	it('Get Status reports a failed request as a state, not as an error', async () => {
-		env = await TestEnvironment.open({ sandbox: { queueMs: 0, runMs: 0 } });
-		env.sandbox.faults.add({ job: 'failed' });
-		await env.run({ waitForCompletion: false });
-		const requestId = env.sandbox.jobs[0]?.requestId ?? '';
+		const requestId = await failed();
 		expect(outputItems(await request('getStatus', requestId))[0]?.json).toEqual({
 			requestId,
 			status: 'failed',
@@ -76,38 +81,35 @@ describe('The operations on a request', () => {
 	});
 
 	it.each([true, false])('Get Result fails for a failed request (waiting: %s)', async (waitForCompletion) => {
-		env = await TestEnvironment.open({ sandbox: { queueMs: 0, runMs: 0 } });
-		env.sandbox.faults.add({ job: 'failed' });
-		await env.run({ waitForCompletion: false });
-		const requestId = env.sandbox.jobs[0]?.requestId ?? '';
+		const requestId = await failed();
 		expect(failure(await request('getResult', requestId, { waitForCompletion })).message).toContain(
 			`${requestId} failed`,
 		);
 	});
 
-	it('Cancel cancels a queued request, and reports when that is not possible', async () => {
-		const requestId = await submitted({ queueMs: 60_000 });
-		expect(outputItems(await request('cancel', requestId))[0]?.json).toEqual({
-			requestId,
-			cancelled: true,
-			outcome: 'cancelled',
-		});
-		expect(outputItems(await request('cancel', requestId))[0]?.json).toEqual({
-			requestId,
-			cancelled: false,
-			outcome: 'not_cancellable',
-		});
+	const deploymentId = byId(DEPLOYMENT_ID.textToImage);
+	it.each([
+		['queued one of a model', { queueMs: 60_000 }, {}, {}],
+		[
+			'running one of a deployment',
+			{ runMs: 60_000 },
+			{ resource: 'deployment', operation: 'run', deploymentId },
+			{ requestType: 'deployment', deploymentId },
+		],
+	])('Cancel cancels a %s, and reports when that is not possible', async (_, sandbox, run, fields) => {
+		const requestId = await submitted(sandbox, run);
+		for (const [cancelled, outcome] of [
+			[true, 'cancelled'],
+			[false, 'not_cancellable'],
+		]) {
+			const [item] = outputItems(await request('cancel', requestId, fields));
+			expect(item?.json).toEqual({ requestId, cancelled, outcome });
+		}
 	});
 
-	it('Cancel finds out whether a cancel worked when its response was lost', async () => {
+	it.each(['lostAfter', 'lostBefore'] as const)('Cancel tries again after %s', async (kind) => {
 		const requestId = await submitted({ queueMs: 60_000 });
-		env.sandbox.faults.add({ on: 'cancel', kind: 'lostAfter', times: 1 });
-		expect(outputItems(await request('cancel', requestId))[0]?.json.cancelled).toBe(true);
-	});
-
-	it('Cancel tries again when a cancel did not arrive', async () => {
-		const requestId = await submitted({ queueMs: 60_000 });
-		env.sandbox.faults.add({ on: 'cancel', kind: 'lostBefore', times: 1 });
+		env.sandbox.faults.add({ on: 'cancel', kind, times: 1 });
 		expect(outputItems(await request('cancel', requestId))[0]?.json.cancelled).toBe(true);
 		expect(env.sandbox.stats.cancels).toBe(1);
 	});

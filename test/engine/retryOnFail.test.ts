@@ -178,6 +178,8 @@ describe('Retry On Fail', () => {
 			const execution = env.start(parameters);
 			await until('the first item is submitted', () => env.sandbox.stats.accepted === 1);
 			env.sandbox.faults.add({ on: 'model', ...UNREADABLE }, { on: 'models', ...UNREADABLE });
+			await env.tries[0]?.catch(() => undefined);
+			env.endJobs();
 			return await execution.done;
 		};
 
@@ -186,7 +188,7 @@ describe('Retry On Fail', () => {
 			['by URL, within a spending limit', runOf(byUrl, { spendingLimit: 1 })],
 			['by URL, as JSON', { ...runOf(byUrl), inputMode: 'json', inputsJson: '{"prompt": "a scene"}' }],
 		])('resumes what was submitted (%s)', async (_, parameters) => {
-			await open({ sandbox: { queueMs: 0, runMs: 1_500 } });
+			await open({ sandbox: { runMs: 60_000 } });
 			const run = await runUntilUnreadable(parameters);
 			expect(run.status).toBe('success');
 			expect(env.tries).toHaveLength(2);
@@ -200,7 +202,7 @@ describe('Retry On Fail', () => {
 		});
 
 		it('submits nothing else, and the error names what was resumed', async () => {
-			await open({ items: items(2), sandbox: { runMs: 1_500 } });
+			await open({ items: items(2), sandbox: { runMs: 60_000 } });
 			const run = await runUntilUnreadable(runOf(byId, { spendingLimit: 1 }));
 			const { message, description, itemIndex } = failure(run);
 			expect(itemIndex).toBe(1);

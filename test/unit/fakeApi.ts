@@ -237,3 +237,10 @@ export function makeRun(
 	};
 	return { start, stop: () => stopButton.abort(), log, context };
 }
+
+/** As n8n finds a parameter: `options.timeout` is the option of a collection. */
+export function parameterAt(parameters: object, path: string): unknown {
+	return path
+		.split('.')
+		.reduce<unknown>((found, name) => (found as Record<string, unknown>)?.[name], parameters);
+}

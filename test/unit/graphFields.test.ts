@@ -1,4 +1,4 @@
-import { readGraph, toOverrides } from '../../nodes/RunComfy/deployments/graph';
+import { readGraph } from '../../nodes/RunComfy/deployments/graph';
 import { readGraphFields } from '../../nodes/RunComfy/deployments/graphFields';
 import { readObjectInfo } from '../../nodes/RunComfy/deployments/objectInfo';
 import {
@@ -311,16 +311,4 @@ it('leaves out bounds that are none, and defaults that are not exact', () => {
 	expect(fieldsOf({ 3: node('S', { value: 2 ** 63 }) }, objectInfo)).toEqual([
 		{ name: '3.value', label: 'Value · S', required: false, kind: 'integer' },
 	]);
-});
-
-describe('toOverrides', () => {
-	it('groups values by node, whatever their names are', () => {
-		expect(
-			toOverrides([
-				{ nodeId: '57:8', name: 'a.b', value: 1 },
-				{ nodeId: '6', name: 'text', value: '' },
-				{ nodeId: '57:8', name: '__proto__', value: 2 },
-			]),
-		).toEqual(JSON.parse('{"57:8": {"inputs": {"a.b": 1, "__proto__": 2}}, "6": {"inputs": {"text": ""}}}'));
-	});
 });

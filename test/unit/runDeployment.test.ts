@@ -3,8 +3,9 @@ import type { IExecuteFunctions } from 'n8n-workflow';
 import { Item } from '../../nodes/RunComfy/fields/item';
 import { runDeployment } from '../../nodes/RunComfy/operations/deployment/run';
 import type { OperationTools } from '../../nodes/RunComfy/operations/operation';
+import { itemSource } from '../../nodes/RunComfy/operations/submission';
 
-import { httpOf } from './fakeApi';
+import { httpOf, parameterAt } from './fakeApi';
 import { VirtualClock } from './virtualClock';
 
 /** What the operation has shown above the output. */
@@ -21,18 +22,22 @@ function readerOf(graph: object, parameters: Record<string, unknown>, allowLoopb
 	};
 	const context = {
 		getNode: () => ({ parameters: all }),
-		getNodeParameter: (name: string) => all[name],
+		getNodeParameter: (name: string) => parameterAt(all, name),
 		getInputData: () => [{ json: all.json ?? {} }],
 	} as unknown as IExecuteFunctions;
-	const deployments = { get: async () => ({ deploymentId: 'd1', graph }) };
 	const http = httpOf(async () => await Promise.reject(new Error('Nothing is sent')), new VirtualClock());
 	const tools = {
-		...{ http, deployments, random: () => 0, deploymentFiles: { allowLoopback } },
+		...{
+			http,
+			query: async () => ({ deploymentId: 'd1', graph }),
+			random: () => 0,
+			deploymentFiles: { allowLoopback },
+		},
 		hint: (message: string) => void hints.push(message),
 		comfyOrgApiKey: all.key,
 	};
-	return async (itemIndex: number) =>
-		await runDeployment.read(tools as unknown as OperationTools, new Item(context, itemIndex));
+	const items = Array.from({ length: 1_000 }, (_, itemIndex) => new Item(context, itemIndex));
+	return itemSource(runDeployment, tools as unknown as OperationTools, items, undefined).read;
 }
 
 const SAMPLER = { 3: { class_type: 'KSampler', inputs: { seed: 1, steps: 20 } } };
@@ -146,6 +151,14 @@ describe('ComfyUI Deployment → Run, before anything is submitted', () => {
 		const inputs = { value: {}, schema, ...('value' in given ? given : {}) };
 		const { seeds } = await readerOf(SAMPLER, { inputMode: 'fields', inputs })(0);
 		expect(seeds).toEqual({ '3.seed': seed });
+	});
+
+	it('places the values of fields by node, whatever their names are', async () => {
+		const graph = { '57:8': { inputs: JSON.parse('{"a.b": 1, "__proto__": 2}') as object } };
+		const value = { '57:8.a.b': 3, '57:8.__proto__': 4 };
+		const { buildInput } = await readerOf(graph, { inputMode: 'fields', inputs: { value } })(0);
+		const inputs: unknown = JSON.parse('{"a.b": 3, "__proto__": 4}');
+		expect(await buildInput()).toEqual({ overrides: { '57:8': { inputs } } });
 	});
 
 	/** The prompts as the sampler has them, and another input of the same name. */

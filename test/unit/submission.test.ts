@@ -5,12 +5,13 @@ import type { OperationTools } from '../../nodes/RunComfy/operations/operation';
 import { runDeployment } from '../../nodes/RunComfy/operations/deployment/run';
 import { runModel } from '../../nodes/RunComfy/operations/model/run';
 import { itemSource } from '../../nodes/RunComfy/operations/submission';
+import { parameterAt } from './fakeApi';
 
 /** How an item of an operation is handled in a retry, with these values of its fields. */
 function handlingOf(operation: typeof runModel, parameters: Record<string, unknown>, saved?: unknown) {
 	const context = {
 		getNode: () => ({ parameters }),
-		getNodeParameter: (name: string) => parameters[name],
+		getNodeParameter: (name: string) => parameterAt(parameters, name),
 	} as unknown as IExecuteFunctions;
 	const tools = { modelFiles: { allowLoopback: true }, deploymentFiles: { allowLoopback: false } };
 	const items = [new Item(context, 0)];
@@ -43,6 +44,17 @@ describe('A request that has been paid for', () => {
 			waits: true,
 			limits: { timeoutMs: 70_000 },
 		}));
+
+	it('is handled as the fields say now, where an option cannot be read that is not needed', () => {
+		const options = {
+			timeout: 70,
+			get fileName(): string {
+				throw new Error('An expression fails');
+			},
+		};
+		const { limits } = handlingOf(runModel, { ...downloads, downloadFiles: false, options }, saved);
+		expect(limits.timeoutMs).toBe(70_000);
+	});
 
 	it('is handled as when it was submitted, where a field cannot be read now', () =>
 		expect(handlingOf(runModel, { ...downloads, options: { timeout: 'soon' } }, saved)).toEqual(saved));

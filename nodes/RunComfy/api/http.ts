@@ -1,6 +1,7 @@
 import { StoppedError } from '../util/errors';
 import { retry } from '../util/retry';
 import type { Clock, Random, Signal } from '../util/time';
+import { cached } from '../util/values';
 import {
 	type Answer,
 	type ApiReader,
@@ -136,7 +137,8 @@ function bytesOfTexts(value: unknown): number {
 }
 
 /**
- * Makes a free query, and repeats it after transient errors.
+ * Makes a free query, and repeats it after transient errors. What it has read, it does not read again; it does not outlive an
+ * execution, because the next one may use another account, and prices may change.
  * @throws RunComfyError, StoppedError.
  */
 export type FreeQuery = <T>(queryOf: (http: Http) => Query<T>) => Promise<T>;
@@ -153,11 +155,12 @@ export function createFreeQuery(tools: {
 	patienceMs: number;
 }): FreeQuery {
 	const { http, clock, random, stopSignal, patienceMs } = tools;
-	return async (queryOf) => {
+	const known = new Map<string, Promise<unknown>>();
+	const read = async <T>(query: Query<T>): Promise<T> => {
 		const deadline = clock.now() + patienceMs;
 		const answer = await retry(
 			async () => {
-				const received = await http.query(queryOf(http), stopSignal);
+				const received = await http.query(query, stopSignal);
 				if (received.kind !== 'ok' && stopSignal?.aborted === true) throw new StoppedError('');
 				return received;
 			},
@@ -170,5 +173,10 @@ export function createFreeQuery(tools: {
 		if (answer.kind === 'ok') return answer.value;
 		if (answer.kind === 'refused') throw new RunComfyError(answer.problem);
 		throw new RunComfyError({ message: answer.why, advice: 'Nothing was submitted. Try again later.' });
+	};
+	return async <T>(queryOf: (http: Http) => Query<T>) => {
+		const query = queryOf(http);
+		// An address has one reader.
+		return await (cached(known, query.url, async () => await read(query)) as Promise<T>);
 	};
 }

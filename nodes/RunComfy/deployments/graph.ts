@@ -1,5 +1,4 @@
 import { isJsonObject, type JsonObject, textAt } from '../api/json';
-import { cached } from '../util/values';
 
 /**
  * A ComfyUI workflow in the API format: nodes by their ID, each with its class and its inputs. Pure. An input is a
@@ -52,17 +51,5 @@ export function readGraph(graph: JsonObject): GraphNode[] {
 function isConnection(value: unknown): value is [string, number] {
 	return (
 		Array.isArray(value) && value.length === 2 && typeof value[0] === 'string' && typeof value[1] === 'number'
-	);
-}
-
-/** Values by input, as the `overrides` of a request. */
-export function toOverrides(
-	values: Array<{ nodeId: string; name: string; value: unknown }>,
-): Record<string, { inputs: JsonObject }> {
-	// Entries, because assigning a name such as `__proto__` to an object would not create a key.
-	const nodes = new Map<string, Array<[string, unknown]>>();
-	for (const { nodeId, name, value } of values) cached(nodes, nodeId, () => []).push([name, value]);
-	return Object.fromEntries(
-		[...nodes].map(([nodeId, inputs]) => [nodeId, { inputs: Object.fromEntries(inputs) }]),
 	);
 }

@@ -8,7 +8,7 @@ import {
 	type InputKind,
 	isChoice,
 } from '../models/inputSchema';
-import { omitUndefined } from '../util/values';
+import { cached, omitUndefined } from '../util/values';
 import { type GraphInput, type GraphNode, readGraph } from './graph';
 import { isValueName, readRoles, type Role } from './graphRoles';
 import type { Definitions, InputDefinition } from './objectInfo';
@@ -42,7 +42,7 @@ export function readGraphFields(graph: JsonObject, definitions: Definitions = ne
 			const { value } = input;
 			// A larger integer has lost digits when its JSON was read.
 			const isExact = !Number.isInteger(value) || Number.isSafeInteger(value);
-			const field: InputField = omitUndefined({
+			const field: InputField = {
 				name: input.id,
 				label: '',
 				required: false,
@@ -50,7 +50,7 @@ export function readGraphFields(graph: JsonObject, definitions: Definitions = ne
 				isSeed: role.purpose === 'seed' ? true : undefined,
 				...content,
 				...(role.purpose === 'seed' ? seedBounds(content, role, definitionOf) : undefined),
-			});
+			};
 			return { field, role, node, input };
 		}),
 	);
@@ -62,6 +62,31 @@ export function readGraphFields(graph: JsonObject, definitions: Definitions = ne
 		const isHidden = shown.has(candidate) ? undefined : true;
 		return omitUndefined({ ...candidate.field, label: labels[index] ?? '', isHidden });
 	});
+}
+
+/** What a run needs of a graph. */
+export type GraphFacts = ReturnType<typeof deriveFacts>;
+
+const FACTS = new WeakMap<JsonObject, GraphFacts>();
+
+/**
+ * The facts of a graph. They are the same for all items, so they are derived once for each graph.
+ * @param graph must not be changed afterward.
+ */
+export function graphFactsOf(graph: JsonObject): GraphFacts {
+	return cached(FACTS, graph, () => deriveFacts(graph));
+}
+
+function deriveFacts(graph: JsonObject) {
+	const nodes = readGraph(graph);
+	return {
+		/** The literal inputs, by their ID. */
+		inputs: new Map(nodes.flatMap((node) => node.inputs).map((input) => [input.id, input])),
+		/** The literal inputs as fields, without the definitions that only the editor reads. */
+		fields: readGraphFields(graph),
+		/** Of the nodes, by ID. */
+		titles: new Map(nodes.map(({ nodeId, title }) => [nodeId, title])),
+	};
 }
 
 /** What only the definition or the kind of the input says. */
@@ -91,12 +116,12 @@ function shownOf(candidates: Candidate[]): Set<Candidate> {
 /** What an input is called alone, with its node's title, and with the node's ID. */
 function labelsOf(candidates: Candidate[]): string[] {
 	const names = candidates.map(nameOf);
-	const inNode = new Map<string, number>();
-	const keyOf = (index: number) => `${candidates[index]?.node.nodeId}\n${names[index]}`;
-	for (const index of names.keys()) inNode.set(keyOf(index), (inNode.get(keyOf(index)) ?? 0) + 1);
+	const keys = candidates.map(({ node }, index) => `${node.nodeId}\n${names[index]}`);
+	const counts = new Map<string, number>();
+	for (const key of keys) counts.set(key, (counts.get(key) ?? 0) + 1);
 	return distinctLabels(
 		candidates.map(({ role, node, input }, index) => {
-			const isOnly = inNode.get(keyOf(index)) === 1;
+			const isOnly = counts.get(keys[index] ?? '') === 1;
 			const name = isOnly ? (names[index] ?? '') : `${names[index]} (${labelOf(input.name)})`;
 			const title = titleOf(node);
 			const suffix = title.toLowerCase() === name.toLowerCase() ? '' : ` · ${title}`;

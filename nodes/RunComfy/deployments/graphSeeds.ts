@@ -24,18 +24,15 @@ export function chooseSeeds(
 	}
 	const seeds: Seeds = {};
 	for (const group of groups.values()) {
-		const open: InputField[] = [];
-		let shared: number | undefined;
-		for (const field of group) {
-			const value = given(field.name);
-			if (value === undefined) open.push(field);
-			if (typeof value !== 'number') continue;
-			seeds[field.name] = value;
-			shared ??= value;
-		}
+		const own = group.flatMap(({ name }) => {
+			const value = given(name);
+			return typeof value === 'number' ? [{ name, value }] : [];
+		});
+		for (const { name, value } of own) seeds[name] = value;
 		if (random === undefined) continue;
+		const open = group.filter(({ name }) => given(name) === undefined);
 		const range = commonRange(open);
-		shared ??= range === undefined ? undefined : randomSeed(random, range);
+		const shared = own[0]?.value ?? (range === undefined ? undefined : randomSeed(random, range));
 		for (const field of open) {
 			seeds[field.name] =
 				shared !== undefined && accepts(field, shared) ? shared : randomSeed(random, rangeOf(field));
@@ -62,10 +59,8 @@ function rangeOf({ minimum = 0, maximum, default: deployed }: InputField): Range
 
 /** What all of the inputs accept. */
 function commonRange(fields: InputField[]): Range | undefined {
-	const common: Range = { min: 0, max: Number.MAX_SAFE_INTEGER };
-	for (const { min, max } of fields.map(rangeOf)) {
-		common.min = Math.max(common.min, min);
-		common.max = Math.min(common.max, max);
-	}
-	return common.min <= common.max ? common : undefined;
+	const ranges = fields.map(rangeOf);
+	const min = Math.max(0, ...ranges.map((range) => range.min));
+	const max = Math.min(Number.MAX_SAFE_INTEGER, ...ranges.map((range) => range.max));
+	return min <= max ? { min, max } : undefined;
 }

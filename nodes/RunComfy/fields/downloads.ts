@@ -2,12 +2,13 @@ import type { IBinaryKeyData } from 'n8n-workflow';
 
 import type { Downloader, DownloadOptions, FailedFile } from '../files/download';
 import { outputFieldName } from '../files/fileNames';
+import type { FileRules } from '../files/inputFile';
 import type { ResultFile } from '../files/resultFiles';
 import type { RunEnd } from '../jobs/types';
 import { FieldError } from '../util/errors';
 import { listOf, shortUrl } from '../util/values';
 import type { Field, Item } from './item';
-import { OPTIONS, type Options } from './options';
+import type { Options } from './options';
 
 /** The fields for downloading the files of a result, and the download itself. */
 
@@ -49,14 +50,13 @@ export interface DownloadTarget extends Omit<DownloadOptions, 'requestId'> {
 export function readDownloadTarget(
 	item: Item,
 	options: Options,
-	allowLoopback: boolean,
+	{ maxMegabytes, allowLoopback }: FileRules,
 ): DownloadTarget | undefined {
 	if (!item.boolean(downloadFilesField)) return undefined;
 	const fieldName = item.filledText(outputFieldField);
 	if (fieldName === '__proto__')
 		throw new FieldError(outputFieldField.displayName, `cannot be “${fieldName}”`);
-	const fileName = options.text(OPTIONS.fileName);
-	return { fieldName, fileName, maxMegabytes: options.number(OPTIONS.maxFileSize), allowLoopback };
+	return { fieldName, fileName: options.text('fileName'), maxMegabytes, allowLoopback };
 }
 
 /**

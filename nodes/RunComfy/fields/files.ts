@@ -1,5 +1,5 @@
 import type { JsonObject } from '../api/json';
-import { findFileUrlProblem, type AddressRules } from '../api/urls';
+import type { AddressRules } from '../api/urls';
 import type { FileKind } from '../files/fileTypes';
 import {
 	hasInputFile,
@@ -12,8 +12,8 @@ import {
 import type { InputField } from '../models/inputSchema';
 import { inputLabel, type FileInput } from '../models/inputValues';
 import { FieldError } from '../util/errors';
-import type { Item } from './item';
-import { OPTIONS, type Options } from './options';
+import { type Item, urlOf } from './item';
+import type { Options } from './options';
 
 /** The file inputs of a request. They are checked now, and read only when they are sent, because files may be large. */
 export interface FileInputs {
@@ -29,13 +29,12 @@ const LINK_MARGIN_SECONDS = 3_600;
 
 /**
  * Reads which files are accepted, and how they are sent.
- * @param defaults those of models, or of deployments.
  * @throws FieldError.
  */
-export function readFileRules(options: Options, defaults: typeof OPTIONS, rules: AddressRules): FileRules {
-	const isLink = options.choice(OPTIONS.sendFilesAs) === 'temporaryUrl';
-	const linkSeconds = isLink ? Math.ceil(options.number(defaults.timeout)) + LINK_MARGIN_SECONDS : undefined;
-	return { ...rules, maxMegabytes: options.number(OPTIONS.maxFileSize), linkSeconds };
+export function readFileRules(options: Options, rules: AddressRules): FileRules {
+	const isLink = options.choice('sendFilesAs') === 'temporaryUrl';
+	const linkSeconds = isLink ? Math.ceil(options.number('timeout')) + LINK_MARGIN_SECONDS : undefined;
+	return { ...rules, maxMegabytes: options.number('maxFileSize'), linkSeconds };
 }
 
 /** What may be wrong where RunComfy refuses a file. That models accept data URIs is [assumed]: one may accept only URLs. */
@@ -75,35 +74,29 @@ export async function openFileInputs(
 	};
 }
 
+/** Opens a URL, the name of one of the item's files, or the name of a file that is already on the machine of a deployment. */
 async function open(
 	item: Item,
 	field: InputField,
 	source: string,
 	rules: FileRules,
 ): Promise<InputSource & { isItemFile: boolean }> {
-	const url = urlOf(rules, field, source) ?? fileOfMachine(item, field, source);
-	return url === undefined
-		? { ...(await openFile(item, field, source, rules)), isItemFile: true }
-		: { ...urlSource(url), isItemFile: false };
-}
-
-/** The name of a file that is already on the machine of a deployment; a file of the item with this name comes first. */
-function fileOfMachine(
-	{ context, index }: Item,
-	{ choices = [], default: deployed }: InputField,
-	source: string,
-): string | undefined {
-	const isThere = choices.includes(source) || source === deployed;
-	return isThere && !hasInputFile(context, index, source) ? source : undefined;
-}
-
-/** The URL that a source is; undefined for the name of a file. */
-function urlOf(rules: AddressRules, field: InputField, source: string): string | undefined {
-	if (/^data:[a-z]+\//i.test(source)) return source;
-	if (!/^[a-z][a-z0-9+.-]*:\/\//i.test(source)) return undefined;
-	const problem = findFileUrlProblem(source, rules);
-	if (problem !== undefined) throw new FieldError(inputLabel(field), problem);
-	return new URL(source).href;
+	const label = inputLabel(field);
+	const { choices = [], default: deployed } = field;
+	const isAddress = /^[a-z][a-z0-9+.-]*:\/\//i.test(source);
+	const isOwn = () => hasInputFile(item.context, item.index, source);
+	const isOnMachine = choices.includes(source) || source === deployed;
+	if (/^data:[a-z]+\//i.test(source) || (!isAddress && isOnMachine && !isOwn()))
+		return { ...urlSource(source), isItemFile: false };
+	if (isAddress) return { ...urlSource(urlOf(source, label, rules)), isItemFile: false };
+	if (!isOwn() && /[/\\.]/.test(source)) {
+		throw new FieldError(
+			label,
+			`is neither a URL that begins with https:// nor the name of an input file (“${source}”)`,
+			choices.length === 0 ? undefined : `On the machine are: ${choices.slice(0, 20).join(', ')}.`,
+		);
+	}
+	return { ...(await openItemFile(item, field, source, rules)), isItemFile: true };
 }
 
 const FILE_KINDS = new Map<string | undefined, FileKind>([
@@ -112,21 +105,13 @@ const FILE_KINDS = new Map<string | undefined, FileKind>([
 	['audio', 'audio'],
 ]);
 
-async function openFile(
+async function openItemFile(
 	{ context, index }: Item,
 	field: InputField,
 	fieldName: string,
 	rules: FileRules,
 ): Promise<InputSource> {
 	const label = inputLabel(field);
-	const { choices = [] } = field;
-	if (!hasInputFile(context, index, fieldName) && /[/\\.]/.test(fieldName)) {
-		throw new FieldError(
-			label,
-			`is neither a URL that begins with https:// nor the name of an input file (“${fieldName}”)`,
-			choices.length === 0 ? undefined : `On the machine are: ${choices.slice(0, 20).join(', ')}.`,
-		);
-	}
 	const kind = FILE_KINDS.get(field.fileKind);
 	const file = await openInputFile(context, index, { ...rules, label, fieldName, kind });
 	for (const { subject, comparison, value, problem } of field.fileRules ?? []) {

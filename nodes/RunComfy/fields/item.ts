@@ -78,15 +78,6 @@ export class Item {
 		return choiceOf(this.raw(field), field);
 	}
 
-	/** The URL of a file that RunComfy's servers fetch over the internet, without a login. */
-	fileUrl(field: Named, rules: AddressRules): string {
-		const url = this.filledText(field);
-		const problem = findFileUrlProblem(url, rules);
-		if (problem !== undefined) throw new FieldError(field.displayName, problem);
-		// `URL` percent-encodes spaces and other characters that a URL must not contain.
-		return new URL(url).href;
-	}
-
 	/**
 	 * A JSON object, entered as text or returned by an expression.
 	 * @param example of such an object, for the error message.
@@ -112,6 +103,14 @@ export function textOf(value: unknown, label: string): string {
 	if (typeof value === 'string' || (typeof value === 'number' && Number.isFinite(value)))
 		return String(value).trim();
 	throw new FieldError(label, 'must be text');
+}
+
+/** A URL that RunComfy's servers fetch or call over the internet, without a login. */
+export function urlOf(text: string, label: string, rules: AddressRules): string {
+	const problem = findFileUrlProblem(text, rules);
+	if (problem !== undefined) throw new FieldError(label, problem);
+	// `URL` percent-encodes spaces and other characters that a URL must not contain.
+	return new URL(text).href;
 }
 
 /** A number within the range of its field. A text that holds one is accepted, because expressions often return it. */

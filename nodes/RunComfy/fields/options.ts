@@ -170,7 +170,7 @@ const COLLECTION = { displayName: 'Options', name: 'options' } as const;
  * The collection “Options” with the given options, sorted by name.
  * @param all the options to choose from: those of models, or of deployments.
  */
-export function optionsField(names: OptionName[], all: Record<OptionName, Field> = OPTIONS): Field {
+export function optionsField(names: OptionName[], all: typeof OPTIONS = OPTIONS): Field {
 	return {
 		...COLLECTION,
 		decides: false,
@@ -181,31 +181,29 @@ export function optionsField(names: OptionName[], all: Record<OptionName, Field>
 	};
 }
 
-type NumberField = Pick<Field, 'displayName' | 'name' | 'typeOptions'> & { default: number };
-type BooleanField = Pick<Field, 'displayName' | 'name'> & { default: boolean };
-type ChoiceField = Pick<Field, 'displayName' | 'name' | 'options'> & { default: string };
+/** The names of the options whose values are of this type. */
+type NameOf<V> = { [N in OptionName]: (typeof OPTIONS)[N]['default'] extends V ? N : never }[OptionName];
 
 /**
  * The options of one item. An option that the user has added must have a valid value: an expression without one never means
  * “no limit” or “the default”.
  */
 export class Options {
-	private readonly values: JsonObject = {};
-	/** Shows which options are added: one whose value is undefined is missing from the evaluated ones. */
-	private readonly added: unknown;
+	/** As the user has added them, with their expressions. */
+	private readonly written: unknown;
+	/** Their values; undefined where each is read by itself, so that another one's expression that fails does no harm. */
+	private readonly values: JsonObject | undefined;
 
 	/**
-	 * @param only these are read, so that an expression of another one that fails does no harm.
+	 * @param all those of models, or of deployments.
 	 * @throws FieldError when one expression gives all options, and does not give an object.
 	 */
-	constructor(item: Item, only?: Array<Pick<Field, 'name'>>) {
-		this.added = item.context.getNode().parameters.options;
-		if (only !== undefined && isJsonObject(this.added)) {
-			const names = only.map(({ name }) => name).filter((name) => this.isAdded({ name }));
-			const valueOf = (name: string) => item.raw({ name: `${COLLECTION.name}.${name}` }, null);
-			this.values = Object.fromEntries(names.map((name) => [name, valueOf(name)]));
-			return;
-		}
+	constructor(
+		private readonly item: Item,
+		private readonly all: typeof OPTIONS,
+	) {
+		this.written = item.context.getNode().parameters.options;
+		if (isJsonObject(this.written)) return;
 		const values = item.raw(COLLECTION, {});
 		if (Object.prototype.toString.call(values) !== '[object Object]' || !isJsonObject(values))
 			throw new FieldError(COLLECTION.displayName, 'must be an object');
@@ -213,34 +211,43 @@ export class Options {
 	}
 
 	/** @returns the default where the user has not added the option. */
-	number(field: NumberField): number {
-		return this.isAdded(field) ? numberOf(this.values[field.name], field) : field.default;
+	number(name: NameOf<number>): number {
+		return this.optionalNumber(name) ?? this.all[name].default;
 	}
 
-	/** As `number`; undefined where the user has not added the option, or has left it empty. */
-	optionalNumber(field: Pick<Field, 'displayName' | 'name' | 'typeOptions'>): number | undefined {
-		const value = this.isAdded(field) ? this.values[field.name] : '';
-		return value === '' ? undefined : numberOf(value, field);
+	/** As `number`; undefined where the user has not added the option, or has left one that is entered as a text empty. */
+	optionalNumber(name: NameOf<number> | 'seed'): number | undefined {
+		const field = this.all[name];
+		if (!this.isAdded(name)) return undefined;
+		const value = this.valueOf(name);
+		return value === '' && field.default === '' ? undefined : numberOf(value, field);
 	}
 
-	boolean(field: BooleanField): boolean {
-		return this.isAdded(field) ? booleanOf(this.values[field.name], field.displayName) : field.default;
+	boolean(name: NameOf<boolean>): boolean {
+		const { displayName, default: unset } = this.all[name];
+		return this.isAdded(name) ? booleanOf(this.valueOf(name), displayName) : unset;
 	}
 
-	choice(field: ChoiceField): string {
-		return this.isAdded(field) ? choiceOf(this.values[field.name], field) : field.default;
+	choice(name: 'sendFilesAs'): string {
+		return this.isAdded(name) ? choiceOf(this.valueOf(name), this.all[name]) : this.all[name].default;
 	}
 
 	/** @returns an empty text where the user has not added the option, or has left it empty. */
-	text({ name, displayName }: Pick<Field, 'displayName' | 'name'>): string {
-		const value = this.isAdded({ name }) ? (this.values[name] ?? undefined) : '';
+	text(name: NameOf<string>): string {
+		const value = this.isAdded(name) ? (this.valueOf(name) ?? undefined) : '';
+		const { displayName } = this.all[name];
 		if (value === undefined) throw new FieldError(displayName, 'must not be empty');
 		return textOf(value, displayName);
 	}
 
-	isAdded({ name }: Pick<Field, 'name'>): boolean {
-		const { values, added } = this;
-		return Object.hasOwn(values, name) || (isJsonObject(added) && Object.hasOwn(added, name));
+	isAdded(name: OptionName): boolean {
+		const added = this.values ?? this.written;
+		return isJsonObject(added) && Object.hasOwn(added, name);
+	}
+
+	private valueOf(name: OptionName): unknown {
+		const path = `${COLLECTION.name}.${name}`;
+		return this.values === undefined ? this.item.raw({ name: path }, null) : this.values[name];
 	}
 }
 
@@ -264,19 +271,18 @@ export const DEFAULT_RUN_OPTIONS: RunOptions = {
  * @throws FieldError.
  */
 export function readRunOptions(item: Item): RunOptions {
-	const { maxConcurrency, cancelOnStop, spendingLimit } = OPTIONS;
-	const options = new Options(item, [maxConcurrency, cancelOnStop, spendingLimit]);
+	const options = new Options(item, OPTIONS);
 	return {
-		maxConcurrency: options.number(maxConcurrency),
-		cancelOnStop: options.boolean(cancelOnStop),
-		limitUsd: options.isAdded(spendingLimit) ? options.number(spendingLimit) : undefined,
+		maxConcurrency: options.number('maxConcurrency'),
+		cancelOnStop: options.boolean('cancelOnStop'),
+		limitUsd: options.optionalNumber('spendingLimit'),
 	};
 }
 
 /** The timeout of an item, where it can be read. */
 export function readTimeoutMs(item: Item): number {
 	try {
-		return new Options(item, [OPTIONS.timeout]).number(OPTIONS.timeout) * 1_000;
+		return new Options(item, OPTIONS).number('timeout') * 1_000;
 	} catch {
 		return OPTIONS.timeout.default * 1_000;
 	}

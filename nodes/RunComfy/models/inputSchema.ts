@@ -122,6 +122,8 @@ function findReference(reference: string, schema: JsonObject): JsonObject | unde
 	return isJsonObject(found) ? found : undefined;
 }
 
+const LIMITS = ['minimum', 'maximum', 'minLength', 'maxLength', 'minItems', 'maxItems'] as const;
+
 function fieldOf(name: string, property: JsonObject, required: boolean, schema: JsonObject): InputField {
 	const alternatives = alternativesOf(property, schema);
 	const rules = alternatives.length === 1 ? { ...alternatives[0], ...property } : property;
@@ -130,14 +132,9 @@ function fieldOf(name: string, property: JsonObject, required: boolean, schema: 
 		name,
 		label: spell(textAt(rules, 'title') ?? labelOf(name)),
 		required,
-		minimum: numberAt(rules, 'minimum'),
-		maximum: numberAt(rules, 'maximum'),
+		...Object.fromEntries(LIMITS.map((limit) => [limit, numberAt(rules, limit)])),
 		exclusiveMinimum: exclusiveBound(rules.exclusiveMinimum, rules.minimum),
 		exclusiveMaximum: exclusiveBound(rules.exclusiveMaximum, rules.maximum),
-		minLength: numberAt(rules, 'minLength'),
-		maxLength: numberAt(rules, 'maxLength'),
-		minItems: numberAt(rules, 'minItems'),
-		maxItems: numberAt(rules, 'maxItems'),
 		default: rules.default ?? undefined,
 		isSeed: name === 'seed' && content.kind === 'integer' ? true : undefined,
 		...content,
@@ -229,7 +226,7 @@ function plainContentOf(
 	const choices = choicesOf(rules);
 	if (choices.length > 0) {
 		const acceptsObject = TAKES_OBJECT.test(textAt(rules, 'description') ?? '') || undefined;
-		return omitUndefined({ kind: 'choice' as const, choices, acceptsObject });
+		return { kind: 'choice', choices, acceptsObject };
 	}
 	const kind = KINDS.get(typeOf(rules));
 	if (kind === 'text' && (rules.format === 'date-time' || rules.format === 'date')) return { kind: 'date' };

@@ -2,7 +2,7 @@ import { isJsonObject, type JsonObject, parseJson } from '../api/json';
 import { FieldError } from '../util/errors';
 import { isEmpty, toBoolean } from '../util/values';
 import { purposeOfName } from './inputNames';
-import { type Choice, type InputField, isFileField } from './inputSchema';
+import { type Choice, type InputField, type InputKind, isFileField } from './inputSchema';
 
 /** Checks the user's values for the inputs of a model, and converts them to what is sent. Pure. */
 
@@ -79,28 +79,20 @@ export function tryConvert(field: InputField, value: unknown): unknown {
 }
 
 function convert(field: InputField, value: unknown): unknown {
-	switch (field.kind) {
-		case 'number':
-		case 'integer':
-			return toNumber(field, value);
-		case 'boolean':
-			return toSwitch(field, value);
-		case 'choice':
-			return toChoice(field, value);
-		case 'object':
-			return toObject(field, value);
-		case 'array':
-			return toList(field, value);
-		case 'text':
-			return toText(field, value);
-		case 'date':
-			return value instanceof Date && Number.isFinite(value.getTime())
-				? value.toISOString()
-				: toText(field, value);
-		default:
-			return toAlternative(field, value);
-	}
+	return (CONVERTERS[field.kind] ?? toAlternative)(field, value);
 }
+
+const CONVERTERS: Partial<Record<InputKind, (field: InputField, value: unknown) => unknown>> = {
+	number: toNumber,
+	integer: toNumber,
+	boolean: (field, value) => toBoolean(value) ?? refuse(field, 'must be true or false'),
+	choice: toChoice,
+	object: toObject,
+	array: toList,
+	text: toText,
+	date: (field, value) =>
+		value instanceof Date && Number.isFinite(value.getTime()) ? value.toISOString() : toText(field, value),
+};
 
 /**
  * The value as the first alternative that accepts it: “5” becomes 5 where a number is expected. A text stays a text where
@@ -141,10 +133,6 @@ function describeBounds({ minimum, maximum, exclusiveMinimum, exclusiveMaximum }
 		exclusiveMaximum === undefined ? '' : `below ${exclusiveMaximum}`,
 	];
 	return parts.filter((part) => part !== '').join(' and ');
-}
-
-function toSwitch(field: InputField, value: unknown): boolean {
-	return toBoolean(value) ?? refuse(field, 'must be true or false');
 }
 
 /** The text of a plain value; undefined for an object, which may not even have one. */

@@ -1,7 +1,7 @@
 import type { FieldType, ResourceMapperField } from 'n8n-workflow';
 
 import { choiceLabel, distinctLabels, labelOf, purposeOfName, PURPOSES, type Purpose } from './inputNames';
-import { type InputField, type InputKind, isChoice, isFileField } from './inputSchema';
+import { type Choice, type InputField, type InputKind, isChoice, isFileField } from './inputSchema';
 import { tryConvert } from './inputValues';
 
 /** The inputs of a model as fields of n8n's resource mapper. Pure. */
@@ -31,9 +31,7 @@ export function toMapperFields(fields: InputField[]): ResourceMapperField[] {
 		const isFile = mayBeFile(field);
 		// A file that a model names as its default is a sample.
 		const shown = isFile ? { ...field, default: undefined } : field;
-		const mapped = toMapperField({ ...shown, label: labels[index] ?? field.label });
-		const options = field.choices?.map((value) => ({ name: choiceLabel(value), value }));
-		return { ...mapped, options };
+		return toMapperField({ ...shown, label: labels[index] ?? field.label }, choiceLabel);
 	});
 }
 
@@ -60,7 +58,11 @@ function purposeOf(field: InputField): Purpose {
 	}
 }
 
-export function toMapperField(field: InputField): ResourceMapperField {
+/** @param nameOf what the list shows of a choice. */
+export function toMapperField(
+	field: InputField,
+	nameOf: (choice: Choice) => string = String,
+): ResourceMapperField {
 	const { name, kind, label, required, choices, isHidden } = field;
 	const defaultValue = shownDefault(field);
 	// n8n shows a new switch as off, and sends that value. So an optional switch without a default is not shown until the
@@ -73,7 +75,7 @@ export function toMapperField(field: InputField): ResourceMapperField {
 		display: true,
 		defaultMatch: false,
 		type: FIELD_TYPES[kind],
-		options: choices?.map((value) => ({ name: String(value), value })),
+		options: choices?.map((value) => ({ name: nameOf(value), value })),
 		defaultValue,
 		removed: isHidden === true || isUnsetSwitch ? true : undefined,
 	};

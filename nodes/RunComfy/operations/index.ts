@@ -63,27 +63,23 @@ const operationLists = Object.entries(RESOURCES).map(
 	}),
 );
 
+/** Every operation, with its names in saved workflows. */
+export const allOperations = Object.entries(RESOURCES).flatMap(([resource, { operations }]) =>
+	Object.entries(operations).map(([operation, definition]) => ({ resource, operation, ...definition })),
+);
+
 /** The operation that the user has selected. Resource and operation are the same for all items. */
 export function findOperation(first: Item): Operation {
-	const resource = String(first.raw({ name: 'resource' }));
-	const name = String(first.raw({ name: 'operation' }));
-	const { operations } = (Object.hasOwn(RESOURCES, resource) ? RESOURCES[resource] : undefined) ?? {};
-	const operation = operations && Object.hasOwn(operations, name) ? operations[name] : undefined;
-	if (operation === undefined) throw new FieldError('Operation', `is not known: ${resource} → ${name}`);
-	return operation;
+	const [resource, operation] = ['resource', 'operation'].map((name) => String(first.raw({ name })));
+	const found = allOperations.find((one) => one.resource === resource && one.operation === operation);
+	if (found === undefined) throw new FieldError('Operation', `is not known: ${resource} → ${operation}`);
+	return found;
 }
 
-/** Every operation with its fields. */
-export const allOperations = Object.entries(RESOURCES).flatMap(([resource, { operations }]) =>
-	Object.entries(operations).map(([operation, { fields }]) => ({ resource, operation, fields })),
-);
-
-const titles = Object.entries(RESOURCES).flatMap(([resource, { operations }]) =>
-	Object.entries(operations).map(([operation, { name, action }]) => [
-		`${resource}.${operation}`,
-		resource === 'image' ? name : action,
-	]),
-);
+const titles = allOperations.map(({ resource, operation, name, action }) => [
+	`${resource}.${operation}`,
+	resource === 'image' ? name : action,
+]);
 
 /**
  * What the canvas shows below the node's name: the ID of the model or deployment, or what the operation does. The raw

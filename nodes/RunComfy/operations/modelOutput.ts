@@ -24,14 +24,15 @@ export async function toModelOutput(
 	const files = findFiles(output, needed);
 	const { binary, failedFiles } = await downloadFiles(tools, requestId, files, download, run);
 	const urls = new Set(files.map(({ url }) => url));
-	const json = {
+	const json = omitUndefined({
 		...urlsByKind(files),
-		...omitUndefined({ text: textOf(output, urls), failedFiles }),
+		text: textOf(output, urls),
+		failedFiles,
 		requestId,
 		status: 'succeeded',
-		...omitUndefined({ cost, createdAt, finishedAt }),
-		...(files.length === 0 || holdsMore(output, urls) ? omitUndefined({ output }) : {}),
-	} as IDataObject;
+		...{ cost, createdAt, finishedAt },
+		output: files.length === 0 || holdsMore(output, urls) ? output : undefined,
+	}) as IDataObject;
 	return omitUndefined({ json, binary });
 }
 

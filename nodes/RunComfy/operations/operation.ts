@@ -4,14 +4,13 @@ import type { JobResult } from '../api/answers';
 import type { FreeQuery, Http } from '../api/http';
 import type { AddressRules } from '../api/urls';
 import type { Problem } from '../api/problems';
-import type { Deployments } from '../deployments/deployments';
 import type { DownloadTarget } from '../fields/downloads';
 import type { Field, Item } from '../fields/item';
-import type { OPTIONS } from '../fields/options';
+import type { OPTIONS, Options } from '../fields/options';
 import type { Downloader } from '../files/download';
+import type { FileRules } from '../files/inputFile';
 import type { Handling, JobRequest, RunEnd, SubmittedJob } from '../jobs/types';
 import type { WaitTools } from '../jobs/wait';
-import type { Catalog } from '../models/catalog';
 import type { Random } from '../util/time';
 
 /** What an operation may use. */
@@ -19,8 +18,6 @@ export interface OperationTools {
 	http: Http;
 	random: Random;
 	query: FreeQuery;
-	catalog: Catalog;
-	deployments: Deployments;
 	downloader: Downloader;
 	/** The user's key for ComfyUI's own paid nodes, in the credential. */
 	comfyOrgApiKey?: string | undefined;
@@ -41,6 +38,13 @@ export interface OperationOutput {
 export interface RequestHandling extends Handling {
 	/** Undefined when no files are downloaded. */
 	download?: DownloadTarget | undefined;
+}
+
+/** What is read of every item that submits, and of Get Result. */
+export interface Submission {
+	options: Options;
+	fileRules: FileRules;
+	handling: RequestHandling;
 }
 
 interface OperationBase {
@@ -65,13 +69,18 @@ export interface FreeOperation extends OperationBase {
 
 /** An operation that submits requests. */
 export interface SubmittingOperation extends OperationBase {
-	/** The options with their defaults: those of models, or of deployments. */
-	defaults: typeof OPTIONS;
+	/** Those of models, or of deployments. */
+	options: typeof OPTIONS;
 	/**
 	 * Reads and checks the fields of one item. It may make free queries about its model, and submits nothing.
+	 * @param submission what all of these operations have in common, already read.
 	 * @throws FieldError, RunComfyError.
 	 */
-	read(tools: OperationTools, item: Item): Promise<JobRequest<RequestHandling>>;
+	read(
+		tools: OperationTools,
+		item: Item,
+		submission: Submission,
+	): Promise<Omit<JobRequest<RequestHandling>, 'handling'>>;
 	findOutputProblem(result: JobResult): Problem | undefined;
 	toOutput(
 		tools: OperationTools,
@@ -79,8 +88,8 @@ export interface SubmittingOperation extends OperationBase {
 		handling: RequestHandling,
 		run: RunEnd,
 	): Promise<OperationOutput>;
-	/** What the output reports of the seeds that were sent. */
-	reportSeeds(seeds: Record<string, number>): IDataObject;
+	/** What the output reports of the seeds that were sent; absent to report them by their names. */
+	reportSeeds?(seeds: Record<string, number>): IDataObject;
 }
 
 export type Operation = FreeOperation | SubmittingOperation;

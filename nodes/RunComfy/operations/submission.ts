@@ -1,9 +1,17 @@
 import { isJsonObject } from '../api/json';
-import { downloadFields, readDownloadTarget } from '../fields/downloads';
+import type { AddressRules } from '../api/urls';
+import { readDownloadTarget } from '../fields/downloads';
+import { readFileRules } from '../fields/files';
 import type { Field, Item } from '../fields/item';
-import { DEPLOYMENT_OPTIONS, OPTIONS, Options, optionsField, type OptionName } from '../fields/options';
-import type { ItemSource, SubmittedJob, WaitLimits } from '../jobs/types';
-import type { OperationOutput, OperationTools, RequestHandling, SubmittingOperation } from './operation';
+import { OPTIONS, Options, type OptionName } from '../fields/options';
+import type { ItemSource, SubmittedJob } from '../jobs/types';
+import type {
+	OperationOutput,
+	OperationTools,
+	RequestHandling,
+	Submission,
+	SubmittingOperation,
+} from './operation';
 
 /** What all operations that submit have in common. */
 
@@ -13,12 +21,17 @@ export const RESULT_OPTIONS: OptionName[] = [
 	'maxConcurrency',
 	'maxFileSize',
 	'pollInterval',
-	'sendFilesAs',
 	'timeout',
 ];
-const COMMON_OPTIONS: OptionName[] = [...RESULT_OPTIONS, 'cancelOnStop'];
+const COMMON_OPTIONS: OptionName[] = [...RESULT_OPTIONS, 'cancelOnStop', 'sendFilesAs'];
 /** RunComfy reports costs only for models. */
-const MODEL_OPTIONS: OptionName[] = ['expectedCost', 'includeCost', 'spendingLimit'];
+export const MODEL_OPTIONS: OptionName[] = [
+	...COMMON_OPTIONS,
+	'expectedCost',
+	'includeCost',
+	'spendingLimit',
+];
+export const RUN_DEPLOYMENT_OPTIONS: OptionName[] = [...COMMON_OPTIONS, 'randomizeSeeds', 'webhookUrl'];
 
 export const waitField: Field = {
 	displayName: 'Wait for Completion',
@@ -30,86 +43,39 @@ export const waitField: Field = {
 		'Whether to wait for the result. If off, the request ID is returned immediately, and Get Result fetches the result and its files later.',
 };
 
-/** The options of an operation that submits to a model. */
-export function modelOptions(...moreOptions: OptionName[]): Field {
-	return optionsField([...COMMON_OPTIONS, ...MODEL_OPTIONS, ...moreOptions]);
-}
-
-/** The fields of an operation that submits to a model, which follow the fields of the model. */
-export function submissionFields(): Field[] {
-	return [...downloadFields, waitField, modelOptions()];
-}
-
-/** As `submissionFields`, for an operation that submits to a deployment. */
-export function deploymentSubmissionFields(): Field[] {
-	const options = optionsField([...COMMON_OPTIONS, 'randomizeSeeds', 'webhookUrl'], DEPLOYMENT_OPTIONS);
-	return [...downloadFields, waitField, options];
-}
-
 /**
- * Reads how to wait.
- * @param defaults those of models, or of deployments.
+ * Reads what every operation that waits for a result has: its options, how to wait, and what to return.
+ * @param all the options of models, or of deployments.
  * @throws FieldError.
  */
-export function readWaitLimits(options: Options, defaults: typeof OPTIONS): WaitLimits {
-	return {
-		timeoutMs: options.number(defaults.timeout) * 1_000,
-		pollIntervalMs: options.number(defaults.pollInterval) * 1_000,
-		// The spending limit needs the cost.
-		includeCost: options.boolean(defaults.includeCost) || options.isAdded(defaults.spendingLimit),
-	};
-}
-
-/**
- * Reads what the user expects an item to cost, in USD.
- * @throws FieldError.
- */
-export function readExpectedUsd(options: Options): number | undefined {
-	return options.isAdded(OPTIONS.expectedCost) ? options.number(OPTIONS.expectedCost) : undefined;
-}
-
-/**
- * Reads how to wait for an item's request, and what to return of it.
- * @throws FieldError.
- */
-export function readHandling(
-	item: Item,
-	options: Options,
-	defaults: typeof OPTIONS,
-	allowLoopback: boolean,
-): RequestHandling {
+export function readSubmission(item: Item, all: typeof OPTIONS, addresses: AddressRules): Submission {
+	const options = new Options(item, all);
+	const fileRules = readFileRules(options, addresses);
 	const waits = item.boolean(waitField);
-	const limits = readWaitLimits(options, defaults);
-	// An invalid size is a mistake, even where no file is sent or downloaded.
-	options.number(defaults.maxFileSize);
-	const download = waits ? readDownloadTarget(item, options, allowLoopback) : undefined;
-	return { waits, limits, download };
+	const limits = {
+		timeoutMs: options.number('timeout') * 1_000,
+		pollIntervalMs: options.number('pollInterval') * 1_000,
+		// The spending limit needs the cost.
+		includeCost: options.boolean('includeCost') || options.isAdded('spendingLimit'),
+	};
+	const download = waits ? readDownloadTarget(item, options, fileRules) : undefined;
+	return { options, fileRules, handling: { waits, limits, download } };
 }
 
-/**
- * As `readHandling`, for a request that has been paid for. It never fails: where a field cannot be read now, the fields
- * count as they were when it was submitted.
- */
-function readHandlingAgain(
-	item: Item,
+/** How a request is handled whose fields cannot be read now: as when it was submitted. */
+function handlingAsSaved(
 	saved: unknown,
-	defaults: typeof OPTIONS,
-	allowLoopback: boolean,
+	{ timeout, pollInterval, includeCost }: typeof OPTIONS,
 ): RequestHandling {
-	try {
-		return readHandling(item, new Options(item), defaults, allowLoopback);
-	} catch {
-		if (isHandling(saved)) return saved;
-		const { timeout, pollInterval, includeCost } = defaults;
-		return {
-			waits: true,
-			limits: {
-				timeoutMs: timeout.default * 1_000,
-				pollIntervalMs: pollInterval.default * 1_000,
-				includeCost: includeCost.default,
-			},
-		};
-	}
+	if (isHandling(saved)) return saved;
+	return {
+		waits: true,
+		limits: {
+			timeoutMs: timeout.default * 1_000,
+			pollIntervalMs: pollInterval.default * 1_000,
+			includeCost: includeCost.default,
+		},
+	};
 }
 
 /** True for what this version of the node has saved; it comes from n8n's database. */
@@ -143,19 +109,28 @@ export function itemSource(
 		if (item === undefined) throw new Error(`There is no item ${itemIndex}`);
 		return item;
 	};
-	const { defaults } = operation;
-	const { allowLoopback } = defaults === OPTIONS ? tools.modelFiles : tools.deploymentFiles;
+	const addresses = operation.options === OPTIONS ? tools.modelFiles : tools.deploymentFiles;
+	const readCommon = (itemIndex: number) => readSubmission(itemAt(itemIndex), operation.options, addresses);
 	return {
 		count: items.length,
 		read: async (itemIndex) => {
 			if (problem !== undefined) throw problem;
-			return await operation.read(tools, itemAt(itemIndex));
+			const submission = readCommon(itemIndex);
+			const request = await operation.read(tools, itemAt(itemIndex), submission);
+			return { ...request, handling: submission.handling };
 		},
-		readHandling: (itemIndex, saved) => readHandlingAgain(itemAt(itemIndex), saved, defaults, allowLoopback),
+		// The request has been paid for, so a field that cannot be read now must not fail it.
+		readHandling: (itemIndex, saved) => {
+			try {
+				return readCommon(itemIndex).handling;
+			} catch {
+				return handlingAsSaved(saved, operation.options);
+			}
+		},
 		findOutputProblem: operation.findOutputProblem,
 		toOutput: async (_itemIndex, job, handling, run) => {
-			const { result } = job;
-			const seeds = operation.reportSeeds(job.seeds ?? {});
+			const { result, seeds: sent = {} } = job;
+			const seeds = operation.reportSeeds?.(sent) ?? sent;
 			if (result === undefined) return { json: { ...statusOf(job), ...seeds } };
 			const { json, ...files } = await operation.toOutput(tools, { ...job, result }, handling, run);
 			return { json: { ...json, ...seeds }, ...files };

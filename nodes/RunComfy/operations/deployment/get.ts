@@ -1,7 +1,7 @@
 import type { IDataObject } from 'n8n-workflow';
 
-import type { Deployment } from '../../api/deploymentApi';
-import { graphFactsOf } from '../../deployments/graphFacts';
+import { type Deployment, queryDeployment } from '../../api/deploymentApi';
+import { graphFactsOf } from '../../deployments/graphFields';
 import { simplifyField } from '../../fields/limit';
 import { deploymentIdField, readDeploymentChoice } from '../../fields/locators';
 import { omitUndefined } from '../../util/values';
@@ -13,11 +13,12 @@ export const getDeployment: FreeOperation = {
 	description: 'Get the inputs and the workflow of a deployment (free)',
 	fields: [deploymentIdField, simplifyField],
 
-	async run({ deployments }, item) {
-		const deployment = await deployments.get(readDeploymentChoice(item.raw(deploymentIdField)));
+	async run({ query }, item) {
+		const deploymentId = readDeploymentChoice(item.raw(deploymentIdField));
+		const deployment = await query((http) => queryDeployment(http, deploymentId));
 		const isSimple = item.boolean(simplifyField);
-		const graph = isSimple ? undefined : (deployment.graph as IDataObject | undefined);
-		return { json: { ...deploymentJson(deployment, isSimple), ...omitUndefined({ graph }) } };
+		const graph = isSimple ? undefined : deployment.graph;
+		return { json: omitUndefined({ ...deploymentJson(deployment, isSimple), graph }) as IDataObject };
 	},
 };
 

@@ -1,3 +1,4 @@
+import { queryDeployments } from '../../api/deploymentApi';
 import { limitFields, readLimit, simplifyField } from '../../fields/limit';
 import type { FreeOperation } from '../operation';
 import { deploymentJson } from './get';
@@ -8,10 +9,10 @@ export const getManyDeployments: FreeOperation = {
 	description: 'List your ComfyUI deployments (free)',
 	fields: [...limitFields, simplifyField],
 
-	async run({ deployments, pool }, item) {
+	async run({ query, pool }, item) {
 		const limit = readLimit(item);
 		const isSimple = item.boolean(simplifyField);
-		const all = await deployments.list(true);
+		const all = await query((http) => queryDeployments(http, true));
 		pool.throwIfEnded();
 		return all.slice(0, limit).map((deployment) => ({ json: deploymentJson(deployment, isSimple) }));
 	},

@@ -1,14 +1,15 @@
-import { deploymentEndpoint, deploymentIdOf } from '../../api/deploymentApi';
+import { deploymentEndpoint, deploymentIdOf, queryDeployment } from '../../api/deploymentApi';
 import { isJsonObject, type JsonObject } from '../../api/json';
 import { RunComfyError } from '../../api/problems';
-import { type AddressRules, findFileUrlProblem } from '../../api/urls';
-import { toOverrides, type GraphInput } from '../../deployments/graph';
-import { graphFactsOf, type GraphFacts } from '../../deployments/graphFacts';
+import type { AddressRules } from '../../api/urls';
+import type { GraphInput } from '../../deployments/graph';
+import { graphFactsOf, type GraphFacts } from '../../deployments/graphFields';
 import { chooseSeeds } from '../../deployments/graphSeeds';
 import { findDeploymentOutputProblem } from '../../deployments/outputs';
 import { readSavedFields, withSavedRules } from '../../deployments/savedRules';
-import { openFileInputs, readFileRules } from '../../fields/files';
-import { assertExact, type Field, type Item } from '../../fields/item';
+import { downloadFields } from '../../fields/downloads';
+import { openFileInputs } from '../../fields/files';
+import { assertExact, type Field, type Item, urlOf } from '../../fields/item';
 import { deploymentIdField, readDeploymentChoice } from '../../fields/locators';
 import {
 	inputModeField,
@@ -17,7 +18,7 @@ import {
 	readItemInputs,
 	readMappedInputs,
 } from '../../fields/mapper';
-import { DEPLOYMENT_OPTIONS, Options } from '../../fields/options';
+import { DEPLOYMENT_OPTIONS, type Options, optionsField } from '../../fields/options';
 import { hasInputFile } from '../../files/inputFile';
 import type { InputField } from '../../models/inputSchema';
 import { inputLabel, readInputValues, type InputValues } from '../../models/inputValues';
@@ -25,7 +26,7 @@ import { FieldError, toError } from '../../util/errors';
 import { isEmpty } from '../../util/values';
 import { toDeploymentOutput } from '../deploymentOutput';
 import type { OperationTools, SubmittingOperation } from '../operation';
-import { deploymentSubmissionFields, readHandling } from '../submission';
+import { RUN_DEPLOYMENT_OPTIONS, waitField } from '../submission';
 
 /** A ComfyUI workflow that the user has deployed on RunComfy, with the literal inputs of its graph as fields. */
 
@@ -78,19 +79,18 @@ export const runDeployment: SubmittingOperation = {
 		}),
 		overridesField,
 		bodyField,
-		...deploymentSubmissionFields(),
+		...downloadFields,
+		waitField,
+		optionsField(RUN_DEPLOYMENT_OPTIONS, DEPLOYMENT_OPTIONS),
 	],
-	defaults: DEPLOYMENT_OPTIONS,
+	options: DEPLOYMENT_OPTIONS,
 
-	async read(tools, item) {
-		const { http, random, deploymentFiles, comfyOrgApiKey } = tools;
-		const options = new Options(item);
-		const handling = readHandling(item, options, DEPLOYMENT_OPTIONS, deploymentFiles.allowLoopback);
+	async read(tools, item, { options, fileRules, handling }) {
+		const { http, random, comfyOrgApiKey } = tools;
 		const deploymentId = readDeploymentChoice(item.raw(deploymentIdField));
-		const webhookUrl = handling.waits ? undefined : readWebhookUrl(options, deploymentFiles);
+		const webhookUrl = handling.waits ? undefined : readWebhookUrl(options, fileRules);
 		const request = {
 			endpoint: deploymentEndpoint(http, deploymentId, webhookUrl),
-			handling,
 			// RunComfy bills GPU time, and lists no price of a request.
 			getPrice: async () => ({}),
 		};
@@ -101,21 +101,16 @@ export const runDeployment: SubmittingOperation = {
 			return { ...request, buildInput: async () => withApiKey(body, comfyOrgApiKey), inputBytes: 0 };
 		}
 		const { overrides, values, fields, inputs } = await readInputs(tools, item, deploymentId, mode);
-		const rules = readFileRules(options, DEPLOYMENT_OPTIONS, deploymentFiles);
-		const files = await openFileInputs(item, values.files, rules);
-		const isRandom = options.boolean(DEPLOYMENT_OPTIONS.randomizeSeeds);
-		const given = (id: string) => givenValue(overrides, placeOf(inputs, id)) ?? values.input[id];
+		const files = await openFileInputs(item, values.files, fileRules);
+		const isRandom = options.boolean('randomizeSeeds');
+		const given = (id: string) => givenValue(overrides, inputs.get(id)) ?? values.input[id];
 		const seeds = chooseSeeds(fields, given, isRandom ? random : undefined);
 		hintAtNames(tools, fields, given);
-		const bodyOf = (filled: JsonObject) => {
-			const placed = Object.entries(filled).map(([id, value]) => ({ ...placeOf(inputs, id), value }));
-			return { overrides: merge(overrides, toOverrides(placed)) };
-		};
 		return {
 			...request,
 			buildInput: async () => {
-				const body = bodyOf({ ...values.input, ...seeds, ...(await files.read()) });
-				return withApiKey(body, comfyOrgApiKey);
+				const sent = { ...values.input, ...seeds, ...(await files.read()) };
+				return withApiKey({ overrides: withValues(overrides, sent, inputs) }, comfyOrgApiKey);
 			},
 			inputBytes: files.bytes,
 			seeds,
@@ -184,12 +179,8 @@ function withApiKey(body: JsonObject, key: string | undefined): JsonObject {
 
 /** RunComfy calls it over the internet. A retry may have another one, and resumes the request all the same. */
 function readWebhookUrl(options: Options, rules: AddressRules): string | undefined {
-	const field = DEPLOYMENT_OPTIONS.webhookUrl;
-	const url = options.text(field);
-	if (url === '') return undefined;
-	const problem = findFileUrlProblem(url, rules);
-	if (problem !== undefined) throw new FieldError(field.displayName, problem);
-	return new URL(url).href;
+	const url = options.text('webhookUrl');
+	return url === '' ? undefined : urlOf(url, DEPLOYMENT_OPTIONS.webhookUrl.displayName, rules);
 }
 
 /** A workflow without seeds may be the same as before. Another name for its files makes ComfyUI save them again. */
@@ -213,12 +204,12 @@ function hintAtNames({ hint }: OperationTools, fields: InputField[], given: (id:
  * @throws FieldError, RunComfyError, StoppedError.
  */
 async function readDeployedGraph(
-	{ deployments }: OperationTools,
+	{ query }: OperationTools,
 	deploymentId: string,
 	isOptional: boolean,
 ): Promise<JsonObject | undefined> {
 	try {
-		const { graph, isEnabled } = await deployments.get(deploymentId);
+		const { graph, isEnabled } = await query((http) => queryDeployment(http, deploymentId));
 		if (isEnabled === false) {
 			throw new FieldError(
 				deploymentIdField.displayName,
@@ -281,23 +272,21 @@ function assertKnown(values: JsonObject, known: ReadonlyMap<string, GraphInput>)
 }
 
 /** The value in the user's own overrides. */
-function givenValue(overrides: Overrides, { nodeId, name }: Pick<GraphInput, 'nodeId' | 'name'>): unknown {
-	const inputs = Object.hasOwn(overrides, nodeId) ? overrides[nodeId]?.inputs : undefined;
-	return inputs !== undefined && Object.hasOwn(inputs, name) ? inputs[name] : undefined;
+function givenValue(overrides: Overrides, input: GraphInput | undefined): unknown {
+	if (input === undefined || !Object.hasOwn(overrides, input.nodeId)) return undefined;
+	const { inputs = {} } = overrides[input.nodeId] ?? {};
+	return Object.hasOwn(inputs, input.name) ? inputs[input.name] : undefined;
 }
 
-function placeOf(known: ReadonlyMap<string, GraphInput>, id: string): { nodeId: string; name: string } {
-	const input = known.get(id);
-	if (input === undefined) throw new Error(`There is no input ${id}`);
-	return input;
-}
-
-/** The user's overrides with further inputs, which they do not name. */
-function merge(overrides: Overrides, more: Record<string, { inputs: JsonObject }>): Overrides {
+/** The user's overrides with values of further inputs, by their ID. */
+function withValues(overrides: Overrides, values: JsonObject, inputs: GraphFacts['inputs']): Overrides {
+	// A map, because assigning a name such as `__proto__` to an object would not create a key.
 	const nodes = new Map(Object.entries(overrides));
-	for (const [nodeId, override] of Object.entries(more)) {
-		const own = nodes.get(nodeId);
-		nodes.set(nodeId, { ...own, inputs: { ...own?.inputs, ...override.inputs } });
+	for (const [id, value] of Object.entries(values)) {
+		const input = inputs.get(id);
+		if (input === undefined) throw new Error(`There is no input ${id}`);
+		const own = nodes.get(input.nodeId);
+		nodes.set(input.nodeId, { ...own, inputs: { ...own?.inputs, [input.name]: value } });
 	}
 	return Object.fromEntries(nodes);
 }

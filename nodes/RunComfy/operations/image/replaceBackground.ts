@@ -1,15 +1,15 @@
 import { isJsonObject, type JsonObject } from '../../api/json';
-import { modelEndpoint } from '../../api/modelApi';
+import { modelEndpoint, queryModel } from '../../api/modelApi';
 import { downloadFields } from '../../fields/downloads';
-import { fileAdvice, readFileRules } from '../../fields/files';
-import { numberOf, type Field, type Item } from '../../fields/item';
-import { OPTIONS, Options } from '../../fields/options';
+import { fileAdvice } from '../../fields/files';
+import { numberOf, urlOf, type Field, type Item } from '../../fields/item';
+import { OPTIONS, optionsField } from '../../fields/options';
 import { openInputFile, urlSource, type FileRules, type InputSource } from '../../files/inputFile';
 import { randomSeed, SEED_RANGE } from '../../models/seeds';
 import { FieldError } from '../../util/errors';
 import { findModelOutputProblem, toModelOutput } from '../modelOutput';
 import type { SubmittingOperation } from '../operation';
-import { modelOptions, readExpectedUsd, readHandling, waitField } from '../submission';
+import { MODEL_OPTIONS, waitField } from '../submission';
 
 /** Ideogram 3.0 Replace Background. Its inputs are typed fields, taken from the model's API page (documented). */
 const MODEL_ID = 'ideogram/ideogram-v3/replace-background';
@@ -201,40 +201,36 @@ export const replaceBackground: SubmittingOperation = {
 		styleField,
 		styleJsonField,
 		waitField,
-		modelOptions('seed'),
+		optionsField([...MODEL_OPTIONS, 'seed']),
 	],
-	defaults: OPTIONS,
+	options: OPTIONS,
 
-	async read({ http, random, catalog, modelFiles }, item) {
-		const options = new Options(item);
-		const handling = readHandling(item, options, OPTIONS, modelFiles.allowLoopback);
-		const rules = readFileRules(options, OPTIONS, modelFiles);
+	async read({ http, random, query }, item, { options, fileRules }) {
 		const isFile = item.choice(imageSourceField) === 'binary';
-		const image = isFile ? await openImage(item, rules) : urlSource(item.fileUrl(imageUrlField, modelFiles));
-		const seed = options.optionalNumber(OPTIONS.seed) ?? randomSeed(random, SEED_RANGE);
-		const palette = readPalette(item);
-		const style = readStyle(item);
+		const image = isFile
+			? await openImage(item, fileRules)
+			: urlSource(urlOf(item.filledText(imageUrlField), imageUrlField.displayName, fileRules));
+		const seed = options.optionalNumber('seed') ?? randomSeed(random, SEED_RANGE);
 		const input = {
 			prompt: item.filledText(promptField),
 			rendering_speed: item.choice(renderingSpeedField),
 			magic_prompt: item.choice(magicPromptField),
-			...(palette === undefined ? {} : { color_palette: palette }),
-			...(style === undefined ? {} : { style }),
+			color_palette: readPalette(item),
+			style: readStyle(item),
 			seed,
 		};
 		return {
 			endpoint: modelEndpoint(http, MODEL_ID),
-			handling,
 			buildInput: async () => ({ image: await image.read(), ...input }),
 			inputBytes: image.bytes,
 			seeds: { seed },
 			async getPrice() {
-				const { usd, unit = '' } = (await catalog.getModel(MODEL_ID)).price;
+				const { usd, unit = '' } = (await query((to) => queryModel(to, MODEL_ID))).price;
 				// A request makes one image.
 				return { usd, unit: ['image', 'output'].includes(unit) ? 'request' : unit };
 			},
-			expectedUsd: readExpectedUsd(options),
-			inputAdvice: isFile ? fileAdvice(rules) : undefined,
+			expectedUsd: options.optionalNumber('expectedCost'),
+			inputAdvice: isFile ? fileAdvice(fileRules) : undefined,
 		};
 	},
 
@@ -242,8 +238,6 @@ export const replaceBackground: SubmittingOperation = {
 
 	toOutput: async (tools, { result }, { download }, run) =>
 		await toModelOutput(tools, result, download, run, 'image'),
-
-	reportSeeds: (seeds) => seeds,
 };
 
 /** The image as the model expects it. Files may be large, so they are read only when they are sent. */

@@ -3,6 +3,7 @@ import type { IDataObject } from 'n8n-workflow';
 import type { ModelEntry } from '../../api/modelApi';
 import { simplifyField } from '../../fields/limit';
 import { modelIdField, readModelChoice } from '../../fields/locators';
+import { findModel } from '../../models/catalog';
 import { readInputFields } from '../../models/inputSchema';
 import { omitUndefined, priceText } from '../../util/values';
 import type { FreeOperation } from '../operation';
@@ -13,18 +14,12 @@ export const getModel: FreeOperation = {
 	description: 'Get the inputs and the price of a model (free)',
 	fields: [modelIdField, simplifyField],
 
-	async run({ catalog }, item) {
-		const model = await catalog.find(readModelChoice(item.raw(modelIdField)));
+	async run({ query }, item) {
+		const model = await findModel(query, readModelChoice(item.raw(modelIdField)));
 		const inputs = readInputFields(model.inputSchema, model.requiredInputs);
 		const { kind, ...facts } = modelJson(model);
-		const raw = { kind, inputSchema: model.inputSchema as IDataObject | undefined };
-		return {
-			json: {
-				...facts,
-				inputs: inputs.map((input) => ({ ...input }) as IDataObject),
-				...(item.boolean(simplifyField) ? {} : omitUndefined(raw)),
-			},
-		};
+		const raw = item.boolean(simplifyField) ? {} : { kind, inputSchema: model.inputSchema };
+		return { json: omitUndefined({ ...facts, inputs, ...raw }) as IDataObject };
 	},
 };
 
@@ -37,7 +32,7 @@ export function modelJson(model: ModelEntry) {
 		description,
 		kind,
 		categories: categories.length === 0 ? undefined : categories,
-		price: priceText(omitUndefined(price)),
+		price: priceText(price),
 		priceUsd: price.usd,
 		priceUnit: price.unit,
 		pricingNote: price.note,

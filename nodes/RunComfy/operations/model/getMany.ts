@@ -1,6 +1,7 @@
 import { isJsonObject } from '../../api/json';
 import { limitFields, readLimit } from '../../fields/limit';
 import { textOf, type Field, type Item } from '../../fields/item';
+import { listModels } from '../../models/catalog';
 import { FieldError } from '../../util/errors';
 import type { FreeOperation, OperationOutput } from '../operation';
 import { modelJson } from './get';
@@ -42,12 +43,12 @@ export const getManyModels: FreeOperation = {
 	description: 'List the models that RunComfy hosts (free)',
 	fields: [...limitFields, filtersField],
 
-	async run({ catalog, pool, hint }, item) {
+	async run({ query, pool, hint }, item) {
 		const limit = readLimit(item);
 		const output: OperationOutput[] = [];
 		const onCutOff = () =>
 			hint(`RunComfy lists more models than these ${output.length}. Use a filter to narrow down the list.`);
-		for await (const model of catalog.entries(readFilters(item), limit, onCutOff)) {
+		for await (const model of listModels(query, readFilters(item), limit, onCutOff)) {
 			pool.throwIfEnded();
 			output.push({ json: modelJson(model) });
 		}

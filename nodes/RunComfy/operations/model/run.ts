@@ -1,19 +1,22 @@
+import type { FreeQuery } from '../../api/http';
 import { isTooDeep, type JsonObject } from '../../api/json';
-import { modelEndpoint } from '../../api/modelApi';
-import { openFileInputs, readFileRules } from '../../fields/files';
+import { modelEndpoint, queryModel } from '../../api/modelApi';
+import { downloadFields } from '../../fields/downloads';
+import { openFileInputs } from '../../fields/files';
 import { assertExact, TOO_DEEP, type Field, type Item } from '../../fields/item';
 import { modelIdField, readModelChoice } from '../../fields/locators';
 import { inputModeField, inputsField, readItemInputs, readMappedInputs } from '../../fields/mapper';
-import { OPTIONS, Options } from '../../fields/options';
+import { OPTIONS, optionsField } from '../../fields/options';
 import { hasInputFile } from '../../files/inputFile';
 import type { Seeds } from '../../jobs/types';
+import { findModel } from '../../models/catalog';
 import { readInputFields, type InputField } from '../../models/inputSchema';
 import { asFileField, readInputValues, type InputValues } from '../../models/inputValues';
 import { randomSeedFor } from '../../models/seeds';
 import { FieldError } from '../../util/errors';
 import { findModelOutputProblem, toModelOutput } from '../modelOutput';
-import type { OperationTools, SubmittingOperation } from '../operation';
-import { readExpectedUsd, readHandling, submissionFields } from '../submission';
+import type { SubmittingOperation } from '../operation';
+import { MODEL_OPTIONS, waitField } from '../submission';
 
 /** Any model that RunComfy hosts, with the inputs that RunComfy's catalog lists. */
 
@@ -47,28 +50,26 @@ export const runModel: SubmittingOperation = {
 				'No inputs could be loaded. Check the model and the credential, and whether an expression in “Model” has a value yet. Where RunComfy lists no inputs, set “Specify Inputs” to “Using JSON”.',
 		}),
 		inputsJsonField,
-		...submissionFields(),
+		...downloadFields,
+		waitField,
+		optionsField(MODEL_OPTIONS),
 	],
-	defaults: OPTIONS,
+	options: OPTIONS,
 
-	async read(tools, item) {
-		const { http, random, catalog, modelFiles } = tools;
-		const options = new Options(item);
-		const handling = readHandling(item, options, OPTIONS, modelFiles.allowLoopback);
-		const { modelId, fields, values } = await readInputs(tools, item);
-		const files = await openFileInputs(item, values.files, readFileRules(options, OPTIONS, modelFiles));
+	async read({ http, random, query }, item, { options, fileRules }) {
+		const { modelId, fields, values } = await readInputs(query, item);
+		const files = await openFileInputs(item, values.files, fileRules);
 		const { input } = values;
 		const given = typeof input.seed === 'number' ? input.seed : undefined;
 		const seed = given ?? randomSeedFor(fields, random);
 		const seeds: Seeds = seed === undefined ? {} : { seed };
 		return {
 			endpoint: modelEndpoint(http, modelId),
-			handling,
 			buildInput: async () => ({ ...input, ...(await files.read()), ...seeds }),
 			inputBytes: files.bytes,
 			seeds,
-			getPrice: async () => (await catalog.getModel(modelId)).price,
-			expectedUsd: readExpectedUsd(options),
+			getPrice: async () => (await query((to) => queryModel(to, modelId))).price,
+			expectedUsd: options.optionalNumber('expectedCost'),
 			inputAdvice: files.advice,
 		};
 	},
@@ -76,8 +77,6 @@ export const runModel: SubmittingOperation = {
 	findOutputProblem: (result) => findModelOutputProblem(result),
 
 	toOutput: async (tools, { result }, { download }, run) => await toModelOutput(tools, result, download, run),
-
-	reportSeeds: (seeds) => seeds,
 };
 
 interface ReadInputs {
@@ -87,16 +86,16 @@ interface ReadInputs {
 	values: InputValues;
 }
 
-async function readInputs({ catalog }: OperationTools, item: Item): Promise<ReadInputs> {
+async function readInputs(query: FreeQuery, item: Item): Promise<ReadInputs> {
 	const reference = readModelChoice(item.raw(modelIdField));
 	const mode = item.choice(modeField);
 	if (mode === 'json') {
 		const input: JsonObject = item.jsonObject(inputsJsonField, '{"prompt": "A lighthouse"}');
 		// JSON is sent as it is, so the model's schema is not read: a missing one must not fail the item.
-		const modelId = reference.kind === 'id' ? reference.modelId : (await catalog.find(reference)).modelId;
+		const modelId = reference.kind === 'id' ? reference.modelId : (await findModel(query, reference)).modelId;
 		return { modelId, fields: [], values: { input, files: [] } };
 	}
-	const { modelId, inputSchema, requiredInputs } = await catalog.find(reference);
+	const { modelId, inputSchema, requiredInputs } = await findModel(query, reference);
 	const fields = readInputFields(inputSchema, requiredInputs);
 	const isFileName = (name: string) => hasInputFile(item.context, item.index, name);
 	const mapped = mode === 'auto' ? readItemInputs(item, fields) : readMappedInputs(item).values;

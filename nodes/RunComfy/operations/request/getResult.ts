@@ -1,15 +1,15 @@
 import { RunComfyError } from '../../api/problems';
 import { findDeploymentOutputProblem } from '../../deployments/outputs';
-import { downloadFields, readDownloadTarget } from '../../fields/downloads';
+import { downloadFields } from '../../fields/downloads';
 import type { Field } from '../../fields/item';
-import { DEPLOYMENT_OPTIONS, OPTIONS, Options, optionsField } from '../../fields/options';
+import { DEPLOYMENT_OPTIONS, OPTIONS, optionsField } from '../../fields/options';
 import { endOf, pollOnce, waitForEnd } from '../../jobs/wait';
 import { omitUndefined } from '../../util/values';
 import { toDeploymentOutput } from '../deploymentOutput';
 import { findModelOutputProblem, toModelOutput } from '../modelOutput';
 import type { FreeOperation } from '../operation';
 import { readRequest, requestFields } from '../requestFields';
-import { readWaitLimits, RESULT_OPTIONS, waitField } from '../submission';
+import { readSubmission, RESULT_OPTIONS, waitField } from '../submission';
 
 const waitForResultField: Field = {
 	...waitField,
@@ -39,12 +39,9 @@ export const getResult: FreeOperation = {
 	async run(tools, item) {
 		const { requestId, deploymentId, api } = readRequest(tools, item);
 		const isDeployment = deploymentId !== undefined;
-		const options = new Options(item);
-		const limits = readWaitLimits(options, isDeployment ? DEPLOYMENT_OPTIONS : OPTIONS);
-		const waits = item.boolean(waitForResultField);
-		const { allowLoopback } = isDeployment ? tools.deploymentFiles : tools.modelFiles;
-		const download = waits ? readDownloadTarget(item, options, allowLoopback) : undefined;
-
+		const { waits, limits, download } = isDeployment
+			? readSubmission(item, DEPLOYMENT_OPTIONS, tools.deploymentFiles).handling
+			: readSubmission(item, OPTIONS, tools.modelFiles).handling;
 		const { includeCost } = limits;
 		const request = { requestId, api, submittedAt: tools.clock.timeOfDay() };
 		const poll = waits
@@ -57,7 +54,7 @@ export const getResult: FreeOperation = {
 		const end = poll === undefined ? await waitForEnd(tools, request, limits) : endOf(api, poll);
 		if (end === undefined) {
 			const { status, queuePosition } = poll ?? {};
-			return { json: { requestId, ...omitUndefined({ status, queuePosition }) } };
+			return { json: omitUndefined({ requestId, status, queuePosition }) };
 		}
 		if (end.kind !== 'finished') throw new RunComfyError(end.problem);
 		const { result } = end;

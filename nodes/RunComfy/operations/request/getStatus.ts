@@ -21,6 +21,6 @@ export const getStatus: FreeOperation = {
 		);
 		const { status, queuePosition, instanceId, logUrl } = state;
 		const error = (state.error ?? undefined) as GenericValue;
-		return { json: { requestId, status, ...omitUndefined({ queuePosition, error, instanceId, logUrl }) } };
+		return { json: omitUndefined({ requestId, status, queuePosition, error, instanceId, logUrl }) };
 	},
 };
