@@ -2,7 +2,7 @@ import type { JobResult } from '../api/answers';
 import { isJsonObject } from '../api/json';
 import { Slots } from '../util/slots';
 import type { Signal } from '../util/time';
-import { cached, omitUndefined } from '../util/values';
+import { cached, omitUndefined, TOLERANCE_USD } from '../util/values';
 import {
 	isAlive,
 	isCostRecord,
@@ -65,7 +65,7 @@ export class Ledger {
 	private readonly listeners = new Set<() => void>();
 	private readonly tries = new Map<number, number>();
 	private readonly jobTimes = new Map<string, JobTimes>();
-	private readonly highestUsd = new Map<string, number>();
+	private readonly surprises = new Map<string, number>();
 	/** Entries in the order of their submits. */
 	private readonly byPlace = new Map<string, LedgerEntry[]>();
 
@@ -114,14 +114,18 @@ export class Ledger {
 		return [...this.store.closed, ...this.store.entries];
 	}
 
-	/** The highest cost that RunComfy has reported for one request of the endpoint, in USD; undefined before the first. */
-	highestCostUsd(endpointId: string): number | undefined {
-		return this.highestUsd.get(endpointId);
+	/**
+	 * The highest cost that RunComfy has reported for one request of the endpoint, in USD, beyond what that one was expected to
+	 * cost; undefined before the first. A cost that was expected says nothing about requests that are expected to cost less.
+	 */
+	highestSurpriseUsd(endpointId: string): number | undefined {
+		return this.surprises.get(endpointId);
 	}
 
 	/** A free failure says nothing about what a success costs. */
-	private compareCost({ endpointId, costUsd = 0 }: CostRecord): void {
-		if (costUsd > (this.highestCostUsd(endpointId) ?? 0)) this.highestUsd.set(endpointId, costUsd);
+	private compareCost({ endpointId, costUsd = 0, expectedUsd = 0 }: CostRecord): void {
+		const known = Math.max(expectedUsd + TOLERANCE_USD, this.highestSurpriseUsd(endpointId) ?? 0);
+		if (costUsd > known) this.surprises.set(endpointId, costUsd);
 	}
 
 	/** How long the jobs of an endpoint have taken in this execution, as far as this process knows. */
