@@ -185,9 +185,9 @@ function withApiKey(body: JsonObject, key: string | undefined): JsonObject {
 /** RunComfy calls it over the internet. A retry may have another one, and resumes the request all the same. */
 function readWebhookUrl(options: Options, rules: AddressRules): string | undefined {
 	const field = DEPLOYMENT_OPTIONS.webhookUrl;
+	if (!options.isAdded(field)) return undefined;
 	const url = options.text(field);
-	if (url === '') return undefined;
-	const problem = findFileUrlProblem(url, rules);
+	const problem = url === '' ? 'must not be empty' : findFileUrlProblem(url, rules);
 	if (problem !== undefined) throw new FieldError(field.displayName, problem);
 	return new URL(url).href;
 }
