@@ -337,6 +337,19 @@ describe('A spending limit, on a virtual clock', () => {
 		},
 	);
 
+	it('lets one of unknown cost wait while others have what is left of the limit, rather than refuse it', async () => {
+		const clock = new VirtualClock();
+		const api = new FakeApi(clock, () => ({ queueMs: 0, runMs: 5_000 }));
+		api.intercept = (_, path) => (path.includes('job-0') ? ok({ status: 'failed', cost: 0 }) : undefined);
+		const { start } = makeRun(api, { limitUsd: 0.1, continueOnFail: true });
+		const requestOf = (i: number) => ({
+			...request(api, i, { includeCost: true }, i === 0 ? 'c/d' : 'a/b'),
+			getPrice: async () => (i === 0 ? {} : { usd: 0.1, unit: 'request' }),
+		});
+		const outcomes = await clock.run(start(2, requestOf));
+		expect(outcomes.map(({ ok: isOk }) => isOk)).toEqual([true, false]);
+	});
+
 	it('pays once for equal calls of an agent at the same time, though one reads its fields for longer', async () => {
 		const clock = new VirtualClock();
 		const api = new FakeApi(clock, () => ({ queueMs: 0, runMs: 5_000 }));

@@ -141,13 +141,12 @@ export class Budget {
 	}
 
 	/**
-	 * Checks a reserved request once more, right before it is sent: a pause after “too many requests” may have been long,
-	 * and a cost reported meanwhile may have raised the expected cost of all requests.
-	 * @throws RunComfyError when the limit no longer pays for it.
+	 * Whether the limit still pays for a reserved request, right before it is sent: a pause after “too many requests” may have
+	 * been long, a cost reported meanwhile may have raised the expected cost of all requests, and what is left may have been
+	 * set aside for others.
 	 */
-	recheck(entry: LedgerEntry): void {
-		const usd = this.costOf(entry);
-		if (!this.paysFor(usd, 0)) throw new RunComfyError(this.notPaidFor(usd));
+	stillPaysFor(entry: LedgerEntry): boolean {
+		return this.paysFor(this.costOf(entry), 0);
 	}
 
 	/** @param more what is still to be set aside, in USD. */
