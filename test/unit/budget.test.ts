@@ -350,6 +350,22 @@ describe('A spending limit, on a virtual clock', () => {
 		expect(outcomes.map(({ ok: isOk }) => isOk)).toEqual([true, false]);
 	});
 
+	it('waits for a request as long as one of several equal calls does', async () => {
+		const clock = new VirtualClock();
+		const api = new FakeApi(clock, () => ({ queueMs: 0, runMs: 10_000 }));
+		api.intercept = (_, path) =>
+			path.includes('job-0') && clock.now() > 9_000 ? ok({ status: 'failed', cost: 0 }) : undefined;
+		const context = {};
+		const call = async (args: string, runIndex: number, timeoutMs: number) => {
+			const more = { limitUsd: 0.06, runIndex, continueOnFail: true };
+			const { start } = makeRun(api, more, context, () => callOf(args));
+			const [outcome] = await start(1, (i) => request(api, i, { includeCost: true, timeoutMs }));
+			return outcome?.ok;
+		};
+		const calls = [call('A', 0, 3_000), call('A', 1, 60_000), call('B', 2, 60_000)];
+		expect(await clock.run(Promise.all(calls))).toEqual([false, false, true]);
+	});
+
 	it('pays once for equal calls of an agent at the same time, though one reads its fields for longer', async () => {
 		const clock = new VirtualClock();
 		const api = new FakeApi(clock, () => ({ queueMs: 0, runMs: 5_000 }));

@@ -60,8 +60,8 @@ export class Ledger {
 	private readonly placeSlots = new Map<string, Slots>();
 	/** Bounds the cancels of all runs of this process together. */
 	readonly cancelSlots = new Slots(MAX_CANCELS_AT_ONCE);
-	/** Entries whose item is being worked on right now, in whichever run of this process. */
-	private readonly waitedFor = new Set<LedgerEntry>();
+	/** How many items work on an entry right now, in whichever runs of this process. */
+	private readonly waitedFor = new Map<LedgerEntry, number>();
 	private readonly listeners = new Set<() => void>();
 	private readonly tries = new Map<number, number>();
 	private readonly jobTimes = new Map<string, JobTimes>();
@@ -140,7 +140,9 @@ export class Ledger {
 
 	/** An item begins, or ceases, to work on its request. */
 	setWaitedFor(entry: LedgerEntry, isWaitedFor: boolean): void {
-		if (isWaitedFor) this.waitedFor.add(entry);
+		// Parallel calls of an agent may wait for the same one.
+		const waiting = (this.waitedFor.get(entry) ?? 0) + (isWaitedFor ? 1 : -1);
+		if (waiting > 0) this.waitedFor.set(entry, waiting);
 		else this.waitedFor.delete(entry);
 		this.notify();
 	}
