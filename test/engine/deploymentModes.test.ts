@@ -51,6 +51,14 @@ describe('ComfyUI Deployment → Run, besides its fields', () => {
 		expect(images).toEqual([file, file, { inputs: { image: url } }]);
 	});
 
+	it('refuses an item with two files for one input', async () => {
+		const file = { data: Buffer.from('GIF89a').toString('base64'), mimeType: 'image/gif' };
+		await open({ items: [{ json: {}, binary: { image: file, Image: file } }] });
+		const { message } = failure(await env.run(runOf(DEPLOYMENT_ID.imageToImage, {}, { inputMode: 'auto' })));
+		expect(message).toContain('two of its files name the input 10.image');
+		expect(env.sandbox.stats.submits).toBe(0);
+	});
+
 	it('sends a raw body to a deployment without a workflow, and returns what it makes', async () => {
 		await open({ credential: { comfyOrgApiKey: COMFY_KEY } });
 		const body = { inputMode: 'body', bodyJson: '{"prompt": "a harbor", "seed": 5}' };

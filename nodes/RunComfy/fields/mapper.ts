@@ -133,11 +133,15 @@ export function readItemInputs({ json, fileNames }: Item, fields: InputField[]):
 			values.set(name, value);
 		}
 	}
+	const fromFiles = new Set<string>();
 	for (const key of fileNames) {
 		const [file, ...others] = inputsNamed(key, fields).filter(({ kind }) => kind.startsWith('file'));
+		if (file === undefined || others.length > 0) continue;
+		if (fromFiles.has(file.name)) refuse(`two of its files name the input ${file.name}`);
 		// A form also describes its file under the same name.
-		const isGiven = file === undefined || others.length > 0 || holdsText(values.get(file.name));
-		if (!isGiven) values.set(file.name, key);
+		if (holdsText(values.get(file.name))) continue;
+		fromFiles.add(file.name);
+		values.set(file.name, key);
 	}
 	// An empty row of a table is no request.
 	if ([...values.values()].every(isEmpty)) refuse('no field of the item names an input and has a value');
