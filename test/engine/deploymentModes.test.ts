@@ -34,22 +34,29 @@ describe('ComfyUI Deployment → Run, besides its fields', () => {
 		});
 	});
 
-	it('takes a file of the item, which a form also describes, and a URL rather than a file', async () => {
+	it('takes a file of the item, which a form also describes or leaves empty, and a URL rather than a file', async () => {
 		const png = await sharp({ create: { width: 8, height: 8, channels: 3, background: 'red' } })
 			.png()
 			.toBuffer();
 		const binary = { Image: { data: png.toString('base64'), mimeType: 'image/png' } };
 		const url = 'https://example.com/a.png';
-		const items = [{ Image: { filename: 'a.png' } }, { image: url }].map((json) => ({ json, binary }));
+		const given = [{ Image: { filename: 'a.png' } }, { image: '' }, { image: url }];
+		const items = given.map((json) => ({ json, binary }));
 		await open({ items });
 		await env.run(
 			runOf(DEPLOYMENT_ID.imageToImage, {}, { inputMode: 'auto', options: { maxConcurrency: 1 } }),
 		);
-		const images = [0, 1].map((index) => (bodyOf(index).overrides as Record<string, object>)['10']);
-		expect(images).toEqual([
-			{ inputs: { image: expect.stringMatching(/^data:image\/png;base64,/) as string } },
-			{ inputs: { image: url } },
-		]);
+		const images = [0, 1, 2].map((index) => (bodyOf(index).overrides as Record<string, object>)['10']);
+		const file = { inputs: { image: expect.stringMatching(/^data:image\/png;base64,/) as string } };
+		expect(images).toEqual([file, file, { inputs: { image: url } }]);
+	});
+
+	it('refuses an item with two files for one input', async () => {
+		const file = { data: Buffer.from('GIF89a').toString('base64'), mimeType: 'image/gif' };
+		await open({ items: [{ json: {}, binary: { image: file, Image: file } }] });
+		const { message } = failure(await env.run(runOf(DEPLOYMENT_ID.imageToImage, {}, { inputMode: 'auto' })));
+		expect(message).toContain('two of its files name the input 10.image');
+		expect(env.sandbox.stats.submits).toBe(0);
 	});
 
 	it('sends a raw body to a deployment without a workflow, and returns what it makes', async () => {

@@ -4,7 +4,7 @@ import { Budget } from '../../nodes/RunComfy/jobs/budget';
 import type { LedgerEntry } from '../../nodes/RunComfy/jobs/entry';
 import { Ledger } from '../../nodes/RunComfy/jobs/ledger';
 import { ItemFailedError, type JobRequest, type ListedPrice } from '../../nodes/RunComfy/jobs/types';
-import { FakeApi, httpOf, makeRun, ok, openTurn, PER_REQUEST, request } from './fakeApi';
+import { callOf, FakeApi, httpOf, makeRun, ok, openTurn, PER_REQUEST, request } from './fakeApi';
 import { VirtualClock } from './virtualClock';
 
 const never = new AbortController().signal;
@@ -317,6 +317,69 @@ describe('A spending limit, on a virtual clock', () => {
 		expect(api.mostAlive).toBe(expectedUsd === undefined ? 1 : submitted);
 		if (expectedUsd !== undefined)
 			expect(budget.report()).toContain('A request cost $1.00 instead of the expected $0.25.');
+	});
+
+	it.each([1, 2, 100])(
+		'submits all of different expected costs that are true, %d at once',
+		async (maxConcurrency) => {
+			const costs = [1.2, 0.24, 0.24, 0.24, 0.24];
+			const clock = new VirtualClock();
+			const api = new FakeApi(clock, () => ({ queueMs: 0, runMs: 5_000 }));
+			api.costOf = (job) => costs[job];
+			const { start } = makeRun(api, { limitUsd: 2.16, maxConcurrency });
+			const requestOf = (i: number) => ({
+				...request(api, i, { includeCost: true }),
+				getPrice: async () => ({ usd: 0.12, unit: 'second' }),
+				expectedUsd: costs[i],
+			});
+			await clock.run(start(costs.length, requestOf));
+			expect(api.jobs).toHaveLength(costs.length);
+		},
+	);
+
+	it('lets one of unknown cost wait while others have what is left of the limit, rather than refuse it', async () => {
+		const clock = new VirtualClock();
+		const api = new FakeApi(clock, () => ({ queueMs: 0, runMs: 5_000 }));
+		api.intercept = (_, path) => (path.includes('job-0') ? ok({ status: 'failed', cost: 0 }) : undefined);
+		const { start } = makeRun(api, { limitUsd: 0.1, continueOnFail: true });
+		const requestOf = (i: number) => ({
+			...request(api, i, { includeCost: true }, i === 0 ? 'c/d' : 'a/b'),
+			getPrice: async () => (i === 0 ? {} : { usd: 0.1, unit: 'request' }),
+		});
+		const outcomes = await clock.run(start(2, requestOf));
+		expect(outcomes.map(({ ok: isOk }) => isOk)).toEqual([true, false]);
+	});
+
+	it('waits for a request as long as one of several equal calls does', async () => {
+		const clock = new VirtualClock();
+		const api = new FakeApi(clock, () => ({ queueMs: 0, runMs: 10_000 }));
+		api.intercept = (_, path) =>
+			path.includes('job-0') && clock.now() > 9_000 ? ok({ status: 'failed', cost: 0 }) : undefined;
+		const context = {};
+		const call = async (args: string, runIndex: number, timeoutMs: number) => {
+			const more = { limitUsd: 0.06, runIndex, continueOnFail: true };
+			const { start } = makeRun(api, more, context, () => callOf(args));
+			const [outcome] = await start(1, (i) => request(api, i, { includeCost: true, timeoutMs }));
+			return outcome?.ok;
+		};
+		const calls = [call('A', 0, 3_000), call('A', 1, 60_000), call('B', 2, 60_000)];
+		expect(await clock.run(Promise.all(calls))).toEqual([false, false, true]);
+	});
+
+	it('pays once for equal calls of an agent at the same time, though one reads its fields for longer', async () => {
+		const clock = new VirtualClock();
+		const api = new FakeApi(clock, () => ({ queueMs: 0, runMs: 5_000 }));
+		const context = {};
+		const calls = [0, 1_000].map(async (readMs, runIndex) => {
+			const { start } = makeRun(api, { limitUsd: 0.06, runIndex }, context, () => callOf('A'));
+			return await start(1, async (i) => {
+				await clock.sleep(readMs);
+				return request(api, i);
+			});
+		});
+		const [first, second] = await clock.run(Promise.all(calls));
+		expect(second).toEqual(first);
+		expect(api.jobs).toHaveLength(1);
 	});
 
 	it('submits another item when requests have cost less than expected', async () => {

@@ -230,7 +230,7 @@ describe('Ledger: of one execution', () => {
 				result('r', usd),
 				false,
 			);
-		const costs = ({ ledger }: Turn) => ['a/b', 'c/d'].map((id) => ledger.highestCostUsd(id));
+		const costs = ({ ledger }: Turn) => ['a/b', 'c/d'].map((id) => ledger.highestSurpriseUsd(id));
 		expect(costs(turn)).toEqual([0.7, undefined]);
 		turn.close(true);
 		const restored = JSON.parse(JSON.stringify(context)) as Record<string, unknown>;

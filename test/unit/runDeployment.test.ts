@@ -198,6 +198,11 @@ describe('ComfyUI Deployment → Run, before anything is submitted', () => {
 		['nothing', {}, 'no field of the item names an input and has a value'],
 		['no input', { customer: 7, text2: 'x' }, 'no field of the item names an input and has a value'],
 		['an empty input', { prompt: null }, 'no field of the item names an input and has a value'],
+		[
+			'inputs of an empty row',
+			{ prompt: '', steps: ' ' },
+			'no field of the item names an input and has a value',
+		],
 		['an input that is not there', { '6.txt': 'x', prompt: 'y' }, '“6.txt” is no input'],
 		['a node that is not there', { 99: { text: 'x' }, prompt: 'y' }, '“99.text” is no input'],
 		['several inputs', { text: 'x' }, '“text” names several inputs: 6.text, 7.text'],
@@ -260,7 +265,9 @@ describe('ComfyUI Deployment → Run, before anything is submitted', () => {
 	it.each([
 		['http://n8n.example/x', undefined, '“Webhook URL” must begin with https://'],
 		['https://10.0.0.1/x', undefined, '“Webhook URL” points to this computer or a private network'],
+		['', undefined, '“Webhook URL” is not a complete web address'],
 		['http://n8n.example/x', true, undefined],
+		['', true, undefined],
 	])(
 		'checks the webhook URL “%s” unless it waits',
 		async (webhookUrl, waitForCompletion = false, problem) => {

@@ -4,7 +4,7 @@ import { isJsonObject, type JsonObject } from '../api/json';
 import { labelOf } from '../models/inputNames';
 import type { InputField } from '../models/inputSchema';
 import { FieldError } from '../util/errors';
-import { cached } from '../util/values';
+import { cached, isEmpty } from '../util/values';
 import type { Field, Item } from './item';
 
 const FROM_ITEM = 'From Input Item';
@@ -133,14 +133,24 @@ export function readItemInputs({ json, fileNames }: Item, fields: InputField[]):
 			values.set(name, value);
 		}
 	}
+	const fromFiles = new Set<string>();
 	for (const key of fileNames) {
 		const [file, ...others] = inputsNamed(key, fields).filter(({ kind }) => kind.startsWith('file'));
+		if (file === undefined || others.length > 0) continue;
+		if (fromFiles.has(file.name)) refuse(`two of its files name the input ${file.name}`);
 		// A form also describes its file under the same name.
-		const isGiven = file === undefined || others.length > 0 || typeof values.get(file.name) === 'string';
-		if (!isGiven) values.set(file.name, key);
+		if (holdsText(values.get(file.name))) continue;
+		fromFiles.add(file.name);
+		values.set(file.name, key);
 	}
-	if (values.size === 0) refuse('no field of the item names an input and has a value');
+	// An empty row of a table is no request.
+	if ([...values.values()].every(isEmpty)) refuse('no field of the item names an input and has a value');
 	return Object.fromEntries(values);
+}
+
+/** True for an address, a name, or a list with one. */
+function holdsText(value: unknown): boolean {
+	return Array.isArray(value) ? value.some(holdsText) : typeof value === 'string' && !isEmpty(value);
 }
 
 /** The inputs in a field of an item, which may hold those of a node, also as the API format has them. */

@@ -13,8 +13,8 @@ import type { JobRequest, ListedPrice } from './types';
  *
  * The rule: an execution exceeds its limit by the cost of one request at most.
  * - What a request will cost is known from a price per request, or from the user's “Expected Cost (USD)”. As many such
- *   requests run side by side as the limit pays for. It is kept as long as that cost is true: a higher one that RunComfy
- *   reports counts from then on for all requests of the endpoint.
+ *   requests run side by side as the limit pays for. It is kept as long as that cost is true: from one that RunComfy
+ *   reports beyond it on, all requests of the endpoint may cost as much.
  * - All other requests run one after another, and only while something is left of the limit. What another request has cost
  *   is no price.
  */
@@ -141,13 +141,12 @@ export class Budget {
 	}
 
 	/**
-	 * Checks a reserved request once more, right before it is sent: a pause after “too many requests” may have been long,
-	 * and a cost reported meanwhile may have raised the expected cost of all requests.
-	 * @throws RunComfyError when the limit no longer pays for it.
+	 * Whether the limit still pays for a reserved request, right before it is sent: a pause after “too many requests” may have
+	 * been long, a cost reported meanwhile may have raised the expected cost of all requests, and what is left may have been
+	 * set aside for others.
 	 */
-	recheck(entry: LedgerEntry): void {
-		const usd = this.costOf(entry);
-		if (!this.paysFor(usd, 0)) throw new RunComfyError(this.notPaidFor(usd));
+	stillPaysFor(entry: LedgerEntry): boolean {
+		return this.paysFor(this.costOf(entry), 0);
 	}
 
 	/** @param more what is still to be set aside, in USD. */
@@ -191,13 +190,13 @@ export class Budget {
 
 	/**
 	 * What a request is expected to cost, in USD, and never less than when it was reserved; undefined where that is not
-	 * known. It may cost as much as another one of the same endpoint has.
+	 * known. It may cost as much as another one of the same endpoint has that cost more than expected.
 	 */
 	private expectedUsd({ endpointId, expectedUsd }: Priced): number | undefined {
 		const { usd = 0, unit } = this.prices.get(endpointId) ?? {};
 		// A price of 0 says nothing: nothing that RunComfy hosts is known to be free [assumed].
 		const known = maxOf(expectedUsd, unit === PER_REQUEST && usd > 0 ? usd : undefined);
-		return known === undefined ? undefined : maxOf(known, this.ledger.highestCostUsd(endpointId));
+		return known === undefined ? undefined : maxOf(known, this.ledger.highestSurpriseUsd(endpointId));
 	}
 
 	/** The least that a request costs [assumed: it makes at least one image or output]. */

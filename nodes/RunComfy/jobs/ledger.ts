@@ -2,7 +2,7 @@ import type { JobResult } from '../api/answers';
 import { isJsonObject } from '../api/json';
 import { Slots } from '../util/slots';
 import type { Signal } from '../util/time';
-import { cached, omitUndefined } from '../util/values';
+import { cached, omitUndefined, TOLERANCE_USD } from '../util/values';
 import {
 	isAlive,
 	isCostRecord,
@@ -60,12 +60,12 @@ export class Ledger {
 	private readonly placeSlots = new Map<string, Slots>();
 	/** Bounds the cancels of all runs of this process together. */
 	readonly cancelSlots = new Slots(MAX_CANCELS_AT_ONCE);
-	/** Entries whose item is being worked on right now, in whichever run of this process. */
-	private readonly waitedFor = new Set<LedgerEntry>();
+	/** How many items work on an entry right now, in whichever runs of this process. */
+	private readonly waitedFor = new Map<LedgerEntry, number>();
 	private readonly listeners = new Set<() => void>();
 	private readonly tries = new Map<number, number>();
 	private readonly jobTimes = new Map<string, JobTimes>();
-	private readonly highestUsd = new Map<string, number>();
+	private readonly surprises = new Map<string, number>();
 	/** Entries in the order of their submits. */
 	private readonly byPlace = new Map<string, LedgerEntry[]>();
 
@@ -114,14 +114,18 @@ export class Ledger {
 		return [...this.store.closed, ...this.store.entries];
 	}
 
-	/** The highest cost that RunComfy has reported for one request of the endpoint, in USD; undefined before the first. */
-	highestCostUsd(endpointId: string): number | undefined {
-		return this.highestUsd.get(endpointId);
+	/**
+	 * The highest cost that RunComfy has reported for one request of the endpoint, in USD, beyond what that one was expected to
+	 * cost; undefined before the first. A cost that was expected says nothing about requests that are expected to cost less.
+	 */
+	highestSurpriseUsd(endpointId: string): number | undefined {
+		return this.surprises.get(endpointId);
 	}
 
 	/** A free failure says nothing about what a success costs. */
-	private compareCost({ endpointId, costUsd = 0 }: CostRecord): void {
-		if (costUsd > (this.highestCostUsd(endpointId) ?? 0)) this.highestUsd.set(endpointId, costUsd);
+	private compareCost({ endpointId, costUsd = 0, expectedUsd = 0 }: CostRecord): void {
+		const known = Math.max(expectedUsd + TOLERANCE_USD, this.highestSurpriseUsd(endpointId) ?? 0);
+		if (costUsd > known) this.surprises.set(endpointId, costUsd);
 	}
 
 	/** How long the jobs of an endpoint have taken in this execution, as far as this process knows. */
@@ -136,7 +140,9 @@ export class Ledger {
 
 	/** An item begins, or ceases, to work on its request. */
 	setWaitedFor(entry: LedgerEntry, isWaitedFor: boolean): void {
-		if (isWaitedFor) this.waitedFor.add(entry);
+		// Parallel calls of an agent may wait for the same one.
+		const waiting = (this.waitedFor.get(entry) ?? 0) + (isWaitedFor ? 1 : -1);
+		if (waiting > 0) this.waitedFor.set(entry, waiting);
 		else this.waitedFor.delete(entry);
 		this.notify();
 	}

@@ -189,7 +189,10 @@ function checkBudget<H extends Handling>(
 	{ log, continueOnFail }: Pick<RunDependencies, 'log' | 'continueOnFail'>,
 ): void {
 	if (budget === undefined) return;
-	const planned = plans.flatMap((plan) => (plan?.ok === true ? [plannedOf(plan.value)] : []));
+	// While fields were read, a parallel call of an agent may have submitted the same: its request costs nothing more.
+	const planned = plans.flatMap((plan, itemIndex) =>
+		plan?.ok === true && turn.lookUp(itemIndex) === undefined ? [plannedOf(plan.value)] : [],
+	);
 	// Once something has been submitted, the limit is checked for each item instead.
 	const problem = turn.hasRequests ? undefined : budget.findProblem(planned, continueOnFail);
 	if (problem !== undefined) throw new RunComfyError(problem);

@@ -1,4 +1,5 @@
 import { describeNoAnswer, RunComfyError, unreachableProblem, type Problem } from '../api/problems';
+import { toError } from '../util/errors';
 import { backoffMs, ERROR_BACKOFF } from '../util/retry';
 import type { Slots } from '../util/slots';
 import { plannedOf, type Budget } from './budget';
@@ -30,20 +31,28 @@ export async function submit(
 	request: JobRequest,
 ): Promise<AcceptedEntry> {
 	const { pool, turn, budget } = tools;
-	pool.throwIfEnded();
-	const entry =
-		budget === undefined
-			? turn.reserve(itemIndex, request.endpoint.id)
-			: await budget.reserve(turn, itemIndex, plannedOf(request), pool.signal);
-	if (entry === undefined) throw new RunEndedError();
-	try {
+	for (;;) {
 		pool.throwIfEnded();
-		return await post(tools, entry, request);
-	} finally {
-		// Whatever ended it before the POST left, its reserved cost is free again at once.
-		if (entry.state === 'reserved') turn.ledger.move(entry, 'refused');
+		const entry =
+			budget === undefined
+				? turn.reserve(itemIndex, request.endpoint.id)
+				: await budget.reserve(turn, itemIndex, plannedOf(request), pool.signal);
+		if (entry === undefined) throw new RunEndedError();
+		try {
+			pool.throwIfEnded();
+			return await post(tools, entry, request);
+		} catch (error) {
+			// It waits for its share of the limit again, and holds nothing meanwhile.
+			if (!(error instanceof NoLongerPaidForError)) throw toError(error);
+		} finally {
+			// Whatever ended it before the POST left, its reserved cost is free again at once.
+			if (entry.state === 'reserved') turn.ledger.move(entry, 'refused');
+		}
 	}
 }
+
+/** What was reserved is no longer within the limit. */
+class NoLongerPaidForError extends Error {}
 
 async function post(tools: SubmitTools, entry: LedgerEntry, request: JobRequest): Promise<AcceptedEntry> {
 	const { clock, random, log, pool, throttle, turn, budget, submitBytes } = tools;
@@ -54,7 +63,7 @@ async function post(tools: SubmitTools, entry: LedgerEntry, request: JobRequest)
 		const input = await request.buildInput();
 		// Building it may have taken a while.
 		pool.throwIfEnded();
-		budget?.recheck(entry);
+		if (budget?.stillPaysFor(entry) === false) throw new NoLongerPaidForError();
 		ledger.move(entry, 'submitting', { handling });
 		const answer = await pool.withStopGracePeriod(
 			async (signal) => await endpoint.submit(input, { signal, mayLeave: () => !pool.signal.aborted }),

@@ -179,8 +179,8 @@ function withApiKey(body: JsonObject, key: string | undefined): JsonObject {
 
 /** RunComfy calls it over the internet. A retry may have another one, and resumes the request all the same. */
 function readWebhookUrl(options: Options, rules: AddressRules): string | undefined {
-	const url = options.text('webhookUrl');
-	return url === '' ? undefined : urlOf(url, DEPLOYMENT_OPTIONS.webhookUrl.displayName, rules);
+	if (!options.isAdded('webhookUrl')) return undefined;
+	return urlOf(options.text('webhookUrl'), DEPLOYMENT_OPTIONS.webhookUrl.displayName, rules);
 }
 
 /** A workflow without seeds may be the same as before. Another name for its files makes ComfyUI save them again. */
