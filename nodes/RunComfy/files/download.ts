@@ -106,7 +106,7 @@ export class Downloader {
 			if (isEncoded) return new DownloadProblem('the file server sent it compressed');
 			const { head, body } = await transfer.read();
 			if (head.length === 0) return new DownloadProblem('the file is empty');
-			if (isSubstitute(head, file.name))
+			if (isSubstitute(head, file.name, file.kind))
 				return new DownloadProblem(
 					'the file server sent a web page, an error text, or a program instead of the file',
 				);
