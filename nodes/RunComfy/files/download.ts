@@ -53,7 +53,7 @@ export class Downloader {
 	 * Downloads all files of one item. One that fails does not take the others. All downloads have ended on return.
 	 * @param signal aborts the downloads.
 	 * @returns the stored files in the same order, and those that failed.
-	 * @throws RunComfyError with the request ID and all URLs when none has come, because the result is paid for and can be
+	 * @throws RunComfyError with the request ID and their URLs when none has come, because the result is paid for and can be
 	 * downloaded again. Not for URLs of which neither key nor name says that they are files.
 	 */
 	async downloadAll(
