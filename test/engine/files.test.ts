@@ -230,9 +230,11 @@ describe('Files', () => {
 	it.each(['compressed', 'truncatedGzip'] as const)(
 		'refuses what n8n has decompressed, because it may be truncated (%s)',
 		async (kind) => {
-			await open();
+			await open({ binaryMode: 'filesystem', sandbox: { pictureBytes: 300_000 } });
+			const before = storedFiles();
 			env.sandbox.faults.add({ on: 'output', kind });
 			const { message } = failure(await env.run({ downloadFiles: true }));
+			expect(storedFiles()).toEqual(before);
 			expect(message).toMatch(/could not be downloaded: \d+ bytes arrived instead of \d+/);
 			expect(env.sandbox.stats.downloads).toBe(1);
 		},
