@@ -60,7 +60,11 @@ describe('createRedact', () => {
 			encodeURIComponent(link),
 			link.replace('=', '\\u003d'),
 			link.replaceAll('/', '&#x2F;').replaceAll('=', '&#x3D;'),
-			link.replaceAll('/', '&#47;').replaceAll('=', '&#61;').replaceAll('?', '&quest;').replaceAll('.', '&#46;'),
+			link
+				.replaceAll('/', '&#47;')
+				.replaceAll('=', '&#61;')
+				.replaceAll('?', '&quest;')
+				.replaceAll('.', '&#46;'),
 			link.replaceAll('/', '\\x2f').replaceAll('=', '\\x3d').replaceAll('-', '\\u002d'),
 			encodeURIComponent(link).replaceAll('-', '%2D').replaceAll('.', '%2E'),
 			encodeURIComponent(encodeURIComponent(encodeURIComponent(link))),

@@ -58,7 +58,9 @@ function base64Of(token: string, offset: number): string {
 	// Without the characters that hold bits of what is before or after it.
 	const own = bytes.toString('base64').slice(Math.ceil((offset * 4) / 3), Math.floor((bytes.length * 4) / 3));
 	// Long base64 is broken into lines.
-	return [...own].map((character) => BASE64_SIGNS.get(character) ?? character).join('(?:\\s|\\\\{1,2}[rn]){0,4}');
+	return [...own]
+		.map((character) => BASE64_SIGNS.get(character) ?? character)
+		.join('(?:\\s|\\\\{1,2}[rn]){0,4}');
 }
 
 /** The signs of base64, in both of its alphabets, that are encoded where it is a part of something else. */
