@@ -156,9 +156,13 @@ const HARMLESS_OPTIONS = new Set([
 	...['sendCredentialsOnCrossOriginRedirect'],
 ]);
 
+/** A server answers TRACE with the request, and so with the token. */
+const METHOD = /^(get|head|post|put|patch|delete|options)$/i;
+
 /** False for an option that may decide where a request goes, or how safely: a proxy, an agent, or one that is not known. */
 function isSafeOption(name: string, value: unknown): boolean {
 	if (value === undefined || value === null || value === '') return true;
+	if (name === 'method') return typeof value === 'string' && METHOD.test(value);
 	if (name === 'rejectUnauthorized') return value === true;
 	if (name === 'skipSslCertificateValidation' || name === 'proxy') return value === false;
 	if (typeof value !== 'object') return HARMLESS_OPTIONS.has(name);
@@ -183,12 +187,16 @@ function targetsOf({ url, uri = url, baseURL }: AnyRequestOptions): string[] {
 	return [base, joined];
 }
 
+/** Two dots between separators, of which servers decode some before they resolve the path. */
+const GOES_UP = /(^|[/\\]|%2f|%5c)(\.|%2e){2}($|[/\\;]|%2f|%5c|%3b)/i;
+
 /** True for an address of the base's origin and at or below its path. */
 function isBelow(address: string, base: string): boolean {
 	if (!URL.canParse(address)) return false;
 	const { origin, pathname, username, password } = new URL(address);
 	const { origin: baseOrigin, pathname: basePath } = new URL(base);
 	const path = cleanBaseUrl(basePath);
+	if (path !== '' && GOES_UP.test(pathname)) return false;
 	const isInside = pathname === path || pathname.startsWith(`${path}/`);
 	return origin === baseOrigin && isInside && username === '' && password === '';
 }

@@ -6,6 +6,7 @@ import type { INodeExecutionData } from 'n8n-workflow';
 import sharp from 'sharp';
 
 import { findPrivateAddress } from '../../nodes/RunComfy/files/privateAddress';
+import { TEXT_TO_IMAGE } from '../sandbox/catalog';
 import { TINY_PICTURE } from '../sandbox/files';
 import { failure, outputItems, TestEnvironment, type TestEnvironmentOptions } from './testEnvironment';
 
@@ -109,9 +110,30 @@ describe('Files', () => {
 		}
 	});
 
-	it('refuses an empty file and one that is too large', async () => {
-		await open({ items: [withFile(Buffer.alloc(0))] });
-		expect(failure(await env.run(BINARY)).message).toContain('points to an empty file');
+	it.each([{ data: '' }, { data: '==' }, { data: ' \n' }, { data: '', bytes: 5 }])(
+		'refuses an empty file, whatever is said of it: %j',
+		async (binary) => {
+			await open({
+				items: [{ json: {}, binary: { data: { mimeType: 'x/y', fileName: 'a.xyz', ...binary } } }],
+			});
+			const modelId = { mode: 'id', value: TEXT_TO_IMAGE };
+			const inputs = { mappingMode: 'defineBelow', value: { prompt: 'data' } };
+			const run = await env.run({ resource: 'model', operation: 'run', modelId, inputs });
+			expect(failure(run).message).toContain('points to an empty file');
+			expect(env.sandbox.stats.submits).toBe(0);
+		},
+	);
+
+	it('does not send a type that is none', async () => {
+		const mimeType = 'text/html,<b>\r\nx: y';
+		await open({ items: [{ json: {}, binary: { data: { data: 'AAAA', mimeType } } }] });
+		const modelId = { mode: 'id', value: TEXT_TO_IMAGE };
+		const inputs = { mappingMode: 'defineBelow', value: { prompt: 'data' } };
+		await env.run({ resource: 'model', operation: 'run', modelId, inputs });
+		expect(env.sandbox.jobs[0]?.input.prompt).toBe('data:application/octet-stream;base64,AAAA');
+	});
+
+	it('refuses one that is too large', async () => {
 		await open({ items: [withFile(Buffer.concat([await picture('png'), Buffer.alloc(1_200_000)]))] });
 		expect(failure(await env.run({ ...BINARY, options: { maxFileSize: 1 } })).message).toContain(
 			'points to a file of 1.2 MB (“data”), more than the 1 MB of the option “Max File Size (MB)”',
@@ -208,9 +230,11 @@ describe('Files', () => {
 	it.each(['compressed', 'truncatedGzip'] as const)(
 		'refuses what n8n has decompressed, because it may be truncated (%s)',
 		async (kind) => {
-			await open();
+			await open({ binaryMode: 'filesystem', sandbox: { pictureBytes: 300_000 } });
+			const before = storedFiles();
 			env.sandbox.faults.add({ on: 'output', kind });
 			const { message } = failure(await env.run({ downloadFiles: true }));
+			expect(storedFiles()).toEqual(before);
 			expect(message).toMatch(/could not be downloaded: \d+ bytes arrived instead of \d+/);
 			expect(env.sandbox.stats.downloads).toBe(1);
 		},

@@ -64,6 +64,13 @@ describe('An output of unusual shape', () => {
 		});
 	});
 
+	it('a request ID that is a long number keeps its digits, and its result is fetched', async () => {
+		const body = new RawJson('{"request_id": 12345678901234567890}');
+		env().sandbox.faults.add({ on: 'submit', kind: 'answer', answer: { status: 200, body } });
+		const [item] = outputItems(await runWith(URL, anyModel));
+		expect(item?.json).toMatchObject({ requestId: '12345678901234567890', image: URL });
+	});
+
 	it('an answer of any size, also one that is packed, is not read beyond 20 MB', async () => {
 		// A result that is valid but for its size.
 		const body = { status: 'succeeded', output: { image: URL } };

@@ -111,6 +111,9 @@ describe('The credential on a request', () => {
 		['httpsAgent', { proxy: 'x' }],
 		['adapter', 'http'],
 		['something new', true],
+		['method', 'TRACE'],
+		['method', 'connect'],
+		['method', { toString: () => 'GET' }],
 		['headers', { HOST: 'evil.example' }],
 	])('is not put on a request that sets %s: %j', async (option, value) =>
 		expect(authenticate({ url: 'https://model-api.runcomfy.net/v1', [option]: value })).rejects.toThrow(
@@ -148,6 +151,10 @@ describe('The credential on a request', () => {
 		['https://api.test/other-app', false],
 		['https://api.test/runcomfy/../other-app', false],
 		['https://api.test/runcomfy/%2e%2e/other-app', false],
+		['https://api.test/runcomfy/..%2fother-app', false],
+		['https://api.test/runcomfy/v1%2F%2E.%5Cother-app', false],
+		['https://api.test/runcomfy/..;/other-app', false],
+		['https://api.test/runcomfy/v1/a..b/c%2Fd', true],
 	])('stays below the path of the base URL: %s %s', async (url, isAllowed) => {
 		const answer = authenticate({ url }, { baseUrl: 'https://api.test/runcomfy' });
 		await (isAllowed

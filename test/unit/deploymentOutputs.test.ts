@@ -164,6 +164,8 @@ describe('The outputs of a deployment', () => {
 		[{ 9: { images: [file('a.png', 'temp')] } }, true],
 		[{ 9: { text: 'x' } }, true],
 		[{ 9: { value: [0] } }, true],
+		[{ 9: { text: [`data:image/png;base64,${'iVBORw0KGgo'.repeat(9)}`] } }, true],
+		[{ 9: { result: [{ image: 'A'.repeat(400) }] } }, true],
 	])('%j: holds something to return: %s', (output, isFine) => {
 		const problem = findDeploymentOutputProblem({ requestId: 'r', output });
 		expect(problem === undefined).toBe(isFine);

@@ -372,9 +372,16 @@ describe('The downloads of one item', () => {
 		const host: FakeHost = new FakeHost(() => ({ statusCode: 404, body: Readable.from([]) }));
 		const long = Array.from({ length: 400 }, (_, n) => image(`${'x'.repeat(100_000)}${n}`));
 		const { message, advice } = await host.failure(long);
-		expect(message.length).toBeLessThan(1_000);
+		expect(message.length).toBeLessThan(3_000);
 		expect(advice.length).toBeLessThan(30_000);
-		expect(advice).toContain('… and 349 more');
+		expect(advice).toContain('… and 390 more');
+	});
+
+	it('are named in the error by their whole addresses, also signed ones', async () => {
+		const host: FakeHost = new FakeHost(() => ({ statusCode: 404, body: Readable.from([]) }));
+		const signed = Array.from({ length: 8 }, (_, n) => image(`${'x'.repeat(1_900)}${n}`));
+		const { message, advice } = await host.failure(signed);
+		for (const { url } of signed) expect(`${message} ${advice}`).toContain(url);
 	});
 
 	it('are an error that names all of them when none comes', async () => {

@@ -19,6 +19,7 @@ const names = (count: number, length: number) =>
 	Array.from({ length: count }, (_, n) => `${n}`.padEnd(length, 'x'));
 const many = (count: number, rule: object) =>
 	Object.fromEntries(Array.from({ length: count }, (_, n) => [`p${n}`, rule]));
+const deep = (value: unknown) => Array.from({ length: 90 }).reduce<unknown>((inner) => [inner], value);
 const sizeOf = (fields: unknown) => JSON.stringify(fields).length;
 
 describe('What the editor gets', () => {
@@ -71,6 +72,13 @@ describe('What the editor gets', () => {
 			expect(sizeOf(fields)).toBeLessThan(200_000);
 		},
 		3_000,
+	);
+
+	it.each<[string, object]>([
+		['a deep default, which is indented', { type: 'array', default: deep(Array(20_000).fill(1)) }],
+		['a text of characters that are escaped', { type: 'string', default: '\u0001'.repeat(400_000) }],
+	])('counts %s, as it is saved', (_, rule) =>
+		expect(sizeOf(fieldsOf(many(20, rule)))).toBeLessThan(1_000_000),
 	);
 
 	it('offers required inputs where there is no room for all', () => {

@@ -26,6 +26,12 @@ const long = (name: string, content: string) => {
 	header.writeBigUInt64BE(BigInt(16 + content.length), 8);
 	return Buffer.concat([header, Buffer.from(content)]);
 };
+/** A segment of a JPEG. */
+const exif = (content: Buffer) => {
+	const header = Buffer.from('\xff\xe1..Exif\0\0', 'latin1');
+	header.writeUInt16BE(8 + content.length, 2);
+	return Buffer.concat([header, content]);
+};
 const FTYP = box('ftyp', 'isom0000isommp42');
 const matroska = (size: number[]) =>
 	Buffer.concat([
@@ -43,6 +49,11 @@ const picture = sharp({ create: { width: 32, height: 32, channels: 3, background
 const FILES: Record<string, Buffer | Promise<Buffer>> = {
 	PNG: picture.clone().png().toBuffer(),
 	JPEG: picture.clone().jpeg().toBuffer(),
+	'JPEG with a small picture of itself': picture
+		.clone()
+		.jpeg()
+		.toBuffer()
+		.then((jpeg) => Buffer.concat([jpeg.subarray(0, 2), exif(jpeg), jpeg.subarray(2)])),
 	WebP: picture.clone().webp().toBuffer(),
 	GIF: picture.clone().gif().toBuffer(),
 	AVIF: picture.clone().avif().toBuffer(),

@@ -110,11 +110,43 @@ describe('The type of a downloaded file', () => {
 		['a.png', 'Not found', true],
 		['a.srt', '1\n00:00 --> 00:01\nNot found', false],
 		['a.bmp', 'BM\x10\x00\x00\x00\x00\x00\x00\x00', false],
+		['a', '<title>Sign in</title>', true],
+		['a', '<meta http-equiv="refresh" content="0">', true],
+		['a.obj', '<script>location = "/login"</script>', true],
+		['a', '<?xml version="1.0"?><?xml-stylesheet href="x"?><html>', true],
+		['a.html', '<title>Page</title>', false],
+		['a.png', 'Le fichier demand\xe9 est introuvable', true],
 		['a.png', '\x7fELF\x02', false],
 		['a.png', '\x89', false],
 	])('%s that begins with %j is an error text: %s', (name, text, isError) =>
 		expect(isSubstitute(bytes(text), name)).toBe(isError),
 	);
+});
+
+describe('A file whose name says nothing', () => {
+	it.each(['This link has expired', '{"success":false}', '<b>Not found', 'Demandé: non trouvé', '', '\x89'])(
+		'that begins with %j is an error text where RunComfy calls it an image',
+		(text) => {
+			const isError = text.length > 1;
+			for (const name of ['', '123', 'view.php', 'v1.5']) {
+				expect(isSubstitute(bytes(text), name, 'image')).toBe(isError);
+				expect(isSubstitute(bytes(text), name)).toBe(false);
+			}
+			expect(isSubstitute(bytes(text), 'a.obj', 'image')).toBe(false);
+		},
+	);
+
+	it('is an image where its first bytes say so', () => {
+		for (const text of ['\x89PNG\r\n\x1a\nrest', '<svg xmlns="x">', '\x93NUMPY\x01\0', '\0\0\x01\0'])
+			expect(isSubstitute(bytes(text), '123', 'image')).toBe(false);
+	});
+});
+
+it('A web page in UTF-16 is one', () => {
+	const page = Buffer.from('\ufeff<!doctype html><html>', 'utf16le');
+	for (const encoded of [page, Buffer.from(page).swap16(), page.subarray(0, -1)])
+		expect(isSubstitute(encoded, 'a.png')).toBe(true);
+	expect(isSubstitute(Buffer.from([0xfe, 0xff, 0x3c]), 'a.png')).toBe(false);
 });
 
 it.each(['<!-- -->', ' ', '{"a":1,', '"a":', '<?xml '])(

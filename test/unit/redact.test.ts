@@ -17,6 +17,9 @@ describe('createRedact', () => {
 		['in a URL', encodeURIComponent(awkward)],
 		['in a URL, in small letters', encodeURIComponent(awkward).toLowerCase()],
 		['in a URL, twice', encodeURIComponent(encodeURIComponent(awkward))],
+		['in a URL, three times', encodeURIComponent(encodeURIComponent(encodeURIComponent(awkward)))],
+		['in JavaScript', everyCharacter((code) => `\\x${code.toString(16)}`)],
+		['in HTML, twice', everyCharacter((code) => `&amp;#${code};`)],
 		['with every character as in a URL', everyCharacter((code) => `%${code.toString(16)}`)],
 		['with every character as in JSON', everyCharacter((code) => `\\u00${code.toString(16)}`)],
 		['in HTML', everyCharacter((code) => `&#${code};`)],
@@ -36,6 +39,19 @@ describe('createRedact', () => {
 		}
 	});
 
+	it.each<[string, (base64: string) => string]>([
+		['broken into lines', (base64) => base64.replace(/(.{8})/g, '$1\r\n')],
+		['broken into lines, in JSON', (base64) => base64.replace(/(.{8})/g, '$1\\r\\n')],
+		['in a URL', encodeURIComponent],
+		['in JSON as PHP writes it', (base64) => base64.replaceAll('/', '\\/')],
+		['in HTML', (base64) => base64.replaceAll('/', '&#x2F;').replaceAll('+', '&#43;')],
+	])('redacts the token in base64 that is %s', (_, write) => {
+		const token = 'aB+/9=xyZZZ~~~???>>>';
+		const base64 = Buffer.from(token).toString('base64');
+		expect(base64).toMatch(/\+.*\//);
+		expect(createRedact(token)(write(base64))).toMatch(/^\[token\].{0,6}$/s);
+	});
+
 	it('redacts temporary links to files, also encoded ones, and nothing around them', () => {
 		const link = 'https://n8n.example.com/base/rest/binary-data/signed?token=eyJh.eyJp-_.c2ln';
 		for (const written of [
@@ -43,12 +59,24 @@ describe('createRedact', () => {
 			link.replaceAll('/', '\\/'),
 			encodeURIComponent(link),
 			link.replace('=', '\\u003d'),
+			link.replaceAll('/', '&#x2F;').replaceAll('=', '&#x3D;'),
+			link
+				.replaceAll('/', '&#47;')
+				.replaceAll('=', '&#61;')
+				.replaceAll('?', '&quest;')
+				.replaceAll('.', '&#46;'),
+			link.replaceAll('/', '\\x2f').replaceAll('=', '\\x3d').replaceAll('-', '\\u002d'),
+			encodeURIComponent(link).replaceAll('-', '%2D').replaceAll('.', '%2E'),
+			encodeURIComponent(encodeURIComponent(encodeURIComponent(link))),
 		])
 			expect(redact(`https://a.example/b.png "${written}" c`)).toBe(
 				'https://a.example/b.png "[temporary link]" c',
 			);
-		const other = 'https://a.example/binary-data/signed.png';
-		expect(redact(other)).toBe(other);
+		for (const other of [
+			'https://a.example/binary-data/signed.png',
+			'The binary-data (signed) token holder was Alice.',
+		])
+			expect(redact(other)).toBe(other);
 	});
 
 	it('leaves other texts alone, and a token so short that it may be a word', () => {

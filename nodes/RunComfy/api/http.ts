@@ -60,7 +60,9 @@ export class Http {
 		options?: SubmitOptions,
 	): Promise<SubmitAnswer> {
 		const timeoutMs = this.timeouts.submitMs + Math.ceil(bytesOfTexts(body) / MIN_UPLOAD_RATE);
-		const answer = await this.call({ method: 'POST', url, timeoutMs, body, ...options });
+		// An ID that is a number may be longer than what a number holds.
+		const call = { method: 'POST', url, timeoutMs, body, keepsDigits: true, ...options } as const;
+		const answer = await this.call(call);
 		if (!(answer instanceof NoAnswerError)) return readSubmit(answer, reader);
 		if (answer.reason === 'unreachable') return { kind: 'unsent', error: answer };
 		if (answer.isPermanent) return { kind: 'refused', problem: unreachableProblem(answer) };

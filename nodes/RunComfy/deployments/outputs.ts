@@ -73,18 +73,24 @@ export function readOutputs(
 	return { files: saved.length > 0 ? saved : found, texts, values: isEmpty ? values : [] };
 }
 
+/** True for a file within a text, whole or as a data URI. */
+function isBase64(text: string): boolean {
+	return /^(data:[\w/+.-]+;base64,|[\w+/-]{100,}={0,2}$)/.test(text);
+}
+
 /** False for blank texts, and for base64, the paths of files, and cameras, which nodes pass to ComfyUI's own editor. */
 function isText(text: string): boolean {
-	const isBase64 = /^(data:[\w/+.-]+;base64,|[\w+/-]{100,}={0,2}$)/.test(text);
 	const isPath = /^\S+$/.test(text) && knownTypeByName(text) !== undefined;
 	const isFolderPath = /^[\w.-]+([/\\][\w.-]+)+$/.test(text) && endingOf(text) !== undefined;
 	const isCamera = /^\s*\{(?=.*"position"\s*:)(?=.*"target"\s*:)|^\s*\{.*"camera_?type"\s*:/is.test(text);
-	return text.trim() !== '' && !isBase64 && !isPath && !isFolderPath && !isCamera;
+	return text.trim() !== '' && !isBase64(text) && !isPath && !isFolderPath && !isCamera;
 }
 
 /** What is wrong with a success in which nothing is found that can be returned. */
 export function findDeploymentOutputProblem({ requestId, output }: JobResult): Problem | undefined {
 	if (Object.values(readOutputs(output)).some((found: unknown[]) => found.length > 0)) return undefined;
+	// Only `outputs` has it.
+	if (leavesOf(output).some(({ value }) => typeof value === 'string' && isBase64(value))) return undefined;
 	const isBlank = !holdsOutputs(output);
 	const came = isBlank || isTooDeep(output) ? undefined : cleanReason(JSON.stringify(output));
 	return {

@@ -53,7 +53,7 @@ export class Downloader {
 	 * Downloads all files of one item. One that fails does not take the others. All downloads have ended on return.
 	 * @param signal aborts the downloads.
 	 * @returns the stored files in the same order, and those that failed.
-	 * @throws RunComfyError with the request ID and all URLs when none has come, because the result is paid for and can be
+	 * @throws RunComfyError with the request ID and their URLs when none has come, because the result is paid for and can be
 	 * downloaded again. Not for URLs of which neither key nor name says that they are files.
 	 */
 	async downloadAll(
@@ -104,24 +104,29 @@ export class Downloader {
 		try {
 			const { contentLength, isEncoded, hasEnd } = await transfer.open(file.url, MAX_REDIRECTS);
 			if (isEncoded) return new DownloadProblem('the file server sent it compressed');
-			const { head, body } = await transfer.read();
+			const findProblem = (head: Buffer): DownloadProblem | undefined => {
+				// This happens with an encoded file that n8n has decoded; a lost connection ends the stream with an error.
+				const { bytes } = transfer.end;
+				if (contentLength !== undefined && bytes !== contentLength)
+					return new DownloadProblem(`${bytes} bytes arrived instead of ${contentLength}`);
+				// Without a size, what n8n has decoded may have been truncated before.
+				const isWhole = contentLength !== undefined || transfer.end.isWhole(head);
+				if (isWhole === false) return new DownloadProblem(CUT_OFF, true);
+				return hasEnd || isWhole === true
+					? undefined
+					: new DownloadProblem('nothing shows whether the file is complete', true);
+			};
+			const { head, body } = await transfer.read(findProblem);
 			if (head.length === 0) return new DownloadProblem('the file is empty');
-			if (isSubstitute(head, file.name))
+			if (isSubstitute(head, file.name, file.kind))
 				return new DownloadProblem(
 					'the file server sent a web page, an error text, or a program instead of the file',
 				);
 			const { extension, mimeType } = typeOfFile(head, file.name);
+			const problem = Buffer.isBuffer(body) ? findProblem(head) : undefined;
+			if (problem !== undefined) return problem;
 			const data = await context.helpers.prepareBinaryData(body, `${stem}.${extension}`, mimeType);
-			// This happens with an encoded file that n8n has decoded; a lost connection ends the stream with an error.
-			const { bytes } = transfer.end;
-			if (contentLength !== undefined && bytes !== contentLength)
-				return new DownloadProblem(`${bytes} bytes arrived instead of ${contentLength}`);
-			// Without a size, what n8n has decoded may have been truncated before.
-			const isWhole = contentLength !== undefined || transfer.end.isWhole(head);
-			if (isWhole === false) return new DownloadProblem(CUT_OFF, true);
-			if (!hasEnd && isWhole === undefined)
-				return new DownloadProblem('nothing shows whether the file is complete', true);
-			total.room -= bytes;
+			total.room -= transfer.end.bytes;
 			return data;
 		} catch (error) {
 			return transfer.problemOf(error) ?? storageProblem(error);

@@ -35,7 +35,6 @@ const ebml: HasEnded = (head, _tail, bytes) => {
 /** How formats with an end show it. A few bytes may follow it. */
 const ENDS = new Map<string, HasEnded>([
 	['png', (_head, tail) => tail.includes('IEND\xaeB`\x82')],
-	['jpg', (_head, tail) => tail.includes('\xff\xd9')],
 	['gif', (_head, tail) => /\0;\0*$/.test(tail)],
 	['svg', (_head, tail) => /<\/svg\s*>/.test(tail)],
 	['pdf', (_head, tail) => tail.includes('%%EOF')],
@@ -60,6 +59,10 @@ export class FileEnd {
 	/** The names of the boxes so far; the next one begins at `nextBox`, which is Infinity where there are none. */
 	private readonly boxes = new Set<string>();
 	private nextBox = 0;
+	/** Where the next segment of a JPEG begins; Infinity after them, and where there are none. */
+	private nextSegment = 0;
+	/** Where the picture of a JPEG begins: what is before it may hold a small one with an end of its own. */
+	private pictureAt = 0;
 
 	push(chunk: Uint8Array): void {
 		const start = this.bytes - this.tail.length;
@@ -69,6 +72,10 @@ export class FileEnd {
 		while (this.nextBox + 16 <= this.bytes) {
 			both ??= Buffer.concat([this.tail, chunk]);
 			this.readBox(both.subarray(this.nextBox - start));
+		}
+		while (this.nextSegment + 4 <= this.bytes) {
+			both ??= Buffer.concat([this.tail, chunk]);
+			this.readSegment(both.subarray(this.nextSegment - start));
 		}
 		this.tail = (chunk.length < TAIL_BYTES ? Buffer.concat([this.tail, chunk]) : chunk).subarray(-TAIL_BYTES);
 	}
@@ -85,6 +92,15 @@ export class FileEnd {
 		}
 	}
 
+	private readSegment(header: Buffer): void {
+		const [mark, name = 0] = header;
+		if (this.nextSegment === 0) this.nextSegment = header.readUInt16BE(0) === 0xffd8 ? 2 : Infinity;
+		else if (mark !== 0xff || name === 0xda) {
+			this.pictureAt = this.nextSegment;
+			this.nextSegment = Infinity;
+		} else this.nextSegment += name === 0xff ? 1 : 2 + header.readUInt16BE(2);
+	}
+
 	/**
 	 * Whether it is whole; undefined where its format does not show that.
 	 * @param head its first bytes.
@@ -95,7 +111,9 @@ export class FileEnd {
 		const description = BOXES.get(extension);
 		if (description === undefined) {
 			const tail = Buffer.from(this.tail).toString('latin1');
-			return ENDS.get(extension)?.(head, tail, this.bytes);
+			if (extension !== 'jpg') return ENDS.get(extension)?.(head, tail, this.bytes);
+			const end = tail.lastIndexOf('\xff\xd9') + this.bytes - tail.length;
+			return this.nextSegment === Infinity && tail.includes('\xff\xd9') && end >= this.pictureAt;
 		}
 		const { boxes, nextBox, bytes } = this;
 		if (nextBox === Infinity) return undefined;

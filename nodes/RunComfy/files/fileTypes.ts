@@ -131,7 +131,8 @@ export function inputTypeOf(bytes: Buffer, fileName = ''): FileType | undefined 
 }
 
 const PROGRAM = /^MZ.*(PE\0\0|DOS mode)/s;
-const WEB_PAGE = /^(<\?xml[^>]*>\s*)?(<!--((?!-->).)*-->\s*)*<(!doctype html|html|head|body)\b/is;
+const WEB_PAGE =
+	/^(<\?xml[^>]*>\s*)*(<!--((?!-->).)*-->\s*)*<(!doctype html|html|head|body|title|meta|link|script|style|center|h1|p|div|form|iframe)\b/is;
 const XML_ERROR = /^(<\?xml[^>]*>\s*)?<(\w+:)?(error|errors|errorresponse|fault)\b/i;
 /** After simple values only, so that it is a key of the outermost object. */
 const JSON_ERROR =
@@ -139,19 +140,37 @@ const JSON_ERROR =
 
 /**
  * True when bytes are what a file server sends in place of a file: a program for Windows, a web page, an error as JSON or
- * XML, or any text where the name promises a file whose first bytes are none. A file that is named as such a text is what it says.
+ * XML, or any text where the name promises a file whose first bytes are none, or, where it says nothing, what RunComfy
+ * calls it. A file that is named as such a text is what it says.
+ * @param kind as RunComfy reports it.
  */
-export function isSubstitute(bytes: Buffer, fileName: string): boolean {
+export function isSubstitute(bytes: Buffer, fileName: string, kind: FileType['kind'] = 'file'): boolean {
 	if (PROGRAM.test(bytes.toString('latin1', 0, SNIFF_BYTES))) return true;
-	const text = bytes.toString('utf8', 0, SNIFF_BYTES).trimStart();
+	const text = beginningOf(bytes).trimStart();
 	const ending = endingOf(fileName) ?? '';
 	if (WEB_PAGE.test(text)) return !/^x?html?$/.test(ending);
 	if (XML_ERROR.test(text)) return ending !== 'xml';
 	if (JSON_ERROR.test(text)) return ending !== 'json';
 	const type = TYPES.get(ending);
-	if (type === undefined || ending === 'svg' || !DETECTED.has(type.mimeType)) return false;
-	// The last character may be cut off.
-	return fileTypeOf(bytes) === undefined && /^([^\p{Cc}\ufffd]|[\t-\r])+\ufffd*$/u.test(text);
+	const isBinary = type === undefined ? kind !== 'file' : ending !== 'svg' && DETECTED.has(type.mimeType);
+	return isBinary && fileTypeOf(bytes) === undefined && isText(text);
+}
+
+/** The first bytes as text: UTF-8, or UTF-16 where they say so. */
+function beginningOf(bytes: Buffer): string {
+	const first = bytes.subarray(0, SNIFF_BYTES);
+	if (first[0] === 0xff && first[1] === 0xfe) return first.toString('utf16le');
+	if (first[0] !== 0xfe || first[1] !== 0xff) return bytes.toString('utf8', 0, SNIFF_BYTES);
+	return Buffer.from(first.subarray(0, first.length - (first.length % 2)))
+		.swap16()
+		.toString('utf16le');
+}
+
+/** Of an older encoding, most characters can be read. The last one may be cut off. */
+function isText(text: string): boolean {
+	if (!/^([^\p{Cc}]|[\t-\r])+$/u.test(text)) return false;
+	const whole = text.replace(/\ufffd{1,3}$/, '');
+	return whole.replaceAll('\ufffd', '').length > whole.length * 0.75;
 }
 
 /** The kind with its article, for a sentence: `an image`. */

@@ -83,8 +83,10 @@ export async function openInputFile(
 	if (binary.id === undefined && !BASE64.test(binary.data))
 		refuse(`points to a file whose contents are not base64 (“${fieldName}”)`);
 	const size = await stored(async () => await fileSizeOf(context, binary));
-	if (size === 0) refuse(`points to an empty file (“${fieldName}”)`);
-	const type = inputTypeOf(await stored(async () => await firstBytes(context, binary)), binary.fileName);
+	const head = size === 0 ? undefined : await stored(async () => await firstBytes(context, binary));
+	// What an item says of a file's size may be wrong.
+	if (head === undefined || head.length === 0) return refuse(`points to an empty file (“${fieldName}”)`);
+	const type = inputTypeOf(head, binary.fileName);
 	if (kind !== undefined && (type?.kind !== kind || formats?.extensions.includes(type.extension) === false)) {
 		refuse(`points to a file that is not ${formats?.names ?? nameKind(kind)} (“${fieldName}”)`);
 	}
@@ -103,7 +105,8 @@ export async function openInputFile(
 		// What is wrong with a link shows now, before anything is submitted.
 		return { megabytes, bytes: (await read()).length, read };
 	}
-	const mimeType = type?.mimeType ?? (binary.mimeType || 'application/octet-stream');
+	const claimed = MIME_TYPE.test(binary.mimeType) ? binary.mimeType : 'application/octet-stream';
+	const mimeType = type?.mimeType ?? claimed;
 	return {
 		megabytes,
 		bytes: Math.ceil((size ?? maxMegabytes * BYTES_PER_MB) * BASE64_GROWTH),
@@ -150,6 +153,7 @@ function createLink(
 	);
 }
 
+const MIME_TYPE = /^[\w.+-]+\/[\w.+-]+$/;
 const BASE64 = /^[\w+/-]*={0,2}\s*$/;
 /** Base64 encodes three bytes as four characters. */
 const BASE64_GROWTH = 4 / 3;

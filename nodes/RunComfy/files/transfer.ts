@@ -108,12 +108,18 @@ export class Transfer {
 
 	/**
 	 * Begins to read the body.
+	 * @param findProblem asked at the end: what is wrong with what has come. A stream then ends with an error, so that n8n
+	 * does not keep what it has stored of it.
 	 * @returns its first bytes, and the whole of it: a stream, or bytes where the file is very short or this version of
 	 * Node has no `iterator` of streams, which is experimental. More than the limit on size ends the transfer.
 	 */
-	async read(): Promise<{ head: Buffer; body: Buffer | ByteStream }> {
+	async read(
+		findProblem: (head: Buffer) => DownloadProblem | undefined,
+	): Promise<{ head: Buffer; body: Buffer | ByteStream }> {
 		const { stream } = this;
-		if (typeof stream?.iterator !== 'function') {
+		// A node may not import `stream`.
+		const { from } = (stream?.constructor ?? {}) as { from?: (bytes: object, options: object) => ByteStream };
+		if (typeof stream?.iterator !== 'function' || from === undefined) {
 			const body = await this.readAll();
 			return { head: body, body };
 		}
@@ -126,10 +132,25 @@ export class Transfer {
 		if (stream.readableEnded) return { head, body: head };
 		stream.unshift(head);
 		this.end = new FileEnd();
-		// Once the iterator has let go of the stream, a listener that is put in front does not make it flow before it is read.
+		// The iterator lets go of the stream.
 		await this.options.clock.sleep(0);
-		stream.prependListener('data', (chunk: Uint8Array) => this.count(chunk));
-		return { head, body: stream };
+		const body = from(
+			this.checked(stream, () => findProblem(head)),
+			{ objectMode: false },
+		);
+		body.on('error', () => {});
+		return { head, body };
+	}
+
+	private async *checked(
+		stream: ByteStream,
+		findProblem: () => DownloadProblem | undefined,
+	): AsyncGenerator<Uint8Array> {
+		for await (const chunk of stream) yield this.count(chunk as Uint8Array);
+		const problem = findProblem();
+		if (problem === undefined) return;
+		this.close(problem);
+		throw problem;
 	}
 
 	/** Reads the whole body into memory. */

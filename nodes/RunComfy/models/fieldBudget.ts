@@ -22,7 +22,7 @@ export function withinBudget(fields: InputField[]): InputField[] {
 		choices.reduce<number>((sum, choice) => sum + CHOICE_SIZE + 2 * String(choice).length, 0),
 	);
 	const sizes = fields.map(
-		({ name, label, default: given }) => FIELD_SIZE + name.length + label.length + sizeOf(given),
+		({ name, label, default: given }) => FIELD_SIZE + sizeOf(name) + sizeOf(label) + sizeOf(given),
 	);
 	let total = [...lists, ...sizes].reduce((sum, size) => sum + size, 0);
 	const isTooLong = new Set<number>();
@@ -41,9 +41,8 @@ export function withinBudget(fields: InputField[]): InputField[] {
 	});
 }
 
-/** As text; a value that repeats is counted each time, because it is saved each time. */
+/** As the editor saves it: an object as indented JSON, and any text within JSON, where a character may take six. */
 function sizeOf(value: unknown): number {
-	if (typeof value === 'string') return value.length;
-	if (typeof value !== 'object' || value === null) return 0;
-	return Object.entries(value).reduce((sum, [name, part]) => sum + name.length + 8 + sizeOf(part), 0);
+	const text = typeof value === 'object' ? JSON.stringify(value, null, 2) : value;
+	return JSON.stringify(text ?? '').length;
 }

@@ -59,7 +59,9 @@ export function cached<K, V>(
 }
 
 const MAX_LISTED = 50;
-const MAX_URL_LENGTH = 500;
+const MAX_LIST_LENGTH = 25_000;
+/** Signed URLs of storages have up to 1,900 characters. */
+const MAX_URL_LENGTH = 2_500;
 
 /** A URL from outside as it is shown; in data it is whole. */
 export function shortUrl(url: string): string {
@@ -68,8 +70,10 @@ export function shortUrl(url: string): string {
 
 /** URLs from outside, or texts that hold one, for a sentence. */
 export function listOf(texts: string[], separator = ', '): string {
-	const more = texts.length > MAX_LISTED ? [`… and ${texts.length - MAX_LISTED} more`] : [];
-	return [...texts.slice(0, MAX_LISTED), ...more].join(separator);
+	let room = MAX_LIST_LENGTH;
+	const listed = texts.slice(0, MAX_LISTED).filter((text) => (room -= text.length) >= 0);
+	const more = texts.length > listed.length ? [`… and ${texts.length - listed.length} more`] : [];
+	return [...listed, ...more].join(separator);
 }
 
 /** One printable line: a text from outside must not forge lines of a log, or change the direction of what follows. */
