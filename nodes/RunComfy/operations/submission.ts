@@ -13,10 +13,9 @@ export const RESULT_OPTIONS: OptionName[] = [
 	'maxConcurrency',
 	'maxFileSize',
 	'pollInterval',
-	'sendFilesAs',
 	'timeout',
 ];
-const COMMON_OPTIONS: OptionName[] = [...RESULT_OPTIONS, 'cancelOnStop'];
+const COMMON_OPTIONS: OptionName[] = [...RESULT_OPTIONS, 'cancelOnStop', 'sendFilesAs'];
 /** RunComfy reports costs only for models. */
 const MODEL_OPTIONS: OptionName[] = ['expectedCost', 'includeCost', 'spendingLimit'];
 
