@@ -31,7 +31,7 @@ export class RunComfyApi implements ICredentialType {
 
 	icon: Icon = { light: 'file:../icons/runcomfy.svg', dark: 'file:../icons/runcomfy.dark.svg' };
 
-	documentationUrl = 'https://github.com/n8n-nodes-runcomfy/n8n-nodes-runcomfy#credential';
+	documentationUrl = 'https://github.com/n8n-nodes-runcomfy/n8n-nodes-runcomfy#account-and-credential';
 
 	properties: INodeProperties[] = [
 		{

@@ -23,6 +23,8 @@ import { Sandbox, SANDBOX_TOKEN } from '../test/sandbox/sandbox';
  */
 const ROOT = path.dirname(__dirname);
 const KEPT = path.join(CACHE, 'kept');
+/** The sandbox and the photo take the next two. */
+const LAST_PORT = 65_533;
 const HELP = `npm run n8n -- [--keep] [--port 5678] [--version ${NEWEST}|${OLDEST}]
 
 Starts n8n with the node, a credential and all examples, against the sandbox, which costs nothing; with
@@ -47,17 +49,20 @@ async function main(): Promise<void> {
 		},
 	});
 	if (values.help === true) return console.log(HELP);
+	const port = Number(values.port);
+	if (!Number.isInteger(port) || port < 1 || port > LAST_PORT)
+		throw new Error(`--port must be a number from 1 to ${LAST_PORT}`);
 	const ending = new AbortController();
 	for (const name of ['SIGINT', 'SIGTERM'] as const) process.once(name, () => ending.abort());
 	const closings: Array<() => Promise<void> | void> = [];
 	try {
 		const options = {
-			port: Number(values.port),
+			port,
 			version: values.version,
 			keeps: values.keep === true,
 			signal: ending.signal,
 		};
-		for (const port of [options.port, options.port + 1, options.port + 2]) await checkPort(port);
+		for (const used of [port, port + 1, port + 2]) await checkPort(used);
 		await start(options, closings);
 		if (!ending.signal.aborted)
 			await new Promise((resolve) => ending.signal.addEventListener('abort', resolve, { once: true }));
@@ -70,9 +75,9 @@ async function main(): Promise<void> {
 
 async function start(options: Options, closings: Array<() => Promise<void> | void>): Promise<void> {
 	const { port, keeps, signal } = options;
+	const installation = await installN8n(options.version, console.log);
 	console.log('Building the node');
 	execFileSync('npm', ['run', '--silent', 'build'], { cwd: ROOT, stdio: ['ignore', 'ignore', 'inherit'] });
-	const installation = await installN8n(options.version, console.log);
 
 	const token = process.env.RUNCOMFY_API_TOKEN?.trim();
 	let baseUrl = process.env.RUNCOMFY_BASE_URL ?? 'https://model-api.runcomfy.net';

@@ -56,6 +56,15 @@ describe('npm run n8n', () => {
 		expect(n8n.output).toBe(`Port ${port} is in use. Choose another one: npm run n8n -- --port 6000\n`);
 	});
 
+	it.each([
+		[['--port', 'abc'], '--port must be a number from 1 to 65533\n'],
+		[['--version', '1.0'], 'n8n 1.0 cannot be installed here. Choose one of: 2.41.1, 1.123.81\n'],
+	])('says at once what is wrong with %j', async (args, message) => {
+		const n8n = new Command('n8n', ...args);
+		expect(await n8n.ended).toBe(1);
+		expect(n8n.output).toBe(message);
+	});
+
 	it('says what one needs to know, and at Ctrl-C what it deletes', async () => {
 		const n8n = new Command('n8n', '--port', String(await freePort()));
 		await until('n8n is there', () => n8n.output.includes('Press Ctrl-C'), 100_000);

@@ -141,7 +141,7 @@ describe('Any model on n8n’s engine', () => {
 	it('takes the item’s own fields for inputs, leaves out the rest, and refuses an item without an input', async () => {
 		const named = { prompt: 'From the item', 'Image Size': 'square_hd', customer: 7 };
 		await open({
-			items: [{ json: named }, { json: { customer: 8 } }],
+			items: [{ json: named }, { json: { customer: 8 } }, { json: { imageSize: 'square_hd' } }],
 			settings: { onError: 'continueRegularOutput' },
 		});
 		const run = await env.run({ ...runOf(TEXT_TO_IMAGE, {}), inputMode: 'auto' });
@@ -153,6 +153,10 @@ describe('Any model on n8n’s engine', () => {
 			message:
 				'“Specify Inputs” is “From Input Item”, but no field of the item names an input and has a value',
 			description: expect.stringContaining('The inputs are: Prompt (prompt), ') as string,
+		});
+		expect(outputItems(run)[2]?.json.error).toMatchObject({
+			message: '“Specify Inputs” is “From Input Item”, but no field of the item gives “Prompt” (prompt)',
+			description: expect.stringContaining('Rename the fields of the item') as string,
 		});
 	});
 

@@ -40,6 +40,15 @@ describe('The spending limit over a whole execution', () => {
 		expect(env.sandbox.stats.submits).toBe(0);
 	});
 
+	it('says that it does not pay for one item', async () => {
+		env = await TestEnvironment.open();
+		env.sandbox.faults.add(priceOf(0.02));
+		expect(failure(await env.run(runOf(0.01)))).toMatchObject({
+			message: 'Nothing was submitted: 1 item costs about $0.02, more than the Spending Limit of $0.01',
+			description: 'The limit does not pay for one item. Raise “Spending Limit (USD)”.',
+		});
+	});
+
 	it('runs as many as it covers when items may fail one by one', async () => {
 		env = await TestEnvironment.open({ items: items(5), settings: ERROR_OUTPUT });
 		env.sandbox.faults.add(priceOf(0.02));

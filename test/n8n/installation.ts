@@ -70,7 +70,9 @@ export function isInstalled(version: string): boolean {
 export async function installN8n(version: string, report: (line: string) => void): Promise<Installation> {
 	const recipe = RECIPES[version];
 	if (recipe === undefined)
-		throw new Error(`No recipe for n8n ${version}; known are ${Object.keys(RECIPES).join(', ')}`);
+		throw new Error(
+			`n8n ${version} cannot be installed here. Choose one of: ${Object.keys(RECIPES).join(', ')}`,
+		);
 	const environment = await nodeEnvironment(recipe.nodeMajor, report);
 	const folder = path.join(CACHE, `n8n-${version}`);
 	if (!existsSync(path.join(folder, FINISHED))) {

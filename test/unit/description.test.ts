@@ -1,3 +1,6 @@
+import { readFileSync } from 'node:fs';
+import path from 'node:path';
+
 import * as newHost from 'n8n-workflow';
 import * as oldHost from 'n8n-workflow-1-120';
 
@@ -74,6 +77,51 @@ it.each(
 		const earlier = fields.slice(0, index).map(({ name }) => name);
 		expect(earlier).toEqual(expect.arrayContaining(Object.keys(displayOptions?.show ?? {})));
 	}
+});
+
+it('The editor shows the description of a choice whole: it has two lines', () => {
+	const choicesOf = (fields: object[]): string[] =>
+		fields.flatMap((field): string[] => {
+			const { value, description, options, values } = field as Record<string, unknown>;
+			const parts = [options, values].flatMap((list) => (Array.isArray(list) ? (list as object[]) : []));
+			return [
+				...(value !== undefined && typeof description === 'string' ? [description] : []),
+				...choicesOf(parts),
+			];
+		});
+	const choices = choicesOf(properties);
+	expect(choices.length).toBeGreaterThan(20);
+	expect(choices.filter((text) => text.length > 117)).toEqual([]);
+});
+
+it('Its actions are found by their names, and the links of its help lead to a heading of the README', () => {
+	const found = codex.alias.map((alias) => alias.toLowerCase());
+	const actions = properties
+		.filter(({ name }) => name === 'operation')
+		.flatMap(({ options = [] }) => options as Array<{ value: string; action: string }>)
+		.filter(({ value }) => ['run', 'replaceBackground'].includes(value))
+		.map(({ action }) => action.toLowerCase());
+	expect(actions).toHaveLength(3);
+	expect(found).toEqual(expect.arrayContaining(actions));
+
+	const readme = readFileSync(path.join(__dirname, '..', '..', 'README.md'), 'utf8');
+	const anchors = [...readme.matchAll(/^#+ (.+)$/gm)].map(([, heading = '']) =>
+		heading.toLowerCase().replaceAll(' ', '-'),
+	);
+	const links = [
+		new RunComfyApi().documentationUrl,
+		...codex.resources.credentialDocumentation.map(({ url }) => url),
+	];
+	for (const link of links) expect(anchors).toContain(link.split('#')[1]);
+});
+
+it('Get Result has no option for input files, because it sends none', () => {
+	const options = properties.filter(
+		({ name, displayOptions }) =>
+			name === 'options' && displayOptions?.show?.operation?.includes('getResult') === true,
+	);
+	expect(options).toHaveLength(2);
+	expect(JSON.stringify(options)).not.toContain('sendFilesAs');
 });
 
 it('The node is found by what people call the work', () => {

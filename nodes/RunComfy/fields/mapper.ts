@@ -13,9 +13,15 @@ const FROM_ITEM = 'From Input Item';
  * How to specify the inputs of a model or of a deployment's workflow.
  * @param owner of the inputs.
  * @param example of a field of the item that gives an input.
+ * @param fieldsHelp what to know of the fields of “Inputs”.
  * @param others ways besides fields and the input item.
  */
-export function inputModeField(owner: string, example: string, others: INodePropertyOptions[]): Field {
+export function inputModeField(
+	owner: string,
+	example: string,
+	fieldsHelp: string,
+	others: INodePropertyOptions[],
+): Field {
 	return {
 		displayName: 'Specify Inputs',
 		name: 'inputMode',
@@ -30,12 +36,13 @@ export function inputModeField(owner: string, example: string, others: INodeProp
 			{
 				name: FROM_ITEM,
 				value: 'auto',
-				description: `Fields and files of the item that are named as inputs of the ${owner}, such as ${example}. Others are ignored, but one must be an input.`,
+				description: `The item’s fields and files that are named like inputs, such as ${example}; others are ignored`,
 			},
 			...others,
 		],
 		default: 'fields',
-		description: `How to specify the inputs of the ${owner}`,
+		// The editor does not show the description of “Inputs”.
+		description: `How to specify the inputs of the ${owner}. ${fieldsHelp}.`,
 	};
 }
 
@@ -145,7 +152,14 @@ export function readItemInputs({ json, fileNames }: Item, fields: InputField[]):
 	}
 	// An empty row of a table is no request.
 	if ([...values.values()].every(isEmpty)) refuse('no field of the item names an input and has a value');
+	const missing = fields.find((field) => mustBeGiven(field) && !values.has(field.name));
+	if (missing !== undefined) refuse(`no field of the item gives “${missing.label}” (${missing.name})`);
 	return Object.fromEntries(values);
+}
+
+/** A model does not run without this input. */
+function mustBeGiven({ required, isSeed, kind, default: value }: InputField): boolean {
+	return required && isSeed !== true && (value === undefined || kind.startsWith('file'));
 }
 
 /** True for an address, a name, or a list with one. */

@@ -69,7 +69,7 @@ export const OPTIONS = {
 		default: 1,
 		typeOptions: { minValue: 0.2, maxValue: 60, numberPrecision: 1 },
 		description:
-			'The shortest pause between two polls of a request, which are free; it is half as long when the end is expected. The longer a request takes, the less often it is polled.',
+			'The pause between the first polls of a request, which are free. It grows to 5 seconds the longer a request takes, and shrinks to half when the end is expected.',
 	},
 	randomizeSeeds: {
 		displayName: 'Randomize Seeds',
@@ -106,12 +106,12 @@ export const OPTIONS = {
 			{
 				name: TEMPORARY_LINK,
 				value: 'temporaryUrl',
-				description:
-					'RunComfy fetches the file from this n8n, which must be reachable over the internet. The link works for an hour longer than the timeout.',
+				description: 'RunComfy fetches the file from this n8n, which must be reachable over the internet',
 			},
 		],
 		default: 'dataUri',
-		description: 'How the files of the input item reach RunComfy',
+		description:
+			'How the files of the input item reach RunComfy. A temporary link works for an hour longer than the timeout.',
 	},
 	spendingLimit: {
 		displayName: 'Spending Limit (USD)',

@@ -105,9 +105,14 @@ export class Budget {
 		if (planned.length === 0 || sum <= left) return undefined;
 		const items = `${planned.length} ${planned.length === 1 ? 'item costs' : 'items cost'}`;
 		const isFirst = this.requests.length === 0;
+		const report = isFirst ? '' : ` ${this.report()}`;
+		const paysFor = `${isExact ? '' : 'at most '}${affordable} of them`;
 		return {
 			message: `Nothing was submitted: ${items} ${isExact ? 'about' : 'at least'} ${dollars(sum)}, more than ${isFirst ? '' : 'what is left of '}the Spending Limit of ${dollars(this.limitUsd)}`,
-			advice: `The limit pays for ${isExact ? '' : 'at most '}${affordable} of them.${isFirst ? '' : ` ${this.report()}`} Raise “Spending Limit (USD)”, or send fewer items. To run as many as the limit pays for, set “On Error” of this node to “Continue”.`,
+			advice:
+				affordable === 0
+					? `The limit does not pay for one item.${report} Raise “Spending Limit (USD)”.`
+					: `The limit pays for ${paysFor}.${report} Raise “Spending Limit (USD)”, or send fewer items. To run as many as the limit pays for, set “On Error” of this node to “Continue”.`,
 		};
 	}
 

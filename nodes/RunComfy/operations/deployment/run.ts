@@ -30,7 +30,10 @@ import { RUN_DEPLOYMENT_OPTIONS, waitField } from '../submission';
 
 /** A ComfyUI workflow that the user has deployed on RunComfy, with the literal inputs of its graph as fields. */
 
-const modeField = inputModeField('workflow', '“6.text” or “prompt”', [
+const FIELDS_HELP =
+	'Of the fields, only what you change is sent, and empty seeds are random; for a file, enter a URL or the name of the input field containing the file';
+
+const modeField = inputModeField('workflow', '“6.text” or “prompt”', FIELDS_HELP, [
 	{ name: 'Using JSON', value: 'json', description: 'Sent exactly as you enter it, plus random seeds' },
 	{
 		name: 'Using Raw Body',
@@ -67,7 +70,7 @@ export const runDeployment: SubmittingOperation = {
 	name: 'Run',
 	action: 'Run ComfyUI workflow',
 	description:
-		'Run a ComfyUI workflow that you have deployed on RunComfy. RunComfy bills the GPU time by the second, including the start of the deployment.',
+		'Run a ComfyUI workflow that you have deployed. Costs money: GPU time by the second, with its start.',
 	fields: [
 		deploymentIdField,
 		modeField,

@@ -83,7 +83,7 @@ const renderingSpeedField: Field = {
 		{ name: 'Turbo', value: 'TURBO' },
 	],
 	default: 'BALANCED',
-	description: 'Trades speed for quality',
+	description: 'Turbo is the fastest, and Quality gives the best images',
 };
 
 const magicPromptField: Field = {

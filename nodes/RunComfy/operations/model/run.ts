@@ -20,7 +20,10 @@ import { MODEL_OPTIONS, waitField } from '../submission';
 
 /** Any model that RunComfy hosts, with the inputs that RunComfy's catalog lists. */
 
-const modeField = inputModeField('model', '“prompt”', [
+const FIELDS_HELP =
+	'In the fields, an empty seed is random; for a file, enter a URL or the name of the input field containing the file, and separate several files with commas';
+
+const modeField = inputModeField('model', '“prompt”', FIELDS_HELP, [
 	{ name: 'Using JSON', value: 'json', description: 'Sent exactly as you enter it' },
 ]);
 
@@ -39,7 +42,7 @@ export const runModel: SubmittingOperation = {
 	name: 'Run',
 	action: 'Run model',
 	description:
-		'Generate images, videos, or audio with any model that RunComfy hosts. It costs money: the list of models shows the prices.',
+		'Generate images, videos, or audio with any model. Costs money: the list of models shows the prices.',
 	fields: [
 		modelIdField,
 		modeField,
