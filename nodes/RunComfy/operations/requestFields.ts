@@ -38,7 +38,11 @@ const requestIdField: Field = {
 /** The fields that name an earlier request. */
 export const requestFields: Field[] = [
 	requestTypeField,
-	{ ...deploymentIdField, displayOptions: { show: { requestType: ['deployment'] } } },
+	{
+		...deploymentIdField,
+		description: 'The deployment that the request was submitted to',
+		displayOptions: { show: { requestType: ['deployment'] } },
+	},
 	requestIdField,
 ];
 

@@ -133,7 +133,11 @@ export function itemSource(
 			const seeds = operation.reportSeeds?.(sent) ?? sent;
 			if (result === undefined) return { json: { ...statusOf(job), ...seeds } };
 			const { json, ...files } = await operation.toOutput(tools, { ...job, result }, handling, run);
-			return { json: { ...json, ...seeds }, ...files };
+			// The seeds stand after the status.
+			const entries = Object.entries(json).flatMap((entry) =>
+				entry[0] === 'status' ? [entry, ...Object.entries(seeds)] : [entry],
+			);
+			return { json: Object.fromEntries(entries), ...files };
 		},
 	};
 }
