@@ -1,4 +1,4 @@
-import { fork } from 'node:child_process';
+import { type ChildProcess, fork } from 'node:child_process';
 import { once } from 'node:events';
 import path from 'node:path';
 
@@ -12,7 +12,8 @@ const IMAGE_BYTES = 25e6;
 const GOAL_BYTES = 150e6;
 const FEW_FILES = 2;
 const MANY_FILES = 10;
-const FILE_BYTES = 20e6;
+/** The largest image that goes out as a data URI is a little larger. */
+const FILE_BYTES = 6e6;
 const GOAL_HELD_BYTES = 5e6;
 
 const mb = (bytes: number) => `${(bytes / 1e6).toFixed(1)} MB`;
@@ -39,9 +40,15 @@ async function measureUploads(files: number): Promise<UploadsReport> {
 		[sandbox.url, String(files), String(FILE_BYTES)],
 		{ execArgv },
 	);
-	const [report] = (await once(child, 'message')) as [UploadsReport];
+	const [report] = (await Promise.race([once(child, 'message'), failedBy(child)])) as [UploadsReport];
 	await sandbox.close();
 	return report;
+}
+
+/** Rejects when the process ends without a report. */
+async function failedBy(child: ChildProcess): Promise<never> {
+	const [code] = (await once(child, 'exit')) as [number | null];
+	throw new Error(`The measuring process ended with ${code}`);
 }
 
 /** What each further job adds: the difference leaves out the engine's own modules and what is held only once. */

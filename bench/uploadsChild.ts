@@ -6,7 +6,7 @@ import { RUNCOMFY_TYPE } from '../test/workflow';
 import { source } from '../test/engine/fakeNodes';
 
 /** Sends files of the items, in a process of its own; says how much memory the jobs hold while they wait. At most ten, all at once. */
-const [baseUrl = '', count = '6', fileBytes = '20000000'] = process.argv.slice(2);
+const [baseUrl = '', count = '6', fileBytes = '6000000'] = process.argv.slice(2);
 const PNG = Buffer.from('\x89PNG\r\n\x1a\n', 'latin1');
 
 export interface UploadsReport {
@@ -58,7 +58,10 @@ async function main(): Promise<void> {
 		],
 		connections: { Start: { main: [[{ node: 'Node', type: 'main', index: 0 }]] } },
 	});
+	let hasEnded = false;
+	void execution.done.then(() => (hasEnded = true));
 	while (submitted < Number(count)) {
+		if (hasEnded) throw new Error('The node has ended before all files were sent.');
 		await new Promise((resolve) => setTimeout(resolve, 10));
 		rssPeak = Math.max(rssPeak, process.memoryUsage.rss());
 	}
