@@ -332,11 +332,6 @@ describe('A download', () => {
 			'the files of this request are larger than 10 times the 1 MB of the option “Max File Size (MB)”',
 		);
 	});
-
-	it('is held in memory where streams have no experimental operators', async () => {
-		const host = new FakeHost(() => ({ body: Object.assign(Readable.from([PNG]), { iterator: undefined }) }));
-		expect(await host.download([image('a')])).toMatchObject([{ mimeType: 'image/png', bytes: PNG.length }]);
-	});
 });
 
 describe('The downloads of one item', () => {

@@ -63,13 +63,12 @@ export type NoAnswerReason = 'unreachable' | 'heldBack' | 'untrusted' | 'timeout
 
 export class NoAnswerError extends Error {
 	override readonly name = 'NoAnswerError';
-	/** The field of the credential that holds the address of the call. */
-	field = 'Base URL';
-
 	constructor(
 		readonly reason: NoAnswerReason,
 		/** Node's error code, such as ECONNRESET. It belongs in the description of an error, never in its message. */
 		readonly code?: string,
+		/** The field of the credential that holds the address of the call. */
+		readonly field = 'Base URL',
 	) {
 		super(`No answer: ${reason}`);
 	}

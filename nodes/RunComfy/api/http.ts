@@ -122,11 +122,9 @@ export class Http {
 			return { status, body, retryAfterMs: readRetryAfterMs(headers, this.now()) };
 		} catch (error) {
 			// Any other error counts as a lost connection: a paid POST may then have been accepted, and is not sent again.
-			const problem = error instanceof NoAnswerError ? error : new NoAnswerError('lost');
-			const { baseUrl, platformBaseUrl } = this.addresses;
-			if (!request.url.startsWith(`${baseUrl}/`) && request.url.startsWith(platformBaseUrl))
-				problem.field = 'Platform Base URL';
-			return problem;
+			const { reason, code } = error instanceof NoAnswerError ? error : new NoAnswerError('lost');
+			const isBase = request.url.startsWith(`${this.addresses.baseUrl}/`);
+			return new NoAnswerError(reason, code, isBase ? 'Base URL' : 'Platform Base URL');
 		}
 	}
 }

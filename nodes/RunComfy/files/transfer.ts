@@ -58,7 +58,7 @@ export interface TransferOptions extends AddressRules {
  */
 export class Transfer {
 	/** What has been read. */
-	end = new FileEnd();
+	readonly end = new FileEnd();
 	/** Aborted when the transfer is over, for whatever reason. */
 	private readonly controller = new AbortController();
 	private lastSignAt: number;
@@ -110,44 +110,36 @@ export class Transfer {
 	 * Begins to read the body.
 	 * @param findProblem asked at the end: what is wrong with what has come. A stream then ends with an error, so that n8n
 	 * does not keep what it has stored of it.
-	 * @returns its first bytes, and the whole of it: a stream, or bytes where the file is very short or this version of
-	 * Node has no `iterator` of streams, which is experimental. More than the limit on size ends the transfer.
+	 * @returns its first bytes, and the whole of it: a stream, or bytes where the file is very short. More than the limit on
+	 * size ends the transfer.
 	 */
 	async read(
 		findProblem: (head: Buffer) => DownloadProblem | undefined,
 	): Promise<{ head: Buffer; body: Buffer | ByteStream }> {
-		const { stream } = this;
-		// A node may not import `stream`.
-		const { from } = (stream?.constructor ?? {}) as { from?: (bytes: object, options: object) => ByteStream };
-		if (typeof stream?.iterator !== 'function' || from === undefined) {
-			const body = await this.readAll();
-			return { head: body, body };
-		}
+		const chunks = this.chunks();
 		let head = Buffer.alloc(0);
-		for await (const chunk of stream.iterator({ destroyOnReturn: false })) {
-			head = Buffer.concat([head, this.count(chunk as Uint8Array)]);
-			if (head.length >= SNIFF_BYTES) break;
+		while (head.length < SNIFF_BYTES) {
+			const { value, done } = await chunks.next();
+			if (done === true) return { head, body: head };
+			head = Buffer.concat([head, value]);
 		}
-		// A stream that has ended takes no bytes back.
-		if (stream.readableEnded) return { head, body: head };
-		stream.unshift(head);
-		this.end = new FileEnd();
-		// The iterator lets go of the stream.
-		await this.options.clock.sleep(0);
-		const body = from(
-			this.checked(stream, () => findProblem(head)),
-			{ objectMode: false },
-		);
+		// A node may not import `stream`.
+		const { from } = this.stream?.constructor as unknown as {
+			from(bytes: object, options: object): ByteStream;
+		};
+		const body = from(this.checked(head, chunks, findProblem), { objectMode: false });
 		body.on('error', () => {});
 		return { head, body };
 	}
 
 	private async *checked(
-		stream: ByteStream,
-		findProblem: () => DownloadProblem | undefined,
+		head: Buffer,
+		others: AsyncGenerator<Uint8Array>,
+		findProblem: (head: Buffer) => DownloadProblem | undefined,
 	): AsyncGenerator<Uint8Array> {
-		for await (const chunk of stream) yield this.count(chunk as Uint8Array);
-		const problem = findProblem();
+		yield head;
+		yield* others;
+		const problem = findProblem(head);
 		if (problem === undefined) return;
 		this.close(problem);
 		throw problem;
@@ -155,9 +147,13 @@ export class Transfer {
 
 	/** Reads the whole body into memory. */
 	async readAll(): Promise<Buffer> {
-		const chunks: Uint8Array[] = [];
-		for await (const chunk of this.stream ?? []) chunks.push(this.count(chunk as Uint8Array));
-		return Buffer.concat(chunks);
+		const all: Uint8Array[] = [];
+		for await (const chunk of this.chunks()) all.push(chunk);
+		return Buffer.concat(all);
+	}
+
+	private async *chunks(): AsyncGenerator<Uint8Array, void> {
+		for await (const chunk of this.stream ?? []) yield this.count(chunk as Uint8Array);
 	}
 
 	/** Why reading or storing has failed, if the transfer is the reason: n8n's storage may wrap or replace the error. */

@@ -75,8 +75,7 @@ export const runDeployment: SubmittingOperation = {
 		deploymentIdField,
 		modeField,
 		inputsField('getDeploymentInputs', deploymentIdField, {
-			description:
-				'Only what you change is sent, and empty seeds are random. For a file, enter a URL or the name of the input field containing the file.',
+			description: `${FIELDS_HELP}.`,
 			noFieldsError:
 				'No inputs could be loaded. Check the deployment and the credential, and whether an expression in “Deployment” has a value yet. Where RunComfy reports no workflow, set “Specify Inputs” to “Using Raw Body”.',
 		}),

@@ -47,8 +47,7 @@ export const runModel: SubmittingOperation = {
 		modelIdField,
 		modeField,
 		inputsField('getModelInputs', modelIdField, {
-			description:
-				'The inputs of the model; an empty seed is random. For a file, enter a URL or the name of the input field containing the file, also in a text; separate several files with commas.',
+			description: `${FIELDS_HELP}.`,
 			noFieldsError:
 				'No inputs could be loaded. Check the model and the credential, and whether an expression in “Model” has a value yet. Where RunComfy lists no inputs, set “Specify Inputs” to “Using JSON”.',
 		}),
